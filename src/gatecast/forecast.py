@@ -1,0 +1,220 @@
+"""The Forecast: simulated price paths in price units, and the questions one may ask of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from scipy.special import gammaln, logsumexp
+
+from gatecast.errors import UsageError
+from gatecast.prices import stamp_text
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Density:
+    """The predictive density of the log return from the last close, as a mixture over paths, per step.
+
+    Path p at step h, given all it did before h, puts a Student-t with location `loc[p, h]`, scale `scale[p, h]`
+    and `df[p, h]` degrees of freedom (inf: a normal) on log(price at h / last close). The mean of these
+    densities over paths is the predictive density (Rao-Blackwell). All arrays are (paths, horizon).
+    """
+
+    loc: Float[np.ndarray, "paths horizon"]
+    scale: Float[np.ndarray, "paths horizon"]
+    df: Float[np.ndarray, "paths horizon"]
+
+    def log_pdf(self, log_return: Float[np.ndarray, " steps"]) -> Float[np.ndarray, " steps"]:
+        """Log density at the log returns of steps 1..len(log_return); nats."""
+        steps = len(log_return)
+        loc, scale, df = self.loc[:, :steps], self.scale[:, :steps], self.df[:, :steps]
+        z2 = ((log_return - loc) / scale) ** 2
+        normal = -0.5 * (z2 + np.log(2 * np.pi))
+        v = np.where(np.isinf(df), 1.0, df)
+        student = (
+            gammaln((v + 1) / 2) - gammaln(v / 2) - 0.5 * np.log(np.pi * v) - (v + 1) / 2 * np.log1p(z2 / v)
+        )
+        each = np.where(np.isinf(df), normal, student) - np.log(scale)
+        return np.asarray(logsumexp(each, axis=0) - np.log(len(each)))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ItemForecast:
+    """One asset's simulated paths. `paths` is (paths, horizon) in price units; `timestamps` is (horizon,)."""
+
+    item_id: str
+    last_timestamp: np.datetime64
+    last_close: float
+    timestamps: np.ndarray
+    paths: Float[np.ndarray, "paths horizon"]
+    density: Density | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def horizon(self) -> int:
+        """Number of steps ahead."""
+        return int(self.paths.shape[1])
+
+    @property
+    def median(self) -> Float[np.ndarray, " horizon"]:
+        """The middle of the paths at each step; price units."""
+        return self.quantile(0.5)
+
+    @property
+    def mean(self) -> Float[np.ndarray, " horizon"]:
+        """The mean of the paths at each step; price units."""
+        return np.asarray(self.paths.mean(axis=0))
+
+    def quantile(self, q: float) -> Float[np.ndarray, " horizon"]:
+        """The q-quantile of the paths at each step (linear interpolation); price units; 0 <= q <= 1."""
+        if not 0 <= q <= 1:
+            raise UsageError(f"a quantile lies in 0..1; got {q}. Give for example 0.05.")
+        return np.asarray(np.quantile(self.paths, q, axis=0))
+
+    def interval(self, level: float) -> tuple[Float[np.ndarray, " horizon"], Float[np.ndarray, " horizon"]]:
+        """The central band that holds `level` of the paths at each step: (lower, upper); price units."""
+        check_level(level)
+        return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
+
+    def probability_above(self, price: float) -> Float[np.ndarray, " horizon"]:
+        """The share of paths above `price` at each step."""
+        return np.asarray((self.paths > price).mean(axis=0))
+
+    def log_returns(self) -> Float[np.ndarray, "paths horizon"]:
+        """log(path / last close)."""
+        return np.asarray(np.log(self.paths / self.last_close))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Forecast:
+    """One fan of paths for each asset; immutable, in price units, the end of the line.
+
+    >>> from gatecast import Drift, PriceTable
+    >>> import numpy as np, pandas as pd
+    >>> days = pd.bdate_range("2024-01-01", periods=80)
+    >>> table = PriceTable.from_close({"X": (100 * 1.001 ** np.arange(80), days)})
+    >>> forecast = Drift().fit(table).predict(table, horizon=3, paths=50, seed=7)
+    >>> forecast.interval(0.9).columns.tolist()
+    ['item_id', 'timestamp', 'step', 'lower', 'upper']
+    """
+
+    items: tuple[ItemForecast, ...]
+    seed: int
+
+    def __iter__(self) -> Iterator[ItemForecast]:
+        return iter(self.items)
+
+    def __getitem__(self, item_id: str) -> ItemForecast:
+        for item in self.items:
+            if item.item_id == item_id:
+                return item
+        raise UsageError(f"no item '{item_id}' in this forecast. It has: {', '.join(i.item_id for i in self.items)}.")
+
+    @property
+    def horizon(self) -> int:
+        """Number of steps ahead."""
+        return self.items[0].horizon
+
+    @property
+    def n_paths(self) -> int:
+        """Number of simulated paths per asset."""
+        return len(self.items[0].paths)
+
+    def _frame(self, **columns: Any) -> pd.DataFrame:
+        parts = [
+            pd.DataFrame(
+                {
+                    "item_id": item.item_id,
+                    "timestamp": item.timestamps,
+                    "step": np.arange(1, item.horizon + 1),
+                    **{name: of(item) for name, of in columns.items()},
+                }
+            )
+            for item in self.items
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    def median(self) -> pd.DataFrame:
+        """The median price by item and step."""
+        return self._frame(median=lambda item: item.median)
+
+    def mean(self) -> pd.DataFrame:
+        """The mean price by item and step."""
+        return self._frame(mean=lambda item: item.mean)
+
+    def quantile(self, q: float) -> pd.DataFrame:
+        """The q-quantile of the price by item and step."""
+        return self._frame(quantile=lambda item: item.quantile(q))
+
+    def interval(self, level: float = 0.9) -> pd.DataFrame:
+        """The central band at `level` by item and step: columns `lower`, `upper`."""
+        check_level(level)
+        return self._frame(lower=lambda item: item.interval(level)[0], upper=lambda item: item.interval(level)[1])
+
+    def probability_above(self, price: float) -> pd.DataFrame:
+        """The share of paths above `price` by item and step."""
+        return self._frame(probability=lambda item: item.probability_above(price))
+
+    def to_frame(self, level: float = 0.9) -> pd.DataFrame:
+        """Median, mean and band by item and step, in price units."""
+        check_level(level)
+        return self._frame(
+            median=lambda item: item.median,
+            mean=lambda item: item.mean,
+            lower=lambda item: item.interval(level)[0],
+            upper=lambda item: item.interval(level)[1],
+        )
+
+    def to_dict(self, level: float = 0.9) -> list[dict[str, Any]]:
+        """The `items` of the JSON document: plain types, finite numbers."""
+        check_level(level)
+        return [_item_dict(item, level) for item in self.items]
+
+    def to_json(self, level: float = 0.9) -> str:
+        """`to_dict` as JSON text; no NaN or Infinity in it."""
+        return json.dumps(self.to_dict(level), allow_nan=False)
+
+    def plot(self, history: Any = None, item_id: str | None = None) -> Figure:
+        """A fan chart of one item (the first unless named) over its recent history (a `PriceTable`)."""
+        import importlib
+
+        # The floor above draws; asked for here only when a person asks for a picture.
+        figures = importlib.import_module("gatecast.figures")
+        item = self.items[0] if item_id is None else self[item_id]
+        figure: Figure = figures.fan(item, None if history is None else history[item.item_id])
+        return figure
+
+
+def _item_dict(item: ItemForecast, level: float) -> dict[str, Any]:
+    lower, upper = item.interval(level)
+    rows = zip(item.timestamps, item.median, item.mean, lower, upper, strict=True)
+    return {
+        "item_id": item.item_id,
+        "last": {"timestamp": stamp_text(item.last_timestamp), "close": item.last_close},
+        "notes": list(item.notes),
+        "forecast": [
+            {
+                "timestamp": stamp_text(stamp),
+                "step": step,
+                "median": float(median),
+                "mean": float(mean),
+                "lower": float(low),
+                "upper": float(high),
+            }
+            for step, (stamp, median, mean, low, high) in enumerate(rows, 1)
+        ],
+    }
+
+
+def check_level(level: float) -> None:
+    """Refuse a level outside (0, 1)."""
+    if not 0 < level < 1:
+        raise UsageError(f"a level lies between 0 and 1; got {level}. Give for example 0.9.")

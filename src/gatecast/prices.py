@@ -1,0 +1,168 @@
+"""The price table: checked once at the door, trusted by every floor above."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from gatecast.errors import DataError, UsageError
+
+COLUMNS = ("open", "high", "low", "close", "volume")  # the order of every frame and hash
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PriceSeries:
+    """One asset's history: strictly increasing timestamps, finite positive prices, read-only arrays.
+
+    Shapes: every array is (T,), T >= 1. Units: prices in the asset's own currency, volume in its own
+    units (>= 0), timestamps `datetime64[ns]` without a zone. `open`, `high`, `low` and `volume` are None
+    where the source has none. A breach of these rules is a `DataError`; repairs belong to `readers`.
+    """
+
+    item_id: str
+    timestamps: np.ndarray
+    close: Float[np.ndarray, " time"]
+    open: Float[np.ndarray, " time"] | None = None
+    high: Float[np.ndarray, " time"] | None = None
+    low: Float[np.ndarray, " time"] | None = None
+    volume: Float[np.ndarray, " time"] | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        stamps = np.array(self.timestamps, dtype="datetime64[ns]")
+        stamps.flags.writeable = False
+        object.__setattr__(self, "timestamps", stamps)
+        for name, values in self.columns().items():
+            array = np.array(values, dtype=np.float64)
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        self._check()
+
+    def _check(self) -> None:
+        if len(self.timestamps) == 0:
+            raise DataError(f"an item needs at least one row; '{self.item_id}' has none. Remove the item.")
+        if not (np.diff(self.timestamps) > np.timedelta64(0)).all():
+            raise DataError(
+                f"timestamps must increase within an item; '{self.item_id}' breaks that. Sort it, drop repeats."
+            )
+        for name, values in self.columns().items():
+            if values.shape != self.timestamps.shape:
+                raise DataError(f"'{name}' of '{self.item_id}' must have one value a timestamp. Align the columns.")
+            good = np.isfinite(values) & ((values >= 0) if name == "volume" else (values > 0))
+            if not good.all():
+                row = int(np.argmin(good))
+                raise DataError(
+                    f"{name} must be finite and positive; '{self.item_id}' has {values[row]} "
+                    f"on {stamp_text(self.timestamps[row])}. Correct or drop that row."
+                )
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """The columns this series has, by name, in the order of `COLUMNS`."""
+        return {name: getattr(self, name) for name in COLUMNS if getattr(self, name) is not None}
+
+    @property
+    def has_range(self) -> bool:
+        """Whether highs and lows are known."""
+        return self.high is not None and self.low is not None
+
+    def __len__(self) -> int:
+        return len(self.timestamps)
+
+    def rows(self, start: int, stop: int) -> PriceSeries:
+        """The rows `start..stop` (a Python slice) as a series of their own."""
+        cut = {name: values[start:stop] for name, values in self.columns().items()}
+        return replace(self, timestamps=self.timestamps[start:stop], **cut)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PriceTable:
+    """The price histories of one or more assets, immutable, in the order the source gave them.
+
+    `calendar` is an exchange code such as "XNYS" when the user named one; it decides the future timestamps.
+    `notes` say what was repaired or noticed at the door, for the table as a whole; each series has its own.
+
+    >>> table = PriceTable.from_close({"X": ([100.0, 101.0], ["2024-01-02", "2024-01-03"])})
+    >>> table.item_ids, len(table["X"])
+    (('X',), 2)
+    """
+
+    series: tuple[PriceSeries, ...]
+    calendar: str | None = None
+    notes: tuple[str, ...] = ()
+    _index: Mapping[str, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.series:
+            raise DataError("a price table needs at least one item; this one has none. Give it a price history.")
+        index = {one.item_id: position for position, one in enumerate(self.series)}
+        if len(index) != len(self.series):
+            raise DataError("item ids must be unique; one is repeated. Rename one of them.")
+        object.__setattr__(self, "_index", index)
+
+    @classmethod
+    def from_close(cls, items: Mapping[str, tuple[object, object]]) -> PriceTable:
+        """A table of closes: {item_id: (closes, timestamps)}; raises `DataError` where they break the rules."""
+        return cls(
+            series=tuple(
+                PriceSeries(
+                    item_id=item_id,
+                    close=np.asarray(close, dtype=np.float64),
+                    timestamps=np.asarray(stamps, dtype="datetime64[ns]"),
+                )
+                for item_id, (close, stamps) in items.items()
+            )
+        )
+
+    @property
+    def item_ids(self) -> tuple[str, ...]:
+        """The assets' names."""
+        return tuple(self._index)
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def __iter__(self) -> Iterator[PriceSeries]:
+        return iter(self.series)
+
+    def __getitem__(self, item_id: str) -> PriceSeries:
+        if item_id not in self._index:
+            raise UsageError(f"no item '{item_id}' in this table. It has: {', '.join(self.item_ids[:10])}.")
+        return self.series[self._index[item_id]]
+
+    def until(self, cutoff: object) -> PriceTable:
+        """The rows at or before `cutoff`; items that begin later are left out. Raises if none is left."""
+        stamp = np.datetime64(pd.Timestamp(cutoff), "ns")  # type: ignore[arg-type]
+        ends = [(one, int(np.searchsorted(one.timestamps, stamp, side="right"))) for one in self.series]
+        return replace(self, series=tuple(one.rows(0, end) for one, end in ends if end))
+
+    def select(self, item_ids: tuple[str, ...]) -> PriceTable:
+        """A table of these items alone, in this order."""
+        return replace(self, series=tuple(self[item_id] for item_id in item_ids))
+
+    def to_frame(self) -> pd.DataFrame:
+        """A long pandas frame: `item_id, timestamp` and the columns any item has."""
+        parts = [
+            pd.DataFrame({"item_id": one.item_id, "timestamp": one.timestamps, **one.columns()}) for one in self.series
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    def data_hash(self) -> str:
+        """SHA-256 over ids, timestamps and values: the same data gives the same text."""
+        digest = hashlib.sha256()
+        for one in self.series:
+            digest.update(f"{one.item_id}\0{','.join(one.columns())}\0{len(one)}\0".encode())
+            digest.update(one.timestamps.astype("int64").tobytes())
+            for values in one.columns().values():
+                digest.update(values.tobytes())
+        return digest.hexdigest()
+
+
+def stamp_text(stamp: np.datetime64) -> str:
+    """ISO text of a timestamp: the date alone at midnight, else date and time to the second."""
+    text = str(np.datetime_as_string(stamp.astype("datetime64[s]")))
+    return text.removesuffix("T00:00:00")
