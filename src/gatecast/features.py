@@ -114,10 +114,9 @@ def series_features(series: PriceSeries, spec: FeatureSpec) -> Float[np.ndarray,
     >>> float(series_features(table["X"], FeatureSpec())[-1, 5])  # the guard: no band, no position
     0.5
     """
-    parts = [
-        evaluate(_trailing(series, spec, start, start + _CHUNK), spec)[0] for start in range(0, len(series), _CHUNK)
-    ]
-    return np.concatenate(parts)
+    n = len(series)
+    chunks = [_trailing(series, spec, start, min(start + _CHUNK, n)) for start in range(0, n, _CHUNK)]
+    return np.concatenate([evaluate(chunk, spec)[0] for chunk in chunks])
 
 
 def volatility(close: Float[np.ndarray, " time"]) -> Float[np.ndarray, " time"]:
