@@ -1,0 +1,106 @@
+"""The scores, each against a published implementation or a closed form."""
+
+from __future__ import annotations
+
+import numpy as np
+import properscoring
+import pytest
+import scoringrules
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import mean_absolute_error, mean_pinball_loss, root_mean_squared_error
+
+from gatecast import metrics
+from gatecast.errors import UsageError
+
+values = st.floats(-1e3, 1e3, allow_nan=False, width=32)
+
+
+@given(st.lists(values, min_size=2, max_size=40), values)
+@settings(max_examples=80, deadline=None)
+def test_crps_equals_properscoring_and_the_fair_one_equals_scoringrules(
+    paths: list[float], actual: float
+) -> None:
+    x, y = np.array(paths), np.array(actual)
+    scale = max(1.0, np.abs(x).max(), abs(actual))
+    plain, fair = metrics.crps_paths(x, y, fair=False), metrics.crps_paths(x, y)
+    assert plain == pytest.approx(properscoring.crps_ensemble(y, x), abs=1e-10 * scale)
+    assert fair == pytest.approx(scoringrules.crps_ensemble(y, x, estimator="fair"), abs=1e-10 * scale)
+
+
+def test_crps_keeps_leading_axes_and_does_not_mind_the_order_of_paths() -> None:
+    rng = np.random.default_rng(0)
+    paths, actual = rng.normal(size=(3, 4, 50)), rng.normal(size=(3, 4))
+    each = [[metrics.crps_paths(paths[i, j], actual[i, j]) for j in range(4)] for i in range(3)]
+    np.testing.assert_allclose(metrics.crps_paths(paths, actual), each, atol=1e-14)
+    np.testing.assert_allclose(metrics.crps_paths(paths[..., ::-1], actual), each, atol=1e-14)
+
+
+def test_fair_crps_of_few_paths_is_unbiased_for_the_normal_and_the_plain_one_is_not() -> None:
+    rng = np.random.default_rng(1)
+    actual, truth = np.full(20_000, 0.7), scoringrules.crps_normal(0.7, 0.0, 1.0)
+    paths = rng.normal(size=(20_000, 8))
+    fair, plain = metrics.crps_paths(paths, actual), metrics.crps_paths(paths, actual, fair=False)
+    error = fair.std() / np.sqrt(len(fair))
+    assert abs(fair.mean() - truth) < 4 * error
+    assert plain.mean() - truth > 10 * error
+
+
+def test_one_path_is_refused() -> None:
+    with pytest.raises(UsageError, match="at least 2 paths"):
+        metrics.crps_paths(np.zeros((3, 1)), np.zeros(3))
+
+
+@given(st.lists(values, min_size=1, max_size=30))
+@settings(max_examples=60, deadline=None)
+def test_quantiles_of_sorted_values_are_numpys(paths: list[float]) -> None:
+    levels = np.array([0.0, 0.01, 0.25, 0.5, 0.9, 0.99, 1.0])
+    ours = metrics.quantile_sorted(np.sort(np.array(paths)), levels)
+    np.testing.assert_allclose(ours, np.quantile(np.array(paths), levels), atol=1e-9)
+
+
+def test_pit_is_the_share_below_with_ties_counted_half() -> None:
+    ordered = np.array([1.0, 2.0, 2.0, 3.0])
+    shares = [metrics.pit_sorted(ordered, np.array(actual)).item() for actual in (0.0, 2.0, 2.5, 9.0)]
+    assert shares == [0.0, 0.5, 0.75, 1.0]
+
+
+def test_pinball_mae_and_rmse_equal_scikit_learn() -> None:
+    rng = np.random.default_rng(2)
+    actual, levels = rng.normal(size=60), np.array([0.05, 0.5, 0.9])
+    quantiles = np.sort(rng.normal(size=(60, 3)), axis=1)
+    each = [mean_pinball_loss(actual, quantiles[:, k], alpha=level) for k, level in enumerate(levels)]
+    assert metrics.pinball(quantiles, actual, levels).mean() == pytest.approx(np.mean(each))
+    assert metrics.mae(quantiles[:, 1], actual) == pytest.approx(mean_absolute_error(actual, quantiles[:, 1]))
+    assert metrics.rmse(quantiles[:, 1], actual) == pytest.approx(
+        root_mean_squared_error(actual, quantiles[:, 1])
+    )
+
+
+def test_pinball_over_many_levels_is_half_the_crps() -> None:
+    paths = np.sort(np.random.default_rng(3).normal(size=4000))
+    levels = (np.arange(2000) + 0.5) / 2000
+    quantiles = metrics.quantile_sorted(paths, levels)
+    loss = metrics.pinball(quantiles[None], np.array([0.4]), levels).item()
+    assert 2 * loss == pytest.approx(metrics.crps_paths(paths, np.array(0.4)).item(), rel=2e-3)
+
+
+def test_mase_of_the_naive_forecast_on_its_own_history_is_one() -> None:
+    history = np.array([10.0, 12.0, 11.0, 15.0])
+    scale = np.full(3, metrics.naive_scale(history))
+    assert metrics.mase(history[:-1], history[1:], scale) == pytest.approx(1.0)
+    assert np.isnan(metrics.mase(history[:-1], history[1:], np.zeros(3)))
+    assert np.isnan(metrics.naive_scale(history[:1]))
+
+
+def test_coverage_counts_the_edges_as_inside() -> None:
+    actual = np.array([0.0, 1.0, 2.0, 3.0])
+    assert metrics.coverage(np.full(4, 1.0), np.full(4, 2.0), actual) == 0.5
+
+
+def test_smape_and_direction() -> None:
+    assert metrics.smape(np.array([100.0]), np.array([300.0])) == pytest.approx(100.0)
+    last = np.full(4, 100.0)
+    said, was = np.array([101.0, 101.0, 99.0, 100.0]), np.array([105.0, 95.0, 95.0, 95.0])
+    assert metrics.direction(said, was, last) == pytest.approx(2 / 3)
+    assert np.isnan(metrics.direction(last, was, last))
