@@ -65,7 +65,7 @@ class Walk:
         """From the series' log returns; without `drift` the mean is 0. Raises `TooFewRows` under 3 rows."""
         if len(series) < LEAST_ROWS:
             raise TooFewRows(
-                f"a model needs {LEAST_ROWS} rows; '{series.item_id}' has {len(series)}. Give it more history."
+                f"a model needs {LEAST_ROWS} rows; '{series.item_id}' has {len(series)}. Give more history."
             )
         returns = np.diff(np.log(series.close))
         mean = float(returns.mean()) if drift else 0.0
