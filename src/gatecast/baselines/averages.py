@@ -12,7 +12,7 @@ from scipy.signal import lfilter
 
 from gatecast.baselines.contract import Baseline, Unfit
 from gatecast.baselines.direct import log_returns_ahead, simulate_direct
-from gatecast.baselines.noise import Simulation
+from gatecast.baselines.noise import Simulation, last_volatility
 from gatecast.errors import ConfigError
 from gatecast.features import WARMUP, volatility
 from gatecast.prices import PriceSeries
@@ -53,7 +53,7 @@ class _Average(Baseline[AverageHistory]):
         said = np.log(self._ahead(learned.close, horizon)[origins] / learned.close[origins, None])
         errors = (actual[origins] - said) / learned.sigma[origins, None]
         centre = np.log(self._ahead(series.close, horizon)[-1] / series.close[-1])
-        return simulate_direct(centre, float(volatility(series.close)[-1]), errors, paths, rng)
+        return simulate_direct(centre, last_volatility(series.close), errors, paths, rng)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -88,7 +88,7 @@ class Sma(_Average):
 
 @dataclass(kw_only=True, eq=False)
 class Ema(_Average):
-    """The exponential average whose weights halve every `half_life` rows; its own forecast leaves it as it is."""
+    """The exponential average whose weights halve every `half_life` rows; its own forecast leaves it be."""
 
     half_life: float = 10.0  # rows; about the memory of a 30-row EMA as charts define it
     name: ClassVar[str] = "ema"

@@ -8,7 +8,14 @@ from typing import ClassVar
 import numpy as np
 
 from gatecast.baselines.contract import Baseline
-from gatecast.baselines.noise import Simulation, StudentT, fit_student_t, path_density, student_draws
+from gatecast.baselines.noise import (
+    Simulation,
+    StudentT,
+    fit_student_t,
+    last_volatility,
+    path_density,
+    student_draws,
+)
 from gatecast.features import DECAY, WARMUP, volatility
 from gatecast.prices import PriceSeries
 
@@ -32,7 +39,7 @@ class EwmaT(Baseline[StudentT]):
     ) -> Simulation:
         shocks = student_draws(learned, paths, horizon, rng)
         sigma = np.empty((paths, horizon))
-        variance = np.full(paths, volatility(series.close)[-1] ** 2)
+        variance = np.full(paths, last_volatility(series.close) ** 2)
         for step in range(horizon):
             sigma[:, step] = np.sqrt(variance)
             variance = DECAY * variance + (1 - DECAY) * (sigma[:, step] * shocks[:, step]) ** 2

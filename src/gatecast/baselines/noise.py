@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import minimize
-from scipy.special import gammaln
+from scipy.special import digamma, gammaln
 
-from gatecast.features import FLOOR
+from gatecast.features import FLOOR, WINDOW, volatility
 from gatecast.forecast import Density
 
 DF_BOUNDS = (2.05, 200.0)  # under 2 the variance is infinite; at 200 a Student-t is a normal to three digits
@@ -42,15 +42,20 @@ def fit_student_t(errors: Float[np.ndarray, " time"]) -> StudentT:
         return StudentT(FLOOR, np.inf)
     squares = np.square(errors / size)
 
-    def cost(parameters: Float[np.ndarray, " 2"]) -> float:
+    def cost(parameters: Float[np.ndarray, " 2"]) -> tuple[float, Float[np.ndarray, " 2"]]:
+        """Mean negative log-likelihood, and its gradient by the logs of scale and df."""
         scale, df = np.exp(parameters)
+        relative = squares / (df * scale**2)
+        log_mean, share = np.log1p(relative).mean(), (relative / (1 + relative)).mean()
         constant = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * np.log(np.pi * df) - np.log(scale)
-        return float((df + 1) / 2 * np.mean(np.log1p(squares / (df * scale**2))) - constant)
+        by_df = log_mean - (df + 1) / df * share - digamma((df + 1) / 2) + digamma(df / 2) + 1 / df
+        return (df + 1) / 2 * log_mean - constant, np.array([1 - (df + 1) * share, df / 2 * by_df])
 
     # Errors mostly zero (a pegged price) would send the scale to zero: a twentieth of the size ends it.
     best = minimize(
         cost,
         np.log([0.8, 5.0]),
+        jac=True,
         method="L-BFGS-B",
         bounds=[(np.log(0.05), np.log(1.5)), tuple(np.log(DF_BOUNDS))],
     )
@@ -83,6 +88,11 @@ def student_draws(
     normal = np.isinf(student.df)
     draws = rng.standard_normal(shape) if normal else rng.standard_t(student.df, shape)
     return student.scale * mirrored(draws, paths)
+
+
+def last_volatility(close: Float[np.ndarray, " time"]) -> float:
+    """Trailing volatility after the last row; it looks back on WINDOW rows, so the rest is not computed."""
+    return float(volatility(close[-WINDOW:])[-1])
 
 
 def path_density(

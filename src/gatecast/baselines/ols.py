@@ -10,8 +10,8 @@ from jaxtyping import Float
 
 from gatecast.baselines.contract import Baseline, Unfit
 from gatecast.baselines.direct import log_returns_ahead, simulate_direct
-from gatecast.baselines.noise import Simulation
-from gatecast.features import WARMUP, FeatureSpec, series_features, volatility
+from gatecast.baselines.noise import Simulation, last_volatility
+from gatecast.features import WARMUP, WINDOW, FeatureSpec, series_features, volatility
 from gatecast.prices import PriceSeries
 
 LEAST_ORIGINS = 60  # rows to regress nine numbers on
@@ -62,7 +62,7 @@ class Ols(Baseline[Regressors]):
                 f"{len(outcomes)} rows with an outcome {horizon} steps on are fewer than {LEAST_ORIGINS}"
             )
         design = learned.design[: len(outcomes)]
-        now = _design(series, learned.spec)[-1]
+        now = _design(series.rows(-WINDOW, len(series)), learned.spec)[-1]
         fits = [OLS(outcome, design).fit() for outcome in outcomes.T]
         centre = np.array([now @ fit.params for fit in fits])
         # Residuals are smaller than errors to come by the freedom that the coefficients took.
@@ -70,7 +70,7 @@ class Ols(Baseline[Regressors]):
         errors = (
             np.stack([fit.resid for fit in fits], axis=1) * freedom / learned.sigma[: len(outcomes), None]
         )
-        return simulate_direct(centre, float(volatility(series.close)[-1]), errors, paths, rng)
+        return simulate_direct(centre, last_volatility(series.close), errors, paths, rng)
 
 
 def _design(series: PriceSeries, spec: FeatureSpec) -> Float[np.ndarray, "time regressor"]:
