@@ -1,0 +1,8 @@
+"""Reports: one self-contained HTML file each, the same bytes for the same values."""
+
+from __future__ import annotations
+
+from gatecast.report.forecast import forecast_report
+from gatecast.report.page import write_html
+
+__all__ = ["forecast_report", "write_html"]

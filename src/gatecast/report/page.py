@@ -1,0 +1,109 @@
+"""What every report shares: the page around it, figures as data, and the file on disk."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+import plotly.graph_objects as go
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+import gatecast
+from gatecast.errors import GatecastError
+from gatecast.figures import DARK
+
+CHIPS = {"median": "Median", "bands": "Bands", "honest": "Bands honest", "origins": "Origins"}
+
+
+@functools.cache
+def _templates() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("gatecast", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def render(template: str, figures: Mapping[str, go.Figure], values: Mapping[str, object]) -> str:
+    """The page as text: the template filled with `values` (escaped), the figures as JSON under their ids."""
+    specs = {id: _in_script(figure.to_json(engine="json")) for id, figure in figures.items()}
+    return (
+        _templates()
+        .get_template(template)
+        .render(
+            **values,
+            figures=specs,
+            dark=_in_script(json.dumps(DARK)),
+            version=gatecast.__version__,
+            css=Markup(_asset("page.css")),
+            js=Markup(_asset("page.js")),
+            plotly=Markup(get_plotlyjs()),
+        )
+    )
+
+
+def _asset(name: str) -> str:
+    return resources.files("gatecast").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _in_script(json_text: str) -> Markup:
+    """JSON that cannot end the <script> it stands in, nor open another: `<`, `>` and `&` as escapes."""
+    return Markup(json_text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def verdict_values(verdict: Mapping[str, object] | None) -> dict[str, object] | None:
+    """The verdict's paragraph and its machine form as short labels; None where there is no verdict."""
+    if verdict is None:
+        return None
+    chips = [(label, value_text(verdict[key])) for key, label in CHIPS.items() if key in verdict]
+    return {"text": value_text(verdict.get("text", "")), "chips": chips}
+
+
+def value_text(value: object) -> str:
+    """A setting or finding as a person writes it.
+
+    >>> value_text(True), value_text((64, 32)), value_text(()), value_text(None)
+    ('yes', '64, 32', 'none', 'cannot tell')
+    """
+    if value is None:
+        return "cannot tell"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(str(one) for one in value) or "none"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def write_html(path: str | os.PathLike[str], text: str) -> None:
+    """Write a report whole or not at all; raises `GatecastError` (one line) where the disk refuses.
+
+    What stood at `path` before stays until the new text is safely on disk. A device such as /dev/stdout
+    is written to as it is.
+    """
+    target = Path(path)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        if target.exists() and not target.is_file() and not target.is_dir():
+            target.write_text(text, encoding="utf-8")
+            return
+        try:
+            with part.open("w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, target.resolve())
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise GatecastError(
+            f"the report could not be written to '{target}': {reason}. Make room there or name another file."
+        ) from None

@@ -1,0 +1,75 @@
+"use strict";
+// Draws each figure when it is first on show, and again when the page turns dark or light.
+(() => {
+  const twins = JSON.parse(document.getElementById("dark-twins").textContent);
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const narrow = matchMedia("(max-width: 760px)");
+
+  const recolour = (value, key) => {
+    if (Array.isArray(value)) return value.map((one) => recolour(one, key));
+    if (value && typeof value === "object")
+      return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, recolour(one, name)]));
+    return typeof value === "string" && /color(s)?$/i.test(key) && value in twins ? twins[value] : value;
+  };
+
+  // A key of plain text above the figure wraps on a phone, where Plotly's own legend does not.
+  const plain = (text) => new DOMParser().parseFromString(text, "text/html").documentElement.textContent;
+  const key = (box, data) => {
+    const line = document.createElement("div");
+    line.className = "key";
+    const fills = []; // bands lie on one another, so an inner one shows all their colours
+    for (const trace of data) {
+      if (trace.showlegend === false) continue;
+      const mark = document.createElement("i");
+      const entry = document.createElement("span");
+      if (trace.fill === "toself") fills.push(`linear-gradient(${trace.fillcolor},${trace.fillcolor})`);
+      if (trace.fill === "toself") mark.style.background = fills.join(",");
+      else mark.style.background = trace.mode === "markers" || trace.type === "bar" ? trace.marker.color : trace.line.color;
+      mark.className = trace.mode === "markers" ? "dot" : trace.fill || trace.type === "bar" ? "" : "line";
+      entry.append(mark, plain(trace.name));
+      line.append(entry);
+    }
+    if (box.previousElementSibling?.className === "key") box.previousElementSibling.remove();
+    box.before(line);
+  };
+
+  const draw = (box) => {
+    const spec = JSON.parse(document.getElementById(box.dataset.figure).textContent);
+    const { data, layout } = dark.matches ? recolour(spec, "") : spec;
+    key(box, data);
+    layout.showlegend = false;
+    layout.margin.t = 12;
+    layout.dragmode = false; // a finger that scrolls the page must not zoom the chart
+    if (narrow.matches) {
+      layout.font.size = 11;
+      layout.xaxis.nticks = 5;
+    }
+    Plotly.react(box, data, layout, { responsive: true, displayModeBar: false, doubleClick: false });
+    box.dataset.drawn = "yes";
+  };
+
+  const shown = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (entry.isIntersecting && !entry.target.dataset.drawn) draw(entry.target);
+    }
+  }, { rootMargin: "400px" });
+  const boxes = [...document.querySelectorAll("[data-figure]")];
+  for (const box of boxes) shown.observe(box);
+  const again = () => boxes.filter((box) => box.dataset.drawn).forEach(draw);
+  dark.addEventListener("change", again);
+  narrow.addEventListener("change", again);
+
+  // The address after # names the item on show, so that a link or a reload keeps it.
+  const items = [...document.querySelectorAll("[data-item]")];
+  const picker = document.getElementById("picker");
+  const show = () => {
+    const wanted = items.find((item) => "#" + item.id === location.hash) || items[0];
+    for (const item of items) item.hidden = item !== wanted;
+    picker.value = wanted.id;
+  };
+  if (picker) {
+    picker.addEventListener("change", () => { history.replaceState(null, "", "#" + picker.value); show(); });
+    addEventListener("hashchange", show);
+    show();
+  }
+})();

@@ -1,0 +1,92 @@
+"""Numbers, dates and one sentence as a person reads them: shared by the page and the terminal."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from gatecast.forecast import ItemForecast
+from gatecast.prices import PriceSeries, stamp_text
+
+
+def price_decimals(price: float) -> int:
+    """Decimals that show a price of this size to a cent, or to five digits where a cent is too coarse.
+
+    >>> [price_decimals(price) for price in (250_000.0, 61.2, 1.0834, 0.0042)]
+    [0, 2, 4, 7]
+    """
+    if price >= 100_000:
+        return 0
+    if price >= 10:
+        return 2
+    return 4 - math.floor(math.log10(price))
+
+
+def price_text(price: float, decimals: int) -> str:
+    """A price with thousands separated; one below a millionth with its power of ten.
+
+    >>> price_text(47686.814, 2), price_text(1.25e-8, price_decimals(1.25e-8))
+    ('47,686.81', '1.2500e-08')
+    """
+    return f"{price:,.{decimals}f}" if decimals <= 10 else f"{price:.4e}"
+
+
+def level_text(level: float) -> str:
+    """A level or probability as per cent.
+
+    >>> level_text(0.9), level_text(0.975)
+    ('90%', '97.5%')
+    """
+    return f"{100 * level:.6g}%"
+
+
+def share_text(share: float) -> str:
+    """A share of paths in whole per cent; never 0% or 100% unless it is exactly that.
+
+    >>> share_text(0.534), share_text(0.9996), share_text(0.0)
+    ('53%', '>99%', '0%')
+    """
+    if 0 < share < 0.01:
+        return "<1%"
+    if 0.99 < share < 1:
+        return ">99%"
+    return f"{share:.0%}"
+
+
+def change_text(price: float, base: float) -> str:
+    """The change from `base` to `price`, signed.
+
+    >>> change_text(103.0, 100.0), change_text(98.76, 100.0)
+    ('+3.0%', '\u22121.2%')
+    """
+    return f"{100 * (price / base - 1):+.1f}%".replace("-", "\u2212")
+
+
+def date_text(stamp: object) -> str:
+    """A timestamp for a person: the date, and the time where there is one.
+
+    >>> import numpy as np
+    >>> date_text(np.datetime64("2017-12-29T21:00:00"))
+    '2017-12-29 21:00'
+    """
+    return stamp_text(stamp).replace("T", " ").removesuffix(":00")  # type: ignore[arg-type]
+
+
+def reading(item: ItemForecast, level: float) -> str:
+    """What the last step of a forecast says, in one plain sentence."""
+    lower, upper = item.interval(level)
+    digits = price_decimals(item.last_close)
+    return (
+        f"On {date_text(item.timestamps[-1])} the middle of {len(item.paths):,} simulated prices is "
+        f"{price_text(float(item.median[-1]), digits)}; {level_text(level)} of them lie between "
+        f"{price_text(float(lower[-1]), digits)} and {price_text(float(upper[-1]), digits)}."
+    )
+
+
+def known_history(item: ItemForecast, history: PriceSeries | None) -> PriceSeries | None:
+    """The rows of a history up to the forecast's last known close; None where there are none."""
+    if history is None:
+        return None
+    end = int((history.timestamps <= np.asarray(item.last_timestamp, dtype="datetime64[ns]")).sum())
+    return history.rows(0, end) if end else None
