@@ -1,0 +1,64 @@
+"""What the door found: notes of what it did, and problems that only a guess would repair."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, field
+
+from gatecast.errors import UnsafeData
+
+_UNSEEN = {"Cc", "Cs", "Zl", "Zp"}  # control characters, lone surrogates, line and paragraph separators
+_BIDI = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # would reorder a terminal line
+
+
+def clean(text: object, limit: int = 200) -> str:
+    """Text of the user's on one line: unseen characters removed, at most `limit` characters.
+
+    >>> clean("AA\\x00PL\\n")
+    'AAPL'
+    """
+    kept = str(text)[: 10 * limit]
+    if not kept.isprintable():
+        kept = "".join(c for c in kept if unicodedata.category(c) not in _UNSEEN and c not in _BIDI)
+    return kept.strip()[:limit]
+
+
+def shown(text: object) -> str:
+    """Text of the user's in quotes, short enough for a message."""
+    short = clean(text, 80)
+    return f"'{short[:40]}...'" if len(short) > 40 else f"'{short}'"
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun: `1 row`, `1,008 rows`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One kind of unsafe repair on one item."""
+
+    rule: str  # "a close must be positive"
+    culprit: str  # "'WTI' has -36.98 at line 8660 (2020-04-20)"
+    count: int  # rows concerned
+    repair: str  # what --repair would do: "drop such rows"
+
+
+@dataclass
+class Findings:
+    """Notes and problems gathered while one source is read; repairs are made either way and judged at the end."""
+
+    notes: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def refuse(self) -> None:
+        """Raise `UnsafeData` in one line for the first problem, naming how many others there are."""
+        if not self.problems:
+            return
+        first = self.problems[0]
+        more = f", and {counted(first.count - 1, 'more such row')}" if first.count > 1 else ""
+        others = len(self.problems) - 1
+        also = f" ({counted(others, 'other problem')} besides.)" if others else ""
+        raise UnsafeData(
+            f"{first.rule}; {first.culprit}{more}. Correct the source, or pass --repair to {first.repair}.{also}"
+        )
