@@ -132,6 +132,8 @@ def direction(
     >>> direction(np.array([101.0, 99.0, 100.0]), np.array([102.0, 103.0, 90.0]), np.full(3, 100.0))
     0.5
     """
-    said, was = np.sign(point - last), np.sign(actual - last)
+    # Rounding in a median of paths is no forecast of a move.
+    said = np.sign(np.where(np.isclose(point, last, rtol=1e-8, atol=0), 0.0, point - last))
+    was = np.sign(actual - last)
     told = (said != 0) & (was != 0)
     return float(np.mean(said[told] == was[told])) if told.any() else float("nan")

@@ -1,0 +1,259 @@
+"""The walk-forward test: every model at every cutoff, seeing nothing after it, and the report on them."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+
+import gatecast
+from gatecast.baselines import Model
+from gatecast.comparisons import compare
+from gatecast.errors import GatecastError, TooFewRows, UsageError
+from gatecast.folds import FORMAT, Fold, FoldStore
+from gatecast.origins import Stamp, Walk, plan_walk
+from gatecast.prices import PriceTable, stamp_text
+from gatecast.scores import COLUMNS, join_rows, score_forecast, score_table
+from gatecast.verdict import Verdict, judge
+
+Progress = Callable[[int, int, str], None]  # folds done, folds in all, what was just finished
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Report:
+    """What a walk-forward test found; immutable.
+
+    `forecasts`: a row a model, item, cutoff and step (`scores.COLUMNS`). `scores`: by model and step
+    (`scores.score_table` has the units). `tests`: Diebold-Mariano tests (`comparisons.compare`).
+    """
+
+    forecasts: pd.DataFrame
+    scores: pd.DataFrame
+    tests: pd.DataFrame
+    verdict: Verdict
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document: plain types; None where a number does not exist."""
+        return {
+            "scores": [_plain(row) for row in self.scores.to_dict("records")],
+            "tests": [_plain(row) for row in self.tests.to_dict("records")],
+            "verdict": self.verdict.to_dict(),
+            "notes": list(self.notes),
+        }
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write `forecasts`, a row a model, item, cutoff and step."""
+        self.forecasts.to_parquet(path, index=False)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Task:
+    """One model over the cutoffs of one fit; the cutoffs already finished are not in `todo`."""
+
+    model: Model
+    prices: PriceTable
+    walk: Walk
+    group: tuple[np.datetime64, ...]
+    todo: tuple[np.datetime64, ...]
+    paths: int
+    seed: int
+    store: FoldStore | None
+    about: Mapping[str, object]  # what a stored fold depends on, but for its cutoff
+
+
+def backtest(
+    models: Sequence[Model],
+    prices: PriceTable,
+    *,
+    horizon: int = 5,
+    cutoffs: int | None = None,
+    every: int | None = None,
+    start: Stamp | None = None,
+    span: int | None = None,
+    refit: int = 1,
+    min_rows: int | None = None,
+    paths: int = 1000,
+    seed: int = 0,
+    jobs: int = 1,
+    store: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Judge models on days they have not seen; the verdict is on the first that is not the random walk.
+
+    At each cutoff a model is given the rows at or before it and nothing else. `cutoffs`, `every`, `start`,
+    `span`, `refit` and `min_rows` plan the walk (`origins.plan_walk`). `paths` per forecast; a cutoff's seed
+    comes from `seed` and the cutoff alone, so that models share it and other cutoffs do not matter. `jobs`
+    processes; the answer is the same for any number. `store`: a folder for finished folds; a run that was cut
+    short goes on from there. `progress(done, total, what)` is told of each finished fold.
+
+    Early cutoffs at which a model has too few rows are left out for all models, with a note. Raises
+    `UsageError`, `TooFewRows`, or a model's own `GatecastError` with the model and the cutoff named.
+
+    >>> from gatecast import Drift, RandomWalk
+    >>> days = pd.bdate_range("2020-01-01", periods=120)
+    >>> walk = 100 * np.exp(np.random.default_rng(0).normal(0, 0.01, 120).cumsum())
+    >>> table = PriceTable.from_close({"X": (walk, days)})
+    >>> report = backtest([Drift(), RandomWalk()], table, horizon=2, cutoffs=10, paths=100)
+    >>> report.verdict.median, len(report.forecasts)
+    ('no evidence', 40)
+    """
+    names = [model.name for model in models]
+    if not names or len(set(names)) != len(names):
+        raise UsageError(f"models have names of their own, at least one; got {', '.join(names) or 'none'}.")
+    if paths < 2 or seed < 0:
+        raise UsageError(f"paths are at least 2 and the seed at least 0; got {paths} and {seed}.")
+    walk = plan_walk(
+        prices,
+        horizon=horizon,
+        cutoffs=cutoffs,
+        every=every,
+        start=start,
+        span=span,
+        refit=refit,
+        min_rows=min_rows,
+    )
+    folder = None if store is None else FoldStore(Path(store))
+    data = prices.data_hash() if folder else ""
+    tasks = [
+        _Task(
+            model=model,
+            prices=prices,
+            walk=walk,
+            group=group,
+            todo=group,
+            paths=paths,
+            seed=seed,
+            store=folder,
+            about=_about(model, walk, group, data=data, paths=paths, seed=seed),
+        )
+        for model in models
+        for group in walk.groups
+    ]
+    folds = _run(tasks, jobs, progress)
+    return _report(names, walk, folds)
+
+
+def _about(
+    model: Model, walk: Walk, group: tuple[np.datetime64, ...], *, data: str, paths: int, seed: int
+) -> dict[str, object]:
+    """What a fold depends on. A model's settings are its attributes without a trailing underscore."""
+    settings = {
+        name: repr(value)
+        for name, value in sorted(vars(model).items())
+        if not name.endswith("_") and not callable(value)
+    }
+    return {
+        "version": f"{gatecast.__version__}/{FORMAT}",
+        "data": data,
+        "model": [model.name, type(model).__qualname__, settings],
+        "fitted": stamp_text(group[0]),
+        "horizon": walk.horizon,
+        "span": walk.span,
+        "min_rows": walk.min_rows,
+        "paths": paths,
+        "seed": seed,
+    }
+
+
+def _run(tasks: list[_Task], jobs: int, progress: Progress | None) -> dict[tuple[str, np.datetime64], Fold]:
+    """Every fold by model and cutoff: from the store where finished, else run, `jobs` at a time."""
+    folds: dict[tuple[str, np.datetime64], Fold] = {}
+    total = sum(len(task.group) for task in tasks)
+    left: list[_Task] = []
+    for task in tasks:
+        stored = {cutoff: _stored(task, cutoff) for cutoff in task.group}
+        folds |= {(task.model.name, cutoff): fold for cutoff, fold in stored.items() if fold is not None}
+        todo = tuple(cutoff for cutoff, fold in stored.items() if fold is None)
+        if todo:
+            left.append(_Task(**{**vars(task), "todo": todo}))
+    if folds and progress:
+        progress(len(folds), total, "finished before")
+    # A generator, so that each task is told of as it ends and an error stops the rest at once.
+    answers: Iterator[tuple[str, list[tuple[np.datetime64, Fold]]]] = Parallel(
+        n_jobs=jobs, return_as="generator_unordered"
+    )(delayed(_run_task)(task) for task in left)
+    for name, finished in answers:
+        for cutoff, fold in finished:
+            folds[name, cutoff] = fold
+            if progress:
+                progress(len(folds), total, f"{name} at {stamp_text(cutoff)}")
+    return folds
+
+
+def _stored(task: _Task, cutoff: np.datetime64) -> Fold | None:
+    return None if task.store is None else task.store.load({**task.about, "cutoff": stamp_text(cutoff)})
+
+
+def _run_task(task: _Task) -> tuple[str, list[tuple[np.datetime64, Fold]]]:
+    """Fit a copy of the model at the group's first cutoff, then forecast from each cutoff still to do."""
+    finished: list[tuple[np.datetime64, Fold]] = []
+    cutoff, name = task.group[0], task.model.name
+    try:
+        first = task.walk.visible(task.prices, cutoff)
+        model = copy.deepcopy(task.model).fit(first)
+        for cutoff in task.todo:
+            seen = task.walk.visible(task.prices, cutoff).select(first.item_ids)
+            seed = int(np.random.SeedSequence([task.seed, int(cutoff.astype("int64"))]).generate_state(1)[0])
+            forecast = model.predict(seen, task.walk.horizon, paths=task.paths, seed=seed)
+            rows = score_forecast(forecast, seen, task.prices, cutoff=cutoff, horizon=task.walk.horizon)
+            fold = Fold(rows, tuple(note for item in forecast for note in item.notes))
+            if task.store is not None:
+                task.store.save({**task.about, "cutoff": stamp_text(cutoff)}, fold)
+            finished.append((cutoff, fold))
+    except TooFewRows as error:
+        lost = [c for c in task.todo if c not in {done for done, _ in finished}]
+        reason = f"model '{name}' at cutoff {stamp_text(cutoff)}: {error}"
+        finished += [(c, Fold({}, too_few=reason)) for c in lost]
+    except GatecastError as error:
+        raise type(error)(f"model '{name}' at cutoff {stamp_text(cutoff)}: {error}") from error
+    return name, finished
+
+
+def _report(names: list[str], walk: Walk, folds: dict[tuple[str, np.datetime64], Fold]) -> Report:
+    short = {
+        cutoff: fold.too_few
+        for (_, cutoff), fold in sorted(folds.items(), key=lambda one: one[0][1])
+        if fold.too_few
+    }
+    kept = [cutoff for cutoff in walk.cutoffs if cutoff not in short]
+    notes: list[str] = []
+    if short:
+        reason = next(reversed(short.values()))
+        if not kept or max(short) > min(kept):
+            raise TooFewRows(f"{reason} Start later, or leave that model or item out.")
+        notes.append(f"{len(short)} early cutoffs to {stamp_text(max(short))} are left out for all: {reason}")
+    parts = []
+    for name in names:
+        rows = join_rows([folds[name, cutoff].rows for cutoff in kept])
+        if not rows:
+            raise TooFewRows(f"no item has {walk.horizon} rows after any cutoff. Shorten the horizon.")
+        parts.append({"model": np.full(len(rows["step"]), name, dtype=object), **rows})
+        notes += dict.fromkeys(note for cutoff in kept for note in folds[name, cutoff].notes)
+    forecasts = pd.DataFrame(join_rows(parts), columns=list(COLUMNS))
+    tests = compare(forecasts)
+    return Report(
+        forecasts=forecasts,
+        scores=score_table(forecasts),
+        tests=tests,
+        verdict=judge(forecasts, tests),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A row as JSON has it: Python numbers, None where a number is missing or infinite."""
+    return {str(name): _plain_value(value) for name, value in row.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

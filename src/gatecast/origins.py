@@ -1,0 +1,141 @@
+"""Where a walk-forward test stands: the cutoffs, which share a fit, and what a model may see at each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from gatecast.errors import TooFewRows, UsageError
+from gatecast.prices import PriceTable
+
+YEAR_OF_SESSIONS = 250  # rows an item needs before it takes part, where the table is long enough
+DEFAULT_CUTOFFS = 12
+Stamp = str | date | np.datetime64
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Walk:
+    """A plan of rolling origins: `groups` of cutoffs that share one fit, made at the first of each group."""
+
+    horizon: int
+    groups: tuple[tuple[np.datetime64, ...], ...]
+    min_rows: int
+    span: int | None
+
+    @property
+    def cutoffs(self) -> tuple[np.datetime64, ...]:
+        """Every cutoff, ascending."""
+        return tuple(cutoff for group in self.groups for cutoff in group)
+
+    def visible(self, prices: PriceTable, cutoff: np.datetime64) -> PriceTable:
+        """What a model may see at `cutoff`: rows at or before it, the last `span` of each item if set.
+
+        Items with fewer than `min_rows` rows by then are left out; nothing after the cutoff decides anything.
+        """
+        table = prices.until(cutoff)
+        long = tuple(one for one in table if len(one) >= self.min_rows)
+        if self.span is not None:
+            long = tuple(one.rows(max(len(one) - self.span, 0), len(one)) for one in long)
+        return replace(table, series=long)
+
+
+def plan_walk(
+    prices: PriceTable,
+    *,
+    horizon: int,
+    cutoffs: int | None = None,
+    every: int | None = None,
+    start: Stamp | None = None,
+    span: int | None = None,
+    refit: int = 1,
+    min_rows: int | None = None,
+) -> Walk:
+    """Choose the rolling origins on the calendar of all assets together.
+
+    - `cutoffs=N` (12 where `every` is not given either): N origins evenly spaced from `start` (default: half
+      way through the calendar) to the last one with `horizon` rows after it, at least `horizon` rows apart.
+    - `every=K`: from `start`, every K rows of the calendar. With `cutoffs=N` too: N of them, K apart, counted
+      back from the last possible.
+    - `span`: rows of a sliding history (None: all). `refit=R`: fit every R origins; 0: once, at the first.
+    - `min_rows`: rows an item needs before a cutoff; None is 250, or half the calendar where that is less.
+
+    Raises `UsageError` for an argument out of range, `TooFewRows` where the history is too short for it.
+    """
+    _check_arguments(horizon=horizon, cutoffs=cutoffs, every=every, span=span, refit=refit, min_rows=min_rows)
+    calendar = np.unique(np.concatenate([one.timestamps for one in prices]))
+    if min_rows is None:
+        min_rows = min(YEAR_OF_SESSIONS, max(len(calendar) // 2, 2))
+    first, last = _reach(prices, calendar, horizon, min_rows)
+    if start is None:
+        begin = max(first, len(calendar) // 2 - 1)
+        if every is None or cutoffs is not None:  # enough room for the origins asked for comes first
+            reach = ((cutoffs or DEFAULT_CUTOFFS) - 1) * (every or horizon)
+            begin = max(first, min(begin, last - reach))
+    else:
+        begin = max(first, int(np.searchsorted(calendar, _stamp(start))))
+    places = _places(begin, last, horizon, cutoffs, every)
+    stamps = [calendar[place] for place in places]
+    size = refit or len(stamps)
+    groups = tuple(tuple(stamps[at : at + size]) for at in range(0, len(stamps), size))
+    return Walk(horizon=horizon, groups=groups, min_rows=min_rows, span=span)
+
+
+def _stamp(start: Stamp) -> np.datetime64:
+    try:
+        return pd.Timestamp(start).as_unit("ns").to_datetime64()
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"a start is a date; got {start!r}. Give for example 2015-01-02.") from error
+
+
+def _check_arguments(**arguments: int | None) -> None:
+    least = {"refit": 0, "span": 2, "min_rows": 2}
+    for name, value in arguments.items():
+        if value is not None and value < least.get(name, 1):
+            raise UsageError(f"{name} is at least {least.get(name, 1)}; got {value}. Give a larger one.")
+
+
+def _reach(prices: PriceTable, calendar: np.ndarray, horizon: int, min_rows: int) -> tuple[int, int]:
+    """The calendar places of the first and the last possible cutoff."""
+    known = [one.timestamps[min_rows - 1] for one in prices if len(one) >= min_rows]
+    # Assets that stopped trading earlier do not hold the walk back: those alive at the end decide it.
+    alive = [one for one in prices if one.timestamps[-1] >= calendar[max(len(calendar) - 1 - horizon, 0)]]
+    ends = [one.timestamps[-1 - horizon] for one in alive if len(one) >= min_rows + horizon]
+    if not known or not ends or min(known) > min(ends):
+        longest = max(len(one) for one in prices)
+        raise TooFewRows(
+            f"a walk-forward test needs {min_rows} rows before a cutoff and {horizon} after it; "
+            f"the longest item has {longest}. Give more history or a shorter horizon."
+        )
+    return int(np.searchsorted(calendar, min(known))), int(np.searchsorted(calendar, min(ends)))
+
+
+def _places(begin: int, last: int, horizon: int, cutoffs: int | None, every: int | None) -> list[int]:
+    """Ascending calendar places of the cutoffs between `begin` and `last`."""
+    if every is not None and cutoffs is None:
+        places = list(range(begin, last + 1, every))
+        if not places:
+            raise TooFewRows("no cutoff after the start leaves enough rows to be judged. Start earlier.")
+        return places
+    count = cutoffs or DEFAULT_CUTOFFS
+    gap = every or horizon
+    room = max(last - begin, -1) // gap + 1
+    if room < count:
+        raise TooFewRows(
+            f"{count} cutoffs {gap} rows apart need {(count - 1) * gap} rows between the first and the last; "
+            f"there is room for {room}. Ask for fewer cutoffs, a shorter horizon or an earlier start."
+        )
+    if every is not None:
+        return [last - back * every for back in reversed(range(count))]
+    return sorted({last - round(back) for back in np.linspace(0, last - begin, count)})
+
+
+def overlaps(cutoffs: np.ndarray, ends: np.ndarray) -> int:
+    """How many later cutoffs fall, at most, before a forecast's last day ends: the lags its errors share.
+
+    `cutoffs` ascending and unique, `ends` the last timestamp forecast from each; both (n,).
+    """
+    later = np.searchsorted(cutoffs, ends, side="left") - np.arange(len(cutoffs)) - 1
+    return int(max(later.max(initial=0), 0))

@@ -1,0 +1,263 @@
+"""The verdict: is there skill, are the bands honest, and what a person should do about it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from gatecast.comparisons import RANDOM_WALK, overlap_of, subject_of
+from gatecast.metrics import inside
+from gatecast.prices import stamp_text
+from gatecast.scores import BANDS
+from gatecast.significance import coverage_interval, holm
+
+Word = Literal["skill", "no evidence", "worse"]
+
+LEAST_ORIGINS = 8  # under this a t-test needs a gain of a whole standard deviation; it cannot tell
+ALPHA = 0.05  # two-sided: on a random walk each of the two claims is false skill in 2.5% of cases at most
+LEVEL = 90  # percent; the band whose honesty is judged
+NEAR = 0.10  # an interval of the coverage that reaches farther than this from 90% cannot call it honest
+MEDIAN_LOSS, BANDS_LOSS = "absolute_error", "crps"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Honesty:
+    """Coverage of a band with its 95% interval; `ok` is None where the origins are too few to tell."""
+
+    level: float
+    coverage: float
+    low: float
+    high: float
+    ok: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the walk-forward test says of one model; `text` is the paragraph for a person.
+
+    `median` and `bands` are against the random walk, over all steps: "skill" or "worse" where a two-sided
+    Diebold-Mariano test at 5% says so, else "no evidence". The median is judged by its absolute error, the
+    bands by CRPS, both of the log return. `steps` are those with skill, `against` the words for each other
+    rival; both with Holm's correction. `origins` counts the cutoffs all this rests on.
+    """
+
+    text: str
+    median: Word
+    bands: Word
+    honest: Honesty
+    origins: int
+    model: str
+    steps: dict[str, tuple[int, ...]]
+    against: dict[str, dict[str, Word]]
+
+    def __str__(self) -> str:
+        """The paragraph."""
+        return self.text
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types for JSON."""
+        steps = {part: list(steps) for part, steps in self.steps.items()}
+        return {**asdict(self), "steps": steps}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Finding:
+    """One part, median or bands, against the random walk."""
+
+    word: Word
+    gain: float  # share by which the loss is smaller
+    unseen: float  # smallest gain these origins would show four times in five; NaN if unknown
+    p_value: float
+    steps: tuple[int, ...]
+
+
+def judge(forecasts: pd.DataFrame, tests: pd.DataFrame) -> Verdict:
+    """The verdict on the first model that is not the random walk, from `scores.COLUMNS` and `compare`."""
+    names = list(forecasts["model"].unique())
+    model = subject_of(names)
+    mine = forecasts[forecasts["model"] == model]
+    origins = int(mine["cutoff"].nunique())
+    about = tests[tests["model"] == model]
+    enough = origins >= LEAST_ORIGINS
+    median = _finding(about[about["loss"] == MEDIAN_LOSS], enough)
+    bands = _finding(about[about["loss"] == BANDS_LOSS], enough)
+    honest = _honesty(mine, origins)
+    against = _against(about, enough)
+    sentences = [
+        _opening(mine, model, origins),
+        *_evidence(median, bands, model, names, origins),
+        _honest_text(honest),
+        *_rivals_text(against),
+        _advice(median, bands, honest, judged=enough and model != RANDOM_WALK),
+    ]
+    return Verdict(
+        text=" ".join(sentences),
+        median=median.word if median else "no evidence",
+        bands=bands.word if bands else "no evidence",
+        honest=honest,
+        origins=origins,
+        model=model,
+        steps={"median": median.steps if median else (), "bands": bands.steps if bands else ()},
+        against=against,
+    )
+
+
+def _word(dm: float, p_value: float) -> Word:
+    if p_value >= ALPHA:
+        return "no evidence"
+    return "skill" if dm > 0 else "worse"
+
+
+def _finding(tests: pd.DataFrame, enough: bool) -> _Finding | None:
+    """From the subject's tests on one loss; None where the random walk was not among the models."""
+    rows = tests[tests["against"] == RANDOM_WALK]
+    if rows.empty:
+        return None
+    whole = rows[rows["step"] == "all"].iloc[0]
+    gap = float(whole["mean_loss_against"] - whole["mean_loss"])
+    base = float(whole["mean_loss_against"]) or float("nan")
+    error = abs(gap / float(whole["dm"])) if np.isfinite(whole["dm"]) else float("nan")
+    reach = float(stats.t.ppf([1 - ALPHA / 2, 0.8], max(int(whole["n"]) - 1, 1)).sum())
+    single = rows[rows["step"] != "all"]
+    adjusted = holm(single["p_value"].to_numpy(dtype=float))
+    skilled = [
+        int(step)
+        for step, dm, p_value in zip(single["step"], single["dm"], adjusted, strict=True)
+        if enough and _word(float(dm), float(p_value)) == "skill"
+    ]
+    return _Finding(
+        word=_word(float(whole["dm"]), float(whole["p_value"])) if enough else "no evidence",
+        gain=gap / base,
+        unseen=reach * error / base,
+        p_value=float(whole["p_value"]),
+        steps=tuple(skilled),
+    )
+
+
+def _honesty(rows: pd.DataFrame, origins: int) -> Honesty:
+    low_name, high_name = BANDS[LEVEL]
+    hits = inside(rows[low_name].to_numpy(), rows[high_name].to_numpy(), rows["actual"].to_numpy())
+    share, low, high = coverage_interval(
+        hits.astype(float), rows["cutoff"].to_numpy(), overlap=overlap_of(rows)
+    )
+    level = LEVEL / 100
+    if origins < LEAST_ORIGINS:
+        ok = None
+    elif not low <= level <= high:
+        ok = False
+    else:
+        ok = True if level - low <= NEAR and high - level <= NEAR else None
+    return Honesty(level=level, coverage=share, low=low, high=high, ok=ok)
+
+
+def _against(tests: pd.DataFrame, enough: bool) -> dict[str, dict[str, Word]]:
+    """The words for each rival but the random walk, on Holm's p-values over all rivals."""
+    words: dict[str, dict[str, Word]] = {}
+    whole = tests[(tests["step"] == "all") & (tests["against"] != RANDOM_WALK)]
+    for part, name in (("median", MEDIAN_LOSS), ("bands", BANDS_LOSS)):
+        rows = whole[whole["loss"] == name]
+        for rival, dm, p_value in zip(rows["against"], rows["dm"], rows["p_holm"], strict=True):
+            word = _word(float(dm), float(p_value)) if enough else "no evidence"
+            words.setdefault(str(rival), {})[part] = word
+    return words
+
+
+def _opening(rows: pd.DataFrame, model: str, origins: int) -> str:
+    first, last = (stamp_text(end) for end in np.sort(rows["cutoff"].to_numpy())[[0, -1]])
+    span = f"{_count(origins, 'origin')} from {first} to {last}" if origins > 1 else f"one origin, {first}"
+    steps, items = int(rows["step"].max()), int(rows["item_id"].nunique())
+    return f"{model} was judged on {span}, {_count(steps, 'step')} ahead, {_count(items, 'item')}."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _evidence(
+    median: _Finding | None, bands: _Finding | None, model: str, names: list[str], origins: int
+) -> list[str]:
+    if model == RANDOM_WALK:
+        return ["It is the random walk itself, so there is nothing to hold it against."]
+    if median is None or bands is None or RANDOM_WALK not in names:
+        return ["The random walk was not among the models, so skill cannot be told; add random_walk."]
+    said = [
+        _finding_text("median", "absolute error", median),
+        _finding_text("bands", "CRPS, the score of the whole fan,", bands),
+    ]
+    if origins < LEAST_ORIGINS:
+        return [f"Fewer than {LEAST_ORIGINS} origins cannot tell skill from luck.", *said]
+    return said
+
+
+def _finding_text(part: str, score: str, finding: _Finding) -> str:
+    if np.isnan(finding.gain):
+        return f"{part.capitalize()}: no evidence of skill. No price moved: there was nothing to forecast."
+    size = f"{abs(finding.gain):.1%} {'smaller' if finding.gain >= 0 else 'larger'} than the random walk's"
+    p_text = "p < 0.001" if finding.p_value < 0.001 else f"p = {finding.p_value:.3f}"
+    if finding.word == "worse":
+        return f"{part.capitalize()}: worse. Its {score} is {size} ({p_text})."
+    if finding.word == "skill":
+        steps = f"; at step {', '.join(map(str, finding.steps))}" if finding.steps else ""
+        return f"{part.capitalize()}: skill. Its {score} is {size} ({p_text}{steps})."
+    blind = (
+        f"; a gain under {finding.unseen:.1%} would often go unseen" if np.isfinite(finding.unseen) else ""
+    )
+    luck = f"which may be luck ({p_text}{blind})"
+    return f"{part.capitalize()}: no evidence of skill. Its {score} is {size}, {luck}."
+
+
+def _honest_text(honest: Honesty) -> str:
+    if honest.ok is None:
+        end = ", too few origins to call it honest or not"
+    elif honest.ok:
+        end = ", which is honest"
+    else:
+        end = ", so it is too narrow" if honest.coverage < honest.level else ", so it is too wide"
+    return (
+        f"Its {honest.level:.0%} band held {honest.coverage:.1%} of what happened "
+        f"(95% interval {honest.low:.0%} to {honest.high:.0%}){end}."
+    )
+
+
+def _rivals_text(against: dict[str, dict[str, Word]]) -> list[str]:
+    if not against:
+        return []
+    parts = []
+    for part in ("median", "bands"):
+        verb = "is" if part == "median" else "are"
+        for word, text in (
+            ("skill", f"its {part} {verb} better than"),
+            ("worse", f"its {part} {verb} worse than"),
+        ):
+            rivals = [rival for rival, words in against.items() if words.get(part) == word]
+            if rivals:
+                parts.append(f"{text} {', '.join(rivals)}")
+    open_ones = [rival for rival, words in against.items() if set(words.values()) == {"no evidence"}]
+    if open_ones:
+        parts.append(f"no evidence either way against {', '.join(open_ones)}")
+    return [f"Against the other rivals, with Holm's correction: {'; '.join(parts)}."]
+
+
+def _advice(median: _Finding | None, bands: _Finding | None, honest: Honesty, *, judged: bool) -> str:
+    if not judged or median is None or bands is None:
+        return "These data cannot tell whether to trust it: judge it beside random_walk on more origins."
+    middle = {
+        "skill": "Use its median as the forecast of the price",
+        "no evidence": "Take the last price as the forecast of the middle",
+        "worse": "Do not use its median, for the last price forecasts better",
+    }[median.word]
+    spread = {
+        "skill": "use its bands for the risk around it",
+        "no evidence": "for the risk around it, bands made of past returns may do as well",
+        "worse": "do not use its bands, for those made of past returns are better",
+    }[bands.word]
+    mend = ""
+    if honest.ok is False:
+        mend = " Calibrate the bands first, since they are " + (
+            "too narrow." if honest.coverage < honest.level else "too wide."
+        )
+    return f"{middle}; {spread}.{mend}"

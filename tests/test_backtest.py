@@ -1,0 +1,342 @@
+"""The walk-forward test: nothing after a cutoff matters, and nothing finished is done twice."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from gatecast import metrics
+from gatecast.backtest import Report, backtest
+from gatecast.baselines import Drift, RandomWalk
+from gatecast.errors import DataError, GatecastError, TooFewRows, UsageError
+from gatecast.forecast import Density, Forecast, ItemForecast
+from gatecast.origins import overlaps, plan_walk
+from gatecast.prices import PriceTable
+from gatecast.scores import COLUMNS, QUANTILES
+
+SIGMA = 0.01
+
+
+@dataclass
+class Bell:
+    """Normal steps about the last close; notes each fit and predict in a file.
+
+    Breaks at the date that a file `break` beside the log names.
+    """
+
+    log: Path
+    name: str = "bell"
+    least: int = 1
+
+    def fit(self, prices: PriceTable) -> Self:
+        self._tell("fit", prices)
+        if max(len(one) for one in prices) < self.least:
+            raise TooFewRows(f"needs {self.least} rows")
+        self.sigma_ = SIGMA
+        return self
+
+    def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
+        self._tell("predict", prices)
+        trap = self.log.with_name("break")
+        if trap.exists() and str(prices.series[0].timestamps[-1]).startswith(trap.read_text()):
+            raise DataError("the disk is full")
+        items = []
+        for one in prices:
+            draws = np.random.default_rng(seed).normal(0, self.sigma_, (paths, horizon)).cumsum(axis=1)
+            width = np.broadcast_to(self.sigma_ * np.sqrt(np.arange(1, horizon + 1)), (1, horizon))
+            items.append(
+                ItemForecast(
+                    item_id=one.item_id,
+                    last_timestamp=one.timestamps[-1],
+                    last_close=float(one.close[-1]),
+                    timestamps=one.timestamps[-1] + np.arange(1, horizon + 1) * np.timedelta64(1, "D"),
+                    paths=one.close[-1] * np.exp(draws),
+                    density=Density(loc=0 * width, scale=width, df=np.full((1, horizon), np.inf)),
+                    notes=(f"seen {len(one)}",),
+                )
+            )
+        return Forecast(items=tuple(items), seed=seed)
+
+    def _tell(self, what: str, prices: PriceTable) -> None:
+        last = max(str(one.timestamps[-1])[:10] for one in prices)
+        with self.log.open("a") as log:
+            log.write(f"{what} {last} {max(len(one) for one in prices)} {','.join(prices.item_ids)}\n")
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "log.txt"
+
+
+def told(log: Path, what: str) -> list[list[str]]:
+    return [line.split()[1:] for line in log.read_text().splitlines() if line.startswith(what)]
+
+
+def walk(rows: int = 300, items: int = 1, seed: int = 0) -> PriceTable:
+    rng, days = np.random.default_rng(seed), pd.bdate_range("2020-01-01", periods=rows)
+    return PriceTable.from_close(
+        {f"A{i}": (100 * np.exp(rng.normal(0, SIGMA, rows).cumsum()), days) for i in range(items)}
+    )
+
+
+def test_the_rows_are_those_of_the_plan_and_the_last_cutoff_leaves_just_the_horizon(log: Path) -> None:
+    table = walk(items=2)
+    report = backtest([Bell(log), RandomWalk()], table, horizon=3, cutoffs=7, paths=50)
+    rows = report.forecasts
+    assert tuple(rows.columns) == COLUMNS
+    assert len(rows) == 2 * 2 * 7 * 3 and not rows.duplicated(["model", "item_id", "cutoff", "step"]).any()
+    assert rows["cutoff"].max() == table["A0"].timestamps[-4]
+    spaced = np.diff(np.searchsorted(table["A0"].timestamps, np.unique(rows["cutoff"])))
+    assert spaced.min() >= 3 and np.ptp(spaced) <= 1
+    one = rows[(rows["model"] == "bell") & (rows["item_id"] == "A1")].iloc[4]
+    place = int(np.searchsorted(table["A1"].timestamps, one["cutoff"].to_datetime64())) + one["step"]
+    assert (one["timestamp"], one["actual"]) == (table["A1"].timestamps[place], table["A1"].close[place])
+    assert one["last_close"] == table["A1"].close[place - one["step"]]
+
+
+def test_scores_are_recomputed_from_the_rows(log: Path) -> None:
+    report = backtest([Bell(log), Drift()], walk(items=2), horizon=2, cutoffs=10, paths=2000)
+    rows = report.forecasts[report.forecasts["model"] == "bell"]
+    score = report.scores.set_index(["model", "step"]).loc[("bell", "all")]
+    moved = np.log(rows["actual"] / rows["last_close"])
+    published = stats.norm.logpdf(moved, 0, SIGMA * np.sqrt(rows["step"]))
+    np.testing.assert_allclose(rows["log_score"], published)
+    assert score["log_score"] == pytest.approx(published.mean())
+    assert score["coverage_90"] == ((rows["q05"] <= rows["actual"]) & (rows["actual"] <= rows["q95"])).mean()
+    assert score["width_90"] == pytest.approx(np.log(rows["q95"] / rows["q05"]).mean())
+    assert score["mae"] == pytest.approx((rows["actual"] - rows["q50"]).abs().mean())
+    levels = np.array(list(QUANTILES.values()))
+    quantiles = np.log(rows[list(QUANTILES)].to_numpy() / rows["last_close"].to_numpy()[:, None])
+    about = 2 * np.trapezoid(
+        [
+            metrics.pinball(quantiles[:, [k]], moved.to_numpy(), levels[[k]]).mean()
+            for k in range(len(levels))
+        ],
+        levels,
+    )
+    assert score["crps"] == pytest.approx(about, rel=0.03)  # the stored quantiles stop at 1% and 99%
+    assert set(report.scores["step"]) == {"all", 1, 2} and (score["n"] == len(rows))
+
+
+def test_crps_and_pit_are_those_of_the_paths(log: Path) -> None:
+    table = walk()
+    rows = backtest([Bell(log)], table, horizon=2, cutoffs=3, paths=60).forecasts
+    cutoff = rows["cutoff"].iloc[0]
+    seed = int(np.random.SeedSequence([0, int(cutoff.as_unit("ns").value)]).generate_state(1)[0])
+    item = Bell(log).fit(table).predict(table.until(cutoff), 2, paths=60, seed=seed)["A0"]
+    first = rows[rows["cutoff"] == cutoff]
+    moves, moved = (
+        np.log(item.paths / item.last_close),
+        np.log(first["actual"] / first["last_close"]).to_numpy(),
+    )
+    np.testing.assert_allclose(first["crps"], metrics.crps_paths(moves.T, moved))
+    np.testing.assert_allclose(first["pit"], (moves < moved).mean(axis=0))
+    np.testing.assert_allclose(first["q05"], item.quantile(0.05))
+    np.testing.assert_allclose(first["mean"], item.mean)
+
+
+@pytest.mark.parametrize("refit", [0, 1, 3])
+def test_prices_after_a_cutoff_change_no_forecast_made_at_it(log: Path, refit: int) -> None:
+    table = walk(items=2)
+    models = [Bell(log), RandomWalk(), Drift()]
+    before = backtest(models, table, horizon=2, cutoffs=6, paths=40, refit=refit).forecasts
+    middle = np.unique(before["cutoff"])[3]
+    after = tuple(replace(one, close=one.close * np.where(one.timestamps > middle, 2, 1)) for one in table)
+    changed = backtest(
+        models, replace(table, series=after), horizon=2, cutoffs=6, paths=40, refit=refit
+    ).forecasts
+    made = [*QUANTILES, "mean", "last_close", "naive_scale", "timestamp"]
+    early = (before["cutoff"] <= middle).to_numpy()
+    pd.testing.assert_frame_equal(before.loc[early, made], changed.loc[early, made])
+    assert not np.allclose(before.loc[~early, "q50"], changed.loc[~early, "q50"])
+    at_middle = (before["cutoff"] == middle).to_numpy()
+    np.testing.assert_allclose(changed.loc[at_middle, "actual"], 2 * before.loc[at_middle, "actual"])
+
+
+def test_a_model_is_shown_nothing_after_the_cutoff_and_no_more_than_the_span(log: Path) -> None:
+    table = walk(items=2)
+    report = backtest([Bell(log)], table, horizon=2, cutoffs=5, span=40, paths=10)
+    days = [str(stamp)[:10] for stamp in np.unique(report.forecasts["cutoff"])]
+    assert [last for last, _, _ in told(log, "predict")] == days == [last for last, _, _ in told(log, "fit")]
+    assert {rows for _, rows, _ in told(log, "fit") + told(log, "predict")} == {"40"}
+    older = tuple(replace(one, close=np.r_[one.close[:60] * 3, one.close[60:]]) for one in table)
+    again = backtest([Bell(log)], replace(table, series=older), horizon=2, cutoffs=5, span=40, paths=10)
+    pd.testing.assert_frame_equal(report.forecasts, again.forecasts)
+
+
+def test_refit_says_how_often_a_model_learns(log: Path) -> None:
+    for refit, fits in ((1, 6), (2, 3), (4, 2), (0, 1)):
+        log.unlink(missing_ok=True)
+        backtest([Bell(log)], walk(), horizon=2, cutoffs=6, refit=refit, paths=10)
+        assert (len(told(log, "fit")), len(told(log, "predict"))) == (fits, 6)
+
+
+def test_the_number_of_jobs_does_not_matter(log: Path) -> None:
+    told_of: list[int] = []
+    reports = [
+        backtest(
+            [RandomWalk(), Drift()], walk(), horizon=2, cutoffs=4, paths=30, jobs=jobs, progress=progress
+        )
+        for jobs, progress in ((1, None), (2, lambda done, total, what: told_of.append(done)))
+    ]
+    pd.testing.assert_frame_equal(reports[0].forecasts, reports[1].forecasts)
+    assert reports[0].to_dict() == reports[1].to_dict()
+    assert told_of == list(range(1, 9))
+
+
+@pytest.mark.parametrize("refit", [0, 1])
+def test_a_run_cut_short_goes_on_without_repeating_a_fold(log: Path, tmp_path: Path, refit: int) -> None:
+    models = [Bell(log), RandomWalk()]
+
+    def run(store: Path | None) -> Report:
+        log.write_text("")
+        return backtest(models, walk(), horizon=2, cutoffs=6, paths=20, refit=refit, store=store)
+
+    whole = run(None)
+    days = [str(stamp)[:10] for stamp in np.unique(whole.forecasts["cutoff"])]
+    log.with_name("break").write_text(days[3])
+    with pytest.raises(DataError, match=f"^model 'bell' at cutoff {days[3]}: the disk is full$"):
+        run(tmp_path / "folds")
+    log.with_name("break").unlink()
+    resumed = run(tmp_path / "folds")
+    assert [last for last, _, _ in told(log, "predict")] == days[3:]
+    assert len(told(log, "fit")) == (3 if refit else 1)
+    pd.testing.assert_frame_equal(whole.forecasts, resumed.forecasts)
+
+
+def test_finished_folds_are_read_back_and_damaged_ones_done_again(log: Path, tmp_path: Path) -> None:
+    table, folder = walk(), tmp_path / "folds"
+
+    def run(seed: int = 0) -> Report:
+        log.write_text("")
+        return backtest(
+            [Bell(log), RandomWalk()], table, horizon=2, cutoffs=4, paths=20, seed=seed, store=folder
+        )
+
+    fresh = run()
+    assert len(told(log, "predict")) == 4
+    again = run()
+    assert log.read_text() == ""
+    pd.testing.assert_frame_equal(fresh.forecasts, again.forecasts)
+    assert fresh.to_dict() == again.to_dict()
+    run(seed=1)
+    assert len(told(log, "predict")) == 4
+    for file in folder.glob("*.parquet"):
+        file.write_bytes(file.read_bytes()[:-9] + b"!" * 9)
+    for file in list(folder.glob("*.json"))[:3]:
+        file.write_text("{")
+    pd.testing.assert_frame_equal(fresh.forecasts, run().forecasts)
+    assert len(told(log, "predict")) == 4
+
+
+def test_early_cutoffs_too_short_for_a_model_are_left_out_for_all_with_a_note(log: Path) -> None:
+    report = backtest([Bell(log, least=200), RandomWalk()], walk(), horizon=2, cutoffs=8, paths=10)
+    assert report.forecasts.groupby("model")["cutoff"].nunique().tolist() == [5, 5]
+    assert any(note.startswith("3 early cutoffs") and "needs 200 rows" in note for note in report.notes)
+    with pytest.raises(TooFewRows, match=r"model 'bell'.*needs 999 rows.*Start later"):
+        backtest([Bell(log, least=999), RandomWalk()], walk(), horizon=2, cutoffs=8, paths=10)
+
+
+def test_an_item_takes_part_once_it_is_long_enough_and_while_it_has_a_future(log: Path) -> None:
+    long, late = walk(300)["A0"], walk(300, seed=1)["A0"]
+    table = PriceTable(
+        series=(
+            long,
+            replace(late.rows(200, 300), item_id="late"),
+            replace(late.rows(0, 200), item_id="gone"),
+        )
+    )
+    report = backtest([Bell(log), RandomWalk()], table, horizon=5, every=10, start="2020-06-01", min_rows=50)
+    last = report.forecasts.groupby("item_id")["cutoff"].agg(["min", "max"])
+    assert last.loc["late", "min"] >= late.timestamps[249]
+    assert last.loc["gone", "max"] <= late.timestamps[194]
+    assert (
+        last.loc["A0", "min"] == pd.Timestamp("2020-06-01") and last.loc["A0", "max"] > late.timestamps[280]
+    )
+    assert set(report.forecasts.groupby(["model", "item_id"]).size().unstack().nunique()) == {1}
+
+
+@pytest.mark.parametrize(
+    ("ways", "rule"),
+    [
+        ({"cutoffs": 0}, "cutoffs is at least 1"),
+        ({"horizon": 0}, "horizon is at least 1"),
+        ({"every": 0}, "every is at least 1"),
+        ({"refit": -1}, "refit is at least 0"),
+        ({"paths": 1}, "paths are at least 2"),
+        ({"start": "yesterday-ish"}, "a start is a date"),
+        ({"cutoffs": 200}, "200 cutoffs 5 rows apart need 995 rows"),
+        ({"start": "2031-01-01"}, "cutoffs 5 rows apart"),
+        ({"every": 3, "start": "2031-01-01"}, "no cutoff after the start"),
+        ({"min_rows": 299}, "needs 299 rows before a cutoff and 5 after it; the longest item has 300"),
+    ],
+)
+def test_a_plan_that_cannot_be_is_refused_in_one_line(ways: dict[str, object], rule: str) -> None:
+    with pytest.raises((UsageError, TooFewRows)) as caught:
+        backtest([RandomWalk()], walk(), **{"paths": 10, **ways})  # type: ignore[arg-type]
+    assert rule in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_models_need_names_of_their_own_and_forecasts_of_every_item(log: Path) -> None:
+    with pytest.raises(UsageError, match="random_walk, random_walk"):
+        backtest([RandomWalk(), RandomWalk()], walk())
+
+    class Forgetful(Bell):
+        def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
+            full = super().predict(prices, horizon, paths=paths, seed=seed)
+            return replace(full, items=full.items[:1])
+
+    with pytest.raises(GatecastError, match=r"model 'bell' at cutoff .*'A1' is missing"):
+        backtest([Forgetful(log)], walk(items=2), cutoffs=3, paths=10)
+
+
+def test_every_and_cutoffs_together_count_back_from_the_end() -> None:
+    table = walk()
+    calendar = table["A0"].timestamps
+    plan = plan_walk(table, horizon=5, every=3, cutoffs=4, refit=3)
+    assert [int(np.searchsorted(calendar, cutoff)) for cutoff in plan.cutoffs] == [285, 288, 291, 294]
+    assert [len(group) for group in plan.groups] == [3, 1]
+    spaced = plan_walk(table, horizon=5, every=20, start=calendar[200])
+    assert [int(np.searchsorted(calendar, cutoff)) for cutoff in spaced.cutoffs] == [200, 220, 240, 260, 280]
+
+
+def test_overlap_counts_the_later_cutoffs_before_a_forecast_ends() -> None:
+    days = np.arange(20).astype("datetime64[D]")
+    assert overlaps(days[:10:5], days[5:20:5][:2]) == 0
+    assert overlaps(days[:10], days[5:15]) == 4
+    assert overlaps(days[:10:2], days[5:15:2]) == 2
+
+
+def test_the_document_is_json_of_plain_numbers(log: Path) -> None:
+    flat = PriceTable.from_close({"X": (np.full(200, 5.0), pd.bdate_range("2020-01-01", periods=200))})
+    report = backtest([Bell(log), RandomWalk()], flat, horizon=2, cutoffs=9, paths=20)
+    document = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert document["scores"][0]["mase"] is None
+    assert {"model", "step", "n", "mae", "rmse", "mase", "smape", "crps", "log_score", "width_90"} <= set(
+        document["scores"][0]
+    )
+    assert {"model", "against", "loss", "step", "dm", "p_value", "n"} <= set(document["tests"][0])
+    assert {"text", "median", "bands", "honest", "origins"} <= set(document["verdict"])
+
+
+def test_the_rows_survive_a_parquet_file(log: Path, tmp_path: Path) -> None:
+    report = backtest([Bell(log)], walk(), cutoffs=3, paths=20)
+    report.to_parquet(tmp_path / "f.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "f.parquet"), report.forecasts)
+    assert report.notes[0].startswith("seen ")
+
+
+def test_twenty_assets_over_fifty_cutoffs_take_no_time() -> None:
+    table = walk(600, items=20)
+    begun = time.perf_counter()
+    report = backtest([RandomWalk()], table, cutoffs=50, refit=0)
+    assert len(report.forecasts) == 20 * 50 * 5
+    assert time.perf_counter() - begun < 4  # about 1 s alone; a busy machine takes longer
