@@ -25,9 +25,7 @@ from gatecast.prices import PriceSeries, PriceTable
 from gatecast.sessions import future_timestamps
 
 LEAST_ROWS = 3  # two returns: the least that has a spread
-FARTHEST = (
-    30.0  # a path stays within a factor e^30 of the last close, so that every price is finite and positive
-)
+FARTHEST = 10.0  # of a log return: tails explode after a crash, and 22,000-fold is enough for any price
 
 
 class Model(Protocol):

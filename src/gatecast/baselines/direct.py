@@ -33,8 +33,8 @@ def simulate_direct(
     """Paths about `centre` (log returns from the last close), each with the errors of one past origin.
 
     `errors` are in trailing volatilities at their origin, `sigma` is today's. One origin's errors stay
-    together along a path, so that its steps hang together. The density is a Student-t fitted to each step's errors;
-    its arrays are (1, horizon). Raises `Unfit` with too few origins.
+    together along a path, so that its steps hang together. The density is a Student-t fitted to each
+    step's errors; its arrays are (1, horizon). Raises `Unfit` with too few origins.
     """
     if len(errors) < LEAST_ORIGINS:
         raise Unfit(f"{len(errors)} past forecasts of {len(centre)} steps are fewer than {LEAST_ORIGINS}")
