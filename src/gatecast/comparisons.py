@@ -45,10 +45,10 @@ def loss(rows: pd.DataFrame, name: str) -> Float[np.ndarray, " rows"]:
 def compare(forecasts: pd.DataFrame) -> pd.DataFrame:
     """Diebold-Mariano tests: the subject against every rival, and every other model against the random walk.
 
-    `dm` > 0 where `model` has the smaller loss; `p_value` is two-sided; `n` counts cutoffs. Losses are averaged
-    over assets (and over steps for "all") by cutoff first. `p_holm` is Holm's over the tests of one loss and
-    step: over the subject's rivals, and over the other models against the random walk. `mean_loss` and
-    `mean_loss_against` are in the loss's own unit. Log scores are compared where both models have them.
+    `dm` > 0 where `model` has the smaller loss; `p_value` is two-sided; `n` counts cutoffs. Losses are
+    averaged over assets (and over steps for "all") by cutoff first. `p_holm` is Holm's over the tests of one
+    loss and step: over the subject's rivals, and over the other models against the random walk. `mean_loss`
+    and `mean_loss_against` are in the loss's own unit. Log scores are compared where both models have them.
     """
     names = list(forecasts["model"].unique())
     first = subject_of(names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -20,6 +21,9 @@ Word = Literal["skill", "no evidence", "worse"]
 LEAST_ORIGINS = 8  # under this a t-test needs a gain of a whole standard deviation; it cannot tell
 ALPHA = 0.05  # two-sided: on a random walk each of the two claims is false skill in 2.5% of cases at most
 LEVEL = 90  # percent; the band whose honesty is judged
+MATERIAL = (
+    1e-4  # share of the loss; a smaller difference is the rounding of simulated medians, and no use to anyone
+)
 NEAR = 0.10  # an interval of the coverage that reaches farther than this from 90% cannot call it honest
 MEDIAN_LOSS, BANDS_LOSS = "absolute_error", "crps"
 
@@ -106,35 +110,31 @@ def judge(forecasts: pd.DataFrame, tests: pd.DataFrame) -> Verdict:
     )
 
 
-def _word(dm: float, p_value: float) -> Word:
-    if p_value >= ALPHA:
+def _word(test: Mapping[Hashable, Any], p_value: float) -> Word:
+    """The word for one row of `compare`, by this p-value."""
+    gain, base = test["mean_loss_against"] - test["mean_loss"], test["mean_loss_against"]
+    if p_value >= ALPHA or abs(gain) < MATERIAL * base:
         return "no evidence"
-    return "skill" if dm > 0 else "worse"
+    return "skill" if gain > 0 else "worse"
 
 
 def _finding(tests: pd.DataFrame, enough: bool) -> _Finding | None:
     """From the subject's tests on one loss; None where the random walk was not among the models."""
-    rows = tests[tests["against"] == RANDOM_WALK]
-    if rows.empty:
+    rows = tests[tests["against"] == RANDOM_WALK].to_dict("records")
+    if not rows:
         return None
-    whole = rows[rows["step"] == "all"].iloc[0]
-    gap = float(whole["mean_loss_against"] - whole["mean_loss"])
-    base = float(whole["mean_loss_against"]) or float("nan")
-    error = abs(gap / float(whole["dm"])) if np.isfinite(whole["dm"]) else float("nan")
-    reach = float(stats.t.ppf([1 - ALPHA / 2, 0.8], max(int(whole["n"]) - 1, 1)).sum())
-    single = rows[rows["step"] != "all"]
-    adjusted = holm(single["p_value"].to_numpy(dtype=float))
-    skilled = [
-        int(step)
-        for step, dm, p_value in zip(single["step"], single["dm"], adjusted, strict=True)
-        if enough and _word(float(dm), float(p_value)) == "skill"
-    ]
+    whole, *single = sorted(rows, key=lambda row: 0 if row["step"] == "all" else row["step"])
+    gap, base = whole["mean_loss_against"] - whole["mean_loss"], whole["mean_loss_against"] or float("nan")
+    error = abs(gap / whole["dm"]) if np.isfinite(whole["dm"]) else float("nan")
+    reach = float(stats.t.ppf([1 - ALPHA / 2, 0.8], max(whole["n"] - 1, 1)).sum())
+    adjusted = holm(np.array([row["p_value"] for row in single]))
+    words = {row["step"]: _word(row, p_value) for row, p_value in zip(single, adjusted, strict=True)}
     return _Finding(
-        word=_word(float(whole["dm"]), float(whole["p_value"])) if enough else "no evidence",
+        word=_word(whole, whole["p_value"]) if enough else "no evidence",
         gain=gap / base,
         unseen=reach * error / base,
-        p_value=float(whole["p_value"]),
-        steps=tuple(skilled),
+        p_value=whole["p_value"],
+        steps=tuple(step for step, word in words.items() if enough and word == "skill"),
     )
 
 
@@ -159,10 +159,9 @@ def _against(tests: pd.DataFrame, enough: bool) -> dict[str, dict[str, Word]]:
     words: dict[str, dict[str, Word]] = {}
     whole = tests[(tests["step"] == "all") & (tests["against"] != RANDOM_WALK)]
     for part, name in (("median", MEDIAN_LOSS), ("bands", BANDS_LOSS)):
-        rows = whole[whole["loss"] == name]
-        for rival, dm, p_value in zip(rows["against"], rows["dm"], rows["p_holm"], strict=True):
-            word = _word(float(dm), float(p_value)) if enough else "no evidence"
-            words.setdefault(str(rival), {})[part] = word
+        for row in whole[whole["loss"] == name].to_dict("records"):
+            word = _word(row, row["p_holm"]) if enough else "no evidence"
+            words.setdefault(row["against"], {})[part] = word
     return words
 
 

@@ -1,0 +1,180 @@
+"""The verdict: right where the truth is planted, silent where the data cannot tell, and plain to read."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gatecast.backtest import backtest
+from gatecast.baselines import Drift, RandomWalk
+from gatecast.comparisons import compare
+from gatecast.prices import PriceTable
+from gatecast.scores import COLUMNS, QUANTILES
+from gatecast.verdict import Verdict, judge
+
+WORDS = {"skill", "no evidence", "worse"}
+Z_SCORES = (-2.3, -2, -1.6, -1.3, -0.8, -0.7, -0.5, -0.25, 0, 0.25, 0.5, 0.7, 0.8, 1.3, 1.6, 2, 2.3)
+NORMAL = dict(zip(QUANTILES, Z_SCORES, strict=True))
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A model's forecasts by hand: its median's error and its fan's CRPS, as shares of the random walk's."""
+
+    name: str
+    error: float = 1.0
+    crps: float = 1.0
+    width: float = 1.0
+    only_step: int | None = None  # where the shares hold; elsewhere it is like the random walk
+
+
+def planted(*models: Planted, origins: int = 60, steps: int = 3, items: int = 2) -> Verdict:
+    rng = np.random.default_rng(0)
+    moved = 0.01 * rng.standard_normal((origins, items, steps))
+    blur = np.exp(0.05 * rng.standard_normal((len(models), origins, items, steps)))
+    days = pd.bdate_range("2020-01-01", periods=origins * steps + steps).to_numpy().astype("datetime64[ns]")
+    rows = []
+    for number, model in enumerate(models):
+        for origin, item, step in np.ndindex(origins, items, steps):
+            here = model.only_step in (None, step + 1)
+            noise = blur[number, origin, item, step] if model.name != "random_walk" else 1.0
+            move = moved[origin, item, step]
+            median = move - move * (model.error if here else 1.0) * noise
+            last = 100.0
+            rows.append(
+                {
+                    "model": model.name,
+                    "item_id": f"A{item}",
+                    "cutoff": days[origin * steps],
+                    "step": step + 1,
+                    "timestamp": days[origin * steps + step + 1],
+                    "last_close": last,
+                    "actual": last * np.exp(move),
+                    **{name: last * np.exp(median + 0.01 * z * model.width) for name, z in NORMAL.items()},
+                    "log_score": np.nan,
+                    "crps": 0.005 * noise * (model.crps if here else 1.0) + 0.3 * abs(move),
+                    "pit": 0.5,
+                    "mean": last,
+                    "naive_scale": 1.0,
+                }
+            )
+    forecasts = pd.DataFrame(rows, columns=list(COLUMNS))
+    return judge(forecasts, compare(forecasts))
+
+
+def test_it_knows_skill_from_worse_in_the_median_and_in_the_bands_apart() -> None:
+    walk = Planted("random_walk")
+    good_middle = planted(Planted("m", error=0.9), walk)
+    assert (good_middle.median, good_middle.bands) == ("skill", "no evidence")
+    good_bands = planted(Planted("m", crps=0.8), walk)
+    assert (good_bands.median, good_bands.bands) == ("no evidence", "skill")
+    bad = planted(Planted("m", error=1.1, crps=1.3), walk)
+    assert (bad.median, bad.bands) == ("worse", "worse")
+    assert "Do not use its median" in bad.text and "do not use its bands" in bad.text
+    assert "Use its median" in good_middle.text and "use its bands for the risk" in good_bands.text
+
+
+def test_the_random_walk_may_be_named_first() -> None:
+    verdict = planted(Planted("random_walk"), Planted("m", crps=0.8))
+    assert (verdict.model, verdict.bands) == ("m", "skill")
+
+
+def test_it_names_the_steps_where_the_skill_is() -> None:
+    verdict = planted(Planted("m", error=0.8, crps=0.7, only_step=2), Planted("random_walk"))
+    assert verdict.steps == {"median": (2,), "bands": (2,)}
+    assert "at step 2)" in verdict.text
+
+
+def test_it_holds_the_model_against_every_other_rival() -> None:
+    models = (
+        Planted("m", crps=0.8),
+        Planted("random_walk"),
+        Planted("garch", crps=0.5),
+        Planted("har", crps=1.0),
+    )
+    verdict = planted(*models)
+    assert {rival: words["bands"] for rival, words in verdict.against.items()} == {
+        "garch": "worse",
+        "har": "skill",
+    }
+    assert "its bands are better than har; its bands are worse than garch" in verdict.text
+
+
+@pytest.mark.parametrize(
+    ("width", "ok", "word"), [(1.0, True, "honest"), (0.5, False, "narrow"), (2.5, False, "wide")]
+)
+def test_honesty_is_coverage_with_its_interval(width: float, ok: bool, word: str) -> None:
+    # A random walk's median at the last close, so that the bands hold what their width says.
+    verdict = planted(Planted("m", error=1.0, width=width), Planted("random_walk"), origins=200)
+    assert verdict.honest.ok is ok and word in verdict.text
+    assert verdict.honest.low <= verdict.honest.coverage <= verdict.honest.high
+    assert (verdict.honest.low <= 0.9 <= verdict.honest.high) is ok
+
+
+def test_too_few_origins_cannot_tell_however_large_the_gain() -> None:
+    verdict = planted(Planted("m", error=0.5, crps=0.3), Planted("random_walk"), Planted("garch"), origins=5)
+    assert (verdict.median, verdict.bands, verdict.honest.ok, verdict.origins) == ("no evidence",) * 2 + (
+        None,
+        5,
+    )
+    assert verdict.steps == {"median": (), "bands": ()}
+    assert set(verdict.against["garch"].values()) == {"no evidence"}
+    assert "Fewer than 8 origins" in verdict.text and "cannot tell whether to trust it" in verdict.text
+
+
+def test_without_a_random_walk_skill_cannot_be_told() -> None:
+    for verdict in (planted(Planted("m", crps=0.5), Planted("garch")), planted(Planted("random_walk"))):
+        assert (verdict.median, verdict.bands) == ("no evidence", "no evidence")
+    assert "add random_walk" in planted(Planted("m")).text
+
+
+def test_prices_that_never_move_have_nothing_to_forecast() -> None:
+    flat = PriceTable.from_close({"X": (np.full(200, 5.0), pd.bdate_range("2020-01-01", periods=200))})
+    verdict = backtest([Drift(), RandomWalk()], flat, horizon=2, cutoffs=12, paths=20).verdict
+    assert (verdict.median, verdict.bands) == ("no evidence", "no evidence")
+    assert "nan" not in verdict.text
+
+
+def test_it_is_one_paragraph_and_plain_json() -> None:
+    verdict = planted(Planted("m", crps=0.8), Planted("random_walk"), Planted("garch"))
+    document = json.loads(json.dumps(verdict.to_dict(), allow_nan=False))
+    assert str(verdict) == verdict.text == document["text"] and "\n" not in verdict.text
+    assert {document["median"], document["bands"], *document["against"]["garch"].values()} <= WORDS
+    assert set(document["honest"]) == {"level", "coverage", "low", "high", "ok"}
+    assert (document["origins"], document["model"]) == (60, "m")
+
+
+@pytest.fixture(scope="module")
+def truth() -> ModuleType:
+    """The benchmark of the planted truth, of which the tests below are a smaller version."""
+    path = Path(__file__).parents[1] / "benchmarks" / "truth.py"
+    spec = importlib.util.spec_from_file_location("truth", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["truth"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_an_ar1_is_found_in_the_median_by_a_model_that_knows_it(truth: ModuleType) -> None:
+    found = [claim for number in range(4) for claim in truth.claims("ar1", number, 900)]
+    assert sum(median == "skill" for _, median, _ in found) >= 3
+
+
+def test_regimes_are_found_in_the_bands_by_a_model_that_knows_them(truth: ModuleType) -> None:
+    found = [claim for number in range(4) for claim in truth.claims("regimes", number, 500)]
+    assert sum(bands == "skill" for _, _, bands in found) >= 3
+    assert sum(median == "skill" for _, median, _ in found) == 0
+
+
+def test_on_random_walks_skill_is_hardly_ever_claimed(truth: ModuleType) -> None:
+    found = [claim for number in range(8) for claim in truth.claims("random_walk", number, 100)]
+    assert sum("skill" in (median, bands) for _, median, bands in found) <= 2  # of 24; at most 2.5% a claim
