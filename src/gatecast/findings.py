@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass, field
 
 from gatecast.errors import UnsafeData
-
-_UNSEEN = {"Cc", "Cs", "Zl", "Zp"}  # control characters, lone surrogates, line and paragraph separators
-_BIDI = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # would reorder a terminal line
-
 
 def clean(text: object, limit: int = 200) -> str:
     """Text of the user's on one line: unseen characters removed, at most `limit` characters.
@@ -18,8 +13,8 @@ def clean(text: object, limit: int = 200) -> str:
     'AAPL'
     """
     kept = str(text)[: 10 * limit]
-    if not kept.isprintable():
-        kept = "".join(c for c in kept if unicodedata.category(c) not in _UNSEEN and c not in _BIDI)
+    if not kept.isprintable():  # control characters, lone surrogates, marks that turn the writing direction
+        kept = "".join(c if c.isprintable() else " " * c.isspace() * (c not in "\r\n") for c in kept)
     return kept.strip()[:limit]
 
 

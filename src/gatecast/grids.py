@@ -205,8 +205,8 @@ def _decode(content: bytes, name: str, findings: Findings) -> str:
         text = _windows(content)
         findings.notes.append("read the text as Windows-1252: it is not valid UTF-8.")
     start = text[:100_000]
-    unseen = sum(c < " " and c not in "\t\n\r\f" for c in start)
-    if "\0" in text or unseen > 0.01 * len(start) + 2:
+    unseen = sum((c < " " and c not in "\t\n\r\f") or "\x7f" <= c < "\xa0" for c in start)
+    if "\0" in text or unseen > 0.1 * len(start):
         raise UnreadableSource(f"a source is CSV or Parquet; {name} holds binary data. Export it as CSV.")
     opening = start.lstrip().lower()
     if opening.startswith(("<!doctype", "<html", "<?xml")):

@@ -128,7 +128,8 @@ def _one_level(
     )
     if item is None:
         item = next((at for at in rest if names[at] in WEAK_ITEM_NAMES and _divides(grid, date, at)), None)
-    extra = [at for at in rest if at != item and at not in fields.values() and grid.names[at][0]]
+    taken = {names[at] for at in fields.values()}
+    extra = [at for at in rest if at != item and names[at] not in taken and grid.names[at][0]]
     if extra:
         text = ", ".join(shown(grid.names[at][0]) for at in extra[:6])
         more = f" and {len(extra) - 6} more" if len(extra) > 6 else ""

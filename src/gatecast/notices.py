@@ -17,7 +17,13 @@ _LATER = 5  # rows after which a price that came back was no split
 _LONG_GAP = 10  # sessions
 
 
-def notice(stamps: np.ndarray, close: Float[np.ndarray, " time"], *, adjusted: bool = False) -> list[str]:
+def notice(
+    stamps: np.ndarray,
+    close: Float[np.ndarray, " time"],
+    opens: Float[np.ndarray, " time"] | None = None,
+    *,
+    adjusted: bool = False,
+) -> list[str]:
     """Sentences about a series that is sorted, positive and finite; nothing is changed.
 
     `adjusted`: the source had adjusted closes, so that no split is left to look for.
@@ -29,10 +35,11 @@ def notice(stamps: np.ndarray, close: Float[np.ndarray, " time"], *, adjusted: b
     notes = []
     if len(close) > 1 and (close == close[0]).all():
         notes.append(f"the close is {close[0]:g} in all {counted(len(close), 'row')}.")
-    splits = [] if adjusted else _splits(close)
+    splits = [] if adjusted else _splits(close, opens)
     for row in splits[:3]:
         before, after = close[row - 1], close[row]
-        ratio = before / after if before > after else after / before
+        level = after if opens is None else opens[row]
+        ratio = max(before / level, level / before)
         near = _RATIOS[int(np.abs(_RATIOS / ratio - 1).argmin())]
         kind = {1.5: (2, 3)}.get(float(near), (1, int(near)))
         text = f"{kind[0]} for {kind[1]}" if before > after else f"{kind[1]} for {kind[0]}"
@@ -54,12 +61,17 @@ def notice(stamps: np.ndarray, close: Float[np.ndarray, " time"], *, adjusted: b
     return notes
 
 
-def _splits(close: Float[np.ndarray, " time"]) -> list[int]:
-    """Rows whose one-step ratio is near a split's, large for the series, and does not come back."""
+def _splits(close: Float[np.ndarray, " time"], opens: Float[np.ndarray, " time"] | None) -> list[int]:
+    """Rows whose one-step ratio is near a split's, large for the series, and does not come back.
+
+    A split happens overnight: where there are opens, the ratio is the open's to the close before, so that the
+    day's own return does not blur it.
+    """
     if len(close) < 3:
         return []
     returns = np.diff(np.log(close))
-    size = np.exp(np.minimum(np.abs(returns), 5.0))
+    overnight = returns if opens is None else np.log(opens[1:] / close[:-1])
+    size = np.exp(np.minimum(np.abs(overnight), 5.0))
     near = (np.abs(size[:, None] / _RATIOS - 1) < _NEAR).any(axis=1)
     total, square = (np.concatenate([[0.0], np.cumsum(one)]) for one in (returns, returns**2))
     end = np.arange(len(returns))

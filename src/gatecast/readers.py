@@ -77,7 +77,9 @@ def _on_calendar(one: PriceSeries, calendar: str | None) -> PriceSeries:
     if not off.any():
         return one
     first = stamp_text(one.timestamps[int(off.argmax())])
-    note = f"{counted(int(off.sum()), 'row')} lie on no session of {calendar}, the first on {first}."
+    count = int(off.sum())
+    verb = "lies" if count == 1 else "lie"
+    note = f"{counted(count, 'row')} {verb} on no session of {calendar}, the first on {first}."
     return _with_note(one, note)
 
 
@@ -172,11 +174,8 @@ def _dates(
     keep = np.ones(len(grid), dtype=bool)
     footer = blank_date & ~filled
     if footer.any():
-        words = int((footer & dates.unreadable).sum())
         keep &= ~footer
-        findings.notes.append(
-            f"skipped {counted(int(footer.sum()), 'line')} without a date or price."
-        ) if words else None
+        findings.notes.append(f"skipped {counted(int(footer.sum()), 'line')} without a date or price.")
     future = dates.stamps.astype("datetime64[D]") > today
     for bad, rule in (
         (keep & blank_date & ~dates.unreadable, "every row needs a date"),
@@ -209,4 +208,6 @@ def _with_clock(dates: pa.ChunkedArray, clock: object) -> pa.ChunkedArray:
         pc.utf8_trim_whitespace(clock), r"^(\d{2})(\d{2})(\d{2})$", r"\1:\2:\3"
     )
     spaced = pc.replace_substring_regex(spaced, r"^(\d{2})(\d{2})$", r"\1:\2")
-    return pc.binary_join_element_wise(pc.utf8_trim_whitespace(dates), spaced, " ")
+    return pc.binary_join_element_wise(
+        pc.utf8_trim_whitespace(dates), spaced, pa.scalar(" ", type=pa.large_string())
+    )

@@ -15,6 +15,7 @@ from gatecast.prices import PriceSeries, stamp_text
 _PRICES = ("open", "high", "low", "close", "adj_close")
 _SLIP = np.log10(1.3)  # a slip of 10x lands within 30% of ten times its neighbours
 _LONGEST_SLIP = 5  # rows; a longer stay at ten times the price is no slip of the decimal sign
+_LEAST, _MOST = 1e-100, 1e100  # beyond, ratios of prices would leave the range of a float
 _FAR = 7.0  # an open or close this many times outside [low, high] is an error, not rounding or a late quote
 
 
@@ -100,7 +101,7 @@ def mend(item: RawItem, grid: Grid, findings: Findings) -> PriceSeries | None:
     adjusted = _adjust(work)
     columns = {name: work.values[name] for name in ("open", "high", "low", "volume") if name in work.values}
     close = work.values["close"]
-    work.notes.extend(notice(work.stamps, close, adjusted=adjusted))
+    work.notes.extend(notice(work.stamps, close, columns.get("open"), adjusted=adjusted))
     return PriceSeries(
         item_id=item.item_id or "item",
         timestamps=work.stamps,
@@ -202,20 +203,24 @@ def _bad_closes(work: _Work) -> None:
                 repair="drop such rows",
                 done=f"dropped {{rows}} for an unusable {name}",
             )
-        good = np.isfinite(values) & (values > 0)
+        good = _usable(values)
         if not good.all():
             work.keep(good)
 
 
+def _usable(values: np.ndarray) -> np.ndarray:
+    return np.asarray((values >= _LEAST) & (values <= _MOST))
+
+
 def _breaches(values: np.ndarray, unreadable: np.ndarray, name: str) -> list[tuple[np.ndarray, str]]:
     """Masks of the cells that are no price, with the rule each breaks; the empty ones left out."""
+    finite = np.isfinite(values)
     breaches = [
         (unreadable, f"{name} must be a number"),
-        (~np.isfinite(values) & ~unreadable, f"{name} must be present and finite inside the history"),
-        (values <= 0, f"{name} must be positive"),
+        (~finite & ~unreadable, f"{name} must be present and finite inside the history"),
+        (finite & (values <= 0), f"{name} must be positive"),
+        (finite & (values > 0) & ~_usable(values), f"{name} must lie between {_LEAST:g} and {_MOST:g}"),
     ]
-    # A value of minus infinity breaks two rules; it is named for the first.
-    breaches[2] = (breaches[2][0] & np.isfinite(values), breaches[2][1])
     return [(bad, rule) for bad, rule in breaches if bad.any()]
 
 
@@ -233,7 +238,7 @@ def _bad_companions(work: _Work) -> None:
                 repair=f"put the close in place of the {name}",
                 done=f"put the close in place of the {name} in {{rows}}",
             )
-        good = np.isfinite(values) & (values > 0)
+        good = _usable(values)
         work.values[name] = np.where(good, values, work.values["close"])
 
 
@@ -241,7 +246,7 @@ def _volume(work: _Work) -> None:
     """Volumes that are blank, unreadable, infinite or negative become 0: no price depends on them."""
     if "volume" not in work.values:
         return
-    good = np.isfinite(work.values["volume"]) & (work.values["volume"] >= 0)
+    good = (work.values["volume"] >= 0) & (work.values["volume"] <= _MOST)
     if not good.all():
         work.notes.append(
             f"set the volume to 0 in {counted(int((~good).sum()), 'row')}: {work.places(~good)}."

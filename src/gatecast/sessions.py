@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -34,7 +35,7 @@ class Spacing:
 
 
 def describe(timestamps: np.ndarray) -> Spacing:
-    """The spacing of increasing `datetime64[ns]` timestamps; one row counts as a daily series.
+    """The spacing of increasing timestamps; one row counts as a daily series.
 
     >>> describe(np.array(["2024-01-05", "2024-01-06", "2024-01-07"], "M8[ns]")).freq
     'D'
@@ -42,7 +43,8 @@ def describe(timestamps: np.ndarray) -> Spacing:
     days = timestamps.astype("datetime64[D]")
     if len(days) < 2:
         return _daily(days)
-    step = float(np.median(np.diff(timestamps[-2000:]).astype(np.int64))) / (24 * _HOUR_NS)
+    recent = timestamps[-2000:].astype("datetime64[ns]")
+    step = float(np.median(np.diff(recent).astype(np.int64))) / (24 * _HOUR_NS)
     if step < 20 / 24:
         return Spacing("h", _daily(days).weekdays, max(1, round(step * 24 * _HOUR_NS)))
     if step <= 4:
@@ -208,7 +210,9 @@ def open_calendar(code: str, first: str | None = None, last: str | None = None) 
             f"no calendar {shown(code)}. There are for example XNYS, XNAS, XLON, XETR, XTKS, XHKG, 24/7, 24/5."
         )
     try:
-        return exchange_calendars.get_calendar(code, start=first, end=last)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it uses parts of pandas that are on their way out
+            return exchange_calendars.get_calendar(code, start=first, end=last)
     except (ValueError, TypeError, exchange_calendars.errors.CalendarError) as error:
         raise UsageError(
             f"calendar {code} does not reach from {first} to {last} ({type(error).__name__}). "

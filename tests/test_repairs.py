@@ -1,0 +1,198 @@
+"""Safe repairs are made and noted; unsafe ones are refused by line and date, and made only on request."""
+
+from __future__ import annotations
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gatecast.errors import UnsafeData
+from gatecast.notices import notice
+from gatecast.readers import read_prices
+
+DAYS = pd.bdate_range("2021-01-04", periods=40)
+
+
+def frame(rows: int = 40) -> pd.DataFrame:
+    close = 100 + np.arange(rows) / 4
+    return pd.DataFrame(
+        {
+            "date": DAYS[:rows].strftime("%Y-%m-%d"),
+            "open": close - 0.5,
+            "high": close + 1,
+            "low": close - 1,
+            "close": close,
+            "volume": 10.0,
+        }
+    )
+
+
+def refused(bad: pd.DataFrame, *words: str) -> None:
+    with pytest.raises(UnsafeData) as error:
+        read_prices(bad, today=datetime.date(2022, 1, 1))
+    text = str(error.value)
+    assert "\n" not in text and "--repair" in text
+    for word in words:
+        assert word in text, text
+
+
+def repaired(bad: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    table = read_prices(bad, repair=True, today=datetime.date(2022, 1, 1))
+    (one,) = table
+    notes = " ".join([*table.notes, *one.notes])
+    assert "repair: " in notes
+    return pd.DataFrame({"date": one.timestamps, **one.columns()}), notes
+
+
+def test_a_clean_frame_needs_nothing() -> None:
+    table = read_prices(frame())
+    assert table.notes == table["item"].notes == ()
+
+
+def test_shuffled_rows_are_sorted_to_the_same_table() -> None:
+    mixed = frame().sample(frac=1, random_state=1)
+    table = read_prices(mixed)
+    assert table.data_hash() == read_prices(frame()).data_hash()
+    assert table["item"].notes == ("sorted 40 rows by date.",)
+
+
+def test_exact_duplicates_are_dropped() -> None:
+    table = read_prices(pd.concat([frame(), frame().iloc[[3, 7]]]))
+    assert table.data_hash() == read_prices(frame()).data_hash()
+    assert table["item"].notes[-1] == "dropped 2 exact duplicate rows."
+
+
+def test_conflicting_duplicates() -> None:
+    bad = pd.concat([frame(), frame().iloc[[3]].assign(close=101.0)], ignore_index=True)
+    refused(bad, "a date stands once", "row 41 (2021-01-07)")
+    good, notes = repaired(bad)
+    assert len(good) == 40 and good["close"][3] == 101 and "kept the last" in notes
+
+
+@pytest.mark.parametrize("cell", [np.nan, np.inf, -np.inf, 0.0, -3.0, "oops", "1,2,3", "None"])
+def test_a_close_that_is_no_price(cell: object) -> None:
+    bad = frame().astype({"close": object})
+    bad.loc[5, "close"] = cell
+    refused(bad, "close", "row 6 (2021-01-11)")
+    good, notes = repaired(bad)
+    assert len(good) == 39 and pd.Timestamp("2021-01-11") not in set(good["date"])
+    assert "dropped 1 row for an unusable close: row 6 (2021-01-11)" in notes
+
+
+@pytest.mark.parametrize("name", ["open", "high", "low"])
+@pytest.mark.parametrize("cell", [np.nan, np.inf, 0.0, -3.0])
+def test_a_companion_that_is_no_price(name: str, cell: float) -> None:
+    bad = frame()
+    bad.loc[5, name] = cell
+    refused(bad, name, "row 6 (2021-01-11)")
+    good, notes = repaired(bad)
+    assert len(good) == 40 and (good["low"] <= good["close"]).all() and (good["close"] <= good["high"]).all()
+    assert f"put the close in place of the {name}" in notes
+
+
+def test_high_below_low() -> None:
+    bad = frame()
+    bad.loc[5, "high"], bad.loc[5, "low"] = bad["low"][5], bad["high"][5]
+    refused(bad, "high can't be below low", "row 6 (2021-01-11)")
+    good, notes = repaired(bad)
+    assert "swapped" in notes
+    pd.testing.assert_frame_equal(good.drop(columns="date"), frame().drop(columns="date"))
+
+
+def test_a_close_a_little_outside_the_range_widens_it() -> None:
+    odd = frame()
+    odd.loc[5, "close"] = odd.loc[5, "high"] + 0.01
+    one = read_prices(odd)["item"]
+    assert one.high is not None and one.high[5] == one.close[5]
+    assert one.notes == ("widened low and high to hold open and close in 1 row: row 6 (2021-01-11).",)
+
+
+@pytest.mark.parametrize("factor", [10, 100, 0.1, 0.01])
+@pytest.mark.parametrize("length", [1, 3])
+def test_a_decimal_slip_that_reverts(factor: float, length: int) -> None:
+    bad = frame()
+    bad.loc[5 : 4 + length, ["open", "high", "low", "close"]] *= factor
+    refused(bad, "tenfold", "row 6 (2021-01-11)", "3 other problems")
+    good, notes = repaired(bad)
+    np.testing.assert_allclose(good["close"], frame()["close"])
+    assert "moved the decimal sign of close back" in notes
+
+
+def test_a_leap_that_stays_or_comes_back_elsewhere_is_no_slip() -> None:
+    close = np.where(np.arange(40) < 20, 1.0, 10.0)
+    assert read_prices(frame().assign(open=close, high=close, low=close, close=close))
+    close = np.where(np.arange(40) == 20, 6.0, 1.0)
+    assert read_prices(frame().assign(open=close, high=close, low=close, close=close))
+
+
+def test_dates_in_the_future_are_told_from_today() -> None:
+    with pytest.raises(UnsafeData, match=r"future \(today is 2021-02-24\); row 39 has"):
+        read_prices(frame(), today=datetime.date(2021, 2, 24))
+    assert read_prices(frame(), today=datetime.date(2021, 2, 26))
+    table = read_prices(frame(), repair=True, today=datetime.date(2021, 2, 24))
+    assert len(table["item"]) == 38 and "dropped 2 rows" in table.notes[0]
+
+
+def test_several_kinds_name_the_first_and_count_the_others() -> None:
+    bad = frame()
+    bad.loc[5, "close"], bad.loc[9, "open"], bad.loc[12, "close"] = np.nan, -1.0, 0.0
+    refused(bad, "close must be present", "(2 other problems besides.)")
+
+
+def test_blank_heads_and_tails_are_dropped() -> None:
+    odd = frame()
+    odd.loc[[0, 1, 39], ["open", "high", "low", "close", "volume"]] = np.nan
+    one = read_prices(odd)["item"]
+    assert len(one) == 37
+    assert one.notes == ("dropped 2 blank rows before the first price.", "dropped 1 blank row after the last price.")
+
+
+def test_volume_never_stops_a_forecast() -> None:
+    odd = frame()
+    odd.loc[[3, 4], "volume"] = [np.nan, -5.0]
+    one = read_prices(odd)["item"]
+    assert one.volume is not None and list(one.volume[2:6]) == [10, 0, 0, 10]
+    assert "set the volume to 0 in 2 rows" in one.notes[0]
+    blank = read_prices(frame().assign(volume=np.nan))["item"]
+    assert blank.volume is None and "left out column volume" in blank.notes[0]
+
+
+@pytest.mark.parametrize("ratio", [2, 3, 4, 5, 7, 10, 20, 1.5])
+@pytest.mark.parametrize("up", [True, False])
+def test_a_likely_split_is_noted_and_nothing_changed(ratio: float, up: bool) -> None:
+    rng = np.random.default_rng(3)
+    close = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, 100)))
+    close[60:] *= ratio if up else 1 / ratio
+    stamps = pd.bdate_range("2021-01-04", periods=100).to_numpy().astype("datetime64[ns]")
+    (note,) = notice(stamps, close)
+    assert str(stamps[60])[:10] in note and "split" in note
+    assert notice(stamps, close, adjusted=True) == []
+    wild = 100 * np.exp(np.cumsum(rng.normal(0, 0.2, 100)))
+    assert notice(stamps, wild) == []
+
+
+def test_the_real_splits_are_noted_where_no_adjusted_close_is(shared_data: object) -> None:
+    raw = pd.read_csv(f"{shared_data}/daily/aapl_raw_unadjusted_ohlcv_2000_2013.csv").drop(columns="adj_close")
+    notes = " ".join(read_prices(raw)["item"].notes)
+    assert "2000-06-21" in notes and "2005-02-28" in notes
+
+
+def test_a_gap_is_noted() -> None:
+    one = read_prices(frame().drop(index=range(10, 21)))["item"]
+    assert one.notes == ("a gap of 11 sessions lies between 2021-01-15 and 2021-02-02.",)
+    assert read_prices(frame().drop(index=range(10, 20)))["item"].notes == ()
+
+
+def test_daily_rows_lose_their_hour_and_hourly_rows_keep_it() -> None:
+    daily = frame().assign(date=DAYS + pd.Timedelta(hours=16))
+    assert read_prices(daily)["item"].notes == ("left out the time of day of daily rows.",)
+    hourly = frame().assign(date=pd.date_range("2021-01-04", periods=40, freq="h"))
+    assert read_prices(hourly)["item"].timestamps[1] == np.datetime64("2021-01-04T01:00")
+
+
+def test_the_future_decides_no_repair_of_a_clean_past() -> None:
+    """A table cut at a row is the cut of the table: what comes later changes nothing that came before."""
+    whole, head = read_prices(frame())["item"], read_prices(frame(25))["item"]
+    assert (whole.rows(0, 25).close == head.close).all()
