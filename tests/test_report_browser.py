@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from gatecast.report import write_html
+from gatecast.report import backtest_report, write_html
 from test_figures import EVIL
 from test_report import VERDICT, page
+from test_report_backtest import ABLATION, walk
 
 pytestmark = pytest.mark.browser
 
@@ -79,6 +80,14 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pages") / "backtest.html"
+    found = walk(items=(EVIL, "Y"), models=("gatecast", "random_walk", EVIL))
+    write_html(path, backtest_report(*found, ABLATION, title=EVIL))
+    return path
+
+
 def draw_all(tab: Any) -> None:
     """Scroll through, so that every figure on show is drawn."""
     for box in tab.locator("[data-figure]:visible").all():
@@ -86,8 +95,7 @@ def draw_all(tab: Any) -> None:
         box.locator(".main-svg").first.wait_for()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [400, 1400])
+@pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (1400, "light")])
 def test_a_forecast_opens_without_error_or_request(visit, report, width, scheme):
     tab, wrong = visit(report, width, scheme)
     draw_all(tab)
@@ -126,6 +134,34 @@ def test_figures_turn_dark_with_the_page(visit, report):
             break
         tab.wait_for_timeout(50)
     assert (dark, light) == ("rgb(23, 27, 34)", "rgb(255, 255, 255)") and wrong == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (1400, "light")])
+def test_a_backtest_opens_without_error_or_request(visit, judged, width, scheme):
+    tab, wrong = visit(judged, width, scheme)
+    draw_all(tab)
+    assert wrong == []
+    assert tab.evaluate("document.documentElement.scrollWidth") == width
+    assert tab.locator("[data-figure]:visible .main-svg").count() >= 6
+    assert tab.locator(".key", has_text=EVIL).count() >= 2  # a model's name is text there too
+
+
+def test_the_slider_moves_through_the_fans(visit, judged):
+    tab, wrong = visit(judged, 400)
+    draw_all(tab)
+    slider, said = tab.locator("#item-0 input[type=range]"), tab.locator("#item-0 output")
+    drawing = tab.locator("#item-0 .scatterlayer").first
+    last, before = said.inner_text(), drawing.inner_html()
+    slider.focus()
+    for _ in range(3):
+        slider.press("ArrowLeft")
+    assert said.inner_text() < last and drawing.inner_html() != before
+    for _ in range(3):
+        slider.press("ArrowRight")
+    assert said.inner_text() == last and wrong == []
+    tab.select_option("#picker", "item-1")
+    tab.locator("#item-1 input[type=range]").wait_for()
+    assert wrong == []
 
 
 def test_without_scripts_everything_is_still_there(browser, report):

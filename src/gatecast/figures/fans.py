@@ -187,7 +187,10 @@ def loss_curve(losses: Sequence[tuple[int, float, float]], best_epoch: int | Non
         )
     styled(figure)
     figure.update_xaxes(
-        title={"text": "Epoch", "font": {"size": 12}}, hoverformat="d", tickformat="d", dtick=_dtick(epochs)
+        title={"text": "Epoch", "font": {"size": 12}, "standoff": 8},
+        hoverformat="d",
+        tickformat="d",
+        dtick=_dtick(epochs),
     )
     figure.update_yaxes(gridcolor=GRID)
     return figure

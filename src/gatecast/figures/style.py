@@ -19,6 +19,8 @@ BANDS = (
     "rgba(47,95,224,0.13)",
     "rgba(47,95,224,0.16)",
 )  # outermost first; they add up
+QUIET = "#c3cad6"  # bars that are not the subject
+RIVALS = ("#1f8a84", "#b7791f", "#8a4fa3", "#4f8a3c", "#c2546b", "#5f7291", "#8c6a4f", "#2a86b0", "#7d7f2a")
 
 # The twin of each colour on a dark page; the page swaps them when it draws.
 DARK = {
@@ -31,6 +33,24 @@ DARK = {
     BANDS[0]: "rgba(134,168,255,0.12)",
     BANDS[1]: "rgba(134,168,255,0.15)",
     BANDS[2]: "rgba(134,168,255,0.19)",
+    QUIET: "#475064",
+    **dict(
+        zip(
+            RIVALS,
+            (
+                "#5cc4bd",
+                "#e0b15c",
+                "#c490dd",
+                "#93c97e",
+                "#ee92a5",
+                "#9fb0cc",
+                "#c6a58a",
+                "#72c0e4",
+                "#bdc063",
+            ),
+            strict=True,
+        )
+    ),
 }
 
 FONT = 'Inter, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from gatecast.report.backtest import backtest_report
 from gatecast.report.forecast import forecast_report
 from gatecast.report.page import write_html
 
-__all__ = ["forecast_report", "write_html"]
+__all__ = ["backtest_report", "forecast_report", "write_html"]

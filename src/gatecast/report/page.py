@@ -63,8 +63,17 @@ def verdict_values(verdict: Mapping[str, object] | None) -> dict[str, object] | 
     """The verdict's paragraph and its machine form as short labels; None where there is no verdict."""
     if verdict is None:
         return None
-    chips = [(label, value_text(verdict[key])) for key, label in CHIPS.items() if key in verdict]
+    chips = [(label, _chip(verdict[key])) for key, label in CHIPS.items() if key in verdict]
     return {"text": value_text(verdict.get("text", "")), "chips": chips}
+
+
+def _chip(value: object) -> str:
+    """A finding in a word or two; honesty is a table of its own, of which `ok` is the word."""
+    if not isinstance(value, Mapping):
+        return value_text(value)
+    held, level = value.get("coverage"), value.get("level")
+    share = f" ({level:.0%} held {held:.0%})" if isinstance(held, float) and isinstance(level, float) else ""
+    return value_text(value.get("ok")) + share
 
 
 def value_text(value: object) -> str:

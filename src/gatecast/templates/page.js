@@ -24,13 +24,34 @@
       const entry = document.createElement("span");
       if (trace.fill === "toself") fills.push(`linear-gradient(${trace.fillcolor},${trace.fillcolor})`);
       if (trace.fill === "toself") mark.style.background = fills.join(",");
+      else if (trace.mode === "lines+markers") mark.style.borderColor = trace.line.color;
       else mark.style.background = trace.mode === "markers" || trace.type === "bar" ? trace.marker.color : trace.line.color;
-      mark.className = trace.mode === "markers" ? "dot" : trace.fill || trace.type === "bar" ? "" : "line";
+      mark.className = trace.mode === "markers" ? "dot" : trace.mode === "lines+markers" ? "ring" : trace.fill || trace.type === "bar" ? "" : "line";
       entry.append(mark, plain(trace.name));
       line.append(entry);
     }
+    if (!line.children.length) return;
     if (box.previousElementSibling?.className === "key") box.previousElementSibling.remove();
     box.before(line);
+  };
+
+  // A figure's slider becomes the page's own, which fingers and keyboards know how to move.
+  const slide = (box, slider) => {
+    if (!box.slider) {
+      const line = document.createElement("label");
+      const said = document.createElement("output");
+      box.slider = document.createElement("input");
+      Object.assign(box.slider, { type: "range", min: 0, max: slider.steps.length - 1, value: slider.active });
+      line.className = "slide";
+      line.append(slider.currentvalue.prefix, said, box.slider);
+      box.after(line);
+      box.slider.addEventListener("input", () => {
+        const step = slider.steps[box.slider.value];
+        said.textContent = step.label;
+        Plotly.restyle(box, structuredClone(step.args[0]));
+      });
+    }
+    box.slider.dispatchEvent(new Event("input"));
   };
 
   const draw = (box) => {
@@ -44,7 +65,10 @@
       layout.font.size = 11;
       layout.xaxis.nticks = 5;
     }
+    const slider = layout.sliders && layout.sliders[0];
+    delete layout.sliders;
     Plotly.react(box, data, layout, { responsive: true, displayModeBar: false, doubleClick: false });
+    if (slider) slide(box, slider);
     box.dataset.drawn = "yes";
   };
 
