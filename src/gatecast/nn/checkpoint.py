@@ -1,0 +1,121 @@
+"""Files that carry numbers and plain text only: safetensors and JSON, checksummed, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import struct
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from gatecast.errors import ModelError, TrainingError
+
+MODEL_FORMAT = 1
+_MODEL_FILE = "model.json"
+_WEIGHTS_NAME = re.compile(r"weights-[0-9a-f]{16}\.safetensors")
+_MAX_JSON = 64 * 2**20  # bytes; a description of 10,000 items takes some 2 MB
+
+
+def atomic_write(path: Path, content: bytes) -> None:
+    """Put `content` at `path` whole or not at all; raises `OSError` and leaves what stood there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_state(path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
+    """One file with tensors and a JSON document, for a training that may be cut off; raises `OSError`."""
+    text = _canonical(document)
+    body = save(dict(tensors), metadata={"document": text})
+    atomic_write(path, hashlib.sha256(body).digest() + body)
+
+
+def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What `write_state` wrote; raises `ModelError` where it is damaged or foreign."""
+    content = _read(path)
+    digest, body = content[:32], content[32:]
+    if hashlib.sha256(body).digest() != digest:
+        raise ModelError(f"a checkpoint must be whole; '{path}' is damaged or no checkpoint. Train without --resume.")
+    size = struct.unpack("<Q", body[:8])[0]
+    document = json.loads(json.loads(body[8 : 8 + size])["__metadata__"]["document"])
+    return load(body), document
+
+
+def save_model(folder: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
+    """Write a model folder: `weights-*.safetensors`, then `model.json`, which names them. The last good pair stays.
+
+    Raises `TrainingError` with one line where the disk refuses.
+    """
+    body = save({name: tensor.contiguous().cpu() for name, tensor in tensors.items()})
+    digest = hashlib.sha256(body).hexdigest()
+    name = f"weights-{digest[:16]}.safetensors"
+    content = {"format": MODEL_FORMAT, "weights": name, "weights_sha256": digest, **document}
+    sealed = {"sha256": hashlib.sha256(_canonical(content).encode()).hexdigest(), **content}
+    try:
+        atomic_write(folder / name, body)
+        atomic_write(folder / _MODEL_FILE, (json.dumps(sealed, indent=1, sort_keys=True) + "\n").encode())
+    except OSError as error:
+        raise TrainingError(
+            f"a model is saved whole or not at all; '{folder}' cannot be written ({error.strerror}). What stood there "
+            "is unchanged. Free some space or choose another --save folder."
+        ) from None
+    for other in folder.glob("weights-*.safetensors"):
+        if other.name != name:
+            other.unlink(missing_ok=True)
+
+
+def load_model(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and document of a model folder, checksums verified; raises `ModelError` with one line."""
+    path = folder / _MODEL_FILE
+    if not path.is_file():
+        raise ModelError(f"a model folder holds {_MODEL_FILE}; '{folder}' does not. Make one with --save {folder}.")
+    if path.stat().st_size > _MAX_JSON:
+        raise ModelError(f"{_MODEL_FILE} must be under 64 MiB; '{path}' is larger. It is no gatecast model.")
+    try:
+        document = json.loads(_read(path))
+        claimed = document.pop("sha256")
+        version, name, digest = document["format"], document["weights"], document["weights_sha256"]
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        raise ModelError(f"'{path}' is damaged or no gatecast model. Save the model again.") from None
+    if isinstance(version, int) and version > MODEL_FORMAT:
+        raise ModelError(
+            f"this gatecast reads model format {MODEL_FORMAT}; '{path}' has {version}. Upgrade gatecast, or save again."
+        )
+    if claimed != hashlib.sha256(_canonical(document).encode()).hexdigest():
+        raise ModelError(f"a model must be as it was saved; '{path}' was changed. Save the model again.")
+    if not isinstance(name, str) or not _WEIGHTS_NAME.fullmatch(name):
+        raise ModelError(f"weights lie in the model's own folder; '{path}' names {name!r}. Save the model again.")
+    body = _read(folder / name)
+    if hashlib.sha256(body).hexdigest() != digest:
+        raise ModelError(f"weights must be as they were saved; '{folder / name}' was changed. Save the model again.")
+    try:
+        return load(body), document
+    except SafetensorError:
+        raise ModelError(f"'{folder / name}' is no safetensors file. Save the model again.") from None
+
+
+def _canonical(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"'{path}' cannot be read ({error.strerror}). Check the path and its rights.") from None

@@ -1,0 +1,84 @@
+"""Recurrent encoders: LSTM, GRU or RNN layers, each followed by dropout with one mask per sequence."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gatecast.config import Config
+
+Masks = list[Float[Tensor, "batch hidden"]]
+State = list[tuple[Float[Tensor, "1 batch hidden"], ...]]  # per layer: (hidden,) or (hidden, cell_state)
+
+_LAYERS: dict[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+
+
+class RecurrentEncoder(nn.Module):
+    """`layers` recurrent layers of `hidden` units over (time, batch, feature).
+
+    Masks stay the same along a sequence (Gal and Ghahramani 2016, section 4), in training and along a simulated
+    path alike; `masks=None` is the network without dropout. A batch of one sequence may be given many masks.
+    """
+
+    def __init__(self, config: Config, inputs: int) -> None:
+        super().__init__()
+        widths = [inputs] + [config.hidden] * (config.layers - 1)
+        self.layers = nn.ModuleList(_LAYERS[config.encoder](width, config.hidden) for width in widths)
+        self.dropout = config.dropout
+        self.hidden = config.hidden
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "time batch feature"],
+        masks: Masks | None = None,
+        state: State | None = None,
+        judged: int | None = None,
+    ) -> tuple[Float[Tensor, "judged paths hidden"], State]:
+        """The last layer's hidden states of the last `judged` steps (all unless given), and the state to carry on."""
+        carried: State = []
+        outputs = inputs
+        for depth, layer in enumerate(self.layers):
+            start = None if state is None else _packed(state[depth])
+            outputs, end = layer(outputs, start)
+            carried.append(end if isinstance(end, tuple) else (end,))
+            if judged is not None and depth + 1 == len(self.layers):
+                outputs = outputs[-judged:]  # before the masks: a thousand of them need no long context each
+            if masks is not None:
+                outputs = outputs * masks[depth]
+        return outputs, carried
+
+    def draw_masks(self, batch: int, generator: torch.Generator) -> Masks | None:
+        """One inverted-dropout mask per layer and sequence; None where nothing is dropped."""
+        if self.dropout == 0:
+            return None
+        device, keep = generator.device, 1 - self.dropout
+        shape = (len(self.layers), batch, self.hidden)
+        draws = torch.rand(shape, generator=generator, device=device) < keep
+        return list((draws / keep).unbind())
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Glorot-uniform inputs, orthogonal recurrence, zero biases, the LSTM's forget gate at +1.
+
+        Glorot and Bengio (2010), equation 16; Saxe, McClelland and Ganguli (2014); Jozefowicz et al. (2015) on the
+        forget gate. As in Keras, the LSTM and the RNN learn one bias per gate: torch's second stays at zero.
+        """
+        for layer in self.layers:
+            nn.init.xavier_uniform_(layer.weight_ih_l0, generator=generator)
+            nn.init.orthogonal_(layer.weight_hh_l0, generator=generator)
+            nn.init.zeros_(layer.bias_ih_l0)
+            nn.init.zeros_(layer.bias_hh_l0)
+            if isinstance(layer, nn.LSTM):
+                with torch.no_grad():
+                    layer.bias_ih_l0[self.hidden : 2 * self.hidden] = 1.0
+            if not isinstance(layer, nn.GRU):
+                layer.bias_hh_l0.requires_grad_(False)
+
+
+def expand_state(state: State, paths: int) -> State:
+    """The same state for every path, where the context was encoded once for all."""
+    return [tuple(part.expand(-1, paths, -1).contiguous() for part in layer) for layer in state]
+
+
+def _packed(state: tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
+    return state if len(state) > 1 else state[0]

@@ -1,0 +1,189 @@
+"""Simulated price paths: dropout masks held, state carried, every feature recomputed from the simulated prices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from gatecast.config import Config
+from gatecast.features import (
+    WINDOW,
+    FeatureSpec,
+    Trailing,
+    evaluate,
+    log_range,
+    log_volume,
+    padded,
+    series_features,
+    volatility,
+)
+from gatecast.nn.encoders import Masks, State, expand_state
+from gatecast.nn.network import Network
+from gatecast.prices import PriceSeries
+from gatecast.windows import CLIP, Panel, Scaler, to_log_return
+
+MAX_STEP = float(np.log(10))  # a price may at most grow or shrink tenfold in a step
+MAX_TOTAL = 200.0  # nor leave e^±200 of the last close: far beyond sense, well within float64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shocks:
+    """What days did that the network did not foresee, one row a held-out day, drawn together.
+
+    `error` in units of the target's scale; `range_ratio` is log(range / trailing volatility); `volume_ratio` is log
+    volume over its mean of the 20 rows before. Drawing a whole row keeps big moves, wide ranges and heavy trade
+    together (filtered historical simulation, Barone-Adesi, Giannopoulos and Vosper 1999).
+    """
+
+    error: Float[np.ndarray, " day"]
+    range_ratio: Float[np.ndarray, " day"]
+    volume_ratio: Float[np.ndarray, " day"]
+
+    @classmethod
+    def of(
+        cls,
+        error: Float[np.ndarray, " held_out"],
+        rows: np.ndarray,
+        panel: Panel,
+        series: list[PriceSeries],
+        spec: FeatureSpec,
+    ) -> Shocks:
+        """The shocks of the held-out rows; errors centred, so that the network alone decides the drift."""
+        range_ratio, volume_ratio = np.zeros(len(panel.target)), np.zeros(len(panel.target))
+        for first, one in zip(panel.first_rows, series, strict=True):
+            here = slice(first, first + len(one) - 1)  # row t holds what day t + 1 did
+            if spec.has_range:
+                range_ratio[here] = log_range(one)[1:] - np.log(volatility(one.close))[:-1]
+            if spec.has_volume:
+                volume_ratio[here] = _volume_ratio(log_volume(one))
+        return cls(
+            error=np.clip(error - error.mean(), -CLIP, CLIP),
+            range_ratio=range_ratio[rows],
+            volume_ratio=volume_ratio[rows],
+        )
+
+    def draw(self, paths: int, rng: np.random.Generator | None) -> Shocks:
+        """One day's shock for each path; without `rng` the quiet day: no error, the median range and volume."""
+        if rng is None:
+            return Shocks(
+                error=np.zeros(paths),
+                range_ratio=np.full(paths, np.median(self.range_ratio)),
+                volume_ratio=np.full(paths, np.median(self.volume_ratio)),
+            )
+        day = rng.integers(len(self.error), size=paths)
+        return Shocks(error=self.error[day], range_ratio=self.range_ratio[day], volume_ratio=self.volume_ratio[day])
+
+
+def _volume_ratio(log_volumes: Float[np.ndarray, " time"]) -> Float[np.ndarray, " shorter"]:
+    windows = np.lib.stride_tricks.sliding_window_view(padded(log_volumes), WINDOW)[:-1, -20:]
+    return np.asarray(log_volumes[1:] - windows.mean(axis=1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulator:
+    """Everything a path needs: the network, what its inputs mean, and the shocks it may meet."""
+
+    network: Network
+    config: Config
+    spec: FeatureSpec
+    scaler: Scaler
+    shocks: Shocks
+
+    @torch.inference_mode()
+    def paths(
+        self, series: PriceSeries, horizon: int, paths: int, rng: np.random.Generator
+    ) -> Float[np.ndarray, "paths horizon"]:
+        """Simulated prices after the last row of `series`.
+
+        Monte Carlo dropout as Gal and Ghahramani (2016): one mask per path, drawn once and held along it.
+        """
+        masks = self._masks(paths, rng)
+        value, state = self._encode(series, masks, paths)
+        history = _History.of(series, self.spec, horizon, paths)
+        for step in range(horizon):
+            sigma = history.sigma
+            shock = self.shocks.draw(paths, None if self.config.noise == "none" else rng)
+            center, scale = self.scaler.target_frame(series.item_id, sigma)
+            move = to_log_return(self.spec.returns, history.log_close_now, center + scale * (value + shock.error))
+            features = history.append(np.clip(move, -MAX_STEP, MAX_STEP), shock)
+            if step + 1 < horizon:
+                inputs = torch.from_numpy(self.scaler.apply(features, series.item_id))[None].to(self._device)
+                out, state = self.network.step(inputs, masks, state)
+                value = out.cpu().numpy().astype(np.float64)
+        return np.exp(history.simulated() - np.log(series.close[-1])) * series.close[-1]
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+    def _masks(self, paths: int, rng: np.random.Generator) -> Masks | None:
+        if not self.config.mc_dropout:
+            return None
+        generator = torch.Generator(self._device).manual_seed(int(rng.integers(2**63)))
+        return self.network.encoder.draw_masks(paths, generator)
+
+    def _encode(
+        self, series: PriceSeries, masks: Masks | None, paths: int
+    ) -> tuple[Float[np.ndarray, " paths"], State]:
+        """The first value of every path; layers below the first mask are run once for all of them."""
+        self.network.eval()
+        context = series.rows(-self.config.context_length - WINDOW, len(series))
+        features = series_features(context, self.spec)[-self.config.context_length :]
+        inputs = torch.from_numpy(self.scaler.apply(features, series.item_id))[:, None].to(self._device)
+        value, state = self.network.step(inputs, masks, None)
+        state = expand_state(state, paths)
+        return np.broadcast_to(value.cpu().numpy().astype(np.float64), paths), state
+
+
+class _History:
+    """The trailing windows of every path, grown in place by one simulated row at a time."""
+
+    def __init__(self, spec: FeatureSpec, rows: int, log_close: np.ndarray, log_volumes: np.ndarray | None) -> None:
+        self.spec, self.real_rows, self.step = spec, rows, 0
+        self.log_close, self.log_volumes = log_close, log_volumes
+        self.sigma = self._evaluate(None if not spec.has_range else np.zeros(len(log_close)))[1]
+
+    @classmethod
+    def of(cls, series: PriceSeries, spec: FeatureSpec, horizon: int, paths: int) -> _History:
+        def buffer(values: np.ndarray) -> np.ndarray:
+            room = np.empty((paths, WINDOW + horizon))
+            room[:, :WINDOW] = padded(values)[-WINDOW:]
+            return room
+
+        log_volumes = buffer(log_volume(series)) if spec.has_volume else None
+        return cls(spec, len(series), buffer(np.log(series.close)), log_volumes)
+
+    @property
+    def log_close_now(self) -> Float[np.ndarray, " paths"]:
+        """The last log price of every path."""
+        return np.asarray(self.log_close[:, self.step + WINDOW - 1])
+
+    def append(self, move: Float[np.ndarray, " paths"], shock: Shocks) -> Float[np.ndarray, "paths feature"]:
+        """Add a simulated row to every path and return the features there."""
+        end = self.step + WINDOW
+        start = self.log_close[:, WINDOW - 1]
+        self.log_close[:, end] = start + np.clip(self.log_close_now + move - start, -MAX_TOTAL, MAX_TOTAL)
+        log_ranges = np.log(self.sigma) + shock.range_ratio if self.spec.has_range else None
+        if self.log_volumes is not None:
+            self.log_volumes[:, end] = self.log_volumes[:, end - 20 : end].mean(axis=1) + shock.volume_ratio
+        self.step += 1
+        features, self.sigma = self._evaluate(log_ranges)
+        return features
+
+    def simulated(self) -> Float[np.ndarray, "paths horizon"]:
+        """The simulated log prices so far."""
+        return self.log_close[:, WINDOW : WINDOW + self.step]
+
+    def _evaluate(self, log_ranges: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        now = slice(self.step, self.step + WINDOW)
+        rows = np.full(len(self.log_close), min(self.real_rows + self.step, WINDOW))
+        trailing = Trailing(
+            log_close=self.log_close[:, now],
+            rows=rows,
+            log_range=log_ranges,
+            log_volume=None if self.log_volumes is None else self.log_volumes[:, now],
+        )
+        return evaluate(trailing, self.spec)

@@ -1,0 +1,260 @@
+"""The training loop: plain, weighted, early-stopped, and able to go on after any interruption, bit for bit."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gatecast.config import Config
+from gatecast.errors import ModelError, TrainingError
+from gatecast.nn.adam import FlatAdam
+from gatecast.nn.checkpoint import read_state, write_state
+from gatecast.nn.losses import elementwise, weighted_mean
+from gatecast.nn.network import Network
+from gatecast.windows import Panel, Samples, training_samples, validation_samples
+
+_VALIDATION_BATCH = 256  # windows at a time; bounds memory, changes no number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where training stands, told after every update."""
+
+    epoch: int
+    epochs: int
+    share: float  # of all updates there may be, 0 to 1
+    loss: float  # training loss of this epoch so far
+    validation_loss: float | None  # of the best epoch so far
+    rows_per_second: float
+    seconds_left: float
+
+
+@dataclass(kw_only=True)
+class TrainingRecord:
+    """What happened: losses per epoch as (epoch, training, validation), the best epoch, and anything to be told."""
+
+    losses: list[tuple[int, float, float]] = field(default_factory=list)
+    best_epoch: int = 0
+    best_loss: float = math.inf
+    interrupted: bool = False
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(kw_only=True)
+class _Run:
+    """The moving parts of one training: what a checkpoint holds and a resume restores."""
+
+    network: Network
+    optimiser: FlatAdam
+    record: TrainingRecord
+    best: dict[str, Tensor]
+
+
+def train(
+    network: Network,
+    panel: Panel,
+    split: np.datetime64,
+    config: Config,
+    *,
+    checkpoint: Path | None = None,
+    fingerprint: str = "",
+    resume: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> TrainingRecord:
+    """Train `network` in place and leave its best weights in it.
+
+    After each epoch the whole state goes to `checkpoint`, atomically; with `resume` a run goes on from it to the
+    weights it would have had unbroken. `fingerprint` names data and settings; another one's checkpoint is refused
+    (`ModelError`). An interrupt (Ctrl-C) after the first epoch keeps the best weights so far. Raises
+    `TrainingError` where the loss is no longer finite.
+    """
+    run = _Run(network=network, optimiser=FlatAdam(network, config), record=TrainingRecord(), best=_weights(network))
+    if resume and checkpoint is not None:
+        _restore(run, checkpoint, fingerprint)
+    data = _Tensors.of(panel, next(network.parameters()).device)
+    held_out = validation_samples(panel, split, config)
+    try:
+        for epoch in range(len(run.record.losses) + 1, config.epochs + 1):
+            if config.patience and epoch - 1 - run.record.best_epoch >= config.patience and run.record.best_epoch:
+                break
+            samples = training_samples(panel, split, config, epoch)
+            loss = _epoch(run, data, samples, config, epoch, progress)
+            _judge(run, epoch, loss, _finite(_validation_loss(network, data, held_out, config), epoch, config))
+            if checkpoint is not None:
+                _save(run, checkpoint, fingerprint)
+    except KeyboardInterrupt:
+        if not run.record.best_epoch:
+            raise
+        run.record.interrupted = True
+    network.load_state_dict(run.best)
+    return run.record
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tensors:
+    """The panel on the device: one tensor, seen through sliding views."""
+
+    inputs: Float[Tensor, "row feature"]
+    target: Float[Tensor, " row"]
+
+    @classmethod
+    def of(cls, panel: Panel, device: torch.device) -> _Tensors:
+        return cls(
+            inputs=torch.from_numpy(panel.inputs).to(device), target=torch.from_numpy(panel.target).to(device)
+        )
+
+    def windows(self, samples: Samples, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """(time, batch, feature) inputs and (judged, batch) targets of the chosen samples."""
+        inputs = self.inputs.unfold(0, samples.length, 1)[chosen].permute(2, 0, 1)
+        return inputs, self.judged(self.target, samples, chosen)
+
+    @staticmethod
+    def judged(rows: Tensor, samples: Samples, chosen: Tensor) -> Tensor:
+        first = chosen + samples.length - samples.judged
+        return rows.unfold(0, samples.judged, 1)[first].T
+
+
+def _epoch(
+    run: _Run,
+    data: _Tensors,
+    samples: Samples,
+    config: Config,
+    epoch: int,
+    progress: Callable[[Progress], None] | None,
+) -> float:
+    """One pass over the samples in an order of its own; the mean training loss."""
+    run.network.train()
+    device = data.inputs.device
+    entropy = np.random.SeedSequence([config.seed, epoch])
+    order = np.random.default_rng(entropy).permutation(len(samples.starts))
+    masks_from = torch.Generator(device).manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+    starts = torch.from_numpy(samples.starts[order]).to(device)
+    row_weights = torch.from_numpy(samples.row_weights).to(device)
+    total, began = torch.zeros((), device=device), time.perf_counter()
+    batches = starts.split(config.batch)
+    for number, chosen in enumerate(batches, 1):
+        inputs, target = data.windows(samples, chosen)
+        forecast = run.network(inputs, run.network.encoder.draw_masks(len(chosen), masks_from), samples.judged)
+        loss = weighted_mean(elementwise(config, forecast, target), data.judged(row_weights, samples, chosen))
+        loss.backward()
+        run.optimiser.step()
+        total += loss.detach()
+        if progress is not None:
+            spent = time.perf_counter() - began
+            share = (epoch - 1 + number / len(batches)) / config.epochs
+            progress(
+                Progress(
+                    epoch=epoch,
+                    epochs=config.epochs,
+                    share=share,
+                    loss=float(total) / number,
+                    validation_loss=run.record.best_loss if run.record.best_epoch else None,
+                    rows_per_second=number * config.batch * samples.judged / max(spent, 1e-9),
+                    seconds_left=spent / number * len(batches) * config.epochs * (1 - share),
+                )
+            )
+    return _finite(float(total) / len(batches), epoch, config)
+
+
+def _finite(loss: float, epoch: int, config: Config) -> float:
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"the loss must stay finite; it became {loss} in epoch {epoch}. Lower learning_rate "
+            f"({config.learning_rate}) or set clip_norm=1."
+        )
+    return loss
+
+
+@torch.no_grad()
+def _validation_loss(network: Network, data: _Tensors, samples: Samples, config: Config) -> float:
+    network.eval()
+    device = data.inputs.device
+    row_weights = torch.from_numpy(samples.row_weights).to(device)
+    total, count = 0.0, 0.0
+    for chosen in torch.from_numpy(samples.starts).to(device).split(_VALIDATION_BATCH):
+        inputs, target = data.windows(samples, chosen)
+        weights = data.judged(row_weights, samples, chosen)
+        total += float((elementwise(config, network(inputs, None, samples.judged), target) * weights).sum())
+        count += float(weights.sum())
+    return total / max(count, 1.0)
+
+
+@torch.no_grad()
+def residuals(
+    network: Network, panel: Panel, split: np.datetime64, config: Config
+) -> tuple[Float[np.ndarray, " held_out"], np.ndarray]:
+    """Out-of-sample errors of the held-out tail in units of each target's scale, and their panel rows."""
+    network.eval()
+    data = _Tensors.of(panel, next(network.parameters()).device)
+    samples = validation_samples(panel, split, config)
+    rows = torch.arange(len(panel.target))
+    errors, where = [], []
+    for chosen in torch.from_numpy(samples.starts).split(_VALIDATION_BATCH):
+        inputs, target = data.windows(samples, chosen.to(data.inputs.device))
+        errors.append((target - network(inputs, None, samples.judged)).T.flatten().cpu().numpy())
+        where.append(data.judged(rows, samples, chosen).T.flatten().numpy())
+    error, row = np.concatenate(errors), np.concatenate(where)
+    kept = samples.row_weights[row] > 0
+    return error[kept].astype(np.float64), row[kept]
+
+
+def _judge(run: _Run, epoch: int, loss: float, validation_loss: float) -> None:
+    run.record.losses.append((epoch, loss, validation_loss))
+    if validation_loss < run.record.best_loss:
+        run.record.best_epoch, run.record.best_loss = epoch, validation_loss
+        run.best = _weights(run.network)
+
+
+def _weights(network: Network) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+
+
+def _save(run: _Run, path: Path, fingerprint: str) -> None:
+    tensors = {f"now.{name}": tensor for name, tensor in run.network.state_dict().items()}
+    tensors |= {f"best.{name}": tensor for name, tensor in run.best.items()}
+    tensors |= {"adam.mean": run.optimiser.mean, "adam.square": run.optimiser.square}
+    record = run.record
+    document = {
+        "fingerprint": fingerprint,
+        "steps": run.optimiser.steps,
+        "losses": record.losses,
+        "best_epoch": record.best_epoch,
+        "best_loss": record.best_loss,
+    }
+    try:
+        write_state(path, {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}, document)
+    except OSError as error:
+        note = f"the checkpoint '{path}' could not be written ({error.strerror}); training goes on without it"
+        if note not in record.notes:
+            record.notes.append(note)
+
+
+def _restore(run: _Run, path: Path, fingerprint: str) -> None:
+    if not path.exists():
+        run.record.notes.append("there was no checkpoint to resume; training began anew")
+        return
+    tensors, document = read_state(path)
+    if document["fingerprint"] != fingerprint:
+        raise ModelError(
+            f"--resume goes on with the same prices and settings; the checkpoint '{path}' has others. Train without "
+            "--resume, or with what it was begun with."
+        )
+    run.network.load_state_dict(_part(tensors, "now."))
+    run.best = _part(tensors, "best.")
+    run.optimiser.mean.copy_(tensors["adam.mean"])
+    run.optimiser.square.copy_(tensors["adam.square"])
+    run.optimiser.steps = document["steps"]
+    run.record.losses = [(int(epoch), loss, validation) for epoch, loss, validation in document["losses"]]
+    run.record.best_epoch, run.record.best_loss = document["best_epoch"], document["best_loss"]
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

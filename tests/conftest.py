@@ -1,0 +1,71 @@
+"""What every test may ask for: real data where it is, small tables that are always there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gatecast.config import Config
+from gatecast.prices import PriceSeries, PriceTable
+
+TINY = Config(
+    context_length=10, hidden=6, epochs=3, batch=8, chunk_length=20, patience=0, dropout=0.3
+)  # trains in a blink
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real series beside the checkout; tests that need it are skipped where it is absent."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("needs ../shared/data, which is not here")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of Chromium; absent, the test is skipped, except with CI=true, where absence fails."""
+    path = shutil.which("chromium")
+    if path is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI needs Chromium: install Debian's package 'chromium'")
+        pytest.skip("needs Chromium")
+    return path
+
+
+def simulated_series(
+    item_id: str = "X", rows: int = 160, seed: int = 0, *, columns: bool = True, start: str = "2020-01-01"
+) -> PriceSeries:
+    """A random walk with clustered volatility, its ranges and volumes."""
+    rng = np.random.default_rng(seed)
+    sigma = 0.01 * np.exp(0.5 * np.sin(np.arange(rows) / 15))
+    close = 50 * np.exp(np.cumsum(sigma * rng.standard_t(5, rows)))
+    if not columns:
+        return PriceSeries(item_id=item_id, timestamps=pd.bdate_range(start, periods=rows).to_numpy(), close=close)
+    spread = 1 + sigma * rng.random(rows)
+    return PriceSeries(
+        item_id=item_id,
+        timestamps=pd.bdate_range(start, periods=rows).to_numpy(),
+        close=close,
+        open=close,
+        high=close * spread,
+        low=close / spread,
+        volume=np.round(1e6 * np.exp(rng.normal(0, 0.3, rows))),
+    )
+
+
+@pytest.fixture
+def table() -> PriceTable:
+    """Two assets of 160 and 140 rows with every column."""
+    return PriceTable(series=(simulated_series("A", 160, 1), simulated_series("B", 140, 2)))
+
+
+@pytest.fixture
+def close_table() -> PriceTable:
+    """One asset of 160 closes."""
+    return PriceTable(series=(simulated_series("A", 160, 1, columns=False),))

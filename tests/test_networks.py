@@ -1,0 +1,157 @@
+"""Networks equal the equations on paper, in value and in gradient; losses equal theirs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY
+
+from gatecast.config import Config
+from gatecast.nn.adam import FlatAdam
+from gatecast.nn.cells import CellWeights, unroll
+from gatecast.nn.losses import elementwise, weighted_mean
+from gatecast.nn.network import build
+
+CPU = torch.device("cpu")
+KINDS = ["lstm", "gru", "rnn"]
+
+
+def random_network(kind: str, seed: int, layers: int = 1):
+    config = TINY.replace(encoder=kind, seed=seed, hidden=5, layers=layers, dense=(4,))
+    network = build(config, 3, CPU).double()
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in network.parameters():  # biases too, so that every term of the equations is seen
+        parameter.data += 0.3 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+    return network
+
+
+def cell_weights(layer: torch.nn.RNNBase) -> CellWeights:
+    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    return CellWeights(
+        **{
+            field: getattr(layer, name).detach().numpy()
+            for field, name in zip(("input_weight", "hidden_weight", "input_bias", "hidden_bias"), names, strict=True)
+        }
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(5))
+def test_layers_equal_the_equations(kind: str, seed: int) -> None:
+    network = random_network(kind, seed, layers=2)
+    inputs = np.random.default_rng(seed).normal(size=(12, 3))
+    expected = inputs
+    for layer in network.encoder.layers:
+        expected = unroll(kind, cell_weights(layer), expected)
+    outputs, _ = network.encoder(torch.from_numpy(inputs)[:, None])
+    np.testing.assert_allclose(outputs[:, 0].detach().numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_equal_finite_differences_of_the_equations(kind: str) -> None:
+    network = random_network(kind, 3)
+    layer = network.encoder.layers[0]
+    inputs = np.random.default_rng(0).normal(size=(6, 3))
+    for parameter in layer.parameters():
+        parameter.requires_grad_(True)
+    outputs, _ = network.encoder(torch.from_numpy(inputs)[:, None])
+    outputs.square().sum().backward()
+    weights = cell_weights(layer)
+    for field, name in (("input_weight", "weight_ih_l0"), ("hidden_weight", "weight_hh_l0"), ("input_bias", "bias_ih_l0")):
+        gradient = getattr(layer, name).grad.numpy()
+        for index in np.ndindex(*gradient.shape):
+            sides = []
+            for shift in (1e-6, -1e-6):
+                moved = getattr(weights, field).copy()
+                moved[index] += shift
+                sides.append(np.square(unroll(kind, CellWeights(**{**vars(weights), field: moved}), inputs)).sum())
+            assert gradient[index] == pytest.approx((sides[0] - sides[1]) / 2e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_carried_state_equals_one_long_run(kind: str) -> None:
+    network = random_network(kind, 1, layers=2)
+    inputs = torch.from_numpy(np.random.default_rng(1).normal(size=(9, 4, 3)))
+    masks = network.encoder.draw_masks(4, torch.Generator().manual_seed(0))
+    whole = network(inputs, masks)
+    value, state = network.step(inputs[:5], masks, None)
+    torch.testing.assert_close(value, whole[4])
+    for step in range(5, 9):
+        value, state = network.step(inputs[step : step + 1], masks, state)
+        torch.testing.assert_close(value, whole[step])
+
+
+def test_one_sequence_under_many_masks_equals_many_copies() -> None:
+    network = random_network("lstm", 2, layers=3)
+    one = torch.from_numpy(np.random.default_rng(2).normal(size=(7, 1, 3)))
+    masks = network.encoder.draw_masks(5, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(network(one, masks), network(one.expand(-1, 5, -1).contiguous(), masks))
+
+
+def test_masks_drop_the_share_asked_for_and_keep_the_mean() -> None:
+    encoder = build(Config(hidden=64, dropout=0.2, layers=2), 8, CPU).encoder
+    masks = torch.stack(encoder.draw_masks(500, torch.Generator().manual_seed(0)))
+    assert (masks == 0).double().mean() == pytest.approx(0.2, abs=0.01)
+    assert masks.mean() == pytest.approx(1.0, abs=0.01)
+    assert build(Config(dropout=0), 8, CPU).encoder.draw_masks(3, torch.Generator()) is None
+
+
+def test_the_reference_recipe_has_its_shape() -> None:
+    network = build(Config.from_preset("reference"), 8, CPU)
+    assert [(layer.input_size, layer.hidden_size) for layer in network.encoder.layers] == [(8, 128), (128, 128), (128, 128)]
+    assert [(layer.in_features, layer.out_features) for layer in network.head.layers] == [(128, 64), (64, 32), (32, 1)]
+    config = Config.from_preset("reference")
+    assert (config.loss, config.huber_delta, config.batch, config.epochs, config.validation) == ("huber", 1, 64, 100, 0.1)
+    assert (config.dropout, config.context_length, config.weights) == (0.2, 60, "linear")
+
+
+def test_building_a_network_leaves_the_global_random_state_alone() -> None:
+    before = torch.random.get_rng_state()
+    first, second = build(TINY, 8, CPU), build(TINY, 8, CPU)
+    torch.testing.assert_close(torch.random.get_rng_state(), before)
+    for one, two in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(one, two)
+    other = build(TINY.replace(seed=1), 8, CPU)
+    assert not torch.equal(next(first.parameters()), next(other.parameters()))
+
+
+def test_losses_on_paper() -> None:
+    forecast, target = torch.zeros(4), torch.tensor([0.5, -0.5, 3.0, -3.0])
+    expected = {
+        "mse": [0.25, 0.25, 9, 9],
+        "mae": [0.5, 0.5, 3, 3],
+        "huber": [0.125, 0.125, 4, 4],
+        "pinball": [0.4, 0.1, 2.4, 0.6],
+    }
+    for loss, values in expected.items():
+        config = Config(loss=loss, huber_delta=2.0, quantile=0.8)
+        torch.testing.assert_close(elementwise(config, forecast, target), torch.tensor(values, dtype=torch.float32))
+
+
+def test_huber_equals_torch_and_weights_count() -> None:
+    forecast, target = torch.randn(2, 50, generator=torch.Generator().manual_seed(0)).unbind()
+    ours = elementwise(Config(huber_delta=0.7), forecast, target)
+    torch.testing.assert_close(ours, torch.nn.functional.huber_loss(forecast, target, reduction="none", delta=0.7))
+    weights = torch.tensor([2.0, 0.0, 1.0])
+    assert weighted_mean(torch.tensor([1.0, 100.0, 4.0]), weights) == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_flat_adam_equals_torchs(decay: float) -> None:
+    config = TINY.replace(weight_decay=decay, clip_norm=0.5, learning_rate=0.01)
+    ours, theirs = build(config, 3, CPU), build(config, 3, CPU)
+    flat = FlatAdam(ours, config)
+    learned = [parameter for parameter in theirs.parameters() if parameter.requires_grad]
+    reference = torch.optim.AdamW(learned, lr=0.01, weight_decay=decay, eps=1e-7)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(5):
+        inputs = torch.randn(6, 4, 3, generator=generator)
+        for network in (ours, theirs):
+            (10 * network(inputs).square().mean()).backward()
+        flat.step()
+        torch.nn.utils.clip_grad_norm_(learned, 0.5)
+        reference.step()
+        reference.zero_grad()
+    for one, two in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
