@@ -92,10 +92,11 @@ TRUE_GARCH = GarchParameters(unit=1.0, mu=0.0004, omega=2e-6, alpha=0.03, gamma=
 
 
 def garch_world(rows: int, rng: np.random.Generator) -> PriceTable:
-    truth, variance, errors = TRUE_GARCH, np.array(1e-4), np.empty(WARM + rows)
+    truth, variance, errors = TRUE_GARCH, 1e-4, np.empty(WARM + rows)
     for row in range(len(errors)):
         errors[row] = np.sqrt(variance * (truth.df - 2) / truth.df) * rng.standard_t(truth.df)
-        variance = truth.next_variance(errors[row], variance)
+        weight = truth.alpha + (truth.gamma if errors[row] < 0 else 0)
+        variance = truth.omega + weight * errors[row] ** 2 + truth.beta * variance
     return from_returns(truth.mu + errors[WARM:])
 
 
@@ -189,7 +190,7 @@ def test_averages_by_hand():
     for _ in range(25):
         fed.append(np.mean(fed[-20:]))
     np.testing.assert_allclose(close[-1] * np.exp(sma.density.loc[0]), fed[20:], rtol=1e-9)
-    ema = Ema(half_life=7).fit(table).predict(table, 3, paths=2000)["X"]
+    ema = Ema(half_life=7.0).fit(table).predict(table, 3, paths=2000)["X"]
     by_pandas = pd.Series(close).ewm(halflife=7, adjust=False).mean().iloc[-1]
     np.testing.assert_allclose(close[-1] * np.exp(ema.density.loc[0]), by_pandas, rtol=1e-9)
 
@@ -264,6 +265,12 @@ def test_the_variance_filter_is_archs(settings):
     expected = reference.forecast(horizon=6).variance.to_numpy()[-1]
     np.testing.assert_allclose(variance[-1], expected[0], rtol=1e-9)
     item = model.predict(table, 6, paths=20_000)["X"]
+    np.testing.assert_allclose(item.density.loc[:, 0], learned.mu * learned.unit)
+    np.testing.assert_allclose(item.density.loc[:, 1], item.log_returns()[:, 0] + learned.mu * learned.unit)
+    shrunk = learned.unit * (1 if np.isinf(learned.df) else np.sqrt((learned.df - 2) / learned.df))
+    error = item.log_returns()[:, 0] / learned.unit - learned.mu
+    fed = np.sqrt(learned.next_variance(error, np.full(20_000, variance[-1])))
+    np.testing.assert_allclose(item.density.scale[:, 1], fed * shrunk, rtol=1e-9)
     simulated = np.diff(item.log_returns(), axis=1).var(axis=0) / learned.unit**2
     np.testing.assert_allclose(simulated, expected[1:], rtol=0.08)
 
@@ -318,6 +325,25 @@ def test_har_finds_the_truth_and_what_the_range_misses():
     np.testing.assert_allclose(learned.coefficients[1:], TRUE_HAR[1:], atol=0.07)
     assert np.std(learned.surprises) == pytest.approx(0.3, rel=0.05)
     assert learned.student.scale == pytest.approx(1.3, rel=0.05)
+
+
+def next_log_sigma_and_move(table: PriceTable) -> tuple[np.ndarray, np.ndarray]:
+    item = Har().fit(table).predict(table, 2, paths=5000)["X"]
+    return np.log(item.density.scale[:, 1]), np.abs(item.log_returns()[:, 0])
+
+
+def test_har_paths_are_surprised_by_their_range():
+    # A surprise of 0.3 in log variance moves tomorrow's log sigma by half of day, week / 5, month / 22.
+    log_sigma, move = next_log_sigma_and_move(har_world(3000, np.random.default_rng(17)))
+    assert 0.04 < log_sigma.std() < 0.09
+    assert abs(np.corrcoef(log_sigma, move)[0, 1]) < 0.1
+
+
+def test_in_har_paths_a_large_move_comes_with_a_wide_range():
+    close = walk_world(3000, np.random.default_rng(17))["X"].close
+    spread = np.exp(np.abs(np.diff(np.log(close), prepend=np.log(close[0]))) * 0.6 + 0.002)
+    log_sigma, move = next_log_sigma_and_move(priced(close, close * spread, close / spread))
+    assert np.corrcoef(log_sigma, move)[0, 1] > 0.5
 
 
 def test_volatility_models_widen_after_turmoil():

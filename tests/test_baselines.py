@@ -265,6 +265,6 @@ def test_wrong_use_is_refused(table):
     for wrong in ({"horizon": 0}, {"paths": 0}, {"seed": -1}):
         with pytest.raises(UsageError, match="at least"):
             RandomWalk().fit(table).predict(table, **{"horizon": 3, **wrong})
-    for make in (lambda: Sma(window=0), lambda: Ema(half_life=0), lambda: Garch(errors="cauchy")):
+    for make in (lambda: Sma(window=0), lambda: Ema(half_life=0.0), lambda: Garch(errors="cauchy")):
         with pytest.raises(ConfigError):
             make()

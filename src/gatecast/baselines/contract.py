@@ -6,7 +6,7 @@ import warnings
 import zlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -28,6 +28,12 @@ LEAST_ROWS = 3  # two returns: the least that has a spread
 FARTHEST = 10.0  # of a log return: tails explode after a crash, and 22,000-fold is enough for any price
 
 
+# Not typing.Self: beartype refuses it where jaxtyping's hook decorates functions, not classes.
+AnyModel = TypeVar("AnyModel", bound="Model")
+AnyBaseline = TypeVar("AnyBaseline", bound="Baseline[Any]")
+Learned = TypeVar("Learned")
+
+
 class Model(Protocol):
     """What the judge asks of a model, whether a network or a moving average.
 
@@ -39,7 +45,7 @@ class Model(Protocol):
     def name(self) -> str:
         """The model's name in tables, such as "random_walk"."""
 
-    def fit(self, prices: PriceTable) -> Self:
+    def fit(self: AnyModel, prices: PriceTable) -> AnyModel:
         """Learn from every row of `prices`; returns self."""
 
     def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
@@ -76,9 +82,6 @@ class Walk:
         return Simulation(np.cumsum(returns, axis=1), path_density(centre, 1.0, self.student))
 
 
-Learned = TypeVar("Learned")
-
-
 @dataclass(frozen=True, eq=False)
 class Fitted(Generic[Learned]):
     """What a model learned of one item (None where it could not), the walk to fall back on, and notes."""
@@ -110,7 +113,7 @@ class Baseline(ABC, Generic[Learned]):
     ) -> Simulation:
         """Paths after the series' last row with the parameters frozen; raises `Unfit` with the reason."""
 
-    def fit(self, prices: PriceTable) -> Self:
+    def fit(self: AnyBaseline, prices: PriceTable) -> AnyBaseline:
         """Learn each item from its rows; returns self. Raises `TooFewRows` where an item has under 3 rows."""
         self.fitted_ = {series.item_id: self._fit_item(series) for series in prices}
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -66,7 +66,7 @@ class Garch(Baseline[GarchParameters]):
     """
 
     asymmetric: bool = True  # falls raise the variance more than rises do, in stocks above all
-    errors: Literal["t", "normal"] = "t"  # a normal calls a 6-sigma day impossible
+    errors: str = "t"  # or "normal", which calls a 6-sigma day impossible
     name: ClassVar[str] = "garch"
     min_rows: ClassVar[int] = 100  # six parameters; the literature asks for some hundreds of rows
 

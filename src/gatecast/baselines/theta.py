@@ -48,7 +48,7 @@ class Theta(Baseline[ThetaParameters]):
         if not (np.isfinite(b0) and 0 < alpha <= 1):
             raise Unfit(f"its smoothing parameter {alpha:.3f} is no share")
         slope = float(b0) * unit
-        forecast = _smooth(levels, alpha)[:-1] + _drift(alpha, slope, np.arange(1, len(levels)))
+        forecast = _smooth(levels, alpha)[:-1] + _drift(alpha, slope, np.arange(1.0, len(levels)))
         errors = (levels[1:] - forecast)[_FIRST_ERRORS:]
         return ThetaParameters(alpha=float(alpha), b0=slope, errors=errors, student=fit_student_t(errors))
 
