@@ -57,10 +57,11 @@ def share_text(share: float) -> str:
 def change_text(price: float, base: float) -> str:
     """The change from `base` to `price`, signed.
 
-    >>> change_text(103.0, 100.0), change_text(98.76, 100.0)
-    ('+3.0%', '\u22121.2%')
+    >>> change_text(103.0, 100.0), change_text(99.99, 100.0)
+    ('+3.0%', '0.0%')
     """
-    return f"{100 * (price / base - 1):+.1f}%".replace("-", "\u2212")
+    per_cent = round(100 * (price / base - 1), 1)
+    return f"{per_cent:+.1f}%".replace("-", "\u2212") if per_cent else "0.0%"
 
 
 def date_text(stamp: object) -> str:

@@ -18,9 +18,10 @@ from gatecast.figures.style import (
     MUTED,
     QUIET,
     RIVALS,
+    axis_title,
+    drawn,
     numbers,
     plain,
-    styled,
 )
 from gatecast.scores import QUANTILES
 from gatecast.significance import coverage_interval
@@ -47,29 +48,27 @@ def score_by_step(scores: pd.DataFrame, *, score: str = "crps", against: str = R
     relative = against in models
     if relative:
         table = 1 - table.div(table[against].where(table[against] > 0), axis=0)
-    figure, colours = go.Figure(), model_colours(models)
-    for model in _subject_last(models):
-        figure.add_trace(
-            go.Scatter(
-                x=[int(step) for step in table.index],
-                y=numbers(table[model]),
-                name=plain(model),
-                mode="lines+markers" if len(table) < 3 else "lines",
-                line=_line(model, models, colours),
-                hovertemplate="%{y:+.1%}" if relative else "%{y:.4~g}",
-            )
+    colours, steps, edge = model_colours(models), len(table), 0.03 * len(table)
+    traces = [
+        go.Scatter(
+            x=[int(step) for step in table.index],
+            y=numbers(table[model]),
+            name=plain(model),
+            mode="lines+markers" if steps < 3 else "lines",
+            line=_line(model, models, colours),
+            hovertemplate="%{y:+.1%}" if relative else "%{y:.4~g}",
         )
-    styled(figure)
-    steps, edge = len(table), 0.03 * len(table)
-    figure.update_xaxes(
-        title=_axis_title("Step"), dtick=1 if steps <= 12 else None, range=[1 - edge, steps + edge]
+        for model in _subject_last(models)
+    ]
+    return drawn(
+        traces,
+        xaxis={
+            "title": axis_title("Step"),
+            "dtick": 1 if steps <= 12 else None,
+            "range": [1 - edge, steps + edge],
+        },
+        yaxis={"tickformat": ".1~%" if relative else ".3~g"},
     )
-    figure.update_yaxes(tickformat=".1~%" if relative else ".3~g")
-    return figure
-
-
-def _axis_title(text: str) -> dict[str, object]:
-    return {"text": text, "font": {"size": 12}, "standoff": 8}
 
 
 def _subject_last(models: Sequence[str]) -> list[str]:
@@ -91,21 +90,19 @@ def reliability(forecasts: pd.DataFrame) -> go.Figure:
     """
     models = list(dict.fromkeys(forecasts["model"]))
     levels, colours = list(QUANTILES.values()), model_colours(models)
-    figure = go.Figure(
-        go.Scatter(
-            x=[0, 1],
-            y=[0, 1],
-            name="Honest",
-            mode="lines",
-            line={"color": MUTED, "width": 1, "dash": "dot"},
-            hoverinfo="skip",
-        )
+    diagonal = go.Scatter(
+        x=[0, 1],
+        y=[0, 1],
+        name="Honest",
+        mode="lines",
+        line={"color": MUTED, "width": 1, "dash": "dot"},
+        hoverinfo="skip",
     )
-    _add_reliability_interval(figure, forecasts[forecasts["model"] == subject_of(models)])
+    traces = [diagonal, _reliability_interval(forecasts[forecasts["model"] == subject_of(models)])]
     for model in _subject_last(models):
         rows = forecasts[forecasts["model"] == model]
         shares = [float((rows["actual"] <= rows[name]).mean()) for name in QUANTILES]
-        figure.add_trace(
+        traces.append(
             go.Scatter(
                 x=levels,
                 y=numbers(shares),
@@ -115,13 +112,11 @@ def reliability(forecasts: pd.DataFrame) -> go.Figure:
                 hovertemplate="%{y:.0%}",
             )
         )
-    styled(figure)
-    figure.update_xaxes(range=[0, 1], tickformat=".0%", title=_axis_title("Should fall below"))
-    figure.update_yaxes(range=[0, 1], tickformat=".0%")
-    return figure
+    share = {"range": [0, 1], "tickformat": ".0%"}
+    return drawn(traces, xaxis={**share, "title": axis_title("Should fall below")}, yaxis=share)
 
 
-def _add_reliability_interval(figure: go.Figure, rows: pd.DataFrame) -> None:
+def _reliability_interval(rows: pd.DataFrame) -> go.Scatter:
     """A band over the levels with prices on both sides of the quantile; elsewhere no interval has a shape."""
     cutoffs, overlap = rows["cutoff"].to_numpy(), overlap_of(rows)
     below = {level: (rows["actual"] <= rows[name]).to_numpy() for name, level in QUANTILES.items()}
@@ -131,17 +126,15 @@ def _add_reliability_interval(figure: go.Figure, rows: pd.DataFrame) -> None:
         if 0 < hits.sum() < len(hits)
     }
     levels, low, high = list(ends), [one for one, _ in ends.values()], [one for _, one in ends.values()]
-    figure.add_trace(
-        go.Scatter(
-            x=levels + levels[::-1],
-            y=numbers([*high, *low[::-1]]),
-            name="95% interval",
-            mode="lines",
-            fill="toself",
-            fillcolor=BANDS[2],
-            line={"width": 0, "color": ACCENT},
-            hoverinfo="skip",
-        )
+    return go.Scatter(
+        x=levels + levels[::-1],
+        y=numbers([*high, *low[::-1]]),
+        name="95% interval",
+        mode="lines",
+        fill="toself",
+        fillcolor=BANDS[2],
+        line={"width": 0, "color": ACCENT},
+        hoverinfo="skip",
     )
 
 
@@ -155,37 +148,33 @@ def pit_histogram(forecasts: pd.DataFrame, *, model: str | None = None, bins: in
     place = np.minimum((rows["pit"].to_numpy() * bins).astype(int), bins - 1)
     cutoffs, overlap = rows["cutoff"].to_numpy(), overlap_of(rows)
     found = np.array([coverage_interval(place == one, cutoffs, overlap=overlap) for one in range(bins)])
-    figure = go.Figure(
-        go.Bar(
-            x=[(one + 0.5) / bins for one in range(bins)],
-            y=numbers(found[:, 0]),
-            width=0.86 / bins,
-            name="Share of outcomes",
-            marker={"color": ACCENT_SOFT, "line": {"width": 0}},
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": numbers(found[:, 2] - found[:, 0]),
-                "arrayminus": numbers(found[:, 0] - found[:, 1]),
-                "color": MUTED,
-                "thickness": 1,
-                "width": 3,
-            },
-            hovertemplate="%{y:.1%}<extra></extra>",
-        )
+    shares = go.Bar(
+        x=[(one + 0.5) / bins for one in range(bins)],
+        y=numbers(found[:, 0]),
+        width=0.86 / bins,
+        name="Share of outcomes",
+        marker={"color": ACCENT_SOFT, "line": {"width": 0}},
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": numbers(found[:, 2] - found[:, 0]),
+            "arrayminus": numbers(found[:, 0] - found[:, 1]),
+            "color": MUTED,
+            "thickness": 1,
+            "width": 3,
+        },
+        hovertemplate="%{y:.1%}<extra></extra>",
     )
-    figure.add_shape(
-        type="line", x0=0, x1=1, y0=1 / bins, y1=1 / bins, line={"color": MUTED, "width": 1, "dash": "dot"}
+    even = {"type": "line", "x0": 0, "x1": 1, "y0": 1 / bins, "y1": 1 / bins}
+    return drawn(
+        [shares],
+        xaxis={"range": [0, 1], "tickformat": ".0%", "title": axis_title("Place in the fan, bottom to top")},
+        yaxis={"tickformat": ".0%", "rangemode": "tozero"},
+        layout={
+            "hovermode": "closest",
+            "shapes": [{**even, "line": {"color": MUTED, "width": 1, "dash": "dot"}}],
+        },
     )
-    styled(figure)
-    figure.update_layout(hovermode="closest")
-    figure.update_xaxes(
-        range=[0, 1],
-        tickformat=".0%",
-        title=_axis_title("Place in the fan, bottom to top"),
-    )
-    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
-    return figure
 
 
 def skill_bars(tests: pd.DataFrame, *, loss: str = "crps", subject: str | None = None) -> go.Figure:
@@ -233,41 +222,44 @@ def _bars(bars: pd.DataFrame, colours: list[str], tickformat: str) -> go.Figure:
     high = (
         bars["high"].to_numpy(dtype=float) if "high" in bars else value + bars["reach"].to_numpy(dtype=float)
     )
-    figure = go.Figure(
-        go.Bar(
-            x=numbers(value),
-            y=list(range(len(bars))),
-            orientation="h",
-            width=0.5,
-            showlegend=False,
-            marker={"color": colours, "line": {"width": 0}},
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": numbers(high - value),
-                "arrayminus": numbers(value - low),
-                "color": MUTED,
-                "thickness": 1.2,
-                "width": 4,
-            },
-            hovertemplate="%{x:+.1%}<extra></extra>",
-        )
+    trace = go.Bar(
+        x=numbers(value),
+        y=list(range(len(bars))),
+        orientation="h",
+        width=0.5,
+        showlegend=False,
+        marker={"color": colours, "line": {"width": 0}},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": numbers(high - value),
+            "arrayminus": numbers(value - low),
+            "color": MUTED,
+            "thickness": 1.2,
+            "width": 4,
+        },
+        hovertemplate="%{x:+.1%}<extra></extra>",
     )
-    styled(figure)
-    figure.update_layout(hovermode="closest")
-    figure.update_xaxes(
-        tickformat=tickformat, showgrid=True, zeroline=True, zerolinecolor=MUTED, zerolinewidth=1
+    return drawn(
+        [trace],
+        xaxis={
+            "tickformat": tickformat,
+            "showgrid": True,
+            "zeroline": True,
+            "zerolinecolor": MUTED,
+            "zerolinewidth": 1,
+        },
+        yaxis={
+            "side": "left",
+            "tickmode": "array",
+            "tickvals": list(range(len(bars))),
+            "ticktext": _labels(bars),
+            "showgrid": False,
+            "tickfont": {"color": INK},
+            "ticksuffix": "  ",
+        },
+        layout={"hovermode": "closest"},
     )
-    figure.update_yaxes(
-        side="left",
-        tickmode="array",
-        tickvals=list(range(len(bars))),
-        ticktext=_labels(bars),
-        showgrid=False,
-        tickfont={"color": INK},
-        ticksuffix="  ",
-    )
-    return figure
 
 
 def _labels(bars: pd.DataFrame) -> list[str]:

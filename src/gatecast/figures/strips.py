@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from gatecast.figures.style import ACCENT, BANDS, INK, MUTED, QUIET, SURFACE, dates, numbers, styled
+from gatecast.figures.style import ACCENT, BANDS, INK, MUTED, QUIET, SURFACE, dates, drawn, numbers
 from gatecast.prices import PriceSeries
 from gatecast.scores import BANDS as BAND_COLUMNS
 from gatecast.wording import date_text
@@ -27,11 +27,9 @@ def fan_strip(
     chosen = cutoffs[np.unique(np.linspace(0, len(cutoffs) - 1, min(most, len(cutoffs))).round().astype(int))]
     rows = history_rows or max(20, 3 * int(forecasts["step"].max()))
     scenes = [_scene(forecasts[forecasts["cutoff"] == cutoff], history, cutoff, rows) for cutoff in chosen]
-    figure = go.Figure(_empty_traces())
-    for trace, (x, y) in zip(figure.data, scenes[-1], strict=True):
+    traces = _empty_traces()
+    for trace, (x, y) in zip(traces, scenes[-1], strict=True):
         trace.update(x=x, y=y)
-    styled(figure)
-    figure.update_xaxes(type="date", hoverformat="%a %-d %b %Y")
     steps = [
         {
             "label": date_text(cutoff),
@@ -40,22 +38,19 @@ def fan_strip(
         }
         for cutoff, scene in zip(chosen, scenes, strict=True)
     ]
-    figure.update_layout(
-        sliders=[
-            {
-                "active": len(steps) - 1,
-                "steps": steps,
-                "currentvalue": {"prefix": "Forecast made on ", "font": {"color": INK}},
-                "bgcolor": QUIET,
-                "activebgcolor": ACCENT,
-                "bordercolor": SURFACE,
-                "tickcolor": QUIET,
-                "font": {"color": MUTED},
-                "pad": {"t": 36},
-            }
-        ]
-    )
-    return figure
+    slider = {
+        "active": len(steps) - 1,
+        "steps": steps,
+        "currentvalue": {"prefix": "Forecast made on ", "font": {"color": INK}},
+        "bgcolor": QUIET,
+        "activebgcolor": ACCENT,
+        "bordercolor": SURFACE,
+        "tickcolor": QUIET,
+        "font": {"color": MUTED},
+        "pad": {"t": 36},
+    }
+    axis = {"type": "date", "hoverformat": "%a %-d %b %Y"}
+    return drawn(traces, xaxis=axis, layout={"sliders": [slider]})
 
 
 def _empty_traces() -> list[go.Scatter]:

@@ -34,7 +34,7 @@ def _templates() -> jinja2.Environment:
 
 def render(template: str, figures: Mapping[str, go.Figure], values: Mapping[str, object]) -> str:
     """The page as text: the template filled with `values` (escaped), the figures as JSON under their ids."""
-    specs = {id: _in_script(figure.to_json(engine="json")) for id, figure in figures.items()}
+    specs = {id: _in_script(figure.to_json(validate=False, engine="json")) for id, figure in figures.items()}
     return (
         _templates()
         .get_template(template)
