@@ -88,7 +88,7 @@ class Garch(Baseline[GarchParameters]):
             p=1,
             o=int(self.asymmetric),
             q=1,
-            dist=self.errors,
+            dist="t" if self.errors == "t" else "normal",
             rescale=False,
         )
         result = model.fit(disp="off", show_warning=False)
