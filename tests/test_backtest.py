@@ -336,7 +336,7 @@ def test_the_rows_survive_a_parquet_file(log: Path, tmp_path: Path) -> None:
 
 def test_twenty_assets_over_fifty_cutoffs_take_no_time() -> None:
     table = walk(600, items=20)
-    begun = time.perf_counter()
+    begun = time.process_time()
     report = backtest([RandomWalk()], table, cutoffs=50, refit=0)
     assert len(report.forecasts) == 20 * 50 * 5
-    assert time.perf_counter() - begun < 4  # about 1 s alone; a busy machine takes longer
+    assert time.process_time() - begun < 4  # about 1 s; processor time, since the machine may be busy

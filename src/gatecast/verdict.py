@@ -96,7 +96,7 @@ def judge(forecasts: pd.DataFrame, tests: pd.DataFrame) -> Verdict:
         *_evidence(median, bands, model, names, origins),
         _honest_text(honest),
         *_rivals_text(against),
-        _advice(median, bands, honest, judged=enough and model != RANDOM_WALK),
+        *([] if model == RANDOM_WALK else [_advice(median, bands, honest, enough)]),
     ]
     return Verdict(
         text=" ".join(sentences),
@@ -241,8 +241,8 @@ def _rivals_text(against: dict[str, dict[str, Word]]) -> list[str]:
     return [f"Against the other rivals, with Holm's correction: {'; '.join(parts)}."]
 
 
-def _advice(median: _Finding | None, bands: _Finding | None, honest: Honesty, *, judged: bool) -> str:
-    if not judged or median is None or bands is None:
+def _advice(median: _Finding | None, bands: _Finding | None, honest: Honesty, enough: bool) -> str:
+    if not enough or median is None or bands is None:
         return "These data cannot tell whether to trust it: judge it beside random_walk on more origins."
     middle = {
         "skill": "Use its median as the forecast of the price",
@@ -255,7 +255,7 @@ def _advice(median: _Finding | None, bands: _Finding | None, honest: Honesty, *,
         "worse": "do not use its bands, for those made of past returns are better",
     }[bands.word]
     mend = ""
-    if honest.ok is False:
+    if honest.ok is False and bands.word != "worse":
         mend = " Calibrate the bands first, since they are " + (
             "too narrow." if honest.coverage < honest.level else "too wide."
         )
