@@ -182,7 +182,7 @@ def _ewma_volatility(
     """sqrt of the exponentially weighted mean of the squared returns there are; never under FLOOR."""
     weights = decay ** np.arange(WINDOW - 1)[::-1]
     mass = np.cumsum(weights[::-1])[np.maximum(rows - 2, 0)]  # of the returns that exist; the rest are zeros
-    return np.sqrt(np.square(log_returns) @ weights / mass + FLOOR**2)
+    return np.asarray(np.sqrt(np.square(log_returns) @ weights / mass + FLOOR**2))
 
 
 def _rsi(relative: Float[np.ndarray, "row window"]) -> Float[np.ndarray, " row"]:

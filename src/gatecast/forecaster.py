@@ -144,6 +144,8 @@ class Forecaster:
                 _revive(described, number, tensors, forecaster.config)
                 for number, described in enumerate(document["networks"])
             )
+            if not forecaster.trained_:
+                raise ValueError("it describes no network")
         except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
             raise ModelError(
                 f"a model's description must fit this gatecast; that in '{folder}' does not ({_short(error)}). Save the "

@@ -41,7 +41,7 @@ class Scaler:
     def apply(self, features: Float[np.ndarray, "row feature"], item_id: str) -> Float[np.ndarray, "row feature"]:
         """Scaled features as float32, within ±CLIP; raises `DataError` for an item whose level is not known."""
         scaled = (_levelled(features, self._level(item_id)) - self.mean) / self.std
-        return np.clip(scaled, -CLIP, CLIP).astype(np.float32)
+        return np.asarray(np.clip(scaled, -CLIP, CLIP), dtype=np.float32)
 
     def target_frame(
         self, item_id: str, sigma: Float[np.ndarray, " row"]
@@ -79,7 +79,7 @@ def next_value(returns: str, close: Float[np.ndarray, " time"]) -> Float[np.ndar
     following = np.append(close[1:], close[-1])
     if returns == "none":
         return following
-    return np.log(following / close) if returns == "log" else following / close - 1
+    return np.asarray(np.log(following / close) if returns == "log" else following / close - 1)
 
 
 def to_log_return(
@@ -89,7 +89,7 @@ def to_log_return(
     if returns == "log":
         return value
     ratio = 1 + value if returns == "simple" else value * np.exp(-log_close)
-    return np.log(np.maximum(ratio, 1e-3))
+    return np.asarray(np.log(np.maximum(ratio, 1e-3)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,9 +88,8 @@ def rnn_step(
     weights: CellWeights, inputs: Float[np.ndarray, " inputs"], hidden: Float[np.ndarray, " hidden"]
 ) -> Float[np.ndarray, " hidden"]:
     """One step of the vanilla RNN, h' = tanh(W x + U h + b): Elman (1990)."""
-    return np.tanh(
-        weights.input_weight @ inputs + weights.input_bias + weights.hidden_weight @ hidden + weights.hidden_bias
-    )
+    total = weights.input_weight @ inputs + weights.input_bias + weights.hidden_weight @ hidden + weights.hidden_bias
+    return np.asarray(np.tanh(total))
 
 
 def unroll(

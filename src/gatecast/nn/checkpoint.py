@@ -89,7 +89,7 @@ def load_model(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ModelError(f"{_MODEL_FILE} must be under 64 MiB; '{path}' is larger. It is no gatecast model.")
     try:
         document = json.loads(_read(path))
-        claimed = document.pop("sha256")
+        unchanged = document.pop("sha256") == hashlib.sha256(_canonical(document).encode()).hexdigest()
         version, name, digest = document["format"], document["weights"], document["weights_sha256"]
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise ModelError(f"'{path}' is damaged or no gatecast model. Save the model again.") from None
@@ -97,7 +97,7 @@ def load_model(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ModelError(
             f"this gatecast reads model format {MODEL_FORMAT}; '{path}' has {version}. Upgrade gatecast, or save again."
         )
-    if claimed != hashlib.sha256(_canonical(document).encode()).hexdigest():
+    if not unchanged:
         raise ModelError(f"a model must be as it was saved; '{path}' was changed. Save the model again.")
     if not isinstance(name, str) or not _WEIGHTS_NAME.fullmatch(name):
         raise ModelError(f"weights lie in the model's own folder; '{path}' names {name!r}. Save the model again.")

@@ -11,7 +11,7 @@ from gatecast.config import Config
 Masks = list[Float[Tensor, "batch hidden"]]
 State = list[tuple[Float[Tensor, "1 batch hidden"], ...]]  # per layer: (hidden,) or (hidden, cell_state)
 
-_LAYERS: dict[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+_LAYERS: dict[str, type[nn.LSTM | nn.GRU | nn.RNN]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
 class RecurrentEncoder(nn.Module):
@@ -64,15 +64,16 @@ class RecurrentEncoder(nn.Module):
         forget gate. As in Keras, the LSTM and the RNN learn one bias per gate: torch's second stays at zero.
         """
         for layer in self.layers:
-            nn.init.xavier_uniform_(layer.weight_ih_l0, generator=generator)
-            nn.init.orthogonal_(layer.weight_hh_l0, generator=generator)
-            nn.init.zeros_(layer.bias_ih_l0)
-            nn.init.zeros_(layer.bias_hh_l0)
+            weights = dict(layer.named_parameters())
+            nn.init.xavier_uniform_(weights["weight_ih_l0"], generator=generator)
+            nn.init.orthogonal_(weights["weight_hh_l0"], generator=generator)
+            nn.init.zeros_(weights["bias_ih_l0"])
+            nn.init.zeros_(weights["bias_hh_l0"])
             if isinstance(layer, nn.LSTM):
                 with torch.no_grad():
-                    layer.bias_ih_l0[self.hidden : 2 * self.hidden] = 1.0
+                    weights["bias_ih_l0"][self.hidden : 2 * self.hidden] = 1.0
             if not isinstance(layer, nn.GRU):
-                layer.bias_hh_l0.requires_grad_(False)
+                weights["bias_hh_l0"].requires_grad_(False)
 
 
 def expand_state(state: State, paths: int) -> State:

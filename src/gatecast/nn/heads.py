@@ -26,5 +26,6 @@ class PointHead(nn.Module):
     def initialise(self, generator: torch.Generator) -> None:
         """Glorot-uniform weights, zero biases."""
         for layer in self.layers:
+            assert isinstance(layer, nn.Linear)
             nn.init.xavier_uniform_(layer.weight, generator=generator)
             nn.init.zeros_(layer.bias)

@@ -37,9 +37,8 @@ class Network(nn.Module):
 
 def build(config: Config, inputs: int, device: torch.device) -> Network:
     """A network with weights drawn from `config.seed`; the global random state is neither read nor moved."""
-    with torch.device("meta"):
+    with torch.random.fork_rng(devices=[]):  # torch's layers draw weights of their own when they are made
         network = Network(config, inputs)
-    network = network.to_empty(device=torch.device("cpu"))
     generator = torch.Generator().manual_seed(config.seed)
     network.encoder.initialise(generator)
     network.head.initialise(generator)

@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from gatecast.config import Config
 from gatecast.features import (
+    RANGE_FLOOR,
     WINDOW,
     FeatureSpec,
     Trailing,
@@ -113,7 +114,7 @@ class Simulator:
                 inputs = torch.from_numpy(self.scaler.apply(features, series.item_id))[None].to(self._device)
                 out, state = self.network.step(inputs, masks, state)
                 value = out.cpu().numpy().astype(np.float64)
-        return np.exp(history.simulated() - np.log(series.close[-1])) * series.close[-1]
+        return np.asarray(np.exp(history.simulated() - np.log(series.close[-1])) * series.close[-1])
 
     @property
     def _device(self) -> torch.device:
@@ -166,9 +167,12 @@ class _History:
         end = self.step + WINDOW
         start = self.log_close[:, WINDOW - 1]
         self.log_close[:, end] = start + np.clip(self.log_close_now + move - start, -MAX_TOTAL, MAX_TOTAL)
-        log_ranges = np.log(self.sigma) + shock.range_ratio if self.spec.has_range else None
+        log_ranges = None
+        if self.spec.has_range:
+            log_ranges = np.maximum(np.log(self.sigma) + shock.range_ratio, np.log(RANGE_FLOOR))
         if self.log_volumes is not None:
-            self.log_volumes[:, end] = self.log_volumes[:, end - 20 : end].mean(axis=1) + shock.volume_ratio
+            usual = self.log_volumes[:, end - 20 : end].mean(axis=1)
+            self.log_volumes[:, end] = np.maximum(usual + shock.volume_ratio, 0.0)
         self.step += 1
         features, self.sigma = self._evaluate(log_ranges)
         return features

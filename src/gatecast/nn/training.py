@@ -139,12 +139,12 @@ def _epoch(
     starts = torch.from_numpy(samples.starts[order]).to(device)
     row_weights = torch.from_numpy(samples.row_weights).to(device)
     total, began = torch.zeros((), device=device), time.perf_counter()
-    batches = starts.split(config.batch)
+    batches = torch.split(starts, config.batch)
     for number, chosen in enumerate(batches, 1):
         inputs, target = data.windows(samples, chosen)
         forecast = run.network(inputs, run.network.encoder.draw_masks(len(chosen), masks_from), samples.judged)
         loss = weighted_mean(elementwise(config, forecast, target), data.judged(row_weights, samples, chosen))
-        loss.backward()
+        torch.autograd.backward(loss)
         run.optimiser.step()
         total += loss.detach()
         if progress is not None:
@@ -179,7 +179,7 @@ def _validation_loss(network: Network, data: _Tensors, samples: Samples, config:
     device = data.inputs.device
     row_weights = torch.from_numpy(samples.row_weights).to(device)
     total, count = 0.0, 0.0
-    for chosen in torch.from_numpy(samples.starts).to(device).split(_VALIDATION_BATCH):
+    for chosen in torch.split(torch.from_numpy(samples.starts).to(device), _VALIDATION_BATCH):
         inputs, target = data.windows(samples, chosen)
         weights = data.judged(row_weights, samples, chosen)
         total += float((elementwise(config, network(inputs, None, samples.judged), target) * weights).sum())
@@ -197,7 +197,7 @@ def residuals(
     samples = validation_samples(panel, split, config)
     rows = torch.arange(len(panel.target))
     errors, where = [], []
-    for chosen in torch.from_numpy(samples.starts).split(_VALIDATION_BATCH):
+    for chosen in torch.split(torch.from_numpy(samples.starts), _VALIDATION_BATCH):
         inputs, target = data.windows(samples, chosen.to(data.inputs.device))
         errors.append((target - network(inputs, None, samples.judged)).T.flatten().cpu().numpy())
         where.append(data.judged(rows, samples, chosen).T.flatten().numpy())

@@ -1,0 +1,45 @@
+# Two commands do everything on a fresh machine: `make forecast` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# One thread a test worker: two workers with a thread each outrun one with two.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+.PHONY: forecast test install check pictures clean
+forecast: .venv/core
+	$(BIN)/gatecast forecast sample:aapl --report forecast.html
+
+test: .venv/test
+	$(PYTEST)
+
+install: .venv/all
+
+check: .venv/all
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(PYTEST) -W error --jaxtyping-packages=gatecast,beartype.beartype
+
+pictures: .venv/test
+	$(BIN)/python scripts/pictures.py
+
+clean:
+	rm -rf .venv build dist src/*.egg-info
+
+.venv/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gatecast needs Python 3.11 or later; try: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/core: .venv/python pyproject.toml constraints.txt
+	$(PIP) -e .
+	touch $@
+
+.venv/test: .venv/python pyproject.toml constraints.txt
+	$(PIP) -e '.[test]'
+	touch $@ .venv/core
+
+.venv/all: .venv/python pyproject.toml constraints.txt
+	$(PIP) -e '.[test,dev,yahoo]'
+	touch $@ .venv/core .venv/test

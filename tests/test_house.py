@@ -1,0 +1,75 @@
+"""The house: files and functions within bounds, public names frozen, every command in the README."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import gatecast
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_no_file_over_350_lines_and_no_function_over_60(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= 350
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            assert node.end_lineno - node.lineno + 1 <= 60, node.name
+
+
+def test_public_names_are_frozen() -> None:
+    assert gatecast.__all__ == sorted(gatecast.__all__)
+    assert gatecast.__all__ == PUBLIC
+    for name in gatecast.__all__:
+        assert getattr(gatecast, name) is not None
+
+
+def test_version_is_told_once() -> None:
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == gatecast.__version__
+
+
+def test_every_command_is_in_the_readme() -> None:
+    from gatecast.cli import app
+
+    readme = (ROOT / "README.md").read_text()
+    names = [command.name or command.callback.__name__ for command in app.registered_commands]
+    assert names
+    for name in names:
+        assert f"gatecast {name}" in readme, name
+
+
+def test_help_imports_no_heavy_library() -> None:
+    code = (
+        "import sys; sys.argv = ['gatecast', '--help']\n"
+        "from gatecast.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'numpy', 'pandas', 'pydantic', 'plotly', 'scipy', 'statsmodels'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "forecast" in result.stdout
+
+
+PUBLIC = [
+    "Config",
+    "Drift",
+    "Forecast",
+    "Forecaster",
+    "GatecastError",
+    "ItemForecast",
+    "PriceSeries",
+    "PriceTable",
+    "RandomWalk",
+    "read_prices",
+]

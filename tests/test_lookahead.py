@@ -1,0 +1,144 @@
+"""No look-ahead: doubling every price after a cutoff changes nothing at or before it, in any part of the house."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, simulated_series
+
+from gatecast import features
+from gatecast.config import Config
+from gatecast.features import FeatureSpec, series_features, volatility
+from gatecast.forecaster import Forecaster
+from gatecast.prices import PriceSeries, PriceTable
+from gatecast.windows import assemble, learn_scaler, split_timestamp, training_samples
+
+ROWS, CUT = 200, 160
+
+
+def doubled(series: PriceSeries, cutoff: np.datetime64) -> PriceSeries:
+    """The same history with every value after the cutoff doubled (volume too)."""
+    late = series.timestamps > cutoff
+    columns = {name: np.where(late, 2 * values, values) for name, values in series.columns().items()}
+    return PriceSeries(item_id=series.item_id, timestamps=series.timestamps, **columns)
+
+
+def worlds() -> tuple[PriceTable, PriceTable, np.datetime64]:
+    """Two tables that agree up to the cutoff and differ after it."""
+    ours = PriceTable(series=(simulated_series("A", ROWS, 1), simulated_series("B", ROWS, 2)))
+    cutoff = ours.series[0].timestamps[CUT - 1]
+    return ours, PriceTable(series=tuple(doubled(one, cutoff) for one in ours)), cutoff
+
+
+def feature_rows(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+    spec = FeatureSpec.of(table, config)
+    return [series_features(one, spec)[one.timestamps <= cutoff] for one in table]
+
+
+def scales(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+    return [volatility(one.close)[one.timestamps <= cutoff] for one in table]
+
+
+def scaler(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+    learned = learn_scaler(list(table), FeatureSpec.of(table, config), cutoff)
+    return [learned.mean, learned.std, np.array(list(learned.levels.values()))]
+
+
+def windows(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+    """Training windows with the cutoff as the split, as the network sees them."""
+    spec = FeatureSpec.of(table, config)
+    panel = assemble(list(table), spec, learn_scaler(list(table), spec, cutoff), config)
+    samples = training_samples(panel, cutoff, config, epoch=1)
+    rows = samples.starts[:, None] + np.arange(samples.length)
+    judged = rows[:, -samples.judged :]
+    kept = samples.row_weights[judged] > 0
+    return [panel.inputs[rows], panel.target[judged][kept], samples.row_weights[judged]]
+
+
+def weights(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+    """Weights trained on the whole table, judged on rows whose split falls at the cutoff."""
+    whole = Forecaster(config).fit(table.until(cutoff))
+    return [tensor.numpy() for tensor in whole.trained_[0].simulator.network.state_dict().values()]
+
+
+def weights_before_the_split(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+    """What training alone learned: the held-out tail of the table lies after the cutoff and only stops it."""
+    share = 1 - (CUT - 29) / (ROWS - 29)
+    config = config.replace(validation=share, epochs=1)
+    assert split_timestamp(list(table), config) == cutoff
+    forecaster = Forecaster(config).fit(table)
+    return [tensor.numpy() for tensor in forecaster.trained_[0].simulator.network.state_dict().values()]
+
+
+def forecast(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+    forecaster = Forecaster(config).fit(table.until(cutoff))
+    return [item.paths for item in forecaster.predict(table.until(cutoff), 5, paths=20, seed=0)]
+
+
+PARTS: list[Callable[[PriceTable, np.datetime64, Config], list[np.ndarray]]] = [
+    feature_rows,
+    scales,
+    scaler,
+    windows,
+    weights,
+    weights_before_the_split,
+    forecast,
+]
+SETTINGS = [
+    {},
+    {"returns": "simple"},
+    {"returns": "none"},
+    {"training": "windows"},
+    {"encoder": "gru"},
+    {"encoder": "rnn"},
+    {"weights": "half_life"},
+    {"per_asset": True},
+]
+
+
+def same(part: Callable[..., list[np.ndarray]], config: Config) -> bool:
+    ours, theirs, cutoff = worlds()
+    pairs = zip(part(ours, cutoff, config), part(theirs, cutoff, config), strict=True)
+    return all(np.array_equal(one, two) for one, two in pairs)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize("part", PARTS)
+def test_the_future_changes_nothing(part: Callable[..., list[np.ndarray]], settings: dict[str, object]) -> None:
+    assert same(part, TINY.replace(**settings))
+
+
+@pytest.mark.parametrize("part", [feature_rows, scaler, windows, weights_before_the_split])
+def test_control_a_feature_that_peeks_is_caught(
+    part: Callable[..., list[np.ndarray]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = features._trailing
+
+    def peeking(series: PriceSeries, spec: FeatureSpec, start: int, stop: int) -> features.Trailing:
+        """Centres every window on its row, as a forgotten shift would."""
+        seen = honest(series, spec, start, stop)
+        ahead = np.append(np.log(series.close)[1:], np.log(series.close[-1]))[start:stop]
+        return features.Trailing(
+            log_close=np.column_stack([seen.log_close[:, 1:], ahead]),
+            rows=seen.rows,
+            log_range=seen.log_range,
+            log_volume=seen.log_volume,
+        )
+
+    assert same(part, TINY)
+    monkeypatch.setattr(features, "_trailing", peeking)
+    assert not same(part, TINY)
+
+
+def test_control_a_scaler_fitted_on_everything_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    import test_lookahead
+
+    def greedy(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+        learned = learn_scaler(list(table), FeatureSpec.of(table, config), table.series[0].timestamps[-1])
+        return [learned.mean, learned.std]
+
+    assert not test_lookahead.same(greedy, TINY)
+    assert torch.equal(torch.zeros(1), torch.zeros(1))
