@@ -1,5 +1,7 @@
 """Bad inputs and what the door makes of each: repaired with this note, or refused with these words in one line."""
 
+# ruff: noqa: E501 - a table of cases reads best with a case a line
+
 from __future__ import annotations
 
 import bz2
@@ -138,12 +140,20 @@ def test_bad_input(name: str, tmp_path: Path) -> None:
 
 
 def test_paths_that_are_no_file(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "none.csv", "/dev/zero", "a\0b", "x" * 5000, "", "none\nsuch\x1b[2J.csv"):
+    for path in (
+        tmp_path,
+        tmp_path / "none.csv",
+        "/dev/zero",
+        "a\0b",
+        "x" * 5000,
+        "",
+        "none\nsuch\x1b[2J.csv",
+    ):
         with pytest.raises(UnreadableSource) as error:
             read_prices(path)
         assert "\n" not in str(error.value) and str(error.value).isprintable()
     for source in (None, 3, [1, 2], b"date,close", "https://example.org/prices.csv"):
-        with pytest.raises(GatecastError, match="source|addresses"):
+        with pytest.raises(GatecastError, match=r"a source is|opens no addresses"):
             read_prices(source)  # type: ignore[arg-type]
 
 
@@ -171,7 +181,7 @@ def test_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(UnreadableSource, match="at most 2 GB"):
         read_prices(path)
     path.write_bytes(gzip.compress(bytes(1_000_000)))
-    with pytest.raises(UnreadableSource, match="unpacks to at most 2 GB|is larger"):
+    with pytest.raises(UnreadableSource, match="is larger"):
         read_prices(path)
     monkeypatch.undo()
     monkeypatch.setattr("gatecast.grids.MAX_ROWS", 10)

@@ -146,7 +146,10 @@ def test_blank_heads_and_tails_are_dropped() -> None:
     odd.loc[[0, 1, 39], ["open", "high", "low", "close", "volume"]] = np.nan
     one = read_prices(odd)["item"]
     assert len(one) == 37
-    assert one.notes == ("dropped 2 blank rows before the first price.", "dropped 1 blank row after the last price.")
+    assert one.notes == (
+        "dropped 2 blank rows before the first price.",
+        "dropped 1 blank row after the last price.",
+    )
 
 
 def test_volume_never_stops_a_forecast() -> None:
@@ -174,7 +177,9 @@ def test_a_likely_split_is_noted_and_nothing_changed(ratio: float, up: bool) -> 
 
 
 def test_the_real_splits_are_noted_where_no_adjusted_close_is(shared_data: object) -> None:
-    raw = pd.read_csv(f"{shared_data}/daily/aapl_raw_unadjusted_ohlcv_2000_2013.csv").drop(columns="adj_close")
+    raw = pd.read_csv(f"{shared_data}/daily/aapl_raw_unadjusted_ohlcv_2000_2013.csv").drop(
+        columns="adj_close"
+    )
     notes = " ".join(read_prices(raw)["item"].notes)
     assert "2000-06-21" in notes and "2005-02-28" in notes
 

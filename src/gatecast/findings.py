@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from gatecast.errors import UnsafeData
 
+
 def clean(text: object, limit: int = 200) -> str:
     """Text of the user's on one line: unseen characters removed, at most `limit` characters.
 
@@ -41,7 +42,7 @@ class Problem:
 
 @dataclass
 class Findings:
-    """Notes and problems gathered while one source is read; repairs are made either way and judged at the end."""
+    """Notes and problems of one source; repairs are made either way and judged at the end."""
 
     notes: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -55,5 +56,6 @@ class Findings:
         others = len(self.problems) - 1
         also = f" ({counted(others, 'other problem')} besides.)" if others else ""
         raise UnsafeData(
-            f"{first.rule}; {first.culprit}{more}. Correct the source, or pass --repair to {first.repair}.{also}"
+            f"{first.rule}; {first.culprit}{more}. "
+            f"Correct the source, or pass --repair to {first.repair}.{also}"
         )

@@ -1,4 +1,4 @@
-"""From bytes or a frame to a grid of cells, each with its line: encoding, separator, header rows; no meaning yet."""
+"""From bytes or a frame to a grid of cells, each with its line: encoding and separator, no meaning yet."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import re
 import warnings
 from collections import Counter
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -28,12 +29,12 @@ _BOMS = (  # the longer first: UTF-32's begins with UTF-16's
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
-Column = pa.ChunkedArray | np.ndarray  # text; or float64 or datetime64[ns] from a frame
+Column: TypeAlias = pa.ChunkedArray | np.ndarray  # text; or float64 or datetime64 from a frame
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Columns of cells without meaning. `lines[i]` is where row i stands in the file (or the frame, from 1)."""
+    """Columns of cells without meaning; `lines[i]` is where row i stands in the file (or frame), from 1."""
 
     names: tuple[tuple[str, ...], ...]  # of each column, one per header row: ("Close",) or ("Close", "AAPL")
     columns: tuple[Column, ...]
@@ -41,6 +42,7 @@ class Grid:
     word: str  # "line" of a file, "row" of a frame
 
     def __len__(self) -> int:
+        """The number of rows."""
         return len(self.lines)
 
     def text(self, column: int, row: int) -> str:
@@ -57,7 +59,8 @@ def from_frame(frame: pd.DataFrame) -> Grid:
     """A grid of a pandas frame; its index becomes a column where it is more than a row count."""
     if len(frame) > MAX_ROWS or frame.shape[1] > MAX_COLUMNS:
         raise UnreadableSource(
-            f"a source holds at most {MAX_ROWS:,} rows and {MAX_COLUMNS:,} columns; this frame has more. Cut it."
+            f"a source holds at most {MAX_ROWS:,} rows and {MAX_COLUMNS:,} columns; "
+            "this frame has more. Cut it."
         )
     names = [_names(label) for label in frame.columns]
     columns = [_column(frame.iloc[:, position]) for position in range(frame.shape[1])]
@@ -101,7 +104,7 @@ def _column(values: pd.Series) -> Column:
 
 
 def _beyond_ns(values: pd.Series) -> bool:
-    """Whether a timestamp lies outside what 64 bits of nanoseconds hold; the years are checked with the dates."""
+    """Whether a timestamp lies outside what 64 bits of nanoseconds hold; `dates` checks the years."""
     seconds = values.dropna().to_numpy(dtype="datetime64[s]")
     return bool(len(seconds)) and bool(
         (seconds.min() < np.datetime64("1678-01-01")) or (seconds.max() > np.datetime64("2262-01-01"))
@@ -116,7 +119,7 @@ def _as_text(values: pd.Series) -> Column:
 
 
 def _cell_text(cell: object) -> str:
-    if cell is None or cell is pd.NaT or cell is pd.NA or (isinstance(cell, float) and cell != cell):
+    if cell is None or cell is pd.NaT or cell is pd.NA or (isinstance(cell, float) and np.isnan(cell)):
         return ""
     if isinstance(cell, (datetime.datetime, datetime.date)):
         return cell.isoformat()
@@ -124,13 +127,14 @@ def _cell_text(cell: object) -> str:
 
 
 def from_bytes(content: bytes, name: str, findings: Findings) -> Grid:
-    """A grid of a CSV's cells, without header names yet; raises `UnreadableSource` where no table can be made."""
+    """A grid of a CSV's cells without names yet; raises `UnreadableSource` where no table can be made."""
     text = _decode(content, name, findings)
     head = [line for line in text[:200_000].split("\n")[:60] if line.strip()]
     separator, width = _separator(head)
     if width > MAX_COLUMNS:
         raise UnreadableSource(
-            f"a source holds at most 10,000 items; {name} has {width:,} columns. Leave some out, or use a long table."
+            f"a source holds at most 10,000 items; {name} has {width:,} columns. "
+            "Leave some out, or use a long table."
         )
     if text.count("\n") > MAX_ROWS:
         raise UnreadableSource(
@@ -165,7 +169,8 @@ def _parse(text: str, separator: str, width: int, name: str) -> pd.DataFrame:
     if spare.any():
         row = int(spare.to_numpy().argmax())
         raise UnreadableSource(
-            f"every line has the header's {width} cells; line {row + 1} of {name} has more. Quote or correct it."
+            f"every line has the header's {width} cells; line {row + 1} of {name} has more. "
+            "Quote or correct it."
         )
     return frame
 
@@ -173,7 +178,8 @@ def _parse(text: str, separator: str, width: int, name: str) -> pd.DataFrame:
 def _parse_failure(message: str, name: str, width: int) -> str:
     more = re.search(r"in line (\d+), saw (\d+)", message)
     if more:
-        return f"every line has the header's {width} cells; line {more[1]} of {name} has {more[2]}. Quote or correct it."
+        where = f"line {more[1]} of {name} has {more[2]}"
+        return f"every line has the header's {width} cells; {where}. Quote or correct it."
     if "EOF inside string" in message:
         row = re.search(r"row (\d+)", message)
         where = f"line {int(row[1]) + 1}" if row else "a line"

@@ -1,4 +1,4 @@
-"""Which layout a grid has: single or many assets, long or wide, one header row or three, told by its column names."""
+"""Which layout a grid has, told by its column names: long or wide, one header row or three."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from gatecast.grids import Grid
 
 MAX_ITEMS = 10_000
 DATE_NAMES = (
-    "datetime", "date", "timestamp", "ds", "tradedate", "tradingdate", "tradingday", "observationdate", "dateutc",
-    "datetimeutc", "gmttime", "localtime", "opentime", "time", "day", "period", "month", "unix", "epoch",
+    "datetime", "date", "timestamp", "ds", "tradedate", "tradingdate", "tradingday", "observationdate",
+    "dateutc", "datetimeutc", "gmttime", "localtime", "opentime", "time", "day", "period", "month",
+    "unix", "epoch",
 )  # fmt: skip
 ITEM_NAMES = (
     "uniqueid",
@@ -35,9 +36,10 @@ ITEM_NAMES = (
 )
 WEAK_ITEM_NAMES = ("name", "id", "code", "series", "key", "isin")  # assets only where dates repeat
 FIELD_NAMES: dict[str, tuple[str, ...]] = {  # the first that a table has is taken
-    "close": ("close", "closelast", "closeprice", "closingprice", "last", "lastprice", "price", "settle", "settlement",
-              "y", "value", "c"),
-    "adj_close": ("adjclose", "adjustedclose", "adjcloseprice", "adjclosingprice", "closeadj", "closeadjusted"),
+    "close": ("close", "closelast", "closeprice", "closingprice", "last", "lastprice", "price", "settle",
+              "settlement", "y", "value", "c"),
+    "adj_close": ("adjclose", "adjustedclose", "adjcloseprice", "adjclosingprice", "closeadj",
+                  "closeadjusted"),
     "open": ("open", "openprice", "openingprice", "o"),
     "high": ("high", "highprice", "h"),
     "low": ("low", "lowprice", "l"),
@@ -48,28 +50,29 @@ _LOOKS_NUMERIC = r"^[-+]?[$€£¥]?\s*[\d.,' ]*\d[\d.,' ]*([eE][-+]?\d+)?\s*[$�
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a grid keeps what: positions of columns. `assets` has one entry where an item column divides the rows."""
+    """Positions of a grid's columns; `assets` has one entry where an item column divides the rows."""
 
     date: int
     time: int | None
-    item: int | None
-    assets: tuple[tuple[str, dict[str, int]], ...]  # (item id, {field: column})
+    item: int | None = None
+    assets: tuple[tuple[str, dict[str, int]], ...] = ()  # (item id, {field: column})
 
 
 def bare(name: str) -> str:
-    """A column name without case, accents, spaces and signs: `<Adj Close>` and `5. adj_close` are `adjclose`."""
+    """A column name without case, accents and signs: `<Adj Close>` and `5. adj_close` are `adjclose`."""
     plain = unicodedata.normalize("NFKD", re.sub(r"^\s*\d+[.)]\s*", "", name))
     return re.sub(r"[^a-z0-9]", "", plain.lower())
 
 
 def find_layout(grid: Grid, name: str, findings: Findings) -> Layout:
-    """The layout of a grid with names; raises `UnreadableSource` naming the columns it has and those it could have."""
+    """The layout of a grid; raises `UnreadableSource` naming the columns it has and those it could have."""
     date, time = _date_columns(grid)
+    layout = Layout(date, time)
     rest = [at for at in range(len(grid.names)) if at not in (date, time)]
     if any(len(grid.names[at]) > 1 for at in rest):
-        layout = _two_levels(grid, date, time, rest)
+        layout = _two_levels(grid, layout, rest)
     else:
-        layout = _one_level(grid, date, time, rest, name, findings)
+        layout = _one_level(grid, layout, rest, name, findings)
     if len(layout.assets) > MAX_ITEMS:
         raise UnreadableSource(
             f"a source holds at most {MAX_ITEMS:,} items; this one has {len(layout.assets):,}. Split it."
@@ -100,7 +103,8 @@ def _date_columns(grid: Grid) -> tuple[int, int | None]:
             if unreadable.mean() < 0.2 and not _is_price_like(head):
                 return at, None
     raise UnreadableSource(
-        f"a table needs a date column; this one has {listed(grid)}. Name one 'date' (or datetime, timestamp, ds)."
+        f"a table needs a date column; this one has {listed(grid)}. "
+        "Name one 'date' (or datetime, timestamp, ds)."
     )
 
 
@@ -114,31 +118,31 @@ def listed(grid: Grid) -> str:
     return f"{', '.join(names[:12])}{' and more' if len(names) > 12 else ''}" if names else "no columns"
 
 
-def _one_level(
-    grid: Grid, date: int, time: int | None, rest: list[int], name: str, findings: Findings
-) -> Layout:
+def _one_level(grid: Grid, layout: Layout, rest: list[int], name: str, findings: Findings) -> Layout:
     names = {at: bare(grid.names[at][0]) for at in rest}
     fields = _fields(grid, names, findings)
     if "close" not in fields and "adj_close" in fields:
         fields["close"] = fields.pop("adj_close")
     if "close" not in fields:
-        return _wide(grid, date, time, rest, fields, findings)
+        return _wide(grid, layout, rest, fields, findings)
     item = next(
         (at for known in ITEM_NAMES for at in rest if names[at] == known and at not in fields.values()), None
     )
     if item is None:
-        item = next((at for at in rest if names[at] in WEAK_ITEM_NAMES and _divides(grid, date, at)), None)
+        item = next(
+            (at for at in rest if names[at] in WEAK_ITEM_NAMES and _divides(grid, layout.date, at)), None
+        )
     taken = {names[at] for at in fields.values()}
     extra = [at for at in rest if at != item and names[at] not in taken and grid.names[at][0]]
     if extra:
         text = ", ".join(shown(grid.names[at][0]) for at in extra[:6])
         more = f" and {len(extra) - 6} more" if len(extra) > 6 else ""
         findings.notes.append(f"left out columns that are no prices: {text}{more}.")
-    return Layout(date, time, item, ((name, fields),))
+    return replace(layout, item=item, assets=((name, fields),))
 
 
 def _divides(grid: Grid, date: int, item: int) -> bool:
-    """Whether a column of names tells assets apart: some date stands more than once, and there are several names."""
+    """Whether a column of names tells assets apart: dates stand more than once, and names differ."""
     dates, names = grid.columns[date], grid.columns[item]
     if isinstance(names, np.ndarray):
         return False
@@ -171,9 +175,7 @@ def _fields(grid: Grid, names: dict[int, str], findings: Findings | None) -> dic
     return fields
 
 
-def _wide(
-    grid: Grid, date: int, time: int | None, rest: list[int], fields: dict[str, int], findings: Findings
-) -> Layout:
+def _wide(grid: Grid, layout: Layout, rest: list[int], fields: dict[str, int], findings: Findings) -> Layout:
     """A date and one column per asset."""
     assets: dict[str, dict[str, int]] = {}
     ignored: list[str] = []
@@ -198,11 +200,11 @@ def _wide(
         findings.notes.append(
             f"left out columns that are no prices: {', '.join(shown(one) for one in ignored[:6])}."
         )
-    return Layout(date, time, None, tuple(assets.items()))
+    return replace(layout, assets=tuple(assets.items()))
 
 
 def _numeric(grid: Grid, at: int) -> bool:
-    """Whether most filled cells of a column look like numbers; a blank column counts as an asset without prices."""
+    """Whether most filled cells look like numbers; a blank column counts as an asset without prices."""
     column = grid.columns[at]
     if isinstance(column, np.ndarray):
         return column.dtype.kind == "f"
@@ -211,8 +213,8 @@ def _numeric(grid: Grid, at: int) -> bool:
     return bool(2 * (pc.sum(pc.match_substring_regex(text, _LOOKS_NUMERIC)).as_py() or 0) >= filled)
 
 
-def _two_levels(grid: Grid, date: int, time: int | None, rest: list[int]) -> Layout:
-    """Two header rows, as yfinance writes them: one level names the field, the other the asset, in either order."""
+def _two_levels(grid: Grid, layout: Layout, rest: list[int]) -> Layout:
+    """Two header rows, as yfinance writes them: the field and the asset, in either order."""
     known = {word for words in FIELD_NAMES.values() for word in words}
     pairs = {at: grid.names[at] for at in rest if len(grid.names[at]) > 1}
     share = [sum(bare(pair[level]) in known for pair in pairs.values()) for level in (0, 1)]
@@ -231,7 +233,7 @@ def _two_levels(grid: Grid, date: int, time: int | None, rest: list[int]) -> Lay
         raise UnreadableSource(
             f"a table needs prices; no price column among {listed(grid)}. Name one 'Close' for each asset."
         )
-    return Layout(date, time, None, tuple(assets))
+    return replace(layout, assets=tuple(assets))
 
 
 def with_header(grid: Grid, findings: Findings) -> Grid:
@@ -253,7 +255,7 @@ def with_header(grid: Grid, findings: Findings) -> Grid:
     elif depth > 1:
         names[0] = (head[start][0] or head[start + 1][0],)
     first = start + depth
-    cut = tuple(column.slice(first) for column in grid.columns)
+    cut = tuple(column[first:] for column in grid.columns)
     named = replace(grid, names=tuple(names), columns=cut, lines=grid.lines[first:])
     if len(named) == 0:
         raise UnreadableSource("a table needs rows below its header; this one has none. Add prices.")
@@ -280,13 +282,14 @@ def _header_rows(head: Sequence[Sequence[str]]) -> tuple[int, int]:
             return at, 2 if two else 1
     if any(re.match(_LOOKS_NUMERIC, cell) for cell in head[start]):
         raise UnreadableSource(
-            f"a table needs a header; the first line holds {shown(head[start][0])}. Add one such as date,close."
+            f"a table needs a header; the first line holds {shown(head[start][0])}. "
+            "Add one such as date,close."
         )
     return start, 1
 
 
 def _without_unnamed(grid: Grid) -> Grid:
-    """Leave out columns without a name: blank ones silently, a leading row count too; others are a row too long."""
+    """Leave out blank columns without a name; a filled one means that a row is too long."""
     keep = []
     for at, names in enumerate(grid.names):
         if names == ("",) and at > 0:
@@ -296,7 +299,8 @@ def _without_unnamed(grid: Grid) -> Grid:
             if filled.any():
                 place = grid.place(int(filled.argmax()))
                 raise UnreadableSource(
-                    f"every cell needs a column name; {place} has more cells than the header. Quote or correct it."
+                    f"every cell needs a column name; {place} has more cells than the header. "
+                    "Quote or correct it."
                 )
             continue
         keep.append(at)

@@ -44,8 +44,8 @@ def notice(
         kind = {1.5: (2, 3)}.get(float(near), (1, int(near)))
         text = f"{kind[0]} for {kind[1]}" if before > after else f"{kind[1]} for {kind[0]}"
         notes.append(
-            f"{stamp_text(stamps[row])} may be an unadjusted split: the close went from {before:g} to {after:g}, "
-            f"{text}; nothing was changed."
+            f"{stamp_text(stamps[row])} may be an unadjusted split: "
+            f"the close went from {before:g} to {after:g}, {text}; nothing was changed."
         )
     if len(splits) > 3:
         notes.append(f"{len(splits) - 3:,} more rows look like unadjusted splits.")

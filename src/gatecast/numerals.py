@@ -1,4 +1,4 @@
-"""From number cells to floats: decimal sign, thousands and currency are decided by the file; what is unclear stays unread."""
+"""From number cells to floats: the file decides decimal sign, thousands and currency."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Numbers:
 
 
 def read_numbers(grid: Grid, wanted: list[int], volumes: set[int], findings: Findings) -> dict[int, Numbers]:
-    """The wanted columns of a grid as floats; raises `UnreadableSource` where the decimal sign can't be told."""
+    """The wanted columns as floats; raises `UnreadableSource` where the decimal sign can't be told."""
     cells = {at: _tidy(grid, at, at in volumes, findings) for at in wanted}
     votes = {at: _votes(text) for at, text in cells.items() if isinstance(text, pa.ChunkedArray)}
     commas, dots = sum(comma for comma, _ in votes.values()), sum(dot for _, dot in votes.values())
@@ -70,8 +70,9 @@ def _refuse_unclear(grid: Grid, at: int, text: pa.ChunkedArray) -> None:
     if unclear.any():
         row = int(unclear.argmax())
         raise UnreadableSource(
-            f"a comma must be told as decimal sign or thousands; {grid.place(row)} has {grid.text(at, row)} in column "
-            f"{shown(grid.names[at][0])} and nothing says which. Write decimals with a dot and no thousands sign."
+            f"a comma must be told as decimal sign or thousands; {grid.place(row)} has {grid.text(at, row)} "
+            f"in column {shown(grid.names[at][0])} and nothing says which. "
+            "Write decimals with a dot and no thousands sign."
         )
 
 
@@ -110,6 +111,14 @@ def _votes(text: pa.ChunkedArray) -> tuple[int, int]:
 
 
 def _convert(text: pa.ChunkedArray, comma: bool, volume: bool) -> Numbers:
+    if not comma:
+        try:  # a sound column is plain throughout; arrow reads it at once
+            plain = np.array(pc.cast(text, pa.float64()), dtype=np.float64)
+        except pa.ArrowInvalid:
+            pass
+        else:
+            if np.isfinite(plain).all():
+                return Numbers(plain, np.zeros(len(plain), bool))
     scale = np.ones(len(text))
     lower = pc.utf8_lower(text)
     blank = np.asarray(pc.is_in(lower, value_set=pa.array(BLANKS, type=text.type)), dtype=bool)

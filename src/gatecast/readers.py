@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gatecast.dates import Dates, parse_dates
+from gatecast.dates import parse_dates
 from gatecast.errors import UnreadableSource
 from gatecast.findings import Findings, Problem, clean, counted, shown
 from gatecast.grids import MAX_ROWS, Grid, from_bytes, from_frame
@@ -31,11 +31,12 @@ def read_prices(
     repair: bool = False,
     today: datetime.date | None = None,
 ) -> PriceTable:
-    """The prices of a source, checked: a file, `-`, `sample:NAME`, `yahoo:TICKER`, or a pandas frame or series.
+    """The checked prices of a file, `-`, `sample:NAME`, `yahoo:TICKER`, or a pandas frame or series.
 
     Safe repairs are made and noted; unsafe ones raise `UnsafeData` unless `repair`, which makes and notes
-    them. `calendar` is an exchange code such as "XNYS"; `today` (default: the real date) is the last date that
-    is not in the future. Raises `UsageError` for a wrong argument, `UnreadableSource` where no table can be made.
+    them. `calendar` is an exchange code such as "XNYS"; `today` (default: the real date) is the last date
+    that is not in the future. Raises `UsageError` for a wrong argument, `UnreadableSource` where no table
+    can be made.
 
     >>> table = read_prices("sample:aapl")
     >>> table.item_ids, len(table["AAPL"])
@@ -154,7 +155,7 @@ def _item(
 def _dates(
     grid: Grid, layout: Layout, numbers: dict[int, Numbers], findings: Findings, today: np.datetime64
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Timestamps of all rows and which rows to keep; rows with an unusable date are problems, blank lines are not."""
+    """Timestamps of all rows, and which to keep: an unusable date is a problem, a blank line is none."""
     column = grid.columns[layout.date]
     name = grid.names[layout.date][0]
     if layout.time is not None and not isinstance(column, np.ndarray):
@@ -184,13 +185,11 @@ def _dates(
         (keep & future, f"prices can't lie in the future (today is {today})"),
     ):
         keep &= ~bad
-        _bad_dates(grid, layout, dates, bad, rule, findings)
+        _bad_dates(grid, layout, bad, rule, findings)
     return dates.stamps, keep
 
 
-def _bad_dates(
-    grid: Grid, layout: Layout, dates: Dates, bad: np.ndarray, rule: str, findings: Findings
-) -> None:
+def _bad_dates(grid: Grid, layout: Layout, bad: np.ndarray, rule: str, findings: Findings) -> None:
     if not bad.any():
         return
     row, count = int(bad.argmax()), int(bad.sum())
@@ -201,7 +200,7 @@ def _bad_dates(
 
 
 def _with_clock(dates: pa.ChunkedArray, clock: object) -> pa.ChunkedArray:
-    """Dates and a separate column of times as one text: `20170103` and `220000`, or `2017-01-03` and `22:00`."""
+    """Dates and a column of times as one text: `20170103` and `220000`, or `2017-01-03` and `22:00`."""
     if not isinstance(clock, pa.ChunkedArray):
         return dates
     spaced = pc.replace_substring_regex(

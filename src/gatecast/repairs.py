@@ -1,7 +1,8 @@
-"""From one item's raw rows to a checked series: safe repairs noted, unsafe ones made, noted and kept as problems."""
+"""From one item's raw rows to a checked series: safe repairs are noted, unsafe ones kept as problems too."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -21,7 +22,7 @@ _FAR = 7.0  # an open or close this many times outside [low, high] is an error, 
 
 @dataclass(frozen=True, kw_only=True)
 class RawItem:
-    """One item's rows before any repair, in the order of the source; NaN where a cell is blank or unreadable."""
+    """One item's rows in the order of the source; NaN where a cell is blank or unreadable."""
 
     item_id: str
     stamps: np.ndarray
@@ -255,7 +256,7 @@ def _volume(work: _Work) -> None:
 
 
 def _slips(work: _Work, name: str) -> None:
-    """Runs of up to five rows at 10 or 100 times (or a tenth, a hundredth of) both neighbours, which agree."""
+    """Runs of up to five rows at 10 or 100 times (or a tenth, a hundredth of) neighbours that agree."""
     logs = np.log10(work.values[name])
     jumps = np.diff(logs)
     size = np.rint(np.clip(jumps, -3, 3))
@@ -265,7 +266,7 @@ def _slips(work: _Work, name: str) -> None:
         return
     power = np.zeros(len(logs))
     done = -1
-    for here, back in zip(at[:-1], at[1:], strict=True):
+    for here, back in itertools.pairwise(at.tolist()):
         if here <= done or back - here > _LONGEST_SLIP or size[here] != -size[back]:
             continue
         if abs(logs[back + 1] - logs[here]) < _SLIP:
@@ -275,7 +276,8 @@ def _slips(work: _Work, name: str) -> None:
     if not bad.any():
         return
     first = int(bad.argmax())
-    times = f"{10 ** abs(int(power[first]))} times {'larger' if power[first] > 0 else 'smaller'} than its neighbours"
+    way = "larger" if power[first] > 0 else "smaller"
+    times = f"{10 ** abs(int(power[first]))} times {way} than its neighbours"
     work.problem(
         bad,
         rule="a price can't leap tenfold and back",
@@ -299,15 +301,17 @@ def _range(work: _Work) -> None:
                 repair="swap them",
                 done="swapped high and low in {rows}",
             )
-            high, low = work.values["high"], work.values["low"]
-            work.values["high"], work.values["low"] = np.maximum(high, low), np.minimum(high, low)
+            pair = work.values["high"], work.values["low"]
+            work.values["high"], work.values["low"] = np.maximum(*pair), np.minimum(*pair)
     inner = [work.values[name] for name in ("open", "close") if name in work.values]
-    top, bottom = np.maximum.reduce(inner), np.minimum.reduce(inner)
-    high, low = work.values.get("high", top), work.values.get("low", bottom)
-    outside = (high < top) | (low > bottom)
+    top: np.ndarray = np.maximum.reduce(inner)
+    bottom: np.ndarray = np.minimum.reduce(inner)
+    highest: np.ndarray = work.values.get("high", top)
+    lowest: np.ndarray = work.values.get("low", bottom)
+    outside = (highest < top) | (lowest > bottom)
     if not outside.any():
         return
-    far = (top / high > _FAR) | (low / bottom > _FAR)
+    far = (top / highest > _FAR) | (lowest / bottom > _FAR)
     if far.any():
         work.problem(
             far,
@@ -321,13 +325,13 @@ def _range(work: _Work) -> None:
         count = counted(int(mask.sum()), "row")
         work.notes.append(f"widened low and high to hold open and close in {count}: {work.places(mask)}.")
     if "high" in work.values:
-        work.values["high"] = np.maximum(high, top)
+        work.values["high"] = np.maximum(highest, top)
     if "low" in work.values:
-        work.values["low"] = np.minimum(low, bottom)
+        work.values["low"] = np.minimum(lowest, bottom)
 
 
 def _adjust(work: _Work) -> bool:
-    """Open, high, low and close in the units of the adjusted close, by one ratio a row; whether the source had one."""
+    """Put prices in the units of the adjusted close, by one ratio a row; say whether there was one."""
     adjusted = work.values.pop("adj_close", None)
     if adjusted is None or (adjusted == work.values["close"]).all():
         return adjusted is not None

@@ -24,7 +24,7 @@ _END = np.datetime64("2200-01-01", "ns")
 
 @dataclass(frozen=True)
 class Spacing:
-    """How a series is spaced. `freq` is B, D, h, W or M; `weekdays` trade (Monday 0); `step` is the unit count.
+    """How a series is spaced. `freq` is B, D, h, W or M; `weekdays` are those that trade (Monday 0).
 
     `step` counts nanoseconds for h, days for W, months for M, and is 1 for B and D.
     """
@@ -55,7 +55,7 @@ def describe(timestamps: np.ndarray) -> Spacing:
 
 
 def _daily(days: np.ndarray) -> Spacing:
-    """Which weekdays trade, by the last quarter: Monday to Friday unless a tenth of the rows lie on a weekend."""
+    """Which weekdays trade, by the last quarter: Monday to Friday unless a tenth lies on a weekend."""
     recent = _weekday(np.unique(days[-20 * _RECENT :])[-_RECENT:])
     share = np.bincount(recent, minlength=7) / len(recent)
     if share[5] + share[6] < 0.1:
@@ -88,8 +88,8 @@ def gaps(timestamps: np.ndarray) -> Int[np.ndarray, " steps"]:
 def future_timestamps(series: PriceSeries, horizon: int, calendar: str | None = None) -> np.ndarray:
     """The next `horizon` timestamps after the last of a series, increasing; `datetime64[ns]`, (horizon,).
 
-    Sessions of `calendar` where one is named; else the weekdays the series trades on; hourly data keeps to the
-    (weekday, hour) slots of its last weeks; weekly and monthly data keep their spacing, month ends month ends.
+    Sessions of `calendar` where one is named; else the weekdays the series trades on; hourly data keeps to
+    the (weekday, hour) slots of its last weeks; weekly and monthly data keep their spacing, month ends too.
     Raises `UsageError` where the horizon is not positive or the calendar does not reach so far.
     """
     if horizon < 1:
@@ -168,7 +168,7 @@ def _intraday(stamps: np.ndarray, horizon: int, spacing: Spacing, calendar: str 
 
 
 def _weeks(stamps: np.ndarray, horizon: int, step: int) -> np.ndarray:
-    """Every `step` days from the last, on the weekday that weekly rows usually have (a holiday may have moved the last)."""
+    """Every `step` days, on the weekday that weekly rows usually have: a holiday may have moved the last."""
     last = stamps[-1]
     if step == 7:
         usual = int(np.bincount(_weekday(stamps[-_RECENT:]), minlength=7).argmax())
@@ -178,7 +178,7 @@ def _weeks(stamps: np.ndarray, horizon: int, step: int) -> np.ndarray:
 
 
 def _months(stamps: np.ndarray, horizon: int, step: int) -> np.ndarray:
-    """Every `step` months: month ends stay month ends, first and last business days stay so, else the usual day."""
+    """Every `step` months: month ends, first or last business days where usual, else the usual day."""
     days = stamps[-_RECENT:].astype("datetime64[D]")
     months = days.astype("datetime64[M]")
     ahead = months[-1] + step * np.arange(1, horizon + 1)
@@ -201,13 +201,14 @@ def _months(stamps: np.ndarray, horizon: int, step: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=8)
 def open_calendar(code: str, first: str | None = None, last: str | None = None) -> Any:
-    """A calendar of exchange_calendars; raises `UsageError` for a code it does not know or dates it does not reach."""
+    """A calendar of exchange_calendars; raises `UsageError` for an unknown code or dates out of reach."""
     import exchange_calendars
 
     known = exchange_calendars.get_calendar_names(include_aliases=True)
     if code not in known:
         raise UsageError(
-            f"no calendar {shown(code)}. There are for example XNYS, XNAS, XLON, XETR, XTKS, XHKG, 24/7, 24/5."
+            f"no calendar {shown(code)}. "
+            "There are for example XNYS, XNAS, XLON, XETR, XTKS, XHKG, 24/7, 24/5."
         )
     try:
         with warnings.catch_warnings():

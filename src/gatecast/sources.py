@@ -43,14 +43,14 @@ _FOREIGN = {  # first bytes of what people give instead of a table
 
 @dataclass(frozen=True)
 class Origin:
-    """What a source holds, before meaning: raw bytes or a frame, and the name of the item it may stand for."""
+    """What a source holds: raw bytes or a frame, and the name of the item it may stand for."""
 
     name: str
     content: bytes | pd.DataFrame
 
 
 def open_source(source: object) -> Origin:
-    """The content of a source; raises `UsageError` for what is no source, `UnreadableSource` for what can't be read."""
+    """The content of a source; raises `UsageError` or, where it can't be read, `UnreadableSource`."""
     if isinstance(source, pd.Series):
         named = source.name is not None
         name = clean(source.name) if named else "item"
@@ -59,7 +59,8 @@ def open_source(source: object) -> Origin:
         return Origin("item", source)
     if not isinstance(source, (str, Path)):
         raise UsageError(
-            f"a source is a file, '-', 'sample:NAME', 'yahoo:TICKER' or a pandas frame; got {type(source).__name__}."
+            f"a source is a file, '-', 'sample:NAME', 'yahoo:TICKER' or a pandas frame; "
+            f"got {type(source).__name__}."
         )
     if source == "-":
         return Origin("stdin", unpack(_limited(sys.stdin.buffer, "standard input"), "standard input"))
@@ -103,7 +104,8 @@ def _file(path: Path) -> bytes:
             raise UnreadableSource(f"a source is one file; {name} is a folder. Name a file in it.")
         if not stat.S_ISREG(status.st_mode):
             raise UnreadableSource(
-                f"a source is a regular file; {name} is a pipe or device. Use '-' and send it to standard input."
+                f"a source is a regular file; {name} is a pipe or device. "
+                "Use '-' and send it to standard input."
             )
         with open(path, "rb") as stream:
             return unpack(_limited(stream, name), name)
@@ -125,7 +127,7 @@ def _limited(stream: BinaryIO, name: str) -> bytes:
 
 
 def unpack(content: bytes, name: str) -> bytes:
-    """The bytes, unpacked if they are gzip (told by its magic number); raises `UnreadableSource` for other formats."""
+    """The bytes, unpacked if gzip by its magic number; raises `UnreadableSource` for other formats."""
     if content.startswith(b"\x1f\x8b"):
         content = _gunzip(content, name)
     for magic, what in _FOREIGN.items():
