@@ -99,6 +99,10 @@ def test_nothing_of_the_user_becomes_markup_or_code():
     assert [tag for tag, _ in seen.tags] == [tag for tag, _ in clean.tags]
     specs = [json.loads(spec) for name, spec in seen.scripts.items() if name.startswith("fan-")]
     assert len(specs) == 2
+    in_scripts = [text for name, text in seen.scripts.items() if name not in ("script", "style")]
+    assert not set("<>&") & set(
+        "".join(in_scripts)
+    )  # a JSON text can't end its script, whatever a figure says
 
 
 def test_the_file_names_no_address_outside_itself():

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from gatecast import figures
 from gatecast.comparisons import compare
@@ -127,8 +128,11 @@ def test_skill_bars_carry_the_interval_of_the_test():
     row = row[row["step"] == "all"].iloc[0]
     at = list(bar.marker.color).index("#2f5fe0")
     assert bar.x[at] == pytest.approx(1 - row["mean_loss"] / row["mean_loss_against"], abs=1e-5)
-    significant = bar.x[at] - bar.error_x.array[at] > 0
-    assert significant == (row["p_value"] < 0.05 and row["dm"] > 0)
+    reach = stats.t.ppf(0.975, row["n"] - 1) / row["dm"] * bar.x[at]
+    assert bar.error_x.array[at] == pytest.approx(reach, rel=1e-4)
+    touching = tests.assign(dm=stats.t.ppf(0.975, tests["n"] - 1))  # p = 0.05: the whisker ends at zero
+    bar = figures.skill_bars(touching, subject="gatecast").data[0]
+    assert bar.x[at] == pytest.approx(bar.error_x.array[at], rel=1e-4)
     assert list(bar.x) == sorted(bar.x)
 
 

@@ -67,6 +67,16 @@ def test_many_items_have_one_row_each():
     assert f"{forecast.items[39].median[-1]:.2f}" in text
 
 
+def test_a_narrow_table_drops_columns_and_breaks_no_number():
+    text, forecast = shown(width=40)
+    item = forecast.items[0]
+    low, high = item.interval(0.9)
+    for step in range(item.horizon):
+        numbers = f"{item.median[step]:.2f} {low[step]:.2f} {high[step]:.2f}"
+        assert any(" ".join(line.split()).endswith(numbers) for line in text.splitlines())
+    assert "above last" not in text
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])
 @pytest.mark.parametrize("names", [("Zürich 中",), ("Zürich 中", "b", "c", "d")])
 def test_a_stream_that_knows_no_blocks_gets_plain_letters(encoding, names):

@@ -34,14 +34,15 @@ def _templates() -> jinja2.Environment:
 
 def render(template: str, figures: Mapping[str, go.Figure], values: Mapping[str, object]) -> str:
     """The page as text: the template filled with `values` (escaped), the figures as JSON under their ids."""
-    specs = {id: _in_script(figure.to_json(validate=False, engine="json")) for id, figure in figures.items()}
+    # Plotly's "json" engine writes < and > as escapes, so that no text in a figure can end its <script>.
+    specs = {id: Markup(figure.to_json(validate=False, engine="json")) for id, figure in figures.items()}
     return (
         _templates()
         .get_template(template)
         .render(
             **values,
             figures=specs,
-            dark=_in_script(json.dumps(DARK)),
+            dark=Markup(json.dumps(DARK)),
             version=gatecast.__version__,
             css=Markup(_asset("page.css")),
             js=Markup(_asset("page.js")),
@@ -52,11 +53,6 @@ def render(template: str, figures: Mapping[str, go.Figure], values: Mapping[str,
 
 def _asset(name: str) -> str:
     return resources.files("gatecast").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _in_script(json_text: str) -> Markup:
-    """JSON that cannot end the <script> it stands in, nor open another: `<`, `>` and `&` as escapes."""
-    return Markup(json_text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
 def verdict_values(verdict: Mapping[str, object] | None) -> dict[str, object] | None:
