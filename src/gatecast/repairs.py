@@ -74,15 +74,7 @@ class _Work:
 
 def mend(item: RawItem, grid: Grid, findings: Findings) -> PriceSeries | None:
     """The checked series of an item, or None where no price is left; problems go to `findings`."""
-    work = _Work(
-        item=item,
-        grid=grid,
-        findings=findings,
-        stamps=item.stamps,
-        values=dict(item.values),
-        unreadable=dict(item.unreadable),
-        rows=item.rows,
-    )
+    work = _Work(item, grid, findings, item.stamps, dict(item.values), dict(item.unreadable), item.rows)
     _drop_blank_columns(work)
     _sort(work)
     _trim(work)
