@@ -14,7 +14,7 @@ import pytest
 from scipy import stats
 
 from gatecast import metrics
-from gatecast.backtest import Report, backtest
+from gatecast.backtest import Report, backtest, cutoff_seed
 from gatecast.baselines import Drift, RandomWalk
 from gatecast.errors import DataError, GatecastError, TooFewRows, UsageError
 from gatecast.forecast import Density, Forecast, ItemForecast
@@ -130,7 +130,7 @@ def test_crps_and_pit_are_those_of_the_paths(log: Path) -> None:
     table = walk()
     rows = backtest([Bell(log)], table, horizon=2, cutoffs=3, paths=60).forecasts
     cutoff = rows["cutoff"].iloc[0]
-    seed = int(np.random.SeedSequence([0, int(cutoff.as_unit("ns").value)]).generate_state(1)[0])
+    seed = cutoff_seed(0, cutoff.to_datetime64())
     item = Bell(log).fit(table).predict(table.until(cutoff), 2, paths=60, seed=seed)["A0"]
     first = rows[rows["cutoff"] == cutoff]
     moves, moved = (
@@ -325,6 +325,21 @@ def test_the_document_is_json_of_plain_numbers(log: Path) -> None:
     )
     assert {"model", "against", "loss", "step", "dm", "p_value", "n"} <= set(document["tests"][0])
     assert {"text", "median", "bands", "honest", "origins"} <= set(document["verdict"])
+
+
+def test_prices_of_before_1970_are_judged_too(log: Path) -> None:
+    days = pd.bdate_range("1960-01-01", periods=100)
+    old = PriceTable.from_close({"X": (walk(100)["A0"].close, days)})
+    assert len(backtest([Bell(log)], old, horizon=1, cutoffs=8, paths=10).forecasts) == 8
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_error_in_any_process_is_one_line_with_model_and_cutoff(log: Path, jobs: int) -> None:
+    table = walk()
+    day = str(plan_walk(table, horizon=5, cutoffs=4).cutoffs[1])[:10]
+    log.with_name("break").write_text(day)
+    with pytest.raises(DataError, match=f"^model 'bell' at cutoff {day}: the disk is full$"):
+        backtest([Bell(log), RandomWalk()], table, cutoffs=4, paths=10, jobs=jobs)
 
 
 def test_the_rows_survive_a_parquet_file(log: Path, tmp_path: Path) -> None:

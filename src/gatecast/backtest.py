@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from gatecast.baselines import Model
 from gatecast.comparisons import compare
 from gatecast.errors import GatecastError, TooFewRows, UsageError
 from gatecast.folds import FORMAT, Fold, FoldStore
-from gatecast.origins import Stamp, Walk, plan_walk
+from gatecast.origins import Stamp, WalkForward, plan_walk
 from gatecast.prices import PriceTable, stamp_text
 from gatecast.scores import COLUMNS, join_rows, score_forecast, score_table
 from gatecast.verdict import Verdict, judge
@@ -60,7 +60,7 @@ class _Task:
 
     model: Model
     prices: PriceTable
-    walk: Walk
+    walk: WalkForward
     group: tuple[np.datetime64, ...]
     todo: tuple[np.datetime64, ...]
     paths: int
@@ -121,8 +121,21 @@ def backtest(
         min_rows=min_rows,
     )
     folder = None if store is None else FoldStore(Path(store))
-    data = prices.data_hash() if folder else ""
-    tasks = [
+    tasks = _tasks(models, prices, walk, paths=paths, seed=seed, store=folder)
+    return _report(names, walk, _run(tasks, jobs, progress))
+
+
+def _tasks(
+    models: Sequence[Model],
+    prices: PriceTable,
+    walk: WalkForward,
+    *,
+    paths: int,
+    seed: int,
+    store: FoldStore | None,
+) -> list[_Task]:
+    data = prices.data_hash() if store else ""
+    return [
         _Task(
             model=model,
             prices=prices,
@@ -131,18 +144,16 @@ def backtest(
             todo=group,
             paths=paths,
             seed=seed,
-            store=folder,
+            store=store,
             about=_about(model, walk, group, data=data, paths=paths, seed=seed),
         )
         for model in models
         for group in walk.groups
     ]
-    folds = _run(tasks, jobs, progress)
-    return _report(names, walk, folds)
 
 
 def _about(
-    model: Model, walk: Walk, group: tuple[np.datetime64, ...], *, data: str, paths: int, seed: int
+    model: Model, walk: WalkForward, group: tuple[np.datetime64, ...], *, data: str, paths: int, seed: int
 ) -> dict[str, object]:
     """What a fold depends on. A model's settings are its attributes without a trailing underscore."""
     settings = {
@@ -173,7 +184,7 @@ def _run(tasks: list[_Task], jobs: int, progress: Progress | None) -> dict[tuple
         folds |= {(task.model.name, cutoff): fold for cutoff, fold in stored.items() if fold is not None}
         todo = tuple(cutoff for cutoff, fold in stored.items() if fold is None)
         if todo:
-            left.append(_Task(**{**vars(task), "todo": todo}))
+            left.append(replace(task, todo=todo))
     if folds and progress:
         progress(len(folds), total, "finished before")
     # A generator, so that each task is told of as it ends and an error stops the rest at once.
@@ -201,7 +212,7 @@ def _run_task(task: _Task) -> tuple[str, list[tuple[np.datetime64, Fold]]]:
         model = copy.deepcopy(task.model).fit(first)
         for cutoff in task.todo:
             seen = task.walk.visible(task.prices, cutoff).select(first.item_ids)
-            seed = int(np.random.SeedSequence([task.seed, int(cutoff.astype("int64"))]).generate_state(1)[0])
+            seed = cutoff_seed(task.seed, cutoff)
             forecast = model.predict(seen, task.walk.horizon, paths=task.paths, seed=seed)
             rows = score_forecast(forecast, seen, task.prices, cutoff=cutoff, horizon=task.walk.horizon)
             fold = Fold(rows, tuple(note for item in forecast for note in item.notes))
@@ -217,7 +228,13 @@ def _run_task(task: _Task) -> tuple[str, list[tuple[np.datetime64, Fold]]]:
     return name, finished
 
 
-def _report(names: list[str], walk: Walk, folds: dict[tuple[str, np.datetime64], Fold]) -> Report:
+def cutoff_seed(seed: int, cutoff: np.datetime64) -> int:
+    """The seed of the forecasts made at a cutoff; 0 or more, also before 1970."""
+    moment = int(cutoff.astype("datetime64[ns]").astype("int64")) % 2**64
+    return int(np.random.SeedSequence([seed, moment]).generate_state(1)[0])
+
+
+def _report(names: list[str], walk: WalkForward, folds: dict[tuple[str, np.datetime64], Fold]) -> Report:
     short = {
         cutoff: fold.too_few
         for (_, cutoff), fold in sorted(folds.items(), key=lambda one: one[0][1])

@@ -17,7 +17,7 @@ Stamp = str | date | np.datetime64
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Walk:
+class WalkForward:
     """A plan of rolling origins: `groups` of cutoffs that share one fit, made at the first of each group."""
 
     horizon: int
@@ -52,7 +52,7 @@ def plan_walk(
     span: int | None = None,
     refit: int = 1,
     min_rows: int | None = None,
-) -> Walk:
+) -> WalkForward:
     """Choose the rolling origins on the calendar of all assets together.
 
     - `cutoffs=N` (12 where `every` is not given either): N origins evenly spaced from `start` (default: half
@@ -80,7 +80,7 @@ def plan_walk(
     stamps = [calendar[place] for place in places]
     size = refit or len(stamps)
     groups = tuple(tuple(stamps[at : at + size]) for at in range(0, len(stamps), size))
-    return Walk(horizon=horizon, groups=groups, min_rows=min_rows, span=span)
+    return WalkForward(horizon=horizon, groups=groups, min_rows=min_rows, span=span)
 
 
 def _stamp(start: Stamp) -> np.datetime64:
