@@ -13,7 +13,9 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 import gatecast as gc
-from gatecast.report import forecast_report, write_html
+from gatecast.backtest import backtest
+from gatecast.baselines import Garch, RandomWalk, Sma, Theta
+from gatecast.report import backtest_report, forecast_report, write_html
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "img"
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -25,11 +27,14 @@ def main() -> None:
         sys.exit("pictures are drawn by Chromium, and there is none on the PATH. Install it and run again.")
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        page = Path(folder) / "forecast.html"
-        write_html(page, sample_report())
         browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+        forecast, judged = Path(folder) / "forecast.html", Path(folder) / "backtest.html"
+        write_html(forecast, sample_report())
+        write_html(judged, judged_report())
         for scheme in ("light", "dark"):
-            picture(browser, page, scheme, IMAGES / f"fan-{scheme}.png")
+            picture(browser, forecast, scheme, "fan-0", IMAGES / f"fan-{scheme}.png")
+        for figure in ("skill", "reliability", "pit", "strip-0"):
+            picture(browser, judged, "light", figure, IMAGES / f"judged-{figure.removesuffix('-0')}.png")
         browser.close()
 
 
@@ -39,15 +44,25 @@ def sample_report() -> str:
     return forecast_report(forecast, prices, level=0.9, title="sample:aapl, 30 sessions ahead")
 
 
-def picture(browser: Browser, page: Path, scheme: str, target: Path) -> None:
-    """The card with the fan, at twice the pixels so that it stays sharp in a README."""
+def judged_report() -> str:
+    prices = gc.read_prices("sample:aapl")
+    models = [gc.Forecaster(gc.Config()), RandomWalk(), Garch(), Theta(), Sma()]
+    report = backtest(models, prices, horizon=5, cutoffs=24, refit=0)
+    return backtest_report(report, prices, title="sample:aapl, judged on 24 origins")
+
+
+def picture(browser: Browser, page: Path, scheme: str, figure: str, target: Path) -> None:
+    """The card with a figure, at twice the pixels so that it stays sharp in a README."""
     context = browser.new_context(
         viewport={"width": 1000, "height": 900}, device_scale_factor=2, color_scheme=scheme
     )
     tab = context.new_page()
     tab.goto(page.as_uri())
-    tab.locator("#item-0 .main-svg").first.wait_for()
-    tab.locator("#item-0 .card").first.screenshot(path=target, animations="disabled")
+    box = tab.locator(f"[data-figure={figure}]")
+    box.scroll_into_view_if_needed()
+    box.locator(".main-svg").first.wait_for()
+    card = tab.locator(".card").filter(has=box)
+    card.screenshot(path=target, animations="disabled")
     context.close()
     print(target)
 

@@ -136,6 +136,14 @@ def test_skill_bars_carry_the_interval_of_the_test():
     assert list(bar.x) == sorted(bar.x)
 
 
+def test_a_hopeless_rival_does_not_flatten_the_others():
+    rows = [{"switch": "a", "change": 0.1, "low": 0.05, "high": 0.15, "word": "helps"}]
+    worse = {"switch": "b", "change": -9.0, "low": -12.0, "high": -6.0, "word": "hurts"}
+    alone, beside = (figures.ablation_bars(some).layout.xaxis.range for some in (rows, [*rows, worse]))
+    assert alone[0] < 0 and alone[1] > 0.15
+    assert beside[0] == pytest.approx(-0.422) and beside[1] > 0.15
+
+
 def test_two_equal_models_have_a_bar_without_a_whisker():
     report, _ = walk()
     tests = report.tests.assign(dm=np.nan, mean_loss=report.tests["mean_loss_against"])

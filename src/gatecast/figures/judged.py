@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from jaxtyping import Float
 from scipy import stats
 
 from gatecast.comparisons import RANDOM_WALK, overlap_of, subject_of
@@ -26,6 +27,7 @@ from gatecast.figures.style import (
 from gatecast.scores import QUANTILES
 from gatecast.significance import coverage_interval
 
+_FARTHEST = 0.4  # share of the score at which bars are cut
 _NAME_LENGTH = 26  # characters of a model's name beside its bar; a phone has room for no more
 
 
@@ -244,6 +246,7 @@ def _bars(bars: pd.DataFrame, colours: list[str], tickformat: str) -> go.Figure:
         [trace],
         xaxis={
             "tickformat": tickformat,
+            "range": _range(np.fmin(low, value), np.fmax(high, value)),
             "showgrid": True,
             "zeroline": True,
             "zerolinecolor": MUTED,
@@ -260,6 +263,14 @@ def _bars(bars: pd.DataFrame, colours: list[str], tickformat: str) -> go.Figure:
         },
         layout={"hovermode": "closest"},
     )
+
+
+def _range(low: Float[np.ndarray, " bars"], high: Float[np.ndarray, " bars"]) -> list[float]:
+    """All whiskers and zero, but for what lies beyond 40%: one hopeless rival must not flatten the others."""
+    left = max(float(np.nanmin(low, initial=0.0)), -_FARTHEST)
+    right = min(float(np.nanmax(high, initial=0.0)), _FARTHEST)
+    edge = 0.04 * (right - left) or 0.01
+    return [left - edge, right + edge]
 
 
 def _labels(bars: pd.DataFrame) -> list[str]:
