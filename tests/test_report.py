@@ -132,7 +132,7 @@ def test_many_assets_stay_a_small_file():
 
 def test_a_bad_level_is_refused():
     with pytest.raises(UsageError, match="between 0 and 1"):
-        page(level=90)
+        page(level=90.0)
 
 
 def test_a_report_replaces_another_whole(tmp_path):

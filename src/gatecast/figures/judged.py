@@ -121,7 +121,7 @@ def reliability(forecasts: pd.DataFrame) -> go.Figure:
 def _reliability_interval(rows: pd.DataFrame) -> go.Scatter:
     """A band over the levels with prices on both sides of the quantile; elsewhere no interval has a shape."""
     cutoffs, overlap = rows["cutoff"].to_numpy(), overlap_of(rows)
-    below = {level: (rows["actual"] <= rows[name]).to_numpy() for name, level in QUANTILES.items()}
+    below = {level: (rows["actual"] <= rows[name]).to_numpy(dtype=float) for name, level in QUANTILES.items()}
     ends = {
         level: coverage_interval(hits, cutoffs, overlap=overlap)[1:]
         for level, hits in below.items()
@@ -149,7 +149,9 @@ def pit_histogram(forecasts: pd.DataFrame, *, model: str | None = None, bins: in
     rows = forecasts[forecasts["model"] == (subject_of(models) if model is None else model)]
     place = np.minimum((rows["pit"].to_numpy() * bins).astype(int), bins - 1)
     cutoffs, overlap = rows["cutoff"].to_numpy(), overlap_of(rows)
-    found = np.array([coverage_interval(place == one, cutoffs, overlap=overlap) for one in range(bins)])
+    found = np.array(
+        [coverage_interval((place == one).astype(float), cutoffs, overlap=overlap) for one in range(bins)]
+    )
     shares = go.Bar(
         x=[(one + 0.5) / bins for one in range(bins)],
         y=numbers(found[:, 0]),
