@@ -31,7 +31,7 @@ def test_crps_equals_properscoring_and_the_fair_one_equals_scoringrules(
 def test_crps_keeps_leading_axes_and_does_not_mind_the_order_of_paths() -> None:
     rng = np.random.default_rng(0)
     paths, actual = rng.normal(size=(3, 4, 50)), rng.normal(size=(3, 4))
-    each = [[metrics.crps_paths(paths[i, j], actual[i, j]) for j in range(4)] for i in range(3)]
+    each = [[metrics.crps_paths(paths[i, j], actual[i, j, ...]) for j in range(4)] for i in range(3)]
     np.testing.assert_allclose(metrics.crps_paths(paths, actual), each, atol=1e-14)
     np.testing.assert_allclose(metrics.crps_paths(paths[..., ::-1], actual), each, atol=1e-14)
 

@@ -132,7 +132,7 @@ def score_table(forecasts: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _scores(rows: pd.DataFrame) -> dict[str, float]:
+def _scores(rows: pd.DataFrame) -> dict[str, int | float]:
     column = {name: rows[name].to_numpy() for name in rows.columns}
     actual, last, median = column["actual"], column["last_close"], column["q50"]
     moves = np.log(np.column_stack([column[name] for name in QUANTILES]) / last[:, None])
