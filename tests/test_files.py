@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, simulated_series
 from safetensors.torch import save_file
 
+from conftest import TINY, simulated_series
 from gatecast.errors import GatecastError, ModelError, TrainingError
 from gatecast.forecaster import Forecaster
 from gatecast.nn import checkpoint
@@ -37,7 +37,17 @@ def paths_of(folder: Path) -> list[np.ndarray]:
     return [item.paths for item in Forecaster.load(folder).predict(TABLE, 4, paths=20, seed=1)]
 
 
-@pytest.mark.parametrize("settings", [{}, {"per_asset": True}, {"returns": "none"}, {"encoder": "gru", "dense": (4,)}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"per_asset": True},
+        {"returns": "none"},
+        {"encoder": "gru", "dense": (4,)},
+        {"encoder": "tcn"},
+        {"encoder": "transformer"},
+    ],
+)
 def test_a_saved_model_forecasts_the_same(settings: dict[str, object], tmp_path: Path) -> None:
     forecaster = Forecaster(TINY.replace(**settings)).fit(TABLE)
     forecaster.save(tmp_path)
@@ -46,8 +56,9 @@ def test_a_saved_model_forecasts_the_same(settings: dict[str, object], tmp_path:
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_saving_twice_gives_the_same_bytes_and_leaves_nothing_else(tmp_path: Path) -> None:
-    forecaster = Forecaster(TINY).fit(TABLE)
+@pytest.mark.parametrize("encoder", ["lstm", "tcn", "transformer"])
+def test_saving_twice_gives_the_same_bytes_and_leaves_nothing_else(encoder: str, tmp_path: Path) -> None:
+    forecaster = Forecaster(TINY.replace(encoder=encoder)).fit(TABLE)
     forecaster.save(tmp_path)
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     forecaster.save(tmp_path)
@@ -63,7 +74,11 @@ def test_500_single_byte_changes_are_refused_or_harmless(copied: Path) -> None:
         path = chance.choice(sorted(copied.iterdir()))
         content = path.read_bytes()
         position = chance.randrange(len(content))
-        path.write_bytes(content[:position] + bytes([content[position] ^ chance.randrange(1, 256)]) + content[position + 1 :])
+        path.write_bytes(
+            content[:position]
+            + bytes([content[position] ^ chance.randrange(1, 256)])
+            + content[position + 1 :]
+        )
         try:
             for ours, theirs in zip(expected, paths_of(copied), strict=True):
                 np.testing.assert_array_equal(ours, theirs)
@@ -104,6 +119,7 @@ def test_weights_outside_the_folder_are_refused(copied: Path) -> None:
         {"hidden": 4096, "layers": 16},
         {"hidden": 7},
         {"encoder": "gru"},
+        {"encoder": "tcn"},
         {"no_such_setting": 1},
         {"epochs": -1},
     ],

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, simulated_series
 
+from conftest import TINY, simulated_series
 from gatecast import features
 from gatecast.config import Config
 from gatecast.features import FeatureSpec, series_features, volatility
@@ -94,6 +94,8 @@ SETTINGS = [
     {"training": "windows"},
     {"encoder": "gru"},
     {"encoder": "rnn"},
+    {"encoder": "tcn"},
+    {"encoder": "transformer"},
     {"weights": "half_life"},
     {"per_asset": True},
 ]
@@ -107,7 +109,9 @@ def same(part: Callable[..., list[np.ndarray]], config: Config) -> bool:
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("part", PARTS)
-def test_the_future_changes_nothing(part: Callable[..., list[np.ndarray]], settings: dict[str, object]) -> None:
+def test_the_future_changes_nothing(
+    part: Callable[..., list[np.ndarray]], settings: dict[str, object]
+) -> None:
     assert same(part, TINY.replace(**settings))
 
 

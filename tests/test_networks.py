@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import TINY
 
+from conftest import TINY
 from gatecast.config import Config
 from gatecast.nn.adam import FlatAdam
 from gatecast.nn.cells import CellWeights, unroll
@@ -15,6 +15,7 @@ from gatecast.nn.network import build
 
 CPU = torch.device("cpu")
 KINDS = ["lstm", "gru", "rnn"]
+FAMILIES = [*KINDS, "tcn", "transformer"]
 
 
 def random_network(kind: str, seed: int, layers: int = 1):
@@ -31,7 +32,9 @@ def cell_weights(layer: torch.nn.RNNBase) -> CellWeights:
     return CellWeights(
         **{
             field: getattr(layer, name).detach().numpy()
-            for field, name in zip(("input_weight", "hidden_weight", "input_bias", "hidden_bias"), names, strict=True)
+            for field, name in zip(
+                ("input_weight", "hidden_weight", "input_bias", "hidden_bias"), names, strict=True
+            )
         }
     )
 
@@ -58,18 +61,24 @@ def test_gradients_equal_finite_differences_of_the_equations(kind: str) -> None:
     outputs, _ = network.encoder(torch.from_numpy(inputs)[:, None])
     outputs.square().sum().backward()
     weights = cell_weights(layer)
-    for field, name in (("input_weight", "weight_ih_l0"), ("hidden_weight", "weight_hh_l0"), ("input_bias", "bias_ih_l0")):
+    for field, name in (
+        ("input_weight", "weight_ih_l0"),
+        ("hidden_weight", "weight_hh_l0"),
+        ("input_bias", "bias_ih_l0"),
+    ):
         gradient = getattr(layer, name).grad.numpy()
         for index in np.ndindex(*gradient.shape):
             sides = []
             for shift in (1e-6, -1e-6):
                 moved = getattr(weights, field).copy()
                 moved[index] += shift
-                sides.append(np.square(unroll(kind, CellWeights(**{**vars(weights), field: moved}), inputs)).sum())
+                sides.append(
+                    np.square(unroll(kind, CellWeights(**{**vars(weights), field: moved}), inputs)).sum()
+                )
             assert gradient[index] == pytest.approx((sides[0] - sides[1]) / 2e-6, abs=1e-6)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FAMILIES)
 def test_carried_state_equals_one_long_run(kind: str) -> None:
     network = random_network(kind, 1, layers=2)
     inputs = torch.from_numpy(np.random.default_rng(1).normal(size=(9, 4, 3)))
@@ -82,8 +91,9 @@ def test_carried_state_equals_one_long_run(kind: str) -> None:
         torch.testing.assert_close(value, whole[step])
 
 
-def test_one_sequence_under_many_masks_equals_many_copies() -> None:
-    network = random_network("lstm", 2, layers=3)
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_one_sequence_under_many_masks_equals_many_copies(kind: str) -> None:
+    network = random_network(kind, 2, layers=3)
     one = torch.from_numpy(np.random.default_rng(2).normal(size=(7, 1, 3)))
     masks = network.encoder.draw_masks(5, torch.Generator().manual_seed(0))
     torch.testing.assert_close(network(one, masks), network(one.expand(-1, 5, -1).contiguous(), masks))
@@ -99,10 +109,24 @@ def test_masks_drop_the_share_asked_for_and_keep_the_mean() -> None:
 
 def test_the_reference_recipe_has_its_shape() -> None:
     network = build(Config.from_preset("reference"), 8, CPU)
-    assert [(layer.input_size, layer.hidden_size) for layer in network.encoder.layers] == [(8, 128), (128, 128), (128, 128)]
-    assert [(layer.in_features, layer.out_features) for layer in network.head.layers] == [(128, 64), (64, 32), (32, 1)]
+    assert [(layer.input_size, layer.hidden_size) for layer in network.encoder.layers] == [
+        (8, 128),
+        (128, 128),
+        (128, 128),
+    ]
+    assert [(layer.in_features, layer.out_features) for layer in network.head.layers] == [
+        (128, 64),
+        (64, 32),
+        (32, 1),
+    ]
     config = Config.from_preset("reference")
-    assert (config.loss, config.huber_delta, config.batch, config.epochs, config.validation) == ("huber", 1, 64, 100, 0.1)
+    assert (config.loss, config.huber_delta, config.batch, config.epochs, config.validation) == (
+        "huber",
+        1,
+        64,
+        100,
+        0.1,
+    )
     assert (config.dropout, config.context_length, config.weights) == (0.2, 60, "linear")
 
 
@@ -126,13 +150,17 @@ def test_losses_on_paper() -> None:
     }
     for loss, values in expected.items():
         config = Config(loss=loss, huber_delta=2.0, quantile=0.8)
-        torch.testing.assert_close(elementwise(config, forecast, target), torch.tensor(values, dtype=torch.float32))
+        torch.testing.assert_close(
+            elementwise(config, forecast, target), torch.tensor(values, dtype=torch.float32)
+        )
 
 
 def test_huber_equals_torch_and_weights_count() -> None:
     forecast, target = torch.randn(2, 50, generator=torch.Generator().manual_seed(0)).unbind()
     ours = elementwise(Config(huber_delta=0.7), forecast, target)
-    torch.testing.assert_close(ours, torch.nn.functional.huber_loss(forecast, target, reduction="none", delta=0.7))
+    torch.testing.assert_close(
+        ours, torch.nn.functional.huber_loss(forecast, target, reduction="none", delta=0.7)
+    )
     weights = torch.tensor([2.0, 0.0, 1.0])
     assert weighted_mean(torch.tensor([1.0, 100.0, 4.0]), weights) == pytest.approx(3.0)
 

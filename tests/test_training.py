@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, simulated_series
 
+from conftest import TINY, simulated_series
 from gatecast.errors import ModelError, TrainingError
 from gatecast.forecaster import Forecaster
 from gatecast.nn import training
@@ -31,7 +31,7 @@ def assert_same_weights(one: Forecaster, two: Forecaster) -> None:
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-@pytest.mark.parametrize("encoder", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("encoder", ["lstm", "gru", "rnn", "tcn", "transformer"])
 @pytest.mark.parametrize("mode", ["dense", "windows"])
 def test_learns_what_can_be_learned(encoder: str, mode: str) -> None:
     rng = np.random.default_rng(0)
@@ -40,7 +40,9 @@ def test_learns_what_can_be_learned(encoder: str, mode: str) -> None:
         returns[t] = -0.8 * returns[t - 1] + 0.01 * rng.normal()
     stamps = np.arange(900).astype("datetime64[D]")
     table = PriceTable.from_close({"X": (100 * np.exp(returns.cumsum()), stamps)})
-    config = TINY.replace(encoder=encoder, training=mode, epochs=25, hidden=16, learning_rate=0.01, dropout=0.05)
+    config = TINY.replace(
+        encoder=encoder, training=mode, epochs=25, hidden=16, learning_rate=0.01, dropout=0.05
+    )
     record = Forecaster(config).fit(table).trained_[0].record
     # A memoryless forecast keeps the loss of the first epochs; the AR(1) explains 64% of the variance.
     assert record.best_loss < 0.65 * training_loss_of_zero(table)
@@ -57,11 +59,15 @@ def training_loss_of_zero(table: PriceTable) -> float:
 def test_same_data_config_and_seed_give_the_same_weights(table: PriceTable) -> None:
     assert_same_weights(Forecaster(TINY).fit(table), Forecaster(TINY).fit(table))
     other = Forecaster(TINY.replace(seed=5)).fit(table)
-    assert not torch.equal(*(next(iter(weights_of(f).values())) for f in (other, Forecaster(TINY).fit(table))))
+    assert not torch.equal(
+        *(next(iter(weights_of(f).values())) for f in (other, Forecaster(TINY).fit(table)))
+    )
 
 
 def test_best_weights_are_kept_and_patience_stops(table: PriceTable) -> None:
-    record = Forecaster(TINY.replace(epochs=200, patience=2, learning_rate=0.05)).fit(table).trained_[0].record
+    record = (
+        Forecaster(TINY.replace(epochs=200, patience=2, learning_rate=0.05)).fit(table).trained_[0].record
+    )
     held_out = [loss for _, _, loss in record.losses]
     assert len(held_out) < 200
     assert len(held_out) - record.best_epoch == 2
@@ -72,14 +78,19 @@ def test_a_loss_that_is_not_finite_stops_with_a_clear_line(table: PriceTable) ->
     config = TINY.replace(learning_rate=1.0, loss="mse", clip_norm=0, epochs=3)
     with (
         pytest.MonkeyPatch.context() as patch,
-        pytest.raises(TrainingError, match=r"loss must stay finite; it became nan in epoch 1\. Lower learning_rate"),
+        pytest.raises(
+            TrainingError, match=r"loss must stay finite; it became nan in epoch 1\. Lower learning_rate"
+        ),
     ):
         patch.setattr(training, "elementwise", lambda config, forecast, target: forecast * float("nan"))
         Forecaster(config).fit(table)
 
 
-def test_ctrl_c_keeps_the_best_so_far_and_resume_goes_on(table: PriceTable, tmp_path: Path) -> None:
-    config = TINY.replace(epochs=6)
+@pytest.mark.parametrize("encoder", ["lstm", "tcn", "transformer"])
+def test_ctrl_c_keeps_the_best_so_far_and_resume_goes_on(
+    encoder: str, table: PriceTable, tmp_path: Path
+) -> None:
+    config = TINY.replace(encoder=encoder, epochs=6)
 
     def interrupt(now: training.Progress) -> None:
         if now.epoch == 4:

@@ -28,10 +28,12 @@ class Config(BaseModel):
     # What the network sees
     context_length: int = Field(60, ge=2, le=20_000)  # rows of lookback; 60 sessions are a quarter of a year
     returns: Literal["log", "simple", "none"] = "log"  # first feature and target; none: price levels, scaled
-    bollinger_guard: bool = True  # position 0.5 where the bands collapse; without it the naive formula divides by 0
+    bollinger_guard: bool = (
+        True  # position 0.5 where the bands collapse; without it the naive formula divides by 0
+    )
 
     # The network
-    encoder: Literal["lstm", "gru", "rnn"] = "lstm"
+    encoder: Literal["lstm", "gru", "rnn", "tcn", "transformer"] = "lstm"
     layers: int = Field(1, ge=1, le=16)  # one layer learns as much from a few thousand noisy days as three
     hidden: int = Field(32, ge=1, le=4096)  # units per layer; more overfit a single asset
     dropout: float = Field(0.2, ge=0, lt=1)  # share of units dropped after each layer
@@ -42,21 +44,31 @@ class Config(BaseModel):
     huber_delta: float = Field(1.0, gt=0)  # in trailing volatilities: errors beyond one sigma count linearly
     quantile: float = Field(0.5, gt=0, lt=1)  # of the pinball loss
     weights: Literal["none", "linear", "exponential", "half_life"] = "linear"  # recency; mean 1
-    half_life_days: float = Field(730.0, gt=0)  # calendar days until a sample counts half, for weights=half_life
-    training: Literal["dense", "windows"] = "dense"  # a target at every step of a chunk, or after each window only
-    chunk_length: int = Field(120, ge=2)  # steps of a dense chunk: two contexts, so the later half sees a full one
+    half_life_days: float = Field(
+        730.0, gt=0
+    )  # calendar days until a sample counts half, for weights=half_life
+    training: Literal["dense", "windows"] = (
+        "dense"  # a target at every step of a chunk, or after each window only
+    )
+    chunk_length: int = Field(
+        120, ge=2
+    )  # steps of a dense chunk: two contexts, so the later half sees a full one
     epochs: int = Field(30, ge=1, le=100_000)
     batch: int = Field(32, ge=1)  # windows, or chunks, per update
     learning_rate: float = Field(1e-3, gt=0, le=1)  # Adam's own default
     weight_decay: float = Field(0.0, ge=0, le=1)  # decoupled (AdamW); 0 is Adam
     clip_norm: float = Field(1.0, ge=0)  # gradient norm ceiling; 0 for none
     validation: float = Field(0.1, gt=0, lt=0.9)  # share of the last timestamps held out
-    patience: int = Field(5, ge=0)  # epochs without gain before stopping; 5 outlasts one noisy epoch; 0 never stops
+    patience: int = Field(
+        5, ge=0
+    )  # epochs without gain before stopping; 5 outlasts one noisy epoch; 0 never stops
     per_asset: bool = False  # one network for each item rather than one for all
 
     # How it samples
     mc_dropout: bool = True  # one dropout mask per path, held along it (Gal and Ghahramani 2016)
-    noise: Literal["residuals", "none"] = "residuals"  # out-of-sample errors scaled by volatility; none: the recipe's
+    noise: Literal["residuals", "none"] = (
+        "residuals"  # out-of-sample errors scaled by volatility; none: the recipe's
+    )
 
     # How it runs
     seed: int = Field(0, ge=0, lt=2**63)  # of training: initial weights, order of batches, dropout

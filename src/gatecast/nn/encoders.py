@@ -1,4 +1,4 @@
-"""Recurrent encoders: LSTM, GRU or RNN layers, each followed by dropout with one mask per sequence."""
+"""Encoders: what every family shares, and the recurrent ones (LSTM, GRU, RNN), dropout with one mask per sequence."""
 
 from __future__ import annotations
 
@@ -9,12 +9,47 @@ from torch import Tensor, nn
 from gatecast.config import Config
 
 Masks = list[Float[Tensor, "batch hidden"]]
-State = list[tuple[Float[Tensor, "1 batch hidden"], ...]]  # per layer: (hidden,) or (hidden, cell_state)
+State = list[
+    tuple[Float[Tensor, "rows batch hidden"], ...]
+]  # what is carried from step to step, batch second
 
 _LAYERS: dict[str, type[nn.LSTM | nn.GRU | nn.RNN]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
-class RecurrentEncoder(nn.Module):
+class Encoder(nn.Module):
+    """Features of a sequence in, `hidden` units a step out; step t sees steps up to t alone.
+
+    Every family keeps to the signatures below, so that training, sampling and saving know none of them by name.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.depth, self.hidden, self.dropout = config.layers, config.hidden, config.dropout
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "time batch feature"],
+        masks: Masks | None = None,
+        state: State | None = None,
+        judged: int | None = None,
+    ) -> tuple[Float[Tensor, "judged paths hidden"], State]:
+        """The outputs of the last `judged` steps (all unless given), and the state to carry on from."""
+        raise NotImplementedError
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw every weight from `generator`."""
+        raise NotImplementedError
+
+    def draw_masks(self, batch: int, generator: torch.Generator) -> Masks | None:
+        """One inverted-dropout mask per layer and sequence; None where nothing is dropped."""
+        if self.dropout == 0:
+            return None
+        device, keep = generator.device, 1 - self.dropout
+        draws = torch.rand((self.depth, batch, self.hidden), generator=generator, device=device) < keep
+        return list((draws / keep).unbind())
+
+
+class RecurrentEncoder(Encoder):
     """`layers` recurrent layers of `hidden` units over (time, batch, feature).
 
     Masks stay the same along a sequence (Gal and Ghahramani 2016, section 4), in training and along a simulated
@@ -22,11 +57,9 @@ class RecurrentEncoder(nn.Module):
     """
 
     def __init__(self, config: Config, inputs: int) -> None:
-        super().__init__()
+        super().__init__(config)
         widths = [inputs] + [config.hidden] * (config.layers - 1)
         self.layers = nn.ModuleList(_LAYERS[config.encoder](width, config.hidden) for width in widths)
-        self.dropout = config.dropout
-        self.hidden = config.hidden
 
     def forward(
         self,
@@ -47,15 +80,6 @@ class RecurrentEncoder(nn.Module):
             if masks is not None:
                 outputs = outputs * masks[depth]
         return outputs, carried
-
-    def draw_masks(self, batch: int, generator: torch.Generator) -> Masks | None:
-        """One inverted-dropout mask per layer and sequence; None where nothing is dropped."""
-        if self.dropout == 0:
-            return None
-        device, keep = generator.device, 1 - self.dropout
-        shape = (len(self.layers), batch, self.hidden)
-        draws = torch.rand(shape, generator=generator, device=device) < keep
-        return list((draws / keep).unbind())
 
     def initialise(self, generator: torch.Generator) -> None:
         """Glorot-uniform inputs, orthogonal recurrence, zero biases, the LSTM's forget gate at +1.

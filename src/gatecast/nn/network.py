@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from gatecast.config import Config
 from gatecast.errors import UsageError
-from gatecast.nn.encoders import Masks, RecurrentEncoder, State
+from gatecast.nn.encoders import Masks, State
+from gatecast.nn.families import make_encoder
 from gatecast.nn.heads import PointHead
 
 
@@ -17,11 +18,14 @@ class Network(nn.Module):
 
     def __init__(self, config: Config, inputs: int) -> None:
         super().__init__()
-        self.encoder = RecurrentEncoder(config, inputs)
+        self.encoder = make_encoder(config, inputs)
         self.head = PointHead(config)
 
     def forward(
-        self, inputs: Float[Tensor, "time batch feature"], masks: Masks | None = None, judged: int | None = None
+        self,
+        inputs: Float[Tensor, "time batch feature"],
+        masks: Masks | None = None,
+        judged: int | None = None,
     ) -> Float[Tensor, "judged batch"]:
         """Values of the last `judged` steps (all of them unless given)."""
         hidden, _ = self.encoder(inputs, masks, judged=judged)
