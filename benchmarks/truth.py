@@ -5,6 +5,9 @@ calm and a wild regime; and random walks with fat tails. In the first two a mode
 judged, and the verdict should say skill (in the median; in the bands) in at least 90% of cases. On the random
 walks plausible rivals are judged, and skill of either kind should be claimed in at most 6%.
 
+Measured with 200 series each: ar1 98.5% skill in the median; regimes 100% in the bands; random walks 2.5%
+(chartist), 2.0% (drift) and 3.5% (twin) of either kind. About ten minutes on two cores.
+
     python benchmarks/truth.py [--series 200] [--worlds ar1,regimes,random_walk] [--jobs 2]
 """
 
