@@ -56,7 +56,9 @@ def test_help_imports_no_heavy_library() -> None:
         "heavy = {'torch', 'numpy', 'pandas', 'pydantic', 'plotly', 'scipy', 'statsmodels'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
     assert result.returncode == 0, result.stderr
     assert "forecast" in result.stdout
 

@@ -1,6 +1,6 @@
 """The door: every layout and spelling gives the same table; what is decided is noted."""
 
-# ruff: noqa: E501 - a table of cases reads best with a case a line
+
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import TINY, simulated_series
 
+from conftest import TINY, simulated_series
 from gatecast.config import Config
 from gatecast.errors import TooFewRows, UsageError
 from gatecast.features import FeatureSpec, series_features
@@ -33,7 +33,9 @@ def test_features_along_a_path_equal_those_of_a_history(
     def spy(self: sampling._History, move: np.ndarray, shock: sampling.Shocks) -> np.ndarray:
         sigma = self.sigma.copy()
         features = append(self, move, shock)
-        volumes = None if self.log_volumes is None else self.log_volumes[:, sampling.WINDOW + self.step - 1].copy()
+        volumes = (
+            None if self.log_volumes is None else self.log_volumes[:, sampling.WINDOW + self.step - 1].copy()
+        )
         seen.append((features, sigma * np.exp(shock.range_ratio), volumes))
         return features
 
@@ -92,7 +94,9 @@ def test_both_kinds_of_spread_enter_a_path(table: PriceTable) -> None:
 
 def test_a_mask_is_held_along_the_path(table: PriceTable) -> None:
     """With no noise a path is a function of its mask alone: ranks at step 1 persist, as fresh masks' would not."""
-    paths = fitted(table, noise="none", dropout=0.5).predict(table, 8, paths=300, seed=1).items[0].log_returns()
+    paths = (
+        fitted(table, noise="none", dropout=0.5).predict(table, 8, paths=300, seed=1).items[0].log_returns()
+    )
     steps = np.diff(paths, axis=1, prepend=0)
     assert np.corrcoef(steps[:, 1], steps[:, 5])[0, 1] > 0.5
 

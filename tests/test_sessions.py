@@ -129,4 +129,4 @@ def test_any_history_has_a_future(steps: list[int], unit: str, horizon: int) -> 
     try:
         ahead(stamps, horizon)
     except UsageError as error:
-        assert "2200" in str(error)  # noqa: PT017 - only steps of decades reach so far
+        assert "2200" in str(error)

@@ -113,12 +113,14 @@ def test_coverage_interval_is_as_wide_as_its_dates_are_few() -> None:
     assert width["one"] > 2.5 * width["all"]
 
 
-def test_coverage_interval_holds_the_truth_about_as_often_as_it_says() -> None:
+@pytest.mark.parametrize("overlap", [0, 4])
+def test_coverage_interval_holds_the_truth_about_as_often_as_it_says(overlap: int) -> None:
     rng, dates = np.random.default_rng(9), np.repeat(np.arange(60), 5)
     held = 0
     for _ in range(400):
-        common = rng.normal(size=60)[dates] * 0.7 + rng.normal(size=300) * np.sqrt(0.51)
-        low, high = coverage_interval((np.abs(common) < 1.645).astype(float), dates)[1:]
+        common = moving_average(rng, 60, overlap) / np.sqrt(overlap + 1)
+        value = common[dates] * 0.7 + rng.normal(size=300) * np.sqrt(0.51)
+        low, high = coverage_interval((np.abs(value) < 1.645).astype(float), dates, overlap=overlap)[1:]
         held += low <= 0.9 <= high
     assert held / 400 > 0.92
 

@@ -124,7 +124,8 @@ def test_a_difference_in_the_eighth_digit_is_no_skill() -> None:
     mine = rows["model"] == "m"
     rows.loc[mine, "q50"] *= 1 + 1e-8 * np.sign(rows["actual"] - rows["last_close"])
     assert compare(rows).query("loss == 'absolute_error' and step == 'all'")["p_value"].item() < 1e-3
-    assert judge(rows, compare(rows)).median == "no evidence"
+    verdict = judge(rows, compare(rows))
+    assert verdict.median == "no evidence" and "absolute error is the random walk's." in verdict.text
 
 
 def test_the_random_walk_may_be_named_first() -> None:

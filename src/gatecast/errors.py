@@ -1,14 +1,14 @@
 """The exception tree: every refusal gatecast makes, in one place.
 
-    GatecastError                 one clear line: the rule, the culprit, the remedy
-    ├── UsageError                the command or an argument is wrong        (exit 2)
-    │   └── ConfigError           an unknown key, or a value out of range    (exit 2)
-    ├── DataError                 the prices cannot be used                  (exit 1)
-    │   ├── UnreadableSource      no table could be made of the source
-    │   ├── UnsafeData            a repair would be a guess; `--repair` makes it
-    │   └── TooFewRows            the history is shorter than the model needs
-    ├── ModelError                a saved model cannot be used               (exit 1)
-    └── TrainingError             training cannot go on (loss is NaN, disk full)  (exit 1)
+GatecastError                 one clear line: the rule, the culprit, the remedy
+├── UsageError                the command or an argument is wrong        (exit 2)
+│   └── ConfigError           an unknown key, or a value out of range    (exit 2)
+├── DataError                 the prices cannot be used                  (exit 1)
+│   ├── UnreadableSource      no table could be made of the source
+│   ├── UnsafeData            a repair would be a guess; `--repair` makes it
+│   └── TooFewRows            the history is shorter than the model needs
+├── ModelError                a saved model cannot be used               (exit 1)
+└── TrainingError             training cannot go on (loss is NaN, disk full)  (exit 1)
 """
 
 from __future__ import annotations

@@ -116,7 +116,9 @@ class Forecast:
         for item in self.items:
             if item.item_id == item_id:
                 return item
-        raise UsageError(f"no item '{item_id}' in this forecast. It has: {', '.join(i.item_id for i in self.items)}.")
+        raise UsageError(
+            f"no item '{item_id}' in this forecast. It has: {', '.join(i.item_id for i in self.items)}."
+        )
 
     @property
     def horizon(self) -> int:
@@ -157,7 +159,9 @@ class Forecast:
     def interval(self, level: float = 0.9) -> pd.DataFrame:
         """The central band at `level` by item and step: columns `lower`, `upper`."""
         check_level(level)
-        return self._frame(lower=lambda item: item.interval(level)[0], upper=lambda item: item.interval(level)[1])
+        return self._frame(
+            lower=lambda item: item.interval(level)[0], upper=lambda item: item.interval(level)[1]
+        )
 
     def probability_above(self, price: float) -> pd.DataFrame:
         """The share of paths above `price` by item and step."""

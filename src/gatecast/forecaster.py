@@ -6,7 +6,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,7 +155,9 @@ class Forecaster:
 
     def _fitted(self) -> tuple[Trained, ...]:
         if not hasattr(self, "trained_"):
-            raise UsageError("a forecaster predicts after it was fitted; this one was not. Call fit(prices) first.")
+            raise UsageError(
+                "a forecaster predicts after it was fitted; this one was not. Call fit(prices) first."
+            )
         return self.trained_
 
     def _trained_on(self, series: PriceSeries) -> Trained:
@@ -164,16 +166,22 @@ class Forecaster:
             if series.item_id in trained.items:
                 return trained
         if self.config.per_asset and len(fitted) > 1:
-            raise UsageError(f"with per_asset=true each item has its network; '{series.item_id}' has none. Fit it.")
+            raise UsageError(
+                f"with per_asset=true each item has its network; '{series.item_id}' has none. Fit it."
+            )
         return fitted[0]
 
 
 def check_sizes(horizon: int, paths: int) -> None:
     """Refuse a horizon or a number of paths that cannot be simulated."""
     if horizon < 1 or paths < 1:
-        raise UsageError(f"horizon and paths are at least 1; got {horizon} and {paths}. Give for example 30 and 1000.")
+        raise UsageError(
+            f"horizon and paths are at least 1; got {horizon} and {paths}. Give for example 30 and 1000."
+        )
     if horizon * paths > MAX_CELLS:
-        raise UsageError(f"paths x horizon is at most {MAX_CELLS:,}; got {horizon * paths:,}. Ask for fewer of either.")
+        raise UsageError(
+            f"paths x horizon is at most {MAX_CELLS:,}; got {horizon * paths:,}. Ask for fewer of either."
+        )
 
 
 def _check_context(series: PriceSeries, config: Config) -> None:
@@ -249,7 +257,9 @@ def _describe(trained: Trained) -> dict[str, Any]:
     }
 
 
-def _revive(described: Mapping[str, Any], number: int, tensors: Mapping[str, Tensor], config: Config) -> Trained:
+def _revive(
+    described: Mapping[str, Any], number: int, tensors: Mapping[str, Tensor], config: Config
+) -> Trained:
     spec = FeatureSpec(**described["spec"])
     if list(spec.names) != described["features"]:
         raise ValueError(f"features {described['features']} are not those of this version")
@@ -262,7 +272,9 @@ def _revive(described: Mapping[str, Any], number: int, tensors: Mapping[str, Ten
         scaler=Scaler(
             mean=_vector(scaler["mean"], len(spec.names)),
             std=_vector(scaler["std"], len(spec.names)),
-            levels={str(item): (float(level[0]), float(level[1])) for item, level in scaler["levels"].items()},
+            levels={
+                str(item): (float(level[0]), float(level[1])) for item, level in scaler["levels"].items()
+            },
         ),
         shocks=Shocks(**{name: _vector(values) for name, values in described["shocks"].items()}),
     )
@@ -279,13 +291,19 @@ def _filled(number: int, tensors: Mapping[str, Tensor], config: Config, inputs: 
     import torch
 
     prefix = f"{number}."
-    stored = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    stored = {
+        name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)
+    }
     with torch.device("meta"):
         wanted = Network(config, inputs).state_dict()
-    if {name: tensor.shape for name, tensor in stored.items()} != {name: t.shape for name, t in wanted.items()}:
+    if {name: tensor.shape for name, tensor in stored.items()} != {
+        name: t.shape for name, t in wanted.items()
+    }:
         raise ValueError("the weights do not fit the settings")
     # Trained on a GPU that is not here, a model runs where it can.
-    network = build(config, inputs, pick_device(config if config.device == "cpu" else config.replace(device="auto")))
+    network = build(
+        config, inputs, pick_device(config if config.device == "cpu" else config.replace(device="auto"))
+    )
     network.load_state_dict(stored)
     return network
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -52,7 +53,9 @@ class PriceSeries:
             )
         for name, values in self.columns().items():
             if values.shape != self.timestamps.shape:
-                raise DataError(f"'{name}' of '{self.item_id}' must have one value a timestamp. Align the columns.")
+                raise DataError(
+                    f"'{name}' of '{self.item_id}' must have one value a timestamp. Align the columns."
+                )
             good = np.isfinite(values) & ((values >= 0) if name == "volume" else (values > 0))
             if not good.all():
                 row = int(np.argmin(good))
@@ -75,7 +78,7 @@ class PriceSeries:
 
     def rows(self, start: int, stop: int) -> PriceSeries:
         """The rows `start..stop` (a Python slice) as a series of their own."""
-        cut = {name: values[start:stop] for name, values in self.columns().items()}
+        cut: dict[str, Any] = {name: values[start:stop] for name, values in self.columns().items()}
         return replace(self, timestamps=self.timestamps[start:stop], **cut)
 
 
@@ -98,7 +101,9 @@ class PriceTable:
 
     def __post_init__(self) -> None:
         if not self.series:
-            raise DataError("a price table needs at least one item; this one has none. Give it a price history.")
+            raise DataError(
+                "a price table needs at least one item; this one has none. Give it a price history."
+            )
         index = {one.item_id: position for position, one in enumerate(self.series)}
         if len(index) != len(self.series):
             raise DataError("item ids must be unique; one is repeated. Rename one of them.")
@@ -136,7 +141,7 @@ class PriceTable:
 
     def until(self, cutoff: object) -> PriceTable:
         """The rows at or before `cutoff`; items that begin later are left out. Raises if none is left."""
-        stamp = np.datetime64(pd.Timestamp(cutoff), "ns")  # type: ignore[arg-type]
+        stamp = pd.Timestamp(cutoff).to_datetime64()  # type: ignore[arg-type]
         ends = [(one, int(np.searchsorted(one.timestamps, stamp, side="right"))) for one in self.series]
         return replace(self, series=tuple(one.rows(0, end) for one, end in ends if end))
 
@@ -147,7 +152,8 @@ class PriceTable:
     def to_frame(self) -> pd.DataFrame:
         """A long pandas frame: `item_id, timestamp` and the columns any item has."""
         parts = [
-            pd.DataFrame({"item_id": one.item_id, "timestamp": one.timestamps, **one.columns()}) for one in self.series
+            pd.DataFrame({"item_id": one.item_id, "timestamp": one.timestamps, **one.columns()})
+            for one in self.series
         ]
         return pd.concat(parts, ignore_index=True)
 

@@ -110,8 +110,9 @@ def coverage_interval(
     """Share of hits with its interval: (share, low, high), where rows of one date may move together.
 
     Wilson's (1927) interval at the number of independent rows that would have the same variance: the HAC
-    variance of the dates' shares stands against share (1 - share) / rows. Student's t with dates - 1 degrees
-    of freedom replaces the normal. Where every row or none hits, each date counts as one row.
+    variance of the dates' shares stands against share (1 - share) / rows. Student's t replaces the normal,
+    with one degree of freedom less than there are dates that share no days with each other. Where every row or
+    none hits, each of these dates counts as one row.
 
     >>> [round(x, 2) for x in coverage_interval(np.ones(12), np.arange(12))]
     [1.0, 0.71, 1.0]
@@ -121,9 +122,10 @@ def coverage_interval(
     share = float(np.mean(hits))
     if n < 3:
         return share, 0.0, 1.0
-    variance = variance_of_mean(dates_share, overlap=min(overlap, n - 2)) * n / (n - 1)
-    effective = min(share * (1 - share) / variance, rows) if variance > 0 else n
-    z2 = float(stats.t.ppf((1 + confidence) / 2, n - 1)) ** 2
+    blocks = max(n / (overlap + 1), 2.0)
+    variance = variance_of_mean(dates_share, overlap=min(overlap, n - 2)) * blocks / (blocks - 1)
+    effective = min(share * (1 - share) / variance, rows) if variance > 0 else blocks
+    z2 = float(stats.t.ppf((1 + confidence) / 2, blocks - 1)) ** 2
     centre = (share + z2 / (2 * effective)) / (1 + z2 / effective)
     half = np.sqrt(z2 * (share * (1 - share) / effective + z2 / (4 * effective**2))) / (1 + z2 / effective)
     return share, float(max(centre - half, 0.0)), float(min(centre + half, 1.0))

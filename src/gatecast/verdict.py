@@ -30,13 +30,21 @@ MEDIAN_LOSS, BANDS_LOSS = "absolute_error", "crps"
 
 @dataclass(frozen=True, kw_only=True)
 class Honesty:
-    """Coverage of a band with its 95% interval; `ok` is None where the origins are too few to tell."""
+    """Coverage of a band with its 95% interval; `ok` is None where the origins are too few to tell.
+
+    The shares are None where there was no origin at all.
+    """
 
     level: float
-    coverage: float
-    low: float
-    high: float
+    coverage: float | None
+    low: float | None
+    high: float | None
     ok: bool | None
+
+    @property
+    def too_narrow(self) -> bool:
+        """Whether less was held than promised."""
+        return self.coverage is not None and self.coverage < self.level
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +115,20 @@ def judge(forecasts: pd.DataFrame, tests: pd.DataFrame) -> Verdict:
         model=model,
         steps={"median": median.steps if median else (), "bands": bands.steps if bands else ()},
         against=against,
+    )
+
+
+def cannot_tell(model: str, reason: str) -> Verdict:
+    """The verdict where no walk-forward test could be made; `reason` says why."""
+    return Verdict(
+        text=f"Whether this forecast deserves trust cannot be told: {reason.rstrip('.')}.",
+        median="no evidence",
+        bands="no evidence",
+        honest=Honesty(level=LEVEL / 100, coverage=None, low=None, high=None, ok=None),
+        origins=0,
+        model=model,
+        steps={"median": (), "bands": ()},
+        against={},
     )
 
 
@@ -195,6 +217,8 @@ def _evidence(
 def _finding_text(part: str, score: str, finding: _Finding) -> str:
     if np.isnan(finding.gain):
         return f"{part.capitalize()}: no evidence of skill. No price moved: there was nothing to forecast."
+    if abs(finding.gain) < MATERIAL:
+        return f"{part.capitalize()}: no evidence of skill. Its {score} is the random walk's."
     size = f"{abs(finding.gain):.1%} {'smaller' if finding.gain >= 0 else 'larger'} than the random walk's"
     p_text = "p < 0.001" if finding.p_value < 0.001 else f"p = {finding.p_value:.3f}"
     if finding.word == "worse":
@@ -215,7 +239,7 @@ def _honest_text(honest: Honesty) -> str:
     elif honest.ok:
         end = ", which is honest"
     else:
-        end = ", so it is too narrow" if honest.coverage < honest.level else ", so it is too wide"
+        end = ", so it is too narrow" if honest.too_narrow else ", so it is too wide"
     return (
         f"Its {honest.level:.0%} band held {honest.coverage:.1%} of what happened "
         f"(95% interval {honest.low:.0%} to {honest.high:.0%}){end}."
@@ -257,6 +281,6 @@ def _advice(median: _Finding | None, bands: _Finding | None, honest: Honesty, en
     mend = ""
     if honest.ok is False and bands.word != "worse":
         mend = " Calibrate the bands first, since they are " + (
-            "too narrow." if honest.coverage < honest.level else "too wide."
+            "too narrow." if honest.too_narrow else "too wide."
         )
     return f"{middle}; {spread}.{mend}"

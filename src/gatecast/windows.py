@@ -13,7 +13,9 @@ from gatecast.errors import DataError, TooFewRows
 from gatecast.features import WARMUP, FeatureSpec, series_features, volatility
 from gatecast.prices import PriceSeries, stamp_text
 
-CLIP = 10.0  # scaled inputs and targets beyond ten deviations count as ten: one crash must not own the gradient
+CLIP = (
+    10.0  # scaled inputs and targets beyond ten deviations count as ten: one crash must not own the gradient
+)
 MIN_SAMPLES = 20  # training targets under which nothing can be learned or held out
 
 
@@ -34,11 +36,15 @@ class Scaler:
         """Learn from these rows, pooled over items; a feature that never varies keeps scale 1."""
         levels = {}
         if spec.returns == "none":
-            levels = {item: (float(part[:, 0].mean()), float(_std(part[:, 0]))) for item, part in rows.items()}
+            levels = {
+                item: (float(part[:, 0].mean()), float(_std(part[:, 0]))) for item, part in rows.items()
+            }
         pooled = np.concatenate([_levelled(part, levels.get(item)) for item, part in rows.items()])
         return cls(mean=pooled.mean(axis=0), std=_std(pooled), levels=levels)
 
-    def apply(self, features: Float[np.ndarray, "row feature"], item_id: str) -> Float[np.ndarray, "row feature"]:
+    def apply(
+        self, features: Float[np.ndarray, "row feature"], item_id: str
+    ) -> Float[np.ndarray, "row feature"]:
         """Scaled features as float32, within ±CLIP; raises `DataError` for an item whose level is not known."""
         scaled = (_levelled(features, self._level(item_id)) - self.mean) / self.std
         return np.asarray(np.clip(scaled, -CLIP, CLIP), dtype=np.float32)
@@ -186,12 +192,17 @@ def assemble(series: Sequence[PriceSeries], spec: FeatureSpec, scaler: Scaler, c
         parts["inputs"] += [np.zeros((padding, scaled.shape[1]), dtype=np.float32), scaled]
         parts["target"] += [pad, target.astype(np.float32)]
         parts["usable"] += [pad.astype(bool), (row >= _first_target(config) - 1) & (row < n - 1)]
-        parts["stamps"] += [np.repeat(one.timestamps[:1], padding), np.append(one.timestamps[1:], one.timestamps[-1])]
+        parts["stamps"] += [
+            np.repeat(one.timestamps[:1], padding),
+            np.append(one.timestamps[1:], one.timestamps[-1]),
+        ]
         first_rows.append(position + padding)
         position += padding + n
     whole = {name: np.concatenate(values) for name, values in parts.items()}
     end = {name: np.zeros((padding, *values.shape[1:]), dtype=values.dtype) for name, values in whole.items()}
-    whole = {name: np.concatenate([values, end[name]]) for name, values in whole.items()}  # room for the last tile
+    whole = {
+        name: np.concatenate([values, end[name]]) for name, values in whole.items()
+    }  # room for the last tile
     return Panel(
         inputs=whole["inputs"],
         target=whole["target"],
@@ -252,5 +263,8 @@ def validation_samples(panel: Panel, split: np.datetime64, config: Config) -> Sa
         tiles.append(np.arange(first, first + count, judged))
     starts = np.concatenate(tiles) if tiles else rows
     return Samples(
-        starts=starts - context + 1, length=context + judged - 1, judged=judged, row_weights=held_out.astype(np.float32)
+        starts=starts - context + 1,
+        length=context + judged - 1,
+        judged=judged,
+        row_weights=held_out.astype(np.float32),
     )

@@ -1,0 +1,1 @@
+"""All of torch lives here: cells, encoders, heads, losses, training, sampling, files."""

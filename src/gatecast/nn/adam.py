@@ -21,7 +21,9 @@ class FlatAdam:
     def __init__(self, network: nn.Module, config: Config) -> None:
         self.config = config
         learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        self.weights: Float[Tensor, " weight"] = torch.cat([parameter.detach().flatten() for parameter in learned])
+        self.weights: Float[Tensor, " weight"] = torch.cat(
+            [parameter.detach().flatten() for parameter in learned]
+        )
         self.gradient = torch.zeros_like(self.weights)
         self.mean, self.square = torch.zeros_like(self.weights), torch.zeros_like(self.weights)
         self.steps = 0

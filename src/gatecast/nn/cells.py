@@ -34,7 +34,7 @@ class LstmStep:
     hidden: Float[np.ndarray, " hidden"]
 
 
-def sigmoid(x: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+def sigmoid(x: Float[np.ndarray, ...]) -> Float[np.ndarray, ...]:
     """1 / (1 + exp(-x)), without overflow."""
     return np.asarray(0.5 * (1 + np.tanh(0.5 * x)))
 
@@ -52,7 +52,10 @@ def lstm_step(
     Schmidhuber and Cummins (2000), equations 1 to 5.
     """
     total = (
-        weights.input_weight @ inputs + weights.input_bias + weights.hidden_weight @ hidden + weights.hidden_bias
+        weights.input_weight @ inputs
+        + weights.input_bias
+        + weights.hidden_weight @ hidden
+        + weights.hidden_bias
     )
     i, f, g, o = np.split(total, 4)
     input_gate, forget_gate, output_gate = sigmoid(i), sigmoid(f), sigmoid(o)
@@ -88,7 +91,12 @@ def rnn_step(
     weights: CellWeights, inputs: Float[np.ndarray, " inputs"], hidden: Float[np.ndarray, " hidden"]
 ) -> Float[np.ndarray, " hidden"]:
     """One step of the vanilla RNN, h' = tanh(W x + U h + b): Elman (1990)."""
-    total = weights.input_weight @ inputs + weights.input_bias + weights.hidden_weight @ hidden + weights.hidden_bias
+    total = (
+        weights.input_weight @ inputs
+        + weights.input_bias
+        + weights.hidden_weight @ hidden
+        + weights.hidden_bias
+    )
     return np.asarray(np.tanh(total))
 
 

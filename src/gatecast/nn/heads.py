@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -15,7 +17,7 @@ class PointHead(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         widths = [config.hidden, *config.dense, 1]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
 
     def forward(self, hidden: Float[Tensor, "time batch hidden"]) -> Float[Tensor, "time batch"]:
         """The value foretold at each step."""

@@ -75,7 +75,9 @@ class Shocks:
                 volume_ratio=np.full(paths, np.median(self.volume_ratio)),
             )
         day = rng.integers(len(self.error), size=paths)
-        return Shocks(error=self.error[day], range_ratio=self.range_ratio[day], volume_ratio=self.volume_ratio[day])
+        return Shocks(
+            error=self.error[day], range_ratio=self.range_ratio[day], volume_ratio=self.volume_ratio[day]
+        )
 
 
 def _volume_ratio(log_volumes: Float[np.ndarray, " time"]) -> Float[np.ndarray, " shorter"]:
@@ -108,7 +110,9 @@ class Simulator:
             sigma = history.sigma
             shock = self.shocks.draw(paths, None if self.config.noise == "none" else rng)
             center, scale = self.scaler.target_frame(series.item_id, sigma)
-            move = to_log_return(self.spec.returns, history.log_close_now, center + scale * (value + shock.error))
+            move = to_log_return(
+                self.spec.returns, history.log_close_now, center + scale * (value + shock.error)
+            )
             features = history.append(np.clip(move, -MAX_STEP, MAX_STEP), shock)
             if step + 1 < horizon:
                 inputs = torch.from_numpy(self.scaler.apply(features, series.item_id))[None].to(self._device)
@@ -142,7 +146,9 @@ class Simulator:
 class _History:
     """The trailing windows of every path, grown in place by one simulated row at a time."""
 
-    def __init__(self, spec: FeatureSpec, rows: int, log_close: np.ndarray, log_volumes: np.ndarray | None) -> None:
+    def __init__(
+        self, spec: FeatureSpec, rows: int, log_close: np.ndarray, log_volumes: np.ndarray | None
+    ) -> None:
         self.spec, self.real_rows, self.step = spec, rows, 0
         self.log_close, self.log_volumes = log_close, log_volumes
         self.sigma = self._evaluate(None if not spec.has_range else np.zeros(len(log_close)))[1]

@@ -76,18 +76,26 @@ def train(
     (`ModelError`). An interrupt (Ctrl-C) after the first epoch keeps the best weights so far. Raises
     `TrainingError` where the loss is no longer finite.
     """
-    run = _Run(network=network, optimiser=FlatAdam(network, config), record=TrainingRecord(), best=_weights(network))
+    run = _Run(
+        network=network, optimiser=FlatAdam(network, config), record=TrainingRecord(), best=_weights(network)
+    )
     if resume and checkpoint is not None:
         _restore(run, checkpoint, fingerprint)
     data = _Tensors.of(panel, next(network.parameters()).device)
     held_out = validation_samples(panel, split, config)
     try:
         for epoch in range(len(run.record.losses) + 1, config.epochs + 1):
-            if config.patience and epoch - 1 - run.record.best_epoch >= config.patience and run.record.best_epoch:
+            if (
+                config.patience
+                and epoch - 1 - run.record.best_epoch >= config.patience
+                and run.record.best_epoch
+            ):
                 break
             samples = training_samples(panel, split, config, epoch)
             loss = _epoch(run, data, samples, config, epoch, progress)
-            _judge(run, epoch, loss, _finite(_validation_loss(network, data, held_out, config), epoch, config))
+            _judge(
+                run, epoch, loss, _finite(_validation_loss(network, data, held_out, config), epoch, config)
+            )
             if checkpoint is not None:
                 _save(run, checkpoint, fingerprint)
     except KeyboardInterrupt:
@@ -135,14 +143,18 @@ def _epoch(
     device = data.inputs.device
     entropy = np.random.SeedSequence([config.seed, epoch])
     order = np.random.default_rng(entropy).permutation(len(samples.starts))
-    masks_from = torch.Generator(device).manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+    masks_from = torch.Generator(device).manual_seed(
+        int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1))
+    )
     starts = torch.from_numpy(samples.starts[order]).to(device)
     row_weights = torch.from_numpy(samples.row_weights).to(device)
     total, began = torch.zeros((), device=device), time.perf_counter()
     batches = torch.split(starts, config.batch)
     for number, chosen in enumerate(batches, 1):
         inputs, target = data.windows(samples, chosen)
-        forecast = run.network(inputs, run.network.encoder.draw_masks(len(chosen), masks_from), samples.judged)
+        forecast = run.network(
+            inputs, run.network.encoder.draw_masks(len(chosen), masks_from), samples.judged
+        )
         loss = weighted_mean(elementwise(config, forecast, target), data.judged(row_weights, samples, chosen))
         torch.autograd.backward(loss)
         run.optimiser.step()

@@ -1,0 +1,78 @@
+"""What a person sees on stderr while work goes on: notes, and bars with the time left."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gatecast.nn.training import Progress
+
+
+def say(text: str) -> None:
+    """A note on stderr, free of control characters."""
+    clean = "".join(character if character.isprintable() else " " for character in text)
+    print(f"gatecast: {clean}", file=sys.stderr)
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[float, str], None] | None]:
+    """A bar from 0 to 1 with a text beside it; None where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+    columns = (TextColumn(what), BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda share, text: bar.update(task, completed=share, description=text)
+
+
+@contextmanager
+def training_bar() -> Iterator[Callable[[Progress], None] | None]:
+    """Progress of training: loss, speed, time left."""
+    with _bar("training") as update:
+        if update is None:
+            yield None
+            return
+
+        def show(now: Progress) -> None:
+            best = "" if now.validation_loss is None else f", held out {now.validation_loss:.4f}"
+            update(
+                now.share,
+                f"epoch {now.epoch}/{now.epochs}, loss {now.loss:.4f}{best}, {now.rows_per_second:,.0f} rows/s, at "
+                f"most {_clock(now.seconds_left)} left (Ctrl-C keeps the best so far)",
+            )
+
+        yield show
+
+
+@contextmanager
+def folds_bar(what: str) -> Iterator[Callable[[int, int, str], None] | None]:
+    """Progress of a walk-forward test: folds done, time left."""
+    import time
+
+    with _bar(what) as update:
+        if update is None:
+            yield None
+            return
+        began, before = time.monotonic(), 0
+
+        def show(done: int, total: int, text: str) -> None:
+            nonlocal before
+            if text == "finished before":  # folds from the store cost no time and tell nothing of the rest
+                before = done
+            spent = time.monotonic() - began
+            left = spent / max(done - before, 1) * (total - done)
+            update(done / total, f"{done}/{total} folds, {text}, about {_clock(left)} left")
+
+        yield show
+
+
+def _clock(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))

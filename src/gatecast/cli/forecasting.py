@@ -1,0 +1,161 @@
+"""`gatecast forecast` and `gatecast samples`."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gatecast.cli.app import app
+from gatecast.cli.console import say, training_bar
+from gatecast.cli.options import Calendar, Json, Model, Paths, Preset, Repair, Report, Seed, Settings, Source
+from gatecast.errors import UsageError
+
+if TYPE_CHECKING:
+    from gatecast.config import Config
+    from gatecast.forecast import Forecast
+    from gatecast.forecaster import Forecaster
+    from gatecast.prices import PriceTable
+
+
+@app.command()
+def forecast(
+    source: Source,
+    horizon: Annotated[int, typer.Option(min=1, help="Steps ahead.")] = 30,
+    paths: Paths = 1000,
+    level: Annotated[float, typer.Option(help="Share of the paths inside the band.")] = 0.9,
+    seed: Seed = 0,
+    preset: Preset = "default",
+    settings: Settings = None,
+    model: Model = None,
+    save: Annotated[Path | None, typer.Option(metavar="DIR", help="Save the trained model here.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was cut off.")] = False,
+    report: Report = None,
+    calendar: Calendar = None,
+    repair: Repair = False,
+    verdict: Annotated[
+        bool, typer.Option("--verdict/--no-verdict", help="Judge the model on recent days it has not seen.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Train on SOURCE and simulate what the next steps may bring."""
+    from gatecast.forecast import check_level
+    from gatecast.forecaster import check_sizes
+
+    check_level(level)
+    check_sizes(horizon, paths)
+    if model is not None and (settings or save or resume or preset != "default"):
+        raise UsageError(
+            "--model brings its own settings; it goes with none of --preset, --set, --save, --resume."
+        )
+    config = None if model is not None else config_of(preset, settings, seed)
+    prices = read(source, calendar, repair)
+    forecaster = fitted(prices, config, model, save=save, resume=resume)
+    result = forecaster.predict(prices, horizon, paths=paths, seed=seed)
+    for note in dict.fromkeys(note for item in result for note in item.notes):
+        say(note)
+    judged = _judged(forecaster.config, prices, horizon, seed) if verdict else None
+    shown = forecaster.config.model_dump(mode="json")
+    if report is not None:
+        _write_report(report, source, result, prices, level, shown, forecaster, judged)
+    if as_json:
+        document = {"items": result.to_dict(level), "level": level, "paths": paths, "seed": seed}
+        print(json.dumps({**document, "config": shown, "verdict": judged}, allow_nan=False))
+        return
+    from rich.console import Console
+
+    from gatecast.terminal import show_forecast
+
+    console = Console()
+    show_forecast(result, prices, level=level, console=console)
+    if judged is not None:
+        console.print(f"\n{judged['text']}", markup=False, highlight=False)
+
+
+@app.command()
+def samples() -> None:
+    """List the price histories that come with gatecast."""
+    from gatecast.sources import SAMPLES
+
+    for name, about in SAMPLES.items():
+        print(f"sample:{name}  {about}")
+
+
+def config_of(preset: str, settings: list[str] | None, seed: int) -> Config:
+    """The settings asked for; `--seed` is the training's too unless `--set seed=` says otherwise."""
+    from gatecast.config import Config
+
+    given = settings or []
+    chosen = any(setting.partition("=")[0].strip() == "seed" for setting in given)
+    return Config.from_preset(preset, given if chosen else [*given, f"seed={seed}"])
+
+
+def read(source: str, calendar: str | None, repair: bool) -> PriceTable:
+    """The price table of SOURCE."""
+    from gatecast.readers import read_prices
+
+    return read_prices(source, calendar=calendar, repair=repair)
+
+
+def fitted(
+    prices: PriceTable,
+    config: Config | None,
+    model: Path | None,
+    *,
+    save: Path | None = None,
+    resume: bool = False,
+) -> Forecaster:
+    """The saved model, or one trained with progress on stderr; a checkpoint waits until it is no longer needed."""
+    from gatecast.forecaster import Forecaster
+
+    if model is not None:
+        return Forecaster.load(model)
+    forecaster = Forecaster(config)
+    checkpoint = save or cache() / forecaster.fingerprint(prices)[:16]
+    with training_bar() as show:
+        forecaster.fit(prices, checkpoint=checkpoint, resume=resume, progress=show)
+    if save is not None:
+        forecaster.save(save)
+        say(f"model saved to {save}")
+    if not forecaster.interrupted:
+        for left in checkpoint.glob("training-*.safetensors"):
+            left.unlink(missing_ok=True)
+        if save is None and checkpoint.is_dir():
+            checkpoint.rmdir()
+    return forecaster
+
+
+def cache() -> Path:
+    """Where unfinished work waits: the user's cache folder (XDG Base Directory Specification)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatecast"
+
+
+def _judged(config: Config, prices: PriceTable, horizon: int, seed: int) -> dict[str, Any]:
+    from gatecast.cli.console import folds_bar
+    from gatecast.trial import recent_verdict
+
+    with folds_bar("judging") as show:
+        return recent_verdict(config, prices, horizon=horizon, seed=seed, progress=show).to_dict()
+
+
+def _write_report(
+    path: Path,
+    source: str,
+    result: Forecast,
+    prices: PriceTable,
+    level: float,
+    config: dict[str, Any],
+    forecaster: Forecaster,
+    verdict: dict[str, Any] | None,
+) -> None:
+    from gatecast.report import forecast_report, write_html
+
+    title = f"Forecast of {source}" if len(source) < 80 else "Forecast"
+    page = forecast_report(
+        result, prices, level=level, config=config, losses=forecaster.losses, verdict=verdict, title=title
+    )
+    write_html(path, page)
+    say(f"report written to {path}")

@@ -1,0 +1,102 @@
+"""From words to models: `gatecast:encoder=gru,loss=mse,garch:errors=normal,random_walk` and the like."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from gatecast import baselines
+from gatecast.baselines import Model
+from gatecast.config import Config
+from gatecast.errors import ConfigError, UsageError
+from gatecast.forecaster import Forecaster
+from gatecast.nn.sizes import matched
+
+BASELINES: dict[str, type[Any]] = {
+    kind.name: kind
+    for kind in (
+        baselines.RandomWalk,
+        baselines.Drift,
+        baselines.Sma,
+        baselines.Ema,
+        baselines.Kalman,
+        baselines.Ols,
+        baselines.Garch,
+        baselines.Har,
+        baselines.EwmaT,
+        baselines.Theta,
+    )
+}
+NETWORK = "gatecast"
+MOST = 50  # models in one run; a list that long is a slip of the keyboard
+
+
+def parse_models(text: str, *, preset: str = "default", settings: tuple[str, ...] = ()) -> list[Model]:
+    """Models by name, in the order given; a name may carry settings after a colon.
+
+    `gatecast` is the network with `preset` and `settings`; `gatecast:gru` is another family with as many weights as
+    that LSTM, `gatecast:encoder=gru,loss=mse` changes any setting and nothing beside; `sma:window=50` is a
+    baseline's. Raises `UsageError`.
+
+    >>> [model.name for model in parse_models("gatecast:encoder=gru,loss=mse,sma:window=5,random_walk")]
+    ['gatecast:encoder=gru,loss=mse', 'sma:window=5', 'random_walk']
+    """
+    words = _words(text)
+    if len(set(words)) != len(words) or not words or len(words) > MOST:
+        raise UsageError(
+            f"models are named once each, 1 to {MOST} of them; got '{text[:200]}'. Name each one once."
+        )
+    return [_model(word, preset, settings) for word in words]
+
+
+def _words(text: str) -> list[str]:
+    """Split at commas that begin a model: one that begins `key=value`, or a number, belongs to the model before."""
+    words: list[str] = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        head = part.partition("=")[0]
+        if words and (part.isdigit() or ("=" in part and ":" not in head)):
+            words[-1] += f",{part}"
+        else:
+            words.append(part)
+    return words
+
+
+def _model(word: str, preset: str, settings: tuple[str, ...]) -> Model:
+    kind, _, rest = word.partition(":")
+    if kind == NETWORK:
+        config = Config.from_preset(preset, [*settings, *_network_settings(rest)])
+        family = rest.partition(",")[0]
+        return Forecaster(matched(config, family) if family and "=" not in family else config, name=word)
+    if kind not in BASELINES:
+        raise UsageError(f"no model '{kind[:80]}'. There are: {', '.join([NETWORK, *BASELINES])}.")
+    model = _baseline(BASELINES[kind], rest)
+    if rest:
+        object.__setattr__(model, "name", word)
+    return model
+
+
+def _network_settings(rest: str) -> list[str]:
+    """`gru` is short for `encoder=gru`; a part without a sign continues a list, as in dense=64,32."""
+    parts: list[str] = []
+    for part in filter(None, rest.split(",")):
+        if parts and "=" not in part:
+            parts[-1] += f",{part}"
+        else:
+            parts.append(part if "=" in part else f"encoder={part}")
+    return parts
+
+
+def _baseline(kind: type[Any], rest: str) -> Model:
+    values = dict(part.partition("=")[::2] for part in filter(None, rest.split(",")))
+    known = [field.name for field in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+    for key in values:
+        if key not in known:
+            has = ", ".join(known) or "no settings"
+            raise ConfigError(f"{kind.name} has no setting '{key[:80]}'. It has: {has}.")
+    try:
+        model: Model = TypeAdapter(kind).validate_python(values) if values else kind()
+    except ValidationError as error:
+        raise ConfigError(f"{kind.name}:{rest[:80]} cannot be: {error.errors()[0]['msg'].lower()}.") from None
+    return model

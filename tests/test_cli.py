@@ -1,0 +1,189 @@
+"""The command: its JSON, its exit codes, one clear line for each refusal."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from conftest import simulated_series
+from gatecast.prices import PriceTable
+
+FAST = ["--preset", "quick", "--set", "epochs=1", "--set", "context_length=20", "--set", "hidden=4"]
+
+
+@pytest.fixture(scope="module")
+def prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("prices") / "X.csv"
+    series = simulated_series("X", 400, 3)
+    frame = (
+        PriceTable(series=(series,)).to_frame().drop(columns="item_id").rename(columns={"timestamp": "date"})
+    )
+    frame.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+def gatecast(
+    *arguments: object, home: Path, stdin: bytes | None = None, **more: str
+) -> subprocess.CompletedProcess[bytes]:
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(home), "OMP_NUM_THREADS": "1", **more}
+    return subprocess.run(
+        [sys.executable, "-m", "gatecast", *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        env=environment,
+        timeout=120,
+        check=False,
+    )
+
+
+def one_line(result: subprocess.CompletedProcess[bytes], code: int) -> str:
+    lines = result.stderr.decode().strip().splitlines()
+    assert result.returncode == code, result.stderr.decode()
+    assert not result.stdout
+    assert "Traceback" not in result.stderr.decode()
+    assert lines[-1].startswith("gatecast: ")
+    return lines[-1]
+
+
+def test_forecast_json_has_the_designs_shape_and_the_same_bytes(prices: Path, home: Path) -> None:
+    command = (
+        "forecast",
+        prices,
+        *FAST,
+        "--json",
+        "--seed",
+        1,
+        "--horizon",
+        4,
+        "--paths",
+        50,
+        "--level",
+        "0.8",
+    )
+    first, second = gatecast(*command, home=home), gatecast(*command, home=home)
+    assert first.returncode == 0, first.stderr.decode()
+    assert first.stdout == second.stdout
+    document = json.loads(first.stdout)
+    assert list(document) == ["items", "level", "paths", "seed", "config", "verdict"]
+    assert (document["level"], document["paths"], document["seed"]) == (0.8, 50, 1)
+    (item,) = document["items"]
+    assert list(item) == ["item_id", "last", "notes", "forecast"]
+    assert [row["step"] for row in item["forecast"]] == [1, 2, 3, 4]
+    assert all(row["lower"] <= row["median"] <= row["upper"] for row in item["forecast"])
+    assert {"text", "median", "bands", "honest", "origins"} <= set(document["verdict"])
+    assert not list(home.rglob("*.safetensors"))
+
+
+def test_forecast_for_people_fits_the_terminal(prices: Path, home: Path) -> None:
+    for columns in ("40", "100"):
+        result = gatecast("forecast", prices, *FAST, "--no-verdict", home=home, COLUMNS=columns)
+        assert result.returncode == 0, result.stderr.decode()
+        lines = result.stdout.decode().splitlines()
+        assert len(lines) > 20
+        assert max(map(len, lines)) <= int(columns)
+
+
+def test_a_saved_model_and_standard_input(prices: Path, home: Path, tmp_path: Path) -> None:
+    common = ("--json", "--horizon", 3, "--paths", 20, "--no-verdict")
+    trained = gatecast("forecast", prices, *FAST, *common, "--save", tmp_path / "m", home=home)
+    assert trained.returncode == 0, trained.stderr.decode()
+    assert not list((tmp_path / "m").glob("training-*"))
+    again = gatecast("forecast", prices, *common, "--model", tmp_path / "m", home=home)
+    assert json.loads(again.stdout)["items"] == json.loads(trained.stdout)["items"]
+    piped = gatecast(
+        "forecast", "-", *common, "--model", tmp_path / "m", home=home, stdin=prices.read_bytes()
+    )
+    assert json.loads(piped.stdout)["items"][0]["forecast"][0]["step"] == 1
+
+
+def test_a_report_is_written_whole(prices: Path, home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "out.html"
+    result = gatecast("forecast", prices, *FAST, "--report", path, "--no-verdict", home=home)
+    assert result.returncode == 0
+    assert path.read_text().lstrip().lower().startswith("<!doctype html>")
+    assert "http://" not in path.read_text()[:2000]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("forecast", "no-such-file.csv"), 1, "no-such-file.csv"),
+        (("forecast", "sample:nothing"), 2, "sample:aapl"),
+        (("forecast", "sample:aapl", "--set", "los=mae"), 2, "Did you mean 'loss'"),
+        (("forecast", "sample:aapl", "--set", "loss=foo"), 2, "'huber', 'mse', 'mae' or 'pinball'"),
+        (("forecast", "sample:aapl", "--set", "loss"), 2, "key=value"),
+        (("forecast", "sample:aapl", "--preset", "best"), 2, "default, reference, quick"),
+        (("forecast", "sample:aapl", "--level", "2"), 2, "between 0 and 1"),
+        (("forecast", "sample:aapl", "--paths", "100000000", "--horizon", "30"), 2, "at most"),
+        (("forecast", "sample:aapl", "--calendar", "NOPE"), 2, "NOPE"),
+        (("forecast", "sample:aapl", "--model", "/nonexistent"), 1, "model.json"),
+        (("forecast", "sample:aapl", "--model", "x", "--preset", "quick"), 2, "brings its own settings"),
+        (("backtest", "sample:aapl", "--models", "gatecast,magic"), 2, "random_walk"),
+        (("backtest", "sample:aapl", "--models", "random_walk", "--cutoffs", "99999"), 1, "cutoffs"),
+    ],
+)
+def test_refusals_are_one_line(arguments: tuple[object, ...], code: int, words: str, home: Path) -> None:
+    assert words in one_line(gatecast(*arguments, home=home), code)
+
+
+def test_unknown_options_exit_2(home: Path) -> None:
+    result = gatecast("forecast", "sample:aapl", "--nope", home=home)
+    assert result.returncode == 2
+    assert b"Traceback" not in result.stderr
+
+
+def test_debug_shows_the_traceback(home: Path) -> None:
+    result = gatecast("forecast", "no-such-file.csv", "--debug", home=home)
+    assert result.returncode == 1
+    assert b"Traceback" in result.stderr
+
+
+def test_too_short_a_history_names_the_number_needed(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "short.csv"
+    path.write_text("date,close\n" + "\n".join(f"2024-01-{day:02d},{day}" for day in range(1, 31)))
+    assert "at least 100 rows" in one_line(gatecast("forecast", path, home=home), 1)
+
+
+def test_samples_are_listed(home: Path) -> None:
+    result = gatecast("samples", home=home)
+    assert b"sample:aapl" in result.stdout
+    assert b"sample:eurusd" in result.stdout
+
+
+def test_backtest_writes_what_the_design_says(prices: Path, home: Path, tmp_path: Path) -> None:
+    command = (
+        *("backtest", prices, "--models", "gatecast,random_walk,garch", "--horizon", 3, "--cutoffs", 9),
+        *("--jobs", 2, "--paths", 100, *FAST, "--json", "--forecasts", tmp_path / "f.parquet"),
+    )
+    first = gatecast(*command, "--report", tmp_path / "r.html", home=home)
+    assert first.returncode == 0, first.stderr.decode()
+    once = (tmp_path / "f.parquet").read_bytes()
+    assert gatecast(*command, home=home).stdout == first.stdout
+    assert once == (tmp_path / "f.parquet").read_bytes()
+    document = json.loads(first.stdout)
+    assert {"scores", "tests", "verdict"} <= set(document)
+    assert {"text", "median", "bands", "honest", "origins"} <= set(document["verdict"])
+    frame = pd.read_parquet(tmp_path / "f.parquet")
+    assert list(frame.columns[:7]) == [
+        "model",
+        "item_id",
+        "cutoff",
+        "step",
+        "timestamp",
+        "last_close",
+        "actual",
+    ]
+    assert len(frame) == 3 * 9 * 3
+    assert not list(home.rglob("folds/*"))
+    for_people = gatecast(*command[:-3], home=home, COLUMNS="100")
+    assert b"random_walk" in for_people.stdout
