@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from gatecast.backtest import backtest
+from gatecast.walkforward import backtest
 from gatecast.baselines import Drift, Model, RandomWalk
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.prices import PriceSeries, PriceTable

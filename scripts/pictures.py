@@ -13,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 import gatecast as gc
-from gatecast.backtest import backtest
+from gatecast.walkforward import backtest
 from gatecast.baselines import Garch, RandomWalk, Sma, Theta
 from gatecast.report import backtest_report, forecast_report, write_html
 

@@ -13,12 +13,12 @@ import pytest
 from conftest import TINY, simulated_series
 from gatecast import ablation, figures
 from gatecast.ablation import ALL, ALL_BUT_GUARD, OFF, SCORES, Ablation, ablate, change_interval
-from gatecast.backtest import Report
 from gatecast.config import Config
 from gatecast.errors import UsageError
 from gatecast.forecaster import Forecaster
 from gatecast.prices import PriceTable
 from gatecast.scores import score_table
+from gatecast.walkforward import Report
 
 
 def rising(rows: int = 260) -> PriceTable:

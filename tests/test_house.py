@@ -64,14 +64,27 @@ def test_help_imports_no_heavy_library() -> None:
 
 
 PUBLIC = [
+    "Ablation",
     "Config",
     "Drift",
+    "Ema",
+    "EwmaT",
     "Forecast",
     "Forecaster",
+    "Garch",
     "GatecastError",
+    "Har",
     "ItemForecast",
+    "Kalman",
+    "Ols",
     "PriceSeries",
     "PriceTable",
     "RandomWalk",
+    "Report",
+    "Sma",
+    "Theta",
+    "Verdict",
+    "ablate",
+    "backtest",
     "read_prices",
 ]

@@ -13,7 +13,6 @@ import pandas as pd
 from jaxtyping import Float
 from scipy import stats
 
-from gatecast.backtest import Progress, backtest
 from gatecast.comparisons import overlap_of
 from gatecast.config import Config
 from gatecast.errors import UsageError
@@ -25,6 +24,7 @@ from gatecast.prices import PriceSeries, PriceTable, stamp_text
 from gatecast.scores import BANDS
 from gatecast.significance import by_date, variance_of_mean
 from gatecast.verdict import ALPHA, LEAST_ORIGINS, LEVEL, MATERIAL
+from gatecast.walkforward import Progress, backtest
 
 Word = Literal["helps", "no difference", "hurts", "breaks"]
 Score = Literal["crps", "mae", "coverage_90"]

@@ -65,7 +65,7 @@ class FeatureSpec:
 
 @dataclass(frozen=True)
 class Trailing:
-    """Trailing windows, newest value last: (row, WINDOW). `rows` counts the real values; older ones repeat the first."""
+    """Trailing windows (row, WINDOW), newest value last. `rows` counts the real ones; older ones repeat the first."""
 
     log_close: Float[np.ndarray, "row window"]
     rows: Int[np.ndarray, " row"]

@@ -148,8 +148,8 @@ class Forecaster:
                 raise ValueError("it describes no network")
         except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
             raise ModelError(
-                f"a model's description must fit this gatecast; that in '{folder}' does not ({_short(error)}). Save the "
-                "model again."
+                f"a model's description must fit this gatecast; that in '{folder}' does not ({_short(error)}). "
+                "Save the model again."
             ) from None
         return forecaster
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gatecast.backtest import Report
+from gatecast.ablation import Ablation
 from gatecast.comparisons import RANDOM_WALK
+from gatecast.walkforward import Report
 
 _COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("CRPS", "crps", lambda value: f"{100 * value:.3f}%"),
@@ -24,8 +26,9 @@ _COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
 )
 
 
-def show_scores(report: Report, *, console: Console) -> None:
+def show_scores(report: Report) -> None:
     """The verdict, and each model's scores over all steps, best CRPS first, with its skill over the random walk."""
+    console = Console()
     console.print(Text(report.verdict.text))
     console.print()
     whole = report.scores[report.scores["step"] == "all"].sort_values("crps", kind="stable")
@@ -49,6 +52,33 @@ def show_scores(report: Report, *, console: Console) -> None:
             style="dim",
         )
     )
+
+
+def show_ablation(ablation: Ablation) -> None:
+    """One sentence, then a row for each switch: what turning it off did to CRPS, MAE and the 90% band."""
+    console = Console()
+    console.print(Text(ablation.text))
+    console.print()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("turned off", overflow="fold")
+    for name in ("", "CRPS", "95% interval", "MAE", "90% band held"):
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    by_switch: dict[str, dict[str, dict[str, Any]]] = {}
+    for score in ("crps", "mae", "coverage_90"):
+        for row in ablation.to_rows(score):
+            by_switch.setdefault(row["switch"], {})[score] = row
+    for switch, rows in by_switch.items():
+        crps = rows["crps"]
+        interval = "-" if crps["low"] is None else f"{100 * crps['low']:+.1f} to {100 * crps['high']:+.1f}%"
+        changes = [_change(rows[score]["change"]) for score in ("crps", "mae", "coverage_90")]
+        table.add_row(Text(switch), Text(crps["word"]), changes[0], interval, *changes[1:])
+    console.print(table)
+    about = f"{ablation.origins} origins, {ablation.seeds} seeds; a larger CRPS or MAE without it means that it helps."
+    console.print(Text(about, style="dim"))
+
+
+def _change(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:+.1f}%"
 
 
 def _best(scores: pd.DataFrame, column: str) -> float | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gatecast.backtest import backtest
 from gatecast.baselines import Garch, RandomWalk
 from gatecast.config import Config
 from gatecast.errors import TooFewRows
 from gatecast.forecaster import Forecaster
 from gatecast.prices import PriceTable
 from gatecast.verdict import Verdict, cannot_tell
+from gatecast.walkforward import backtest
 from gatecast.windows import rows_needed
 
 ORIGINS = 40  # recent ones; enough for a t-test, few enough for seconds

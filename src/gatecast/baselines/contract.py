@@ -6,7 +6,7 @@ import warnings
 import zlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -34,6 +34,7 @@ AnyBaseline = TypeVar("AnyBaseline", bound="Baseline[Any]")
 Learned = TypeVar("Learned")
 
 
+@runtime_checkable
 class Model(Protocol):
     """What the judge asks of a model, whether a network or a moving average.
 

@@ -17,29 +17,27 @@ from gatecast.cli.forecasting import cache, config_of, read
 from gatecast.cli.options import Calendar, Jobs, Json, Paths, Preset, Repair, Report, Seed, Settings, Source
 
 if TYPE_CHECKING:
+    from gatecast.ablation import Ablation
     from gatecast.prices import PriceTable
+    from gatecast.walkforward import Report as Results
 
 _MODELS = "gatecast,random_walk,garch"
+Models = Annotated[str, typer.Option(help="Comma-separated, such as gatecast,gatecast:gru,sma:window=50.")]
 Cutoffs = Annotated[int | None, typer.Option(min=1, help="How many origins, spread over the history.")]
 Horizon = Annotated[int, typer.Option(min=1, help="Steps ahead.")]
+Forecasts = Annotated[Path | None, typer.Option(metavar="FILE.parquet", help="Write a row per forecast.")]
 
 
 @app.command()
 def backtest(
     source: Source,
-    models: Annotated[
-        str, typer.Option(help="Comma-separated, such as gatecast,gatecast:gru,sma:window=50.")
-    ] = _MODELS,
+    models: Models = _MODELS,
     horizon: Horizon = 5,
     cutoffs: Cutoffs = None,
     every: Annotated[int | None, typer.Option(min=1, help="An origin every so many sessions.")] = None,
     start: Annotated[str | None, typer.Option(help="Date of the first origin, with --every.")] = None,
-    span: Annotated[
-        int | None, typer.Option(min=1, help="Rows of a sliding span; expanding unless given.")
-    ] = None,
-    refit: Annotated[
-        int, typer.Option(min=0, help="Refit every so many origins; 0 fits once before the first.")
-    ] = 1,
+    span: Annotated[int | None, typer.Option(min=1, help="Rows of a sliding span; else expanding.")] = None,
+    refit: Annotated[int, typer.Option(min=0, help="Refit every so many origins; 0: once.")] = 1,
     paths: Paths = 1000,
     seed: Seed = 0,
     preset: Preset = "default",
@@ -47,33 +45,25 @@ def backtest(
     jobs: Jobs = None,
     calendar: Calendar = None,
     repair: Repair = False,
-    forecasts: Annotated[
-        Path | None, typer.Option(metavar="FILE.parquet", help="A row per forecast.")
-    ] = None,
+    forecasts: Forecasts = None,
     report: Report = None,
     as_json: Json = False,
 ) -> None:
     """Hold models against each other on days they have not seen, and say which deserve trust."""
-    from gatecast.backtest import backtest as run
     from gatecast.roster import parse_models
+    from gatecast.walkforward import backtest as run
 
-    config_of(preset, settings, seed)  # refused before anything is read
-    chosen = parse_models(models, preset=preset, settings=_with_seed(settings, seed))
+    chosen = parse_models(models, preset=preset, settings=(f"seed={seed}", *(settings or [])))
     prices = read(source, calendar, repair)
-    plan = {
+    shown: dict[str, Any] = {
+        "models": models,
         "horizon": horizon,
         "cutoffs": cutoffs,
         "every": every,
         "start": start,
-        "span": span,
-        "refit": refit,
     }
-    store = _store(
-        prices,
-        "backtest",
-        {**plan, "models": models, "paths": paths, "seed": seed, "preset": preset},
-        settings,
-    )
+    shown |= {"span": span, "refit": refit, "paths": paths, "seed": seed, "preset": preset}
+    store = _store(prices, {"command": "backtest", **shown, "settings": settings})
     with folds_bar("backtest") as show:
         result = run(
             chosen,
@@ -81,46 +71,118 @@ def backtest(
             horizon=horizon,
             cutoffs=cutoffs,
             every=every,
-            start=start,
             span=span,
             refit=refit,
+            start=start,
             paths=paths,
             seed=seed,
             jobs=jobs or os.cpu_count() or 1,
             store=store,
             progress=show,
         )
-    for note in dict.fromkeys(
-        (*prices.notes, *(note for one in prices for note in one.notes), *result.notes)
-    ):
+    _tell(prices, result.notes)
+    _write_files(result, prices, shown, f"Walk-forward test of {source[:80]}", forecasts, report)
+    shutil.rmtree(store, ignore_errors=True)
+    _print(result, as_json)
+
+
+@app.command()
+def ablate(
+    source: Source,
+    seeds: Annotated[int, typer.Option(help="Networks trained for each variant, 3 or more.")] = 3,
+    horizon: Horizon = 5,
+    cutoffs: Annotated[int, typer.Option(min=2, help="How many origins.")] = 48,
+    refit: Annotated[int, typer.Option(min=0, help="Refit every so many origins; 0: once.")] = 12,
+    paths: Paths = 1000,
+    seed: Seed = 0,
+    preset: Preset = "default",
+    settings: Settings = None,
+    jobs: Jobs = None,
+    calendar: Calendar = None,
+    repair: Repair = False,
+    report: Report = None,
+    as_json: Json = False,
+) -> None:
+    """Turn each of the five improvements off, and say what it was worth."""
+    from gatecast.ablation import ablate as run
+
+    config = config_of(preset, settings, seed)
+    prices = read(source, calendar, repair)
+    shown = {
+        "horizon": horizon,
+        "cutoffs": cutoffs,
+        "refit": refit,
+        "seeds": seeds,
+        "paths": paths,
+        "preset": preset,
+    }
+    store = _store(prices, {"command": "ablate", **shown, "seed": seed, "settings": settings})
+    with folds_bar("ablation") as show:
+        result = run(
+            config,
+            prices,
+            horizon=horizon,
+            cutoffs=cutoffs,
+            seeds=seeds,
+            refit=refit,
+            paths=paths,
+            jobs=jobs or os.cpu_count() or 1,
+            store=store,
+            progress=show,
+        )
+    _tell(prices, result.notes)
+    if report is not None:
+        _write_ablation(report, result, f"What each improvement is worth on {source[:80]}")
+    shutil.rmtree(store, ignore_errors=True)
+    if as_json:
+        print(json.dumps(result.to_dict(), allow_nan=False))
+    else:
+        from gatecast.scoreboard import show_ablation
+
+        show_ablation(result)
+
+
+def _print(result: Results, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(result.to_dict(), allow_nan=False))
+        return
+    from gatecast.scoreboard import show_scores
+
+    show_scores(result)
+
+
+def _tell(prices: PriceTable, more: tuple[str, ...]) -> None:
+    """Every note once, on stderr."""
+    for note in dict.fromkeys((*prices.notes, *(note for one in prices for note in one.notes), *more)):
         say(note)
+
+
+def _write_files(
+    result: Results,
+    prices: PriceTable,
+    shown: dict[str, Any],
+    title: str,
+    forecasts: Path | None,
+    report: Path | None,
+) -> None:
     if forecasts is not None:
         result.to_parquet(forecasts)
         say(f"forecasts written to {forecasts}")
     if report is not None:
         from gatecast.report import backtest_report, write_html
 
-        shown: dict[str, Any] = {"models": models, **plan, "paths": paths, "seed": seed, "preset": preset}
-        write_html(
-            report, backtest_report(result, prices, config=shown, title=f"Walk-forward test of {source[:80]}")
-        )
+        write_html(report, backtest_report(result, prices, config=shown, title=title))
         say(f"report written to {report}")
-    shutil.rmtree(store, ignore_errors=True)
-    if as_json:
-        print(json.dumps(result.to_dict(), allow_nan=False))
-        return
-    from rich.console import Console
-
-    from gatecast.scoreboard import show_scores
-
-    show_scores(result, console=Console())
 
 
-def _with_seed(settings: list[str] | None, seed: int) -> tuple[str, ...]:
-    return (f"seed={seed}", *(settings or []))
+def _write_ablation(path: Path, result: Ablation, title: str) -> None:
+    from gatecast.report import ablation_report, write_html
+
+    write_html(path, ablation_report(result, title=title))
+    say(f"report written to {path}")
 
 
-def _store(prices: PriceTable, command: str, plan: dict[str, Any], settings: list[str] | None) -> Path:
+def _store(prices: PriceTable, about: dict[str, Any]) -> Path:
     """Where the finished folds of exactly this run wait until it has ended."""
-    text = json.dumps([command, prices.data_hash(), plan, settings], sort_keys=True)
+    text = json.dumps([prices.data_hash(), about], sort_keys=True)
     return cache() / "folds" / hashlib.sha256(text.encode()).hexdigest()[:16]

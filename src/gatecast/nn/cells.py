@@ -34,6 +34,16 @@ class LstmStep:
     hidden: Float[np.ndarray, " hidden"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class GruStep:
+    """Everything a GRU cell computes on one step; each (hidden,)."""
+
+    reset_gate: Float[np.ndarray, " hidden"]
+    update_gate: Float[np.ndarray, " hidden"]
+    candidate: Float[np.ndarray, " hidden"]
+    hidden: Float[np.ndarray, " hidden"]
+
+
 def sigmoid(x: Float[np.ndarray, ...]) -> Float[np.ndarray, ...]:
     """1 / (1 + exp(-x)), without overflow."""
     return np.asarray(0.5 * (1 + np.tanh(0.5 * x)))
@@ -73,7 +83,7 @@ def lstm_step(
 
 def gru_step(
     weights: CellWeights, inputs: Float[np.ndarray, " inputs"], hidden: Float[np.ndarray, " hidden"]
-) -> Float[np.ndarray, " hidden"]:
+) -> GruStep:
     """One step of the GRU; gates in the order reset, update, candidate.
 
     r = s(W_r x + U_r h + b_r), z = s(W_z x + U_z h + b_z), n = tanh(W_n x + b_n + r * (U_n h + c_n)),
@@ -84,7 +94,12 @@ def gru_step(
     reset = sigmoid(from_input[0] + from_hidden[0])
     update = sigmoid(from_input[1] + from_hidden[1])
     candidate = np.tanh(from_input[2] + reset * from_hidden[2])
-    return np.asarray((1 - update) * candidate + update * hidden)
+    return GruStep(
+        reset_gate=reset,
+        update_gate=update,
+        candidate=candidate,
+        hidden=np.asarray((1 - update) * candidate + update * hidden),
+    )
 
 
 def rnn_step(
@@ -100,17 +115,28 @@ def rnn_step(
     return np.asarray(np.tanh(total))
 
 
+def trace(
+    kind: str, weights: CellWeights, inputs: Float[np.ndarray, "time inputs"]
+) -> dict[str, Float[np.ndarray, "time hidden"]]:
+    """All that a cell computes over a whole sequence from a zero state, by name; `hidden` is its output."""
+    width = weights.hidden_weight.shape[1]
+    hidden, cell_state = np.zeros(width), np.zeros(width)
+    steps: list[dict[str, np.ndarray]] = []
+    for row in inputs:
+        if kind == "lstm":
+            lstm = lstm_step(weights, row, hidden, cell_state)
+            cell_state = lstm.cell_state
+            steps.append(vars(lstm))
+        elif kind == "gru":
+            steps.append(vars(gru_step(weights, row, hidden)))
+        else:
+            steps.append({"hidden": rnn_step(weights, row, hidden)})
+        hidden = steps[-1]["hidden"]
+    return {name: np.stack([step[name] for step in steps]) for name in steps[0]}
+
+
 def unroll(
     kind: str, weights: CellWeights, inputs: Float[np.ndarray, "time inputs"]
 ) -> Float[np.ndarray, "time hidden"]:
     """The hidden states of a whole sequence from a zero state."""
-    width = weights.hidden_weight.shape[1]
-    hidden, cell_state, states = np.zeros(width), np.zeros(width), []
-    for row in inputs:
-        if kind == "lstm":
-            step = lstm_step(weights, row, hidden, cell_state)
-            hidden, cell_state = step.hidden, step.cell_state
-        else:
-            hidden = gru_step(weights, row, hidden) if kind == "gru" else rnn_step(weights, row, hidden)
-        states.append(hidden)
-    return np.stack(states)
+    return trace(kind, weights, inputs)["hidden"]

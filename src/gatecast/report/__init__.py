@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from gatecast.report.ablation import ablation_report
 from gatecast.report.backtest import backtest_report
 from gatecast.report.forecast import forecast_report
 from gatecast.report.page import write_html
 
-__all__ = ["backtest_report", "forecast_report", "write_html"]
+__all__ = ["ablation_report", "backtest_report", "forecast_report", "write_html"]

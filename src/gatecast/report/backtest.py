@@ -15,7 +15,7 @@ from gatecast.prices import PriceTable
 from gatecast.report.page import render, value_text, verdict_values
 
 if TYPE_CHECKING:
-    from gatecast.backtest import Report
+    from gatecast.walkforward import Report
 
 MOST_STRIPS = 30  # assets with a strip of fans; more would make a file that no one mails
 

@@ -14,13 +14,13 @@ import pytest
 from scipy import stats
 
 from gatecast import metrics
-from gatecast.backtest import Report, backtest, cutoff_seed
 from gatecast.baselines import Drift, RandomWalk
 from gatecast.errors import DataError, GatecastError, TooFewRows, UsageError
 from gatecast.forecast import Density, Forecast, ItemForecast
 from gatecast.origins import overlaps, plan_walk
 from gatecast.prices import PriceTable
 from gatecast.scores import COLUMNS, QUANTILES
+from gatecast.walkforward import Report, backtest, cutoff_seed
 
 SIGMA = 0.01
 
