@@ -12,12 +12,13 @@ import pytest
 
 from conftest import TINY, simulated_series
 from gatecast import ablation, figures
-from gatecast.ablation import ALL, ALL_BUT_GUARD, OFF, SCORES, Ablation, ablate, change_interval
+from gatecast.ablation import ALL, ALL_BUT_GUARD, OFF, SCORES, Ablation, ablate
 from gatecast.config import Config
 from gatecast.errors import UsageError
 from gatecast.forecaster import Forecaster
 from gatecast.prices import PriceTable
 from gatecast.scores import score_table
+from gatecast.significance import change_interval
 from gatecast.walkforward import Report
 
 

@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy import stats
 
 from gatecast.comparisons import overlap_of
 from gatecast.config import Config
@@ -22,8 +21,8 @@ from gatecast.metrics import inside
 from gatecast.origins import plan_walk
 from gatecast.prices import PriceSeries, PriceTable, stamp_text
 from gatecast.scores import BANDS
-from gatecast.significance import by_date, variance_of_mean
-from gatecast.verdict import ALPHA, LEAST_ORIGINS, LEVEL, MATERIAL
+from gatecast.significance import by_date, change_interval
+from gatecast.verdict import LEAST_ORIGINS, LEVEL, MATERIAL
 from gatecast.walkforward import Progress, backtest
 
 Word = Literal["helps", "no difference", "hurts", "breaks"]
@@ -143,11 +142,7 @@ def ablate(
         config = config.replace(bollinger_guard=True)
         notes.append(f"{GUARD}: the settings turn it off, which cannot be run here; every run has it on.")
     pairs = _pairs(config, breaks=breaks)
-    names = {one: _difference(one, config) or "as set" for pair in pairs for one in (pair.on, pair.off)}
-    networks = {
-        one: [Forecaster(one.replace(seed=config.seed + k), name=f"{name} (seed {k})") for k in range(seeds)]
-        for one, name in names.items()
-    }
+    networks = _networks(pairs, config, seeds)
     report = backtest(
         [network for same in networks.values() for network in same],
         prices,
@@ -160,22 +155,18 @@ def ablate(
         progress=progress,
     )
     tables = dict(iter(report.forecasts.groupby("model", sort=False)))
-    first = next(iter(tables.values()))
-    overlap, origins = overlap_of(first), int(first["cutoff"].nunique())
     held = {
         one: np.stack([_by_origin(tables[network.name]) for network in same], axis=1)
         for one, same in networks.items()
     }
-    rows = [row for pair in pairs for row in _rows(pair, held[pair.on], held[pair.off], overlap)]
-    if breaks:
-        broken = [Row(switch=GUARD, off=f"{GUARD}=false", score=score, word="breaks") for score in SCORES]
-        rows[-len(SCORES) : -len(SCORES)] = broken
+    first = next(iter(tables.values()))
+    origins = int(first["cutoff"].nunique())
     if origins < LEAST_ORIGINS:
         notes.append(
             f"{origins} origins are too few to tell a difference from luck; ask for {LEAST_ORIGINS}."
         )
     return Ablation(
-        rows=tuple(rows),
+        rows=tuple(_all_rows(pairs, held, overlap_of(first), breaks=breaks)),
         origins=origins,
         seeds=seeds,
         items=int(first["item_id"].nunique()),
@@ -183,6 +174,15 @@ def ablate(
         refit=refit,
         notes=(*notes, *_same_notes(pairs, held), *report.notes),
     )
+
+
+def _networks(pairs: list[_Pair], config: Config, seeds: int) -> dict[Config, list[Forecaster]]:
+    """For each distinct settings a forecaster a seed, named by what differs from `config`."""
+    names = {one: _difference(one, config) or "as set" for pair in pairs for one in (pair.on, pair.off)}
+    return {
+        one: [Forecaster(one.replace(seed=config.seed + k), name=f"{name} (seed {k})") for k in range(seeds)]
+        for one, name in names.items()
+    }
 
 
 def _pairs(config: Config, *, breaks: bool) -> list[_Pair]:
@@ -224,6 +224,21 @@ def _by_origin(rows: pd.DataFrame) -> Float[np.ndarray, "score origin"]:
     return np.stack([by_date(values[score], rows["cutoff"].to_numpy()) for score in SCORES])
 
 
+def _all_rows(
+    pairs: list[_Pair],
+    held: Mapping[Config, Float[np.ndarray, "origin seed score"]],
+    overlap: int,
+    *,
+    breaks: bool,
+) -> list[Row]:
+    """A row a pair and score; a guard that cannot be turned off stands before the last pair."""
+    rows = [row for pair in pairs for row in _rows(pair, held[pair.on], held[pair.off], overlap)]
+    if breaks:
+        broken = [Row(switch=GUARD, off=f"{GUARD}=false", score=score, word="breaks") for score in SCORES]
+        rows[-len(SCORES) : -len(SCORES)] = broken
+    return rows
+
+
 def _rows(
     pair: _Pair,
     on: Float[np.ndarray, "score seed origin"],
@@ -253,34 +268,6 @@ def _rows(
             )
         )
     return rows
-
-
-def change_interval(
-    differences: Float[np.ndarray, "seed origin"], *, overlap: int = 0
-) -> tuple[float, float, float]:
-    """Mean of paired differences and its 95% interval: (mean, low, high), in their unit.
-
-    Origins and seeds both are samples: the variance is the HAC variance over origins of the seeds' mean
-    (`significance.variance_of_mean`), plus the variance over seeds of the origins' mean. A network's luck is
-    the same at all origins, so origins alone would take it for merit. Student's t with the degrees of freedom
-    of Satterthwaite (1946). The ends are infinite for fewer than three origins or two seeds.
-
-    >>> change_interval(np.zeros((3, 12)))
-    (0.0, 0.0, 0.0)
-    """
-    seeds, origins = differences.shape
-    mean = float(differences.mean())
-    if origins < 3 or seeds < 2:
-        return mean, -math.inf, math.inf
-    of_origins = variance_of_mean(differences.mean(axis=0), overlap=min(overlap, origins - 2))
-    of_origins *= origins / (origins - 1)
-    of_seeds = float(differences.mean(axis=1).var(ddof=1)) / seeds
-    variance = of_origins + of_seeds
-    if variance == 0:
-        return mean, mean, mean
-    freedom = variance**2 / (of_origins**2 / (origins - 1) + of_seeds**2 / (seeds - 1))
-    reach = float(stats.t.ppf(1 - ALPHA / 2, freedom)) * math.sqrt(variance)
-    return mean, mean - reach, mean + reach
 
 
 def _word(interval: tuple[float, float, float], *, material: float) -> Word:

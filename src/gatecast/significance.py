@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -129,3 +130,31 @@ def coverage_interval(
     centre = (share + z2 / (2 * effective)) / (1 + z2 / effective)
     half = np.sqrt(z2 * (share * (1 - share) / effective + z2 / (4 * effective**2))) / (1 + z2 / effective)
     return share, float(max(centre - half, 0.0)), float(min(centre + half, 1.0))
+
+
+def change_interval(
+    differences: Float[np.ndarray, "seed origin"], *, overlap: int = 0
+) -> tuple[float, float, float]:
+    """Mean of paired differences and its 95% interval: (mean, low, high), in their unit.
+
+    Origins and seeds both are samples: the variance is the HAC variance over origins of the seeds' mean
+    (`variance_of_mean`), plus the variance over seeds of the origins' mean. A network's luck is
+    the same at all origins, so origins alone would take it for merit. Student's t with the degrees of freedom
+    of Satterthwaite (1946). The ends are infinite for fewer than three origins or two seeds.
+
+    >>> change_interval(np.zeros((3, 12)))
+    (0.0, 0.0, 0.0)
+    """
+    seeds, origins = differences.shape
+    mean = float(differences.mean())
+    if origins < 3 or seeds < 2:
+        return mean, -math.inf, math.inf
+    of_origins = variance_of_mean(differences.mean(axis=0), overlap=min(overlap, origins - 2))
+    of_origins *= origins / (origins - 1)
+    of_seeds = float(differences.mean(axis=1).var(ddof=1)) / seeds
+    variance = of_origins + of_seeds
+    if variance == 0:
+        return mean, mean, mean
+    freedom = variance**2 / (of_origins**2 / (origins - 1) + of_seeds**2 / (seeds - 1))
+    reach = float(stats.t.ppf(0.975, freedom)) * math.sqrt(variance)
+    return mean, mean - reach, mean + reach

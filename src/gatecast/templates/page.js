@@ -9,7 +9,7 @@
     if (Array.isArray(value)) return value.map((one) => recolour(one, key));
     if (value && typeof value === "object")
       return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, recolour(one, name)]));
-    return typeof value === "string" && /color(s)?$/i.test(key) && value in twins ? twins[value] : value;
+    return typeof value === "string" && /color(s|scale)?$/i.test(key) && value in twins ? twins[value] : value;
   };
 
   // A key of plain text above the figure wraps on a phone, where Plotly's own legend does not.
