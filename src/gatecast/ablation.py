@@ -161,10 +161,6 @@ def ablate(
     }
     first = next(iter(tables.values()))
     origins = int(first["cutoff"].nunique())
-    if origins < LEAST_ORIGINS:
-        notes.append(
-            f"{origins} origins are too few to tell a difference from luck; ask for {LEAST_ORIGINS}."
-        )
     return Ablation(
         rows=tuple(_all_rows(pairs, held, overlap_of(first), breaks=breaks)),
         origins=origins,
@@ -172,8 +168,14 @@ def ablate(
         items=int(first["item_id"].nunique()),
         horizon=horizon,
         refit=refit,
-        notes=(*notes, *_same_notes(pairs, held), *report.notes),
+        notes=(*notes, *_few_origins(origins), *_same_notes(pairs, held), *report.notes),
     )
+
+
+def _few_origins(origins: int) -> list[str]:
+    if origins >= LEAST_ORIGINS:
+        return []
+    return [f"{origins} origins are too few to tell a difference from luck; ask for {LEAST_ORIGINS}."]
 
 
 def _networks(pairs: list[_Pair], config: Config, seeds: int) -> dict[Config, list[Forecaster]]:
