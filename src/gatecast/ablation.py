@@ -136,8 +136,7 @@ def ablate(
     if seeds < LEAST_SEEDS:
         raise UsageError(f"an ablation needs {LEAST_SEEDS} seeds or more; got {seeds}. Give {LEAST_SEEDS}.")
     walk = plan_walk(prices, horizon=horizon, cutoffs=cutoffs, refit=refit)
-    seen = walk.visible(prices, walk.cutoffs[-1])
-    breaks, notes = _inspect_guard(seen)
+    breaks, notes = _inspect_guard(walk.visible(prices, walk.cutoffs[-1]))
     if breaks and not config.bollinger_guard:
         config = config.replace(bollinger_guard=True)
         notes.append(f"{GUARD}: the settings turn it off, which cannot be run here; every run has it on.")

@@ -54,7 +54,8 @@ def recall(encoder: str, k: int, seed: int, *, updates: int, forget_bias: float 
     A sequence has k + 1 steps of standard normal noise; a second input is 1 at the first step and 0 after it; the
     target, at the last step, is the first step's noise. `forget_bias` starts an LSTM's forget gate elsewhere than +1.
     """
-    base = Config(hidden=LSTM_UNITS, dropout=0.0, context_length=k + 1, learning_rate=_LEARNING_RATE)
+    context_length = 2 * k  # so that what is to be recalled lies at the edge of no family's view
+    base = Config(hidden=LSTM_UNITS, dropout=0.0, context_length=context_length, learning_rate=_LEARNING_RATE)
     config = matched(base, encoder)
     generator = torch.Generator().manual_seed(seed)
     network = _begun(config, generator, forget_bias)
