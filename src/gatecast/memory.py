@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 
 from gatecast.errors import UsageError
 
@@ -98,6 +97,8 @@ def run_memory(
     jobs: int = -1,
 ) -> Memory:
     """Train every model at every lag from every seed, `jobs` at a time (-1: one a core); raises `UsageError`."""
+    from joblib import Parallel, delayed
+
     for model in models:
         if model not in MODELS:
             raise UsageError(f"no model '{model}' in the memory experiment. There are: {', '.join(MODELS)}.")

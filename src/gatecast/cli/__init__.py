@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
-from gatecast.cli import forecasting, judging
+from gatecast.cli import forecasting, judging, looking
 from gatecast.cli.app import app
 from gatecast.cli.console import say
 from gatecast.errors import GatecastError
 
-__all__ = ["app", "forecasting", "judging", "main"]
+__all__ = ["app", "forecasting", "judging", "looking", "main"]
 
 
 def main() -> None:

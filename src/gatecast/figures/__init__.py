@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 from gatecast.figures.fans import fan, loss_curve
+from gatecast.figures.ingredients import collapsed_bands, losses, price_and_returns, recency, squashing
+from gatecast.figures.inside import (
+    attention_map,
+    band_sources,
+    belt,
+    contribution_map,
+    feature_contributions,
+    half_lives,
+    receptive_field,
+)
 from gatecast.figures.judged import (
     ablation_bars,
     pit_histogram,
@@ -10,17 +20,33 @@ from gatecast.figures.judged import (
     score_by_step,
     skill_bars,
 )
+from gatecast.figures.recall import gradients, memory_errors, memory_gradients
 from gatecast.figures.strips import fan_strip
 from gatecast.figures.style import DARK
 
 __all__ = [
     "DARK",
     "ablation_bars",
+    "attention_map",
+    "band_sources",
+    "belt",
+    "collapsed_bands",
+    "contribution_map",
     "fan",
     "fan_strip",
+    "feature_contributions",
+    "gradients",
+    "half_lives",
     "loss_curve",
+    "losses",
+    "memory_errors",
+    "memory_gradients",
     "pit_histogram",
+    "price_and_returns",
+    "recency",
+    "receptive_field",
     "reliability",
     "score_by_step",
     "skill_bars",
+    "squashing",
 ]

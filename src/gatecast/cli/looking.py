@@ -1,0 +1,78 @@
+"""`gatecast explain` and `gatecast memory`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gatecast.cli.app import app
+from gatecast.cli.console import say
+from gatecast.cli.forecasting import config_of, fitted, read
+from gatecast.cli.options import Calendar, Jobs, Json, Model, Preset, Repair, Seed, Settings, Source
+from gatecast.errors import UsageError
+
+if TYPE_CHECKING:
+    from gatecast.memory import Memory
+
+
+@app.command()
+def explain(
+    source: Source,
+    out: Annotated[Path, typer.Option(metavar="FILE.html", help="Where the page goes.")] = Path(
+        "inside.html"
+    ),
+    item: Annotated[str | None, typer.Option(help="The asset to explain; the first unless given.")] = None,
+    seed: Seed = 0,
+    preset: Preset = "default",
+    settings: Settings = None,
+    model: Model = None,
+    calendar: Calendar = None,
+    repair: Repair = False,
+) -> None:
+    """Write a page that takes a network and its latest forecast apart, step by step."""
+    if model is not None and (settings or preset != "default"):
+        raise UsageError("--model brings its own settings; it goes with neither --preset nor --set.")
+    config = None if model is not None else config_of(preset, settings, seed)
+    prices = read(source, calendar, repair)
+    forecaster = fitted(prices, config, model)
+
+    from gatecast.explain import explain as take_apart
+    from gatecast.report.explain import explain_report
+    from gatecast.report.page import write_html
+
+    explanation = take_apart(forecaster, prices, item_id=item, seed=seed)
+    write_html(out, explain_report(explanation, title=f"Inside a forecast of {explanation.history.item_id}"))
+    say(f"page written to {out}")
+
+
+@app.command()
+def memory(jobs: Jobs = None, as_json: Json = False) -> None:
+    """Train every family to recall a value seen k steps ago, and show which can; some 5 to 10 minutes."""
+    from gatecast.memory import run_memory
+
+    result = run_memory(jobs=jobs or -1)
+    if as_json:
+        print(json.dumps(result.to_dict(), allow_nan=False))
+        return
+    _show(result)
+
+
+def _show(result: Memory) -> None:
+    """The share of the variance not recalled, a row a network, a column a distance; then what came out."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(
+        title="Error after k steps (1 is nothing recalled), median over seeds", title_justify="left"
+    )
+    table.add_column("network")
+    for k in result.lags:
+        table.add_column(f"k={k}", justify="right")
+    for model, errors in result.median().iterrows():
+        table.add_row(str(model), *(f"{error:.2f}" for error in errors))
+    console = Console()
+    console.print(table)
+    console.print(result.finding, markup=False, highlight=False)

@@ -1,0 +1,93 @@
+"""A forecast taken apart, as values: the cell's numbers, how long it remembers, what moved it, what its bands owe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from gatecast.config import Config
+from gatecast.prices import PriceSeries
+
+TAPS = 3  # of each convolution of a TCN; as in `nn.families`
+_KEEPS = {"lstm": "forget_gate", "gru": "update_gate"}  # the gate that says how much of yesterday stays
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """The first recurrent layer unrolled over the context by its equations, in float64.
+
+    `values` are all that the cell computes, (time, hidden) by name. Each gate's sum before its sigmoid or tanh is
+    `from_inputs` + `from_hidden` + `bias` (GRU's candidate: the last two of `from_hidden` and `hidden_bias` under the
+    reset gate); (time, hidden), (time, hidden) and (hidden,) by gate.
+    """
+
+    kind: str
+    values: Mapping[str, Float[np.ndarray, "time hidden"]]
+    from_inputs: Mapping[str, Float[np.ndarray, "time hidden"]]
+    from_hidden: Mapping[str, Float[np.ndarray, "time hidden"]]
+    bias: Mapping[str, Float[np.ndarray, " hidden"]]
+    hidden_bias: Mapping[str, Float[np.ndarray, " hidden"]]
+
+    @property
+    def half_lives(self) -> Float[np.ndarray, " hidden"] | None:
+        """Steps until half of a unit's state is left, ln 2 / -mean(ln gate); None for an RNN, which has no gate."""
+        if self.kind not in _KEEPS:
+            return None
+        kept = np.log(np.clip(self.values[_KEEPS[self.kind]], 1e-12, 1 - 1e-12)).mean(axis=0)
+        return np.asarray(-np.log(2) / kept)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bands:
+    """Width of the 90% band of log returns at each step: as forecast, by noise alone, by dropout alone."""
+
+    whole: Float[np.ndarray, " horizon"]
+    noise: Float[np.ndarray, " horizon"]
+    dropout: Float[np.ndarray, " horizon"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """All that the page shows of one item's forecast; lags count back from the last row, index 0.
+
+    `inputs` (time, feature) are scaled as the network sees them; `value` and `base` are the forecast and that of the
+    average day, in units of `scale` around `center`; `contributions` (time, feature) sum to value - base; `gradient`
+    and `fresh` are norms of d forecast / d inputs by lag; `errors` (held_out,) those of the held-out days.
+    `dilations` are a TCN's, two convolutions each; `attention` is a transformer's.
+    """
+
+    config: Config
+    history: PriceSeries
+    features: tuple[str, ...]
+    inputs: Float[np.ndarray, "time feature"]
+    cell: Cell | None
+    value: float
+    base: float
+    log_return: float
+    sigma: float
+    contributions: Float[np.ndarray, "time feature"]
+    gradient: Float[np.ndarray, " time"]
+    fresh: Mapping[str, Float[np.ndarray, " time"]]
+    bands: Bands
+    errors: Float[np.ndarray, " held_out"]
+    dilations: tuple[int, ...]
+    attention: Float[np.ndarray, "layer head time time"] | None
+
+    @property
+    def context(self) -> PriceSeries:
+        """The rows the network looked at."""
+        return self.history.rows(len(self.history) - len(self.inputs), len(self.history))
+
+    @property
+    def receptive_field(self) -> int | None:
+        """How many days a network of convolutions sees, the last included; None for the other families."""
+        return 1 + 2 * (TAPS - 1) * sum(self.dilations) if self.dilations else None
+
+    @property
+    def completeness(self) -> float:
+        """How far the contributions are from adding up, as a share of the change in output."""
+        change = self.value - self.base
+        return abs(float(self.contributions.sum()) - change) / max(abs(change), 1e-12)

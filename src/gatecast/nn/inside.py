@@ -1,0 +1,127 @@
+"""What a network can be asked about itself: its cells' weights, its gradients, and what each input contributed."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gatecast.config import Config
+from gatecast.nn.cells import CellWeights
+from gatecast.nn.encoders import RecurrentEncoder
+from gatecast.nn.families import CausalAttention, CausalConvolutions
+from gatecast.nn.network import Network, build
+
+COMPLETE = 1e-3  # of the change: how nearly the contributions must add up
+_PIECES, _POINTS, _HALVINGS = 8, 4, 24  # of the line from the average day to the inputs
+_ROUNDING = 1e-10  # of a daily volatility; under it a piece is as right as it can be
+
+
+def exact(network: Network) -> Network:
+    """A copy in float64 on the CPU, at rest: what follows is then exact to rounding."""
+    return copy.deepcopy(network).double().cpu().eval()
+
+
+def point_value(network: Network, inputs: Float[Tensor, "time batch feature"]) -> Float[Tensor, " batch"]:
+    """The forecast after the last input, without dropout, in units of the target's scale."""
+    return torch.as_tensor(network(inputs, None, 1)[0])
+
+
+def layer_weights(network: Network) -> list[CellWeights]:
+    """The weights of each recurrent layer; none for the families without recurrence."""
+    if not isinstance(network.encoder, RecurrentEncoder):
+        return []
+    return [_cell(layer) for layer in network.encoder.layers]
+
+
+def _cell(layer: nn.Module) -> CellWeights:
+    weights = {name: value.detach().numpy() for name, value in layer.named_parameters()}
+    return CellWeights(
+        input_weight=weights["weight_ih_l0"],
+        hidden_weight=weights["weight_hh_l0"],
+        input_bias=weights["bias_ih_l0"],
+        hidden_bias=weights["bias_hh_l0"],
+    )
+
+
+def gradient_by_lag(
+    network: Network, inputs: Float[np.ndarray, "time feature"]
+) -> Float[np.ndarray, " time"]:
+    """Norm of d forecast / d inputs, k steps back at index k; `network` in float64."""
+    rows = torch.from_numpy(inputs.astype(np.float64))[:, None].requires_grad_(True)
+    (gradient,) = torch.autograd.grad(point_value(network, rows).sum(), rows)
+    return np.asarray(gradient[:, 0].norm(dim=-1).numpy()[::-1])
+
+
+def untrained(config: Config, encoder: str, inputs: int) -> Network:
+    """A network of these settings and another encoder as it is before any training, in float64."""
+    return exact(build(config.replace(encoder=encoder), inputs, torch.device("cpu")))
+
+
+def integrated_gradients(
+    network: Network, inputs: Float[np.ndarray, "time feature"]
+) -> tuple[Float[np.ndarray, "time feature"], float, float]:
+    """What each input added to the forecast, the forecast, and the forecast of the average day (all inputs zero).
+
+    (x - x0) times the mean gradient on the line from x0 to x: Sundararajan, Taly and Yan (2017), equation 1. The line
+    is cut in pieces; one whose contributions miss its own change in output (a ReLU bends there) is halved until they
+    do not. `network` in float64.
+    """
+    rows = torch.from_numpy(inputs.astype(np.float64))
+    base, value = _on_line(network, rows, torch.tensor([0.0, 1.0], dtype=torch.float64))[0].tolist()
+    allowed = max(COMPLETE * abs(value - base) / 64, _ROUNDING)
+    contributions = torch.zeros_like(rows)
+    starts, width = torch.arange(_PIECES, dtype=torch.float64) / _PIECES, 1 / _PIECES
+    for halving in range(_HALVINGS + 1):
+        parts, change = _pieces(network, rows, starts, width)
+        wrong = (parts.sum((1, 2)) - change).abs() > allowed
+        if halving == _HALVINGS:
+            wrong = torch.zeros_like(wrong)
+        contributions += parts[~wrong].sum(dim=0)
+        width /= 2
+        starts = torch.cat([starts[wrong], starts[wrong] + width])
+        if not len(starts):
+            break
+    return np.asarray(contributions.numpy()), value, base
+
+
+def _pieces(
+    network: Network, rows: Float[Tensor, "time feature"], starts: Float[Tensor, " piece"], width: float
+) -> tuple[Float[Tensor, "piece time feature"], Float[Tensor, " piece"]]:
+    """Contributions over each piece of the line, by Gauss and Legendre's points, and the change in output over it."""
+    points, weights = np.polynomial.legendre.leggauss(_POINTS)
+    on_line = starts[:, None] + width * torch.from_numpy(points + 1) / 2  # (piece, point)
+    _, gradient = _on_line(network, rows, on_line.flatten())
+    mean = torch.einsum(
+        "tpqf,q->ptf", gradient.reshape(len(rows), *on_line.shape, -1), torch.from_numpy(weights) / 2
+    )
+    ends = _on_line(network, rows, torch.cat([starts, starts + width]))[0]
+    return rows * mean * width, ends[len(starts) :] - ends[: len(starts)]
+
+
+def _on_line(
+    network: Network, rows: Float[Tensor, "time feature"], shares: Float[Tensor, " point"]
+) -> tuple[Float[Tensor, " point"], Float[Tensor, "time point feature"]]:
+    """The forecast and its gradient with this share of every input."""
+    batch = (rows[:, None] * shares[:, None]).requires_grad_(True)
+    value = point_value(network, batch)
+    (gradient,) = torch.autograd.grad(value.sum(), batch)
+    return value.detach(), gradient
+
+
+def dilations_of(network: Network) -> tuple[int, ...]:
+    """The dilations of a network of convolutions, all its layers after one another; none for the others."""
+    encoder = network.encoder
+    return tuple(encoder.dilations) * encoder.depth if isinstance(encoder, CausalConvolutions) else ()
+
+
+def attention(
+    network: Network, inputs: Float[np.ndarray, "time feature"]
+) -> Float[np.ndarray, "layer head time time"] | None:
+    """How much each step looks at each other one, for a network of attention; None for the others."""
+    if not isinstance(network.encoder, CausalAttention):
+        return None
+    return np.asarray(network.encoder.attention(torch.from_numpy(inputs.astype(np.float64))[:, None]).numpy())
