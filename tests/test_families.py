@@ -114,7 +114,15 @@ def test_the_short_name_means_equal_size_and_the_setting_means_itself() -> None:
 
 
 @pytest.mark.parametrize("encoder", ["tcn", "transformer"])
-def test_paths_scale_with_dropout_and_stay_the_same_for_a_seed(encoder: str, table: PriceTable) -> None:
+def test_outputs_stay_in_bounds_however_wild_the_inputs(encoder: str) -> None:
+    """A simulated path feeds itself: what a network says of one wild day must not grow with it."""
+    network = network_of(encoder, hidden=16, layers=2)
+    calm, wild = (network.encoder(size * sequence(30))[0].abs().max() for size in (1.0, 1000.0))
+    assert wild < 5 * calm
+
+
+@pytest.mark.parametrize("encoder", ["tcn", "transformer"])
+def test_paths_differ_by_dropout_and_stay_the_same_for_a_seed(encoder: str, table: PriceTable) -> None:
     forecaster = Forecaster(TINY.replace(encoder=encoder, layers=2, epochs=1)).fit(table)
     first, again = (forecaster.predict(table, 12, paths=40, seed=3).items[0].paths for _ in range(2))
     np.testing.assert_array_equal(first, again)

@@ -43,7 +43,7 @@ def test_explain_opens_a_saved_model(source: Path, tmp_path: Path) -> None:
     assert CliRunner().invoke(app, saved).exit_code == 0
     told = CliRunner().invoke(app, ["explain", str(source), "--model", str(folder), "--out", str(out)])
     assert told.exit_code == 0, told.output
-    assert "temporal convolutional network" in out.read_text()
+    assert "A temporal convolutional network" in out.read_text()
     refused = CliRunner().invoke(app, ["explain", str(source), "--model", str(folder), "--preset", "quick"])
     assert isinstance(refused.exception, UsageError)
 

@@ -28,9 +28,10 @@ def make_encoder(config: Config, inputs: int) -> Encoder:
 class CausalConvolutions(Encoder):
     """A temporal convolutional network: residual blocks whose dilation doubles until they see a full context.
 
-    Bai, Kolter and Koltun (2018), section 3, without their weight normalisation. Each of `layers` layers is such a
-    stack of blocks, followed by dropout as in every other family. What lies before the first step is zero. The state
-    carried on is, for each convolution, its last (TAPS - 1) * dilation inputs.
+    Bai, Kolter and Koltun (2018), section 3, with one layer norm after the blocks in place of their weight
+    normalisation: a sum of rectified blocks grows with every one of them, and a simulated path feeds it back. Each of
+    `layers` layers is such a stack, followed by dropout as in every other family. What lies before the first step is
+    zero. The state carried on is, for each convolution, its last (TAPS - 1) * dilation inputs.
     """
 
     def __init__(self, config: Config, inputs: int) -> None:
@@ -44,6 +45,7 @@ class CausalConvolutions(Encoder):
             )
             for width in widths
         )
+        self.norms = nn.ModuleList(nn.LayerNorm(config.hidden) for _ in widths)
 
     @property
     def receptive_field(self) -> int:
@@ -60,13 +62,14 @@ class CausalConvolutions(Encoder):
         """The last block's outputs of the last `judged` steps, and the trailing inputs of each convolution."""
         carried: State = []
         outputs = inputs
-        for depth, stack in enumerate(self.layers):
+        for depth, (stack, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
             assert isinstance(stack, nn.ModuleList)
             for block in stack:
                 outputs, kept = block(outputs, None if state is None else state[len(carried)])
                 carried.append(kept)
             if judged is not None and depth + 1 == self.depth:
                 outputs = outputs[-judged:]
+            outputs = norm(outputs)
             if masks is not None:
                 outputs = outputs * masks[depth]
         return outputs, carried

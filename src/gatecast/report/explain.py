@@ -18,7 +18,13 @@ from gatecast.report.page import render, value_text
 from gatecast.wording import date_text, price_decimals, price_text
 
 SHOWN_DAYS = 250  # of a longer context, so that the page stays a file one can mail
-_NAMES = {**recall.FAMILY_NAMES, "tcn": "temporal convolutional network", "transformer": "transformer"}
+_ARTICLES = {
+    "lstm": "An LSTM",
+    "gru": "A GRU",
+    "rnn": "A plain recurrent network",
+    "tcn": "A temporal convolutional network",
+    "transformer": "A transformer",
+}
 
 
 def explain_report(explanation: Explanation, *, title: str) -> str:
@@ -29,7 +35,7 @@ def explain_report(explanation: Explanation, *, title: str) -> str:
         "title": title,
         "subtitle": _subtitle(explanation),
         "facts": _facts(explanation),
-        "family": _NAMES[explanation.config.encoder],
+        "family": _ARTICLES[explanation.config.encoder],
         "item": history.item_id,
         "context_length": len(explanation.inputs),
         "layers": explanation.config.layers,
@@ -152,7 +158,7 @@ def _facts(explanation: Explanation) -> list[tuple[str, str, str]]:
         ("Last close", price_text(float(last.close[-1]), digits), date_text(last.timestamps[-1])),
         (
             "Its forecast for the next day",
-            f"{100 * np.expm1(explanation.log_return):+.2f}%",
+            f"{100 * np.expm1(explanation.log_return):+.2f}%".replace("-", "\u2212"),
             "without dropout or noise",
         ),
         ("A usual day", f"±{100 * explanation.sigma:.2f}%", "trailing volatility"),
@@ -163,7 +169,9 @@ def _facts(explanation: Explanation) -> list[tuple[str, str, str]]:
     elif explanation.receptive_field is not None:
         facts.append(("It sees", f"{explanation.receptive_field} days", "its receptive field"))
     else:
-        facts.append(("Units", str(explanation.config.hidden), _NAMES[explanation.config.encoder]))
+        facts.append(
+            ("Units", str(explanation.config.hidden), recall.FAMILY_NAMES[explanation.config.encoder])
+        )
     return facts
 
 
