@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from gatecast.errors import UsageError
-from gatecast.memory import MODELS, RECALLED, run_memory
+from gatecast.memory import MODELS, RECALLED, Memory, run_memory
 from gatecast.nn.memory import recall
 
 
@@ -50,3 +52,18 @@ def test_what_cannot_be_run_is_refused() -> None:
         run_memory(models=["ltsm"])
     with pytest.raises(UsageError, match="at least 1"):
         run_memory(lags=[0])
+
+
+def test_the_page_that_teaches_tells_what_came_out() -> None:
+    """docs/lstm.md and the run beside it agree, network by network."""
+    docs = Path(__file__).parents[1] / "docs"
+    memory = Memory(rows=pd.DataFrame(json.loads((docs / "memory.json").read_text())["rows"]))
+    assert sorted(memory.rows["seed"].unique()) == [0, 1, 2]
+    told = (docs / "lstm.md").read_text()
+    names = {"lstm_forget_5": "LSTM, forget bias +5", "tcn": "TCN", "transformer": "transformer"}
+    for model, reach in memory.reach.items():
+        (row,) = (
+            line for line in told.splitlines() if line.startswith(f"| {names.get(model, model.upper())} |")
+        )
+        assert f"| {reach} steps" in row
+        assert row.endswith(f"| {memory.median().loc[model, 60]:.2f} |")

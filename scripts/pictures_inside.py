@@ -1,0 +1,77 @@
+"""Make the pictures of docs/lstm.md: `python scripts/pictures_inside.py` writes docs/img/inside-*.png.
+
+The page's pictures come from a network trained here on the bundled sample; those of the memory experiment from
+docs/memory.json, which `gatecast memory --json > docs/memory.json` makes anew in 5 to 10 minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+from playwright.sync_api import Browser, Page, sync_playwright
+
+import gatecast as gc
+from gatecast import figures
+from gatecast.explain import explain
+from gatecast.memory import Memory
+from gatecast.report.explain import explain_report
+from gatecast.report.page import write_html
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+CARDS = {
+    "cell": 1,
+    "belt": 2,
+    "memory": 3,
+    "moved": 4,
+    "bands": 5,
+    "ingredients": 6,
+}  # by their place on the page
+
+
+def main() -> None:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        sys.exit("pictures are drawn by Chromium, and there is none on the PATH. Install it and run again.")
+    prices = gc.read_prices("sample:aapl")
+    forecaster = gc.Forecaster(gc.Config.from_preset("quick")).fit(prices)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+        inside = Path(folder) / "inside.html"
+        write_html(inside, explain_report(explain(forecaster, prices), title="Inside a forecast of AAPL"))
+        tab = opened(browser, inside, 1000)
+        for name, place in CARDS.items():
+            tab.locator("section.card").nth(place).screenshot(path=DOCS / "img" / f"inside-{name}.png")
+        for width in (400, 1400):
+            opened(browser, inside, width).screenshot(path=DOCS / "img" / f"inside-page-{width}.png")
+        recalled = Memory(rows=pd.DataFrame(json.loads((DOCS / "memory.json").read_text())["rows"]))
+        for name, figure in (
+            ("recall", figures.memory_errors(recalled)),
+            ("vanishing", figures.memory_gradients(recalled)),
+        ):
+            page = Path(folder) / f"{name}.html"
+            page.write_text(figure.to_html(include_plotlyjs=True, config={"displayModeBar": False}))
+            tab = opened(browser, page, 860, 466)
+            tab.screenshot(path=DOCS / "img" / f"inside-{name}.png")
+        browser.close()
+
+
+def opened(browser: Browser, page: Path, width: int, height: int = 1100) -> Page:
+    """The page with every figure drawn, back at its top."""
+    tab = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=1.5)
+    tab.goto(page.as_uri())
+    for box in tab.locator("[data-figure]:visible").all():
+        box.scroll_into_view_if_needed()
+        box.locator(".main-svg").first.wait_for()
+    tab.evaluate("scrollTo(0, 0)")
+    tab.wait_for_timeout(300)
+    return tab
+
+
+if __name__ == "__main__":
+    main()
