@@ -55,7 +55,10 @@ def main() -> None:
             ("vanishing", figures.memory_gradients(recalled)),
         ):
             page = Path(folder) / f"{name}.html"
-            page.write_text(figure.to_html(include_plotlyjs=True, config={"displayModeBar": False}))
+            html = figure.to_html(
+                include_plotlyjs=True, config={"displayModeBar": False}, default_height="440px"
+            )
+            page.write_text(html)
             tab = opened(browser, page, 860, 466)
             tab.screenshot(path=DOCS / "img" / f"inside-{name}.png")
         browser.close()

@@ -15,8 +15,8 @@ from gatecast.windows import rows_needed
 
 ORIGINS = 40  # recent ones; enough for a t-test, few enough for seconds
 STEPS = 5  # ahead at most: skill, where there is any, is found in the first days
-ITEMS = 8  # of a table at most; more cost time and, moving together, tell little more
-PATHS = 400  # of each forecast; the fair CRPS does not depend on their number
+ITEMS = 4  # of a table at most; more cost time and, moving together, tell little more
+PATHS = 200  # of each forecast; the fair CRPS does not depend on their number
 
 
 def recent_verdict(

@@ -10,7 +10,7 @@ from gatecast.config import Config
 
 Masks = list[Float[Tensor, "batch hidden"]]
 State = list[
-    tuple[Float[Tensor, "rows batch hidden"], ...]
+    tuple[Float[Tensor, "_ batch _"], ...]
 ]  # what is carried from step to step, batch second
 
 _LAYERS: dict[str, type[nn.LSTM | nn.GRU | nn.RNN]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
