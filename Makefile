@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 # One thread a test worker: two workers with a thread each outrun one with two.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: forecast test install check pictures clean
+.PHONY: forecast test install check pictures pictures-inside clean
 forecast: .venv/core
 	$(BIN)/gatecast forecast sample:aapl --report forecast.html
 
@@ -23,6 +23,9 @@ check: .venv/all
 
 pictures: .venv/test
 	$(BIN)/python scripts/pictures.py
+
+pictures-inside: .venv/test
+	$(BIN)/python scripts/pictures_inside.py
 
 clean:
 	rm -rf .venv build dist src/*.egg-info

@@ -24,10 +24,10 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from gatecast.walkforward import backtest
 from gatecast.baselines import Drift, Model, RandomWalk
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.prices import PriceSeries, PriceTable
+from gatecast.walkforward import backtest
 
 HISTORY = 300  # rows before the first origin; every model is fitted once, on these
 PATHS = 400

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -187,3 +189,57 @@ def test_backtest_writes_what_the_design_says(prices: Path, home: Path, tmp_path
     assert not list(home.rglob("folds/*"))
     for_people = gatecast(*command[:-3], home=home, COLUMNS="100")
     assert b"random_walk" in for_people.stdout
+
+
+@pytest.mark.parametrize("option", ["--forecasts", "--report"])
+def test_outputs_that_cannot_be_written_are_refused_before_the_work(
+    option: str, home: Path, tmp_path: Path
+) -> None:
+    for path in (tmp_path, tmp_path / "missing" / "file"):
+        result = gatecast("backtest", "sample:aapl", option, path, home=home)
+        assert "Choose another path" in one_line(result, 2)
+
+
+def test_a_full_disk_is_one_line(prices: Path, home: Path) -> None:
+    command = ("backtest", prices, "--models", "random_walk", "--cutoffs", 8, "--jobs", 1, "--json")
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "gatecast", *map(str, command)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env={"HOME": str(home)},
+            timeout=120,
+            check=False,
+        )
+    assert result.returncode == 1
+    assert b"Traceback" not in result.stderr
+    assert b"No space left" in result.stderr
+    parquet = gatecast(*command, "--forecasts", "/dev/full", home=home)
+    assert "cannot be written" in one_line(parquet, 1)
+
+
+def test_ctrl_c_says_how_to_go_on(prices: Path, tmp_path: Path) -> None:
+    command = [
+        "backtest",
+        str(prices),
+        "--models",
+        "gatecast",
+        "--cutoffs",
+        "40",
+        "--jobs",
+        "1",
+        "--preset",
+        "quick",
+    ]
+    with subprocess.Popen(
+        [sys.executable, "-m", "gatecast", *command], stderr=subprocess.PIPE, env={"HOME": str(tmp_path)}
+    ) as child:
+        folder = tmp_path / ".cache" / "gatecast" / "folds"
+        limit = time.monotonic() + 60
+        while not list(folder.glob("*/*.json")) and time.monotonic() < limit:
+            time.sleep(0.05)
+        child.send_signal(signal.SIGINT)
+        _, told = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert b"Traceback" not in told
+    assert b"the same command goes on" in told

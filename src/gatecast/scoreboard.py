@@ -42,7 +42,7 @@ def show_scores(report: Report) -> None:
     for row in whole.to_dict("records"):
         cells = [_cell(row, column, form, best[column]) for _, column, form in _COLUMNS]
         if len(walk):
-            cells.insert(1, Text(f"{100 * (1 - row['crps'] / walk.iloc[0]):+.1f}%"))
+            cells.insert(1, Text(_skill(row["crps"], walk.iloc[0])))
         table.add_row(Text(str(row["model"])), f"{row['n']:,}", *cells)
     console.print(table)
     console.print(
@@ -54,13 +54,18 @@ def show_scores(report: Report) -> None:
     )
 
 
+def _skill(crps: float, against: float) -> str:
+    """The share of CRPS saved; none where there was nothing to save."""
+    return f"{100 * (1 - crps / against):+.1f}%" if against > 0 else "-"
+
+
 def show_ablation(ablation: Ablation) -> None:
     """One sentence, then a row for each switch: what turning it off did to CRPS, MAE and the 90% band."""
     console = Console()
     console.print(Text(ablation.text))
     console.print()
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("turned off", overflow="fold")
+    table.add_column("turned off", no_wrap=True)
     for name in ("", "CRPS", "95% interval", "MAE", "90% band held"):
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
     by_switch: dict[str, dict[str, dict[str, Any]]] = {}

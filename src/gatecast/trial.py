@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from gatecast.baselines import Garch, RandomWalk
 from gatecast.config import Config
@@ -30,27 +31,27 @@ def recent_verdict(
     """How a network with these settings would have done of late, against the random walk and GARCH.
 
     It is trained anew on the rows before the first of the recent origins, so that every day it is judged on is one
-    it has not seen. With too little history the verdict says that it cannot tell.
+    it has not seen. Of a table it looks at the first few items that still trade and have rows enough. With too
+    little history the verdict says that it cannot tell.
     """
     model, steps = Forecaster(config), min(horizon, STEPS)
-    some = prices.select(prices.item_ids[:ITEMS])
-    shortest = min(len(one) for one in some)
-    origins = min(ORIGINS, (shortest - rows_needed(config)) // steps)
-    if origins < 2:
-        needed = rows_needed(config) + 2 * steps
+    needed = rows_needed(config) + 2 * steps
+    last = max(one.timestamps[-1] for one in prices)
+    judged = [one for one in prices if one.timestamps[-1] == last and len(one) >= needed][:ITEMS]
+    if not judged:
+        longest = max(len(one) for one in prices if one.timestamps[-1] == last)
         return cannot_tell(
             model.name,
-            f"{needed} rows are needed to train a network and judge it on days it has not seen; the shortest history "
-            f"has {shortest}",
+            f"{needed} rows are needed to train a network and judge it on days it has not seen; there are {longest}",
         )
-    start = min(one.timestamps[-origins * steps - 1] for one in some)
+    origins = min(ORIGINS, (min(map(len, judged)) - rows_needed(config)) // steps)
     try:
         report = backtest(
             [model, RandomWalk(), Garch()],
-            some,
+            prices.select(tuple(one.item_id for one in judged)),
             horizon=steps,
             every=steps,
-            start=start,
+            cutoffs=origins,
             refit=0,
             min_rows=rows_needed(config),
             paths=PATHS,
@@ -59,4 +60,8 @@ def recent_verdict(
         )
     except TooFewRows as error:
         return cannot_tell(model.name, str(error))
-    return report.verdict
+    if len(judged) == len(prices):
+        return report.verdict
+    names = ", ".join(one.item_id for one in judged)
+    text = f"{report.verdict.text} It was judged on {len(judged)} of the {len(prices)} items: {names}."
+    return replace(report.verdict, text=text)

@@ -10,6 +10,8 @@ from gatecast.cli.app import app
 from gatecast.cli.console import say
 from gatecast.errors import GatecastError
 
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
 __all__ = ["app", "forecasting", "judging", "looking", "main"]
 
 
@@ -18,17 +20,35 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     try:
-        app(args=arguments)
+        try:
+            app(args=arguments)
+        finally:
+            sys.stdout.flush()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            say(
+                "interrupted; finished folds are kept and the same command goes on from them, a training with --resume"
+            )
+        raise
     except GatecastError as error:
         if debug:
             raise
         say(str(error))
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        say(
-            "interrupted; what was finished is kept, the same command goes on from there (a training: with --resume)"
-        )
-        sys.exit(130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_stdout()
         sys.exit(1)
+    except OSError as error:  # standard output on a full disk, a cache folder that cannot be made
+        if debug:
+            raise
+        where = error.filename or "standard output"
+        say(
+            f"the system refused '{where}': {error.strerror or error}. Free some space or name another place."
+        )
+        _silence_stdout()
+        sys.exit(1)
+
+
+def _silence_stdout() -> None:
+    """What could not be written must not be tried again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

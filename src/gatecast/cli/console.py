@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from gatecast.errors import GatecastError, UsageError
 
 if TYPE_CHECKING:
     from gatecast.nn.training import Progress
@@ -16,6 +20,31 @@ def say(text: str) -> None:
     """A note on stderr, free of control characters."""
     clean = "".join(character if character.isprintable() else " " for character in text)
     print(f"gatecast: {clean}", file=sys.stderr)
+
+
+def check_writable(*paths: Path | None) -> None:
+    """Refuse an output file whose folder is not there or not ours, before hours of work and not after."""
+    for path in paths:
+        if path is None:
+            continue
+        if path.is_dir() or not path.parent.is_dir():
+            what = "is a folder" if path.is_dir() else f"lies in no folder '{path.parent}'"
+            raise UsageError(
+                f"an output is a file in a folder that exists; '{path}' {what}. Choose another path."
+            )
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise UsageError(f"an output can be written; '{path}' cannot. Choose another path.")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """One line where the disk refuses a file."""
+    try:
+        yield
+    except OSError as error:
+        raise GatecastError(
+            f"'{path}' cannot be written ({error.strerror or error}). Free some space."
+        ) from None
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gatecast.cli.app import app
-from gatecast.cli.console import say, training_bar
+from gatecast.cli.console import check_writable, say, training_bar
 from gatecast.cli.options import Calendar, Json, Model, Paths, Preset, Repair, Report, Seed, Settings, Source
 from gatecast.errors import UsageError
 
@@ -47,6 +47,7 @@ def forecast(
 
     check_level(level)
     check_sizes(horizon, paths)
+    check_writable(report)
     if model is not None and (settings or save or resume or preset != "default"):
         raise UsageError(
             "--model brings its own settings; it goes with none of --preset, --set, --save, --resume."

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gatecast.cli.app import app
-from gatecast.cli.console import folds_bar, say
+from gatecast.cli.console import check_writable, folds_bar, say, writing
 from gatecast.cli.forecasting import cache, config_of, read
 from gatecast.cli.options import Calendar, Jobs, Json, Paths, Preset, Repair, Report, Seed, Settings, Source
 
@@ -53,6 +53,7 @@ def backtest(
     from gatecast.roster import parse_models
     from gatecast.walkforward import backtest as run
 
+    check_writable(forecasts, report)
     chosen = parse_models(models, preset=preset, settings=(f"seed={seed}", *(settings or [])))
     prices = read(source, calendar, repair)
     shown: dict[str, Any] = {
@@ -82,8 +83,8 @@ def backtest(
         )
     _tell(prices, result.notes)
     _write_files(result, prices, shown, f"Walk-forward test of {source[:80]}", forecasts, report)
-    shutil.rmtree(store, ignore_errors=True)
     _print(result, as_json)
+    shutil.rmtree(store, ignore_errors=True)
 
 
 @app.command()
@@ -106,6 +107,7 @@ def ablate(
     """Turn each of the five improvements off, and say what it was worth."""
     from gatecast.ablation import ablate as run
 
+    check_writable(report)
     config = config_of(preset, settings, seed)
     prices = read(source, calendar, repair)
     shown = {
@@ -133,13 +135,13 @@ def ablate(
     _tell(prices, result.notes)
     if report is not None:
         _write_ablation(report, result, f"What each improvement is worth on {source[:80]}")
-    shutil.rmtree(store, ignore_errors=True)
     if as_json:
         print(json.dumps(result.to_dict(), allow_nan=False))
     else:
         from gatecast.scoreboard import show_ablation
 
         show_ablation(result)
+    shutil.rmtree(store, ignore_errors=True)
 
 
 def _print(result: Results, as_json: bool) -> None:
@@ -166,7 +168,8 @@ def _write_files(
     report: Path | None,
 ) -> None:
     if forecasts is not None:
-        result.to_parquet(forecasts)
+        with writing(forecasts):
+            result.to_parquet(forecasts)
         say(f"forecasts written to {forecasts}")
     if report is not None:
         from gatecast.report import backtest_report, write_html

@@ -160,12 +160,9 @@ def collapsed_bands(series: PriceSeries) -> go.Figure:
     """
     frozen = _frozen(series.rows(max(len(series) - 60, 0), len(series)))
     spec, days = FeatureSpec(), np.arange(1 - len(frozen) + FROZEN_DAYS, FROZEN_DAYS + 1).tolist()
-    guarded, plain = (
-        series_features(frozen, replace(spec, bollinger_guard=guard))[
-            :, spec.names.index("bollinger_position")
-        ]
-        for guard in (True, False)
-    )
+    at = spec.names.index("bollinger_position")
+    guarded = series_features(frozen, spec)[:, at]
+    plain = series_features(frozen, replace(spec, bollinger_guard=False))[:, at]
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(frozen.close, (19, 0), mode="edge"), 20)
     mean, spread = windows.mean(axis=1), 2 * windows.std(axis=1)
     edges = numbers([*(mean - spread), *(mean + spread)[::-1]])
