@@ -44,7 +44,8 @@ def test_the_small_sample_correction_is_the_one_of_harvey_leybourne_and_newbold(
     by_hand = plain * np.sqrt((n + 1 - 2 * h + h * (h - 1) / n) / n)
     ours = diebold_mariano(d, overlap=2, kernel="rectangular")
     assert ours.dm == pytest.approx(by_hand)
-    assert ours.p_value == pytest.approx(2 * stats.t.sf(abs(by_hand), n - 1))
+    rows_kept = n + 1 - 2 * h + h * (h - 1) / n
+    assert ours.p_value == pytest.approx(2 * stats.t.sf(abs(by_hand), rows_kept / h))
 
 
 def test_a_negative_rectangular_variance_gives_way_to_bartlett() -> None:
@@ -54,13 +55,20 @@ def test_a_negative_rectangular_variance_gives_way_to_bartlett() -> None:
     assert np.isfinite(diebold_mariano(d, overlap=1).dm)
 
 
-@pytest.mark.parametrize(("overlap", "n"), [(0, 12), (4, 60), (4, 300)])
-def test_equal_models_are_seldom_told_apart(overlap: int, n: int) -> None:
+@pytest.mark.parametrize(
+    ("overlap", "n"), [(0, 12), (1, 12), (4, 12), (4, 20), (4, 60), (29, 60), (4, 200), (19, 200)]
+)
+def test_equal_models_are_told_apart_in_a_twentieth_of_cases_at_most(overlap: int, n: int) -> None:
+    rng, times = np.random.default_rng(3), 1200
+    tests = [diebold_mariano(moving_average(rng, n, overlap), overlap=overlap) for _ in range(times)]
+    luck = 2.33 * np.sqrt(0.06 * 0.94 / times)  # a size of 6% shows more than this in one case of a hundred
+    assert np.mean([test.p_value < 0.05 for test in tests]) < 0.06 + luck
+
+
+def test_as_many_degrees_of_freedom_as_rows_would_claim_far_too_often() -> None:
     rng = np.random.default_rng(3)
-    claims = [
-        diebold_mariano(moving_average(rng, n, overlap), overlap=overlap).p_value < 0.05 for _ in range(1500)
-    ]
-    assert np.mean(claims) < 0.085
+    found = [diebold_mariano(moving_average(rng, 20, 4), overlap=4).dm for _ in range(600)]
+    assert np.mean(2 * stats.t.sf(np.abs(found), 19) < 0.05) > 0.1
 
 
 def test_ignoring_the_overlap_would_claim_far_too_often() -> None:
@@ -123,6 +131,12 @@ def test_coverage_interval_holds_the_truth_about_as_often_as_it_says(overlap: in
         low, high = coverage_interval((np.abs(value) < 1.645).astype(float), dates, overlap=overlap)[1:]
         held += low <= 0.9 <= high
     assert held / 400 > 0.92
+
+
+def test_a_date_with_many_rows_counts_as_one_with_few() -> None:
+    dates = np.repeat(np.arange(10), [1] * 5 + [9] * 5)
+    share, low, high = coverage_interval((dates < 5).astype(float), dates)
+    assert share == 0.5 and low < 0.5 < high
 
 
 def test_too_few_dates_leave_coverage_unknown() -> None:

@@ -40,7 +40,7 @@ def diebold_mariano(
 
     `overlap` is the number of later origins whose forecasts share days with one origin's: h - 1 for origins
     one step apart and h steps ahead, 0 where forecasts do not overlap. The statistic carries the small-sample
-    correction of Harvey, Leybourne and Newbold (1997) and is held against Student's t with n - 1 degrees of
+    correction of Harvey, Leybourne and Newbold (1997) and is held against Student's t with `freedom` degrees of
     freedom; with `overlap=0` and the rectangular kernel it is the one-sample t-test.
 
     >>> diebold_mariano(np.array([1.0, 2.0, 3.0, 4.0, -1.0])).p_value.__round__(3)
@@ -52,11 +52,29 @@ def diebold_mariano(
         return DieboldMariano(mean, float("nan"), 1.0, n)
     overlap = min(overlap, n - 2)
     variance = variance_of_mean(differences, overlap=overlap, kernel=kernel)
-    h = overlap + 1
-    correction = max((n + 1 - 2 * h + h * (h - 1) / n) / n, 1 / n)
     # The same difference at every origin has no variance, and no doubt.
-    dm = mean * np.sqrt(correction / variance) if variance > 0 else np.copysign(np.inf, mean)
-    return DieboldMariano(mean, float(dm), float(2 * stats.t.sf(abs(dm), n - 1)), n)
+    corrected = mean * np.sqrt(_kept(n, overlap) / variance) if variance > 0 else np.copysign(np.inf, mean)
+    p_value = float(2 * stats.t.sf(abs(corrected), freedom(n, overlap)))
+    return DieboldMariano(mean, float(corrected), p_value, n)
+
+
+def freedom(n: int, overlap: int) -> float:
+    """Degrees of freedom of a mean of `n` values of which each shares days with `overlap` later ones.
+
+    A variance from autocovariances to lag h - 1 has about n / h degrees of freedom (Priestley 1981, 6.2.4), not
+    the n - 1 of Harvey, Leybourne and Newbold, with which few origins that overlap claim far too often. With
+    the rows that their correction keeps it is n - 1 again where nothing overlaps.
+
+    >>> freedom(12, 0), round(freedom(60, 4), 1)
+    (11.0, 10.3)
+    """
+    return n * _kept(n, overlap) / (overlap + 1)
+
+
+def _kept(n: int, overlap: int) -> float:
+    """Share of the variance that the sample's own mean leaves: Harvey, Leybourne and Newbold's factor."""
+    h = min(overlap, n - 2) + 1
+    return (n + 1 - 2 * h + h * (h - 1) / n) / n
 
 
 def variance_of_mean(
@@ -110,6 +128,8 @@ def coverage_interval(
 ) -> tuple[float, float, float]:
     """Share of hits with its interval: (share, low, high), where rows of one date may move together.
 
+    Every date counts once, however many rows it has.
+
     Wilson's (1927) interval at the number of independent rows that would have the same variance: the HAC
     variance of the dates' shares stands against share (1 - share) / rows. Student's t replaces the normal,
     with one degree of freedom less than there are dates that share no days with each other. Where every row or
@@ -120,7 +140,7 @@ def coverage_interval(
     """
     rows, dates_share = len(hits), by_date(np.asarray(hits, dtype=float), dates)
     n = len(dates_share)
-    share = float(np.mean(hits))
+    share = float(np.mean(dates_share))
     if n < 3:
         return share, 0.0, 1.0
     blocks = max(n / (overlap + 1), 2.0)
@@ -150,11 +170,11 @@ def change_interval(
     if origins < 3 or seeds < 2:
         return mean, -math.inf, math.inf
     of_origins = variance_of_mean(differences.mean(axis=0), overlap=min(overlap, origins - 2))
-    of_origins *= origins / (origins - 1)
+    of_origins /= _kept(origins, overlap)
     of_seeds = float(differences.mean(axis=1).var(ddof=1)) / seeds
     variance = of_origins + of_seeds
     if variance == 0:
         return mean, mean, mean
-    freedom = variance**2 / (of_origins**2 / (origins - 1) + of_seeds**2 / (seeds - 1))
-    reach = float(stats.t.ppf(0.975, freedom)) * math.sqrt(variance)
+    satterthwaite = variance**2 / (of_origins**2 / freedom(origins, overlap) + of_seeds**2 / (seeds - 1))
+    reach = float(stats.t.ppf(0.975, satterthwaite)) * math.sqrt(variance)
     return mean, mean - reach, mean + reach
