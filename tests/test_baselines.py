@@ -268,3 +268,11 @@ def test_wrong_use_is_refused(table):
     for make in (lambda: Sma(window=0), lambda: Ema(half_life=0.0), lambda: Garch(errors="cauchy")):
         with pytest.raises(ConfigError):
             make()
+
+
+@pytest.mark.parametrize("half_life", [0.0, -1.0, float("inf"), float("nan"), 1e300])
+def test_a_memory_without_end_is_refused(half_life):
+    with pytest.raises(ConfigError, match="a half-life is above 0 and at most 10000 rows"):
+        Ema(half_life=half_life)
+    with pytest.raises(ConfigError, match="window is 1 to 10000 rows; got 100000000"):
+        Sma(window=100_000_000)

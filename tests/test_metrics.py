@@ -90,6 +90,8 @@ def test_mase_of_the_naive_forecast_on_its_own_history_is_one() -> None:
     scale = np.full(3, metrics.naive_scale(history))
     assert metrics.mase(history[:-1], history[1:], scale) == pytest.approx(1.0)
     assert np.isnan(metrics.mase(history[:-1], history[1:], np.zeros(3)))
+    one_still = metrics.mase(history[:-1], history[1:], np.array([0.0, 2.0, 2.0]))
+    assert one_still == pytest.approx((1 / 2 + 4 / 2) / 2)
     assert np.isnan(metrics.naive_scale(history[:1]))
 
 
@@ -98,9 +100,19 @@ def test_coverage_counts_the_edges_as_inside() -> None:
     assert metrics.coverage(np.full(4, 1.0), np.full(4, 2.0), actual) == 0.5
 
 
+def test_a_price_computed_in_two_ways_is_one_price() -> None:
+    actual, again = np.array([100.0]), np.array([100.0 + 2.8e-14])
+    for edges in ((again, again), (again - 2 * (again - actual), actual - (again - actual))):
+        assert metrics.coverage(*edges, actual) == 1.0
+    assert metrics.coverage(actual * (1 + 1e-6), actual * 2, actual) == 0.0
+    assert metrics.pit_sorted(np.full((1, 20), again), actual) == 0.5
+
+
 def test_smape_and_direction() -> None:
     assert metrics.smape(np.array([100.0]), np.array([300.0])) == pytest.approx(100.0)
     last = np.full(4, 100.0)
     said, was = np.array([101.0, 101.0, 99.0, 100.0]), np.array([105.0, 95.0, 95.0, 95.0])
     assert metrics.direction(said, was, last) == pytest.approx(2 / 3)
     assert np.isnan(metrics.direction(last, was, last))
+    assert np.isnan(metrics.direction(last * (1 + 1.7e-7), was, last))  # a median of symmetric paths
+    assert metrics.direction(last * (1 - 1e-4), was, last) == pytest.approx(3 / 4)

@@ -7,6 +7,9 @@ from jaxtyping import Float
 
 from gatecast.errors import UsageError
 
+ROUNDING = 1e-9  # share of a price; prices closer than this are the same price, computed in two ways
+LEAN = 1e-5  # share of a price; a median of simulated paths this close to the last close forecasts no move
+
 
 def crps_paths(
     paths: Float[np.ndarray, "*rows paths"], actual: Float[np.ndarray, "*rows"], *, fair: bool = True
@@ -42,10 +45,14 @@ def crps_sorted(
 def pit_sorted(
     ordered: Float[np.ndarray, "*rows paths"], actual: Float[np.ndarray, "*rows"]
 ) -> Float[np.ndarray, "*rows"]:
-    """Probability integral transform: the share of paths below the actual, ties counted half; 0..1."""
-    below = (ordered < actual[..., None]).mean(axis=-1)
-    equal = (ordered == actual[..., None]).mean(axis=-1)
-    return np.asarray(below + equal / 2)
+    """Probability integral transform: the share of paths below the actual, ties counted half; 0..1.
+
+    Paths within `ROUNDING` of the actual are ties.
+    """
+    slack = ROUNDING * np.abs(actual)
+    below = (ordered < (actual - slack)[..., None]).mean(axis=-1)
+    not_above = (ordered <= (actual + slack)[..., None]).mean(axis=-1)
+    return np.asarray((below + not_above) / 2)
 
 
 def quantile_sorted(
@@ -84,8 +91,9 @@ def coverage(
 def inside(
     lower: Float[np.ndarray, " rows"], upper: Float[np.ndarray, " rows"], actual: Float[np.ndarray, " rows"]
 ) -> np.ndarray:
-    """Whether each actual lies in [lower, upper]."""
-    return np.asarray((lower <= actual) & (actual <= upper))
+    """Whether each actual lies in [lower, upper], or within `ROUNDING` of it."""
+    slack = ROUNDING * np.abs(actual)
+    return np.asarray((lower <= actual + slack) & (actual - slack <= upper))
 
 
 def mae(point: Float[np.ndarray, " rows"], actual: Float[np.ndarray, " rows"]) -> float:
@@ -118,10 +126,12 @@ def naive_scale(history: Float[np.ndarray, " time"]) -> float:
 def mase(
     point: Float[np.ndarray, " rows"], actual: Float[np.ndarray, " rows"], scale: Float[np.ndarray, " rows"]
 ) -> float:
-    """Mean absolute scaled error: each error over its `naive_scale`; NaN where a scale is 0 or unknown."""
-    if not (scale > 0).all():
-        return float("nan")
-    return float(np.mean(np.abs(actual - point) / scale))
+    """Mean absolute scaled error: each error over its `naive_scale`.
+
+    Rows whose scale is 0 or unknown are left out, for their price never moved; NaN where no row is left.
+    """
+    moved = scale > ROUNDING * np.abs(actual)
+    return float(np.mean(np.abs(actual - point)[moved] / scale[moved])) if moved.any() else float("nan")
 
 
 def direction(
@@ -129,11 +139,12 @@ def direction(
 ) -> float:
     """Share of moves whose sign was forecast, where forecast and price both moved; NaN if none did.
 
+    A median within `LEAN` of the last close is no forecast of a move.
+
     >>> direction(np.array([101.0, 99.0, 100.0]), np.array([102.0, 103.0, 90.0]), np.full(3, 100.0))
     0.5
     """
-    # Rounding in a median of paths is no forecast of a move.
-    said = np.sign(np.where(np.isclose(point, last, rtol=1e-8, atol=0), 0.0, point - last))
-    was = np.sign(actual - last)
+    said = np.sign(np.where(np.isclose(point, last, rtol=LEAN, atol=0), 0.0, point - last))
+    was = np.sign(np.where(np.isclose(actual, last, rtol=ROUNDING, atol=0), 0.0, actual - last))
     told = (said != 0) & (was != 0)
     return float(np.mean(said[told] == was[told])) if told.any() else float("nan")

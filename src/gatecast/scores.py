@@ -117,11 +117,12 @@ def join_rows(parts: list[Rows]) -> Rows:
 def score_table(forecasts: pd.DataFrame) -> pd.DataFrame:
     """Scores by model, over all steps ("all") and by step.
 
-    `mae`, `rmse`: price units, of the median and the mean. `mase`: of the median, against the one-step error
-    of "tomorrow is today" before the cutoff. `smape`: percent, 0..200. `crps`, `pinball` (mean over the 17
-    stored levels), `width_*`: log return from the last close. `log_score`: nats, larger is better; NaN where
-    a model has no density. `coverage_*`: share, 0..1. `direction`: share of moves whose sign the median had
-    right.
+    Every row counts once, so that a cutoff with more items weighs more; tests and verdict count every cutoff
+    once. `mae`, `rmse`: price units, of the median and the mean. `mase`: of the median, against the one-step
+    error of "tomorrow is today" before the cutoff, over the items that moved there. `smape`: percent, 0..200.
+    `crps`, `pinball` (mean over the 17 stored levels), `width_*`: log return from the last close. `log_score`:
+    nats, larger is better; NaN where a model has no density. `coverage_*`: share, 0..1. `direction`: share of
+    moves whose sign the median had right; NaN where it leans nowhere.
     """
     rows = []
     for model in forecasts["model"].unique():

@@ -17,6 +17,8 @@ from gatecast.errors import ConfigError
 from gatecast.features import WARMUP, volatility
 from gatecast.prices import PriceSeries
 
+LONGEST = 10_000  # rows of memory; 40 years of sessions
+
 
 @dataclass(frozen=True, eq=False)
 class AverageHistory:
@@ -64,9 +66,9 @@ class Sma(_Average):
     name: ClassVar[str] = "sma"
 
     def __post_init__(self) -> None:
-        if self.window < 1:
+        if not 1 <= self.window <= LONGEST:
             raise ConfigError(
-                f"an average's window is at least 1 row; got {self.window}. Give for example 20."
+                f"an average's window is 1 to {LONGEST} rows; got {self.window}. Give for example 20."
             )
 
     @property
@@ -94,8 +96,10 @@ class Ema(_Average):
     name: ClassVar[str] = "ema"
 
     def __post_init__(self) -> None:
-        if not self.half_life > 0:
-            raise ConfigError(f"a half-life is above 0 rows; got {self.half_life}. Give for example 10.")
+        if not 0 < self.half_life <= LONGEST:
+            raise ConfigError(
+                f"a half-life is above 0 and at most {LONGEST} rows; got {self.half_life}. Give for example 10."
+            )
 
     @property
     def _warmup(self) -> int:
