@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gatecast.baselines import Drift, RandomWalk
+from gatecast.baselines import Drift, Ema, RandomWalk, Sma
 from gatecast.comparisons import compare, loss
 from gatecast.prices import PriceTable
 from gatecast.scores import COLUMNS, QUANTILES
@@ -183,10 +183,82 @@ def test_without_a_random_walk_skill_cannot_be_told() -> None:
 
 
 def test_prices_that_never_move_have_nothing_to_forecast() -> None:
-    flat = PriceTable.from_close({"X": (np.full(200, 5.0), pd.bdate_range("2020-01-01", periods=200))})
-    verdict = backtest([Drift(), RandomWalk()], flat, horizon=2, cutoffs=12, paths=20).verdict
-    assert (verdict.median, verdict.bands) == ("no evidence", "no evidence")
-    assert "nan" not in verdict.text
+    days = pd.bdate_range("2020-01-01", periods=300)
+    flat = PriceTable.from_close({"X": (np.full(300, 71.3), days)})
+    for model in (Drift(), Sma(), Ema()):
+        report = backtest([model, RandomWalk()], flat, horizon=2, cutoffs=60, paths=20)
+        verdict = report.verdict
+        assert (verdict.median, verdict.bands, verdict.honest.ok) == ("no evidence", "no evidence", None)
+        assert verdict.honest.coverage == 1.0
+        assert "nan" not in verdict.text and "Do not use" not in verdict.text
+        assert "No price moved, so there was nothing to forecast: no evidence" in verdict.text
+
+
+def test_one_still_asset_does_not_hide_the_others_mase() -> None:
+    days = pd.bdate_range("2020-01-01", periods=200)
+    walk = 100 * np.exp(np.random.default_rng(0).normal(0, 0.01, 200).cumsum())
+    both = PriceTable.from_close({"X": (walk, days), "still": (np.full(200, 5.0), days)})
+    alone = PriceTable.from_close({"X": (walk, days)})
+    of = [
+        backtest([RandomWalk()], table, horizon=2, cutoffs=9, paths=20).scores["mase"].to_numpy()
+        for table in (both, alone)
+    ]
+    np.testing.assert_allclose(of[0], of[1])
+
+
+def overlapping(rows: pd.DataFrame, steps: int) -> pd.DataFrame:
+    """The same forecasts, a day apart instead of `steps`."""
+    days = pd.bdate_range("2020-01-01", periods=400).to_numpy().astype("datetime64[ns]")
+    number = rows["cutoff"].rank(method="dense").astype(int).to_numpy()
+    return rows.assign(cutoff=days[number], timestamp=days[number + rows["step"].to_numpy()])
+
+
+def test_origins_that_share_days_are_not_counted_as_if_they_did_not() -> None:
+    rows = planted_rows(Planted("m", error=0.5, crps=0.3), Planted("random_walk"), origins=20, steps=3)
+    assert judge(rows, compare(rows)).median == "skill"
+    shared = overlapping(rows, 3)
+    verdict = judge(shared, compare(shared))
+    assert (verdict.median, verdict.bands, verdict.honest.ok, verdict.origins) == (
+        "no evidence",
+        "no evidence",
+        None,
+        20,
+    )
+    assert "Only 7 of these origins share no days" in verdict.text and "luck (p" not in verdict.text
+    more = planted_rows(Planted("m", error=0.5, crps=0.3), Planted("random_walk"), origins=90, steps=3)
+    many = overlapping(more, 3)
+    assert judge(many, compare(many)).median == "skill"
+
+
+@pytest.mark.parametrize(
+    ("p_value", "text"),
+    [
+        (0.0498, "p = 0.0498"),
+        (0.04999, "p < 0.05"),
+        (0.05001, "p = 0.05"),
+        (0.7, "p = 0.7"),
+        (9e-4, "p < 0.001"),
+    ],
+)
+def test_a_p_value_stands_on_its_side_of_the_threshold(p_value: float, text: str) -> None:
+    rows = planted_rows(Planted("m", crps=0.9), Planted("random_walk"))
+    verdict = judge(rows, compare(rows).assign(p_value=p_value))
+    assert text in verdict.text and (verdict.bands == "skill") is (p_value < 0.05)
+
+
+@pytest.mark.parametrize("origins", [1, 2, 7])
+def test_under_eight_origins_no_p_value_is_told(origins: int) -> None:
+    verdict = planted(Planted("m", error=0.5, crps=0.3), Planted("random_walk"), origins=origins)
+    assert "(p" not in verdict.text and "luck" in verdict.text and "smaller than" in verdict.text
+
+
+def test_gain_and_coverage_count_every_cutoff_once() -> None:
+    rows = planted_rows(Planted("m", error=0.9), Planted("random_walk"), origins=40)
+    half = rows[(rows["item_id"] == "A0") | (rows["cutoff"] > rows["cutoff"].median())]
+    verdict = judge(half, compare(half))
+    mine = half[half["model"] == "m"]
+    held = (mine["q05"] <= mine["actual"]) & (mine["actual"] <= mine["q95"])
+    assert verdict.honest.coverage == pytest.approx(held.groupby(mine["cutoff"]).mean().mean())
 
 
 def test_it_is_one_paragraph_and_plain_json() -> None:
@@ -224,3 +296,8 @@ def test_regimes_are_found_in_the_bands_by_a_model_that_knows_them(truth: Module
 def test_on_random_walks_skill_is_hardly_ever_claimed(truth: ModuleType) -> None:
     found = [claim for number in range(6) for claim in truth.claims("random_walk", number, 100)]
     assert sum("skill" in (median, bands) for _, median, bands in found) <= 2  # of 18; at most 2.5% a claim
+
+
+def test_nor_where_five_days_are_forecast_every_day(truth: ModuleType) -> None:
+    found = [claim for number in range(12) for claim in truth.claims("overlap", number, 60)]
+    assert sum("skill" in (median, bands) for _, median, bands in found) <= 2  # of 24

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -14,11 +15,15 @@ import pytest
 from scipy import stats
 
 from gatecast import metrics
-from gatecast.baselines import Drift, RandomWalk
+from gatecast.baselines import Drift, RandomWalk, Sma
+from gatecast.config import Config
 from gatecast.errors import DataError, GatecastError, TooFewRows, UsageError
+from gatecast.folds import FALLBACK, settings_of
 from gatecast.forecast import Density, Forecast, ItemForecast
-from gatecast.origins import overlaps, plan_walk
+from gatecast.forecaster import Forecaster
+from gatecast.origins import apart, overlaps, plan_walk
 from gatecast.prices import PriceTable
+from gatecast.roster import BASELINES
 from gatecast.scores import COLUMNS, QUANTILES
 from gatecast.walkforward import Report, backtest, cutoff_seed
 
@@ -273,6 +278,11 @@ def test_an_item_takes_part_once_it_is_long_enough_and_while_it_has_a_future(log
         ({"refit": -1}, "refit is at least 0"),
         ({"paths": 1}, "paths are at least 2"),
         ({"start": "yesterday-ish"}, "a start is a date"),
+        ({"start": "NaT"}, "a start is a date; got 'NaT'"),
+        ({"start": np.datetime64("NaT")}, "a start is a date; got 'NaT'"),
+        ({"start": "now"}, "a start is a date; got 'now'"),
+        ({"start": "5 May"}, "a start is a date; got '5 May'"),
+        ({"start": "9999-01-01"}, "a start is a date; got '9999-01-01'"),
         ({"cutoffs": 200}, "200 cutoffs 5 rows apart need 995 rows"),
         ({"start": "2031-01-01"}, "cutoffs 5 rows apart"),
         ({"every": 3, "start": "2031-01-01"}, "no cutoff after the start"),
@@ -313,6 +323,97 @@ def test_overlap_counts_the_later_cutoffs_before_a_forecast_ends() -> None:
     assert overlaps(days[:10:5], days[5:20:5][:2]) == 0
     assert overlaps(days[:10], days[5:15]) == 4
     assert overlaps(days[:10:2], days[5:15:2]) == 2
+    assert apart(days[:10:5], days[5:20:5][:2]) == 2
+    assert apart(days[:10], days[5:15]) == 2
+    assert apart(days[:10:2], days[5:15:2]) == 2
+    assert apart(days[:3], days[1:4] + np.timedelta64(1, "D")) == 2
+
+
+def test_items_that_are_not_judged_are_named_with_the_reason(log: Path) -> None:
+    one = walk(300)["A0"]
+    others = {"short": (250, 300), "gone": (0, 120), "late": (140, 300), "ill": (0, 300)}
+    table = PriceTable(series=(one, *(replace(one.rows(*at), item_id=item) for item, at in others.items())))
+    plan = {"horizon": 5, "every": 10, "start": one.timestamps[180], "min_rows": 60, "paths": 10}
+    report = backtest([Bell(log), RandomWalk()], table, refit=0, **plan)  # type: ignore[arg-type]
+    assert set(report.forecasts["item_id"]) == {"A0", "ill"}
+    assert [note for note in report.notes if "not judged" in note] == [
+        "1 of 5 items not judged, fewer than 60 rows before the last cutoff: 'short'",
+        "1 of 5 items not judged, ended less than 5 rows after the first cutoff with 60 rows of it: 'gone'",
+        "1 of 5 items not judged, fewer than 60 rows when the models were fitted: 'late'",
+    ]
+    again = backtest([Bell(log), RandomWalk()], table, refit=1, **plan)  # type: ignore[arg-type]
+    assert "late" in set(again.forecasts["item_id"])
+    assert any("count every cutoff once" in note for note in again.notes)
+    assert not any("count every cutoff once" in note for note in report.notes)
+    many = PriceTable(series=(one, *(replace(one.rows(280, 300), item_id=f"S{k}") for k in range(9))))
+    note = next(n for n in backtest([RandomWalk()], many, cutoffs=3, paths=10).notes if "not judged" in n)
+    assert note.startswith("9 of 10 items not judged") and note.endswith("'S0', 'S1', 'S2', 'S3', 'S4', ...")
+
+
+@dataclass
+class Sometimes(Bell):
+    """A bell whose first so many forecasts are, as its notes say, the random walk's."""
+
+    fallen: int = 0
+
+    def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
+        full = super().predict(prices, horizon, paths=paths, seed=seed)
+        if len(told(self.log, "predict")) > self.fallen:
+            return full
+        note = f"bell cannot forecast: no. {FALLBACK}"
+        return replace(full, items=tuple(replace(item, notes=(note,)) for item in full.items))
+
+
+@pytest.mark.parametrize("fallen", [3, 10])
+def test_forecasts_that_are_not_its_own_are_counted(log: Path, fallen: int) -> None:
+    report = backtest([Sometimes(log, fallen=fallen), RandomWalk()], walk(items=2), cutoffs=10, paths=20)
+    assert f"bell fell back to the random walk in {2 * fallen} of 20 forecasts" in report.notes
+    assert f"bell cannot forecast: no. {FALLBACK} (in {2 * fallen} of 20 forecasts)" in report.notes
+    assert f"bell fell back to the random walk in {2 * fallen} of 20 forecasts." in report.verdict.text
+    none_its_own = "None of its forecasts is its own" in report.verdict.text
+    assert none_its_own == (fallen == 10)
+    if none_its_own:
+        assert (report.verdict.median, report.verdict.bands) == ("no evidence", "no evidence")
+        assert report.verdict.honest.ok is None
+
+
+def test_a_baseline_that_cannot_learn_is_counted_as_the_random_walk() -> None:
+    report = backtest([Sma(window=290), RandomWalk()], walk(), cutoffs=10, paths=20)
+    assert "sma fell back to the random walk in 10 of 10 forecasts" in report.notes
+    assert "None of its forecasts is its own" in report.verdict.text
+
+
+def test_settings_are_told_apart_by_their_whole_value() -> None:
+    @dataclass
+    class Set(RandomWalk):
+        weights: object = None
+
+    def of(value: object) -> dict[str, str] | None:
+        return settings_of(Set(weights=value))
+
+    long = np.zeros(5000)
+    other = long.copy()
+    other[2500] = 1.0
+    assert of(long) == of(long.copy()) != of(other)
+    assert of([1, {"a": long}]) != of([1, {"a": other}]) and of(long[:4]) != of(long[:4].reshape(2, 2))
+    assert of(long) != of(long.astype(np.float32)) and of(1) != of(1.0) != of("1.0")
+    for unknown in (len, object(), Sma, [object()], np.array([len]), {"f": len}):
+        assert of(unknown) is None
+    assert all(settings_of(kind()) is not None for kind in BASELINES.values())
+    assert settings_of(Forecaster(Config(seed=8))) != settings_of(Forecaster(Config(seed=9)))
+    assert settings_of(Forecaster(Config(seed=8))) is not None
+
+
+def test_folds_of_a_model_with_a_function_are_not_stored(log: Path, tmp_path: Path) -> None:
+    def run(scale: Callable[[], float]) -> pd.DataFrame:
+        model = Bell(log)
+        model.scale = scale  # type: ignore[attr-defined]
+        return backtest([model, RandomWalk()], walk(), cutoffs=3, paths=20, store=tmp_path / "f").forecasts
+
+    run(lambda: 1.0)
+    assert len(list((tmp_path / "f").glob("*.parquet"))) == 3  # the random walk's
+    run(lambda: 2.0)
+    assert len(told(log, "predict")) == 6
 
 
 def test_the_document_is_json_of_plain_numbers(log: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from gatecast.origins import overlaps
+from gatecast.origins import apart, overlaps
 from gatecast.significance import by_date, diebold_mariano, holm
 
 RANDOM_WALK = "random_walk"
@@ -48,7 +48,8 @@ def compare(forecasts: pd.DataFrame) -> pd.DataFrame:
     `dm` > 0 where `model` has the smaller loss; `p_value` is two-sided; `n` counts cutoffs. Losses are
     averaged over assets (and over steps for "all") by cutoff first. `p_holm` is Holm's over the tests of one
     loss and step: over the subject's rivals, and over the other models against the random walk. `mean_loss`
-    and `mean_loss_against` are in the loss's own unit. Log scores are compared where both models have them.
+    and `mean_loss_against` are in the loss's own unit and count every cutoff once, where the score table counts
+    every row once. Log scores are compared where both models have them.
     """
     names = list(forecasts["model"].unique())
     first = subject_of(names)
@@ -93,3 +94,9 @@ def overlap_of(rows: pd.DataFrame) -> int:
     """The most later cutoffs that share days with one cutoff's forecasts in these rows."""
     ends = rows.groupby("cutoff")["timestamp"].max()
     return overlaps(ends.index.to_numpy(), ends.to_numpy())
+
+
+def apart_of(rows: pd.DataFrame) -> int:
+    """How many of the cutoffs have forecasts in these rows that share no days with each other."""
+    ends = rows.groupby("cutoff")["timestamp"].max()
+    return apart(ends.index.to_numpy(), ends.to_numpy())

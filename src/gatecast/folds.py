@@ -6,23 +6,36 @@ import hashlib
 import io
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, is_dataclass
+from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from pydantic import BaseModel
 
 from gatecast.scores import Rows
 
-FORMAT = 1  # raised when what a fold holds, or how it is scored, changes
+FALLBACK = "This is the random walk's answer."  # the end of a baseline's note where it could not answer
+FORMAT = 2  # raised when what a fold holds, or how it is scored, changes
 
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """One model's scored forecasts at one cutoff. `too_few` says why it could not be fitted, else None."""
+    """One model's scored forecasts at one cutoff, and every note of each of them.
+
+    `too_few` says why it could not be fitted, else None.
+    """
 
     rows: Rows
     notes: tuple[str, ...] = ()
     too_few: str | None = None
+
+    @property
+    def fallbacks(self) -> int:
+        """How many of the forecasts are the random walk's, since the model had no answer."""
+        return sum(note.endswith(FALLBACK) for note in self.notes)
 
 
 @dataclass(frozen=True)
@@ -63,3 +76,48 @@ def _write_whole(path: Path, content: bytes) -> None:
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     part.write_bytes(content)
     os.replace(part, path)
+
+
+def settings_of(model: object) -> dict[str, str] | None:
+    """A model's settings, for the key of its folds: its attributes without a trailing underscore.
+
+    None where one of them cannot be told from another by its value, such as a function: two models that differ
+    in it would share their folds.
+    """
+    if not hasattr(model, "__dict__"):
+        return None
+    told: dict[str, str] = {}
+    for name, value in sorted(vars(model).items()):
+        if name.endswith("_"):
+            continue
+        text = _exact(value)
+        if text is None:
+            return None
+        told[name] = text
+    return told
+
+
+def _exact(value: object) -> str | None:
+    """A text that only an equal value has; None where there is none to be made."""
+    if value is None or isinstance(value, (str, bytes, bool, int, float, complex, date, Path, np.generic)):
+        return repr(value)
+    if isinstance(value, np.ndarray):
+        if value.dtype.hasobject:
+            return None
+        content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+        return f"array {value.dtype} {value.shape} {content}"
+    parts: list[object]
+    if isinstance(value, Mapping):
+        parts = [part for pair in value.items() for part in pair]
+    elif isinstance(value, (list, tuple)):
+        parts = list(value)
+    elif isinstance(value, BaseModel) or (is_dataclass(value) and hasattr(value, "__dict__")):
+        if isinstance(value, type):
+            return None
+        parts = [part for pair in sorted(vars(value).items()) for part in pair]
+    else:
+        return None
+    texts = [_exact(part) for part in parts]
+    known = [text for text in texts if text is not None]
+    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    return f"{kind}({', '.join(known)})" if len(known) == len(texts) else None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 
 import numpy as np
 import pandas as pd
 
 from gatecast.errors import TooFewRows, UsageError
-from gatecast.prices import PriceTable
+from gatecast.prices import PriceSeries, PriceTable
 
 YEAR_OF_SESSIONS = 250  # rows an item needs before it takes part, where the table is long enough
 DEFAULT_CUTOFFS = 12
@@ -84,10 +84,15 @@ def plan_walk(
 
 
 def _stamp(start: Stamp) -> np.datetime64:
+    """The date alone: "now", "12" or "5 May" would be another one tomorrow."""
     try:
-        return pd.Timestamp(start).as_unit("ns").to_datetime64()
-    except (ValueError, TypeError) as error:
-        raise UsageError(f"a start is a date; got {start!r}. Give for example 2015-01-02.") from error
+        stamp = pd.Timestamp(datetime.fromisoformat(start) if isinstance(start, str) else start)
+        known = None if pd.isna(stamp) else stamp.as_unit("ns").to_datetime64()
+    except (ValueError, TypeError):
+        known = None
+    if known is None:
+        raise UsageError(f"a start is a date; got {str(start)[:80]!r}. Give for example 2015-01-02.")
+    return known
 
 
 def _check_arguments(**arguments: int | None) -> None:
@@ -139,3 +144,35 @@ def overlaps(cutoffs: np.ndarray, ends: np.ndarray) -> int:
     """
     later = np.searchsorted(cutoffs, ends, side="left") - np.arange(len(cutoffs)) - 1
     return int(max(later.max(initial=0), 0))
+
+
+def apart(cutoffs: np.ndarray, ends: np.ndarray) -> int:
+    """How many of the cutoffs have forecasts that share no days with each other; arguments as in `overlaps`."""
+    count, place = 0, 0
+    while place < len(cutoffs):
+        count += 1
+        place = max(int(np.searchsorted(cutoffs, ends[place], side="left")), place + 1)
+    return count
+
+
+def left_out(walk: WalkForward, prices: PriceTable, judged: set[str]) -> list[str]:
+    """A note a reason for which items of `prices` were not judged at all; `judged` are those that were."""
+    reasons: dict[str, list[str]] = {}
+    for one in prices:
+        if one.item_id not in judged:
+            reasons.setdefault(_why_left_out(walk, one), []).append(one.item_id)
+    notes = []
+    for reason, items in reasons.items():
+        named = ", ".join(f"'{item}'" for item in items[:5]) + (", ..." if len(items) > 5 else "")
+        notes.append(f"{len(items)} of {len(prices)} items not judged, {reason}: {named}")
+    return notes
+
+
+def _why_left_out(walk: WalkForward, one: PriceSeries) -> str:
+    before = np.searchsorted(one.timestamps, np.array(walk.cutoffs), side="right")
+    long = before >= walk.min_rows
+    if not long.any():
+        return f"fewer than {walk.min_rows} rows before the last cutoff"
+    if not (long & (before + walk.horizon <= len(one))).any():
+        return f"ended less than {walk.horizon} rows after the first cutoff with {walk.min_rows} rows of it"
+    return f"fewer than {walk.min_rows} rows when the models were fitted"

@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from gatecast.comparisons import RANDOM_WALK, overlap_of, subject_of
-from gatecast.metrics import inside
+from gatecast.comparisons import RANDOM_WALK, apart_of, overlap_of, subject_of
+from gatecast.metrics import ROUNDING, inside
 from gatecast.prices import stamp_text
 from gatecast.scores import BANDS
-from gatecast.significance import coverage_interval, holm
+from gatecast.significance import coverage_interval, freedom, holm
 
 Word = Literal["skill", "no evidence", "worse"]
 
-LEAST_ORIGINS = 8  # under this a t-test needs a gain of a whole standard deviation; it cannot tell
+LEAST_ORIGINS = 8  # sharing no days; under this a t-test needs a gain of a whole standard deviation
 ALPHA = 0.05  # two-sided: on a random walk each of the two claims is false skill in 2.5% of cases at most
 LEVEL = 90  # percent; the band whose honesty is judged
 MATERIAL = (
@@ -54,7 +54,8 @@ class Verdict:
     `median` and `bands` are against the random walk, over all steps: "skill" or "worse" where a two-sided
     Diebold-Mariano test at 5% says so, else "no evidence". The median is judged by its absolute error, the
     bands by CRPS, both of the log return. `steps` are those with skill, `against` the words for each other
-    rival; both with Holm's correction. `origins` counts the cutoffs all this rests on.
+    rival; both with Holm's correction. `origins` counts the cutoffs all this rests on; every one of them
+    counts once, in the gains and in the coverage, however many items it has.
     """
 
     text: str
@@ -83,28 +84,38 @@ class _Finding:
     word: Word
     gain: float  # share by which the loss is smaller
     unseen: float  # smallest gain these origins would show four times in five; NaN if unknown
-    p_value: float
+    p_value: float  # NaN where it must not be told
     steps: tuple[int, ...]
 
 
-def judge(forecasts: pd.DataFrame, tests: pd.DataFrame) -> Verdict:
-    """The verdict on the first model that is not the random walk, from `scores.COLUMNS` and `compare`."""
+def judge(
+    forecasts: pd.DataFrame, tests: pd.DataFrame, fallbacks: Mapping[str, int] | None = None
+) -> Verdict:
+    """The verdict on the first model that is not the random walk, from `scores.COLUMNS` and `compare`.
+
+    `fallbacks` counts by model the forecasts that are the random walk's, since the model had no answer.
+    """
     names = list(forecasts["model"].unique())
     model = subject_of(names)
     mine = forecasts[forecasts["model"] == model]
-    origins = int(mine["cutoff"].nunique())
+    origins, overlap = int(mine["cutoff"].nunique()), overlap_of(mine)
+    fallen = {name: count for name, count in (fallbacks or {}).items() if count}
+    number = len(mine[["item_id", "cutoff"]].drop_duplicates())
     about = tests[tests["model"] == model]
-    enough = origins >= LEAST_ORIGINS
-    median = _finding(about[about["loss"] == MEDIAN_LOSS], enough)
-    bands = _finding(about[about["loss"] == BANDS_LOSS], enough)
-    honest = _honesty(mine, origins)
-    against = _against(about, enough)
+    blind = _blind(mine, fallen.get(model, 0) == number)
+    median = _finding(about[about["loss"] == MEDIAN_LOSS], overlap, told=blind is None)
+    bands = _finding(about[about["loss"] == BANDS_LOSS], overlap, told=blind is None)
+    honest = _honesty(mine, overlap, told=blind is None)
+    against = _against(about, told=blind is None)
+    nothing = blind is not None and blind.nothing
     sentences = [
         _opening(mine, model, origins),
-        *_evidence(median, bands, model, names, origins),
-        _honest_text(honest),
-        *_rivals_text(against),
-        *([] if model == RANDOM_WALK else [_advice(median, bands, honest, enough)]),
+        *(f"{fallback_text(name, count, number)}." for name, count in fallen.items()),
+        *([] if blind is None else [blind.reason]),
+        *([] if nothing else _evidence(median, bands, model, names)),
+        *([] if nothing else [_honest_text(honest)]),
+        *([] if nothing else _rivals_text(against)),
+        *([] if model == RANDOM_WALK else [_advice(median, bands, honest, blind)]),
     ]
     return Verdict(
         text=" ".join(sentences),
@@ -116,6 +127,39 @@ def judge(forecasts: pd.DataFrame, tests: pd.DataFrame) -> Verdict:
         steps={"median": median.steps if median else (), "bands": bands.steps if bands else ()},
         against=against,
     )
+
+
+def fallback_text(model: str, count: int, forecasts: int) -> str:
+    """How many of a model's forecasts are not its own."""
+    return f"{model} fell back to the random walk in {count} of {_count(forecasts, 'forecast')}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Blind:
+    """Why no claim can be made, and what to do; `nothing` where there is not even a difference to tell of."""
+
+    reason: str
+    advice: str
+    nothing: bool
+
+
+def _blind(rows: pd.DataFrame, all_fallen: bool) -> _Blind | None:
+    """None where these forecasts of the subject can carry a claim."""
+    cannot = "These data cannot tell whether to trust it"
+    if np.allclose(rows["actual"], rows["last_close"], rtol=ROUNDING, atol=0):
+        reason = "No price moved, so there was nothing to forecast: no evidence of skill."
+        return _Blind(reason=reason, advice=f"{cannot}: judge it on days that moved.", nothing=True)
+    if all_fallen:
+        reason = "None of its forecasts is its own, so it was not judged: no evidence of skill."
+        return _Blind(reason=reason, advice=f"{cannot}; the notes say why it had no answer.", nothing=True)
+    origins, alone = int(rows["cutoff"].nunique()), apart_of(rows)
+    if alone >= LEAST_ORIGINS:
+        return None
+    which = f"Fewer than {LEAST_ORIGINS} origins"
+    if alone < origins:
+        which = f"Only {alone} of these origins share no days; fewer than {LEAST_ORIGINS} of these"
+    advice = f"{cannot}: judge it beside random_walk on more origins."
+    return _Blind(reason=f"{which} cannot tell skill from luck.", advice=advice, nothing=False)
 
 
 def cannot_tell(model: str, reason: str) -> Verdict:
@@ -135,39 +179,38 @@ def cannot_tell(model: str, reason: str) -> Verdict:
 def _word(test: Mapping[Hashable, Any], p_value: float) -> Word:
     """The word for one row of `compare`, by this p-value."""
     gain, base = test["mean_loss_against"] - test["mean_loss"], test["mean_loss_against"]
-    if p_value >= ALPHA or abs(gain) < MATERIAL * base:
+    if p_value >= ALPHA or base < ROUNDING or abs(gain) < MATERIAL * base:
         return "no evidence"
     return "skill" if gain > 0 else "worse"
 
 
-def _finding(tests: pd.DataFrame, enough: bool) -> _Finding | None:
+def _finding(tests: pd.DataFrame, overlap: int, *, told: bool) -> _Finding | None:
     """From the subject's tests on one loss; None where the random walk was not among the models."""
     rows = tests[tests["against"] == RANDOM_WALK].to_dict("records")
     if not rows:
         return None
     whole, *single = sorted(rows, key=lambda row: 0 if row["step"] == "all" else row["step"])
-    gap, base = whole["mean_loss_against"] - whole["mean_loss"], whole["mean_loss_against"] or float("nan")
+    gap, base = whole["mean_loss_against"] - whole["mean_loss"], whole["mean_loss_against"]
+    base = base if base >= ROUNDING else float("nan")
     error = abs(gap / whole["dm"]) if np.isfinite(whole["dm"]) else float("nan")
-    reach = float(stats.t.ppf([1 - ALPHA / 2, 0.8], max(whole["n"] - 1, 1)).sum())
+    reach = float(stats.t.ppf([1 - ALPHA / 2, 0.8], freedom(max(whole["n"], 2), overlap)).sum())
     adjusted = holm(np.array([row["p_value"] for row in single]))
     words = {row["step"]: _word(row, p_value) for row, p_value in zip(single, adjusted, strict=True)}
     return _Finding(
-        word=_word(whole, whole["p_value"]) if enough else "no evidence",
+        word=_word(whole, whole["p_value"]) if told else "no evidence",
         gain=gap / base,
         unseen=reach * error / base,
-        p_value=whole["p_value"],
-        steps=tuple(step for step, word in words.items() if enough and word == "skill"),
+        p_value=whole["p_value"] if told else float("nan"),
+        steps=tuple(step for step, word in words.items() if told and word == "skill"),
     )
 
 
-def _honesty(rows: pd.DataFrame, origins: int) -> Honesty:
+def _honesty(rows: pd.DataFrame, overlap: int, *, told: bool) -> Honesty:
     low_name, high_name = BANDS[LEVEL]
     hits = inside(rows[low_name].to_numpy(), rows[high_name].to_numpy(), rows["actual"].to_numpy())
-    share, low, high = coverage_interval(
-        hits.astype(float), rows["cutoff"].to_numpy(), overlap=overlap_of(rows)
-    )
+    share, low, high = coverage_interval(hits.astype(float), rows["cutoff"].to_numpy(), overlap=overlap)
     level = LEVEL / 100
-    if origins < LEAST_ORIGINS:
+    if not told:
         ok = None
     elif not low <= level <= high:
         ok = False
@@ -176,13 +219,13 @@ def _honesty(rows: pd.DataFrame, origins: int) -> Honesty:
     return Honesty(level=level, coverage=share, low=low, high=high, ok=ok)
 
 
-def _against(tests: pd.DataFrame, enough: bool) -> dict[str, dict[str, Word]]:
+def _against(tests: pd.DataFrame, *, told: bool) -> dict[str, dict[str, Word]]:
     """The words for each rival but the random walk, on Holm's p-values over all rivals."""
     words: dict[str, dict[str, Word]] = {}
     whole = tests[(tests["step"] == "all") & (tests["against"] != RANDOM_WALK)]
     for part, name in (("median", MEDIAN_LOSS), ("bands", BANDS_LOSS)):
         for row in whole[whole["loss"] == name].to_dict("records"):
-            word = _word(row, row["p_holm"]) if enough else "no evidence"
+            word = _word(row, row["p_holm"]) if told else "no evidence"
             words.setdefault(row["against"], {})[part] = word
     return words
 
@@ -198,29 +241,34 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _evidence(
-    median: _Finding | None, bands: _Finding | None, model: str, names: list[str], origins: int
-) -> list[str]:
+def _evidence(median: _Finding | None, bands: _Finding | None, model: str, names: list[str]) -> list[str]:
     if model == RANDOM_WALK:
         return ["It is the random walk itself, so there is nothing to hold it against."]
     if median is None or bands is None or RANDOM_WALK not in names:
         return ["The random walk was not among the models, so skill cannot be told; add random_walk."]
-    said = [
+    return [
         _finding_text("median", "absolute error", median),
         _finding_text("bands", "CRPS, the score of the whole fan,", bands),
     ]
-    if origins < LEAST_ORIGINS:
-        return [f"Fewer than {LEAST_ORIGINS} origins cannot tell skill from luck.", *said]
-    return said
+
+
+def _p_text(p_value: float) -> str:
+    """Three significant digits, on the side of the threshold where the number is."""
+    if p_value < 0.001:
+        return "p < 0.001"
+    text = f"{p_value:.3g}"
+    return f"p < {ALPHA}" if p_value < ALPHA <= float(text) else f"p = {text}"
 
 
 def _finding_text(part: str, score: str, finding: _Finding) -> str:
     if np.isnan(finding.gain):
-        return f"{part.capitalize()}: no evidence of skill. No price moved: there was nothing to forecast."
+        return f"{part.capitalize()}: no evidence of skill. The random walk made no error to better."
     if abs(finding.gain) < MATERIAL:
         return f"{part.capitalize()}: no evidence of skill. Its {score} is the random walk's."
     size = f"{abs(finding.gain):.1%} {'smaller' if finding.gain >= 0 else 'larger'} than the random walk's"
-    p_text = "p < 0.001" if finding.p_value < 0.001 else f"p = {finding.p_value:.3f}"
+    if np.isnan(finding.p_value):
+        return f"{part.capitalize()}: no evidence of skill. Its {score} is {size}."
+    p_text = _p_text(finding.p_value)
     if finding.word == "worse":
         return f"{part.capitalize()}: worse. Its {score} is {size} ({p_text})."
     if finding.word == "skill":
@@ -265,9 +313,11 @@ def _rivals_text(against: dict[str, dict[str, Word]]) -> list[str]:
     return [f"Against the other rivals, with Holm's correction: {'; '.join(parts)}."]
 
 
-def _advice(median: _Finding | None, bands: _Finding | None, honest: Honesty, enough: bool) -> str:
-    if not enough or median is None or bands is None:
-        return "These data cannot tell whether to trust it: judge it beside random_walk on more origins."
+def _advice(median: _Finding | None, bands: _Finding | None, honest: Honesty, blind: _Blind | None) -> str:
+    if blind is not None:
+        return blind.advice
+    if median is None or bands is None:
+        return "These data cannot tell whether to trust it: judge it beside random_walk."
     middle = {
         "skill": "Use its median as the forecast of the price",
         "no evidence": "Take the last price as the forecast of the middle",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,11 +18,11 @@ import gatecast
 from gatecast.baselines import Model
 from gatecast.comparisons import compare
 from gatecast.errors import GatecastError, TooFewRows, UsageError
-from gatecast.folds import FORMAT, Fold, FoldStore
-from gatecast.origins import Stamp, WalkForward, plan_walk
+from gatecast.folds import FORMAT, Fold, FoldStore, settings_of
+from gatecast.origins import Stamp, WalkForward, left_out, plan_walk
 from gatecast.prices import PriceTable, stamp_text
 from gatecast.scores import COLUMNS, join_rows, score_forecast, score_table
-from gatecast.verdict import Verdict, judge
+from gatecast.verdict import Verdict, fallback_text, judge
 
 Progress = Callable[[int, int, str], None]  # folds done, folds in all, what was just finished
 
@@ -92,7 +93,8 @@ def backtest(
     `span`, `refit` and `min_rows` plan the walk (`origins.plan_walk`). `paths` per forecast; a cutoff's seed
     comes from `seed` and the cutoff alone, so that models share it and other cutoffs do not matter. `jobs`
     processes; the answer is the same for any number. `store`: a folder for finished folds; a run that was cut
-    short goes on from there. `progress(done, total, what)` is told of each finished fold.
+    short goes on from there. The folds of a model are not stored where a setting of it, such as a function,
+    cannot be told from another. `progress(done, total, what)` is told of each finished fold.
 
     Early cutoffs at which a model has too few rows are left out for all models, with a note. Raises
     `UsageError`, `TooFewRows`, or a model's own `GatecastError` with the model and the cutoff named.
@@ -122,7 +124,7 @@ def backtest(
     )
     folder = None if store is None else FoldStore(Path(store))
     tasks = _tasks(models, prices, walk, paths=paths, seed=seed, store=folder)
-    return _report(names, walk, _run(tasks, jobs, progress))
+    return _report(names, walk, _run(tasks, jobs, progress), prices)
 
 
 def _tasks(
@@ -135,6 +137,7 @@ def _tasks(
     store: FoldStore | None,
 ) -> list[_Task]:
     data = prices.data_hash() if store else ""
+    settings = {model.name: settings_of(model) for model in models}
     return [
         _Task(
             model=model,
@@ -144,34 +147,23 @@ def _tasks(
             todo=group,
             paths=paths,
             seed=seed,
-            store=store,
-            about=_about(model, walk, group, data=data, paths=paths, seed=seed),
+            store=None if settings[model.name] is None else store,
+            about={
+                "version": f"{gatecast.__version__}/{FORMAT}",
+                "data": data,
+                "model": [model.name, f"{type(model).__module__}.{type(model).__qualname__}"],
+                "settings": settings[model.name],
+                "fitted": stamp_text(group[0]),
+                "horizon": walk.horizon,
+                "span": walk.span,
+                "min_rows": walk.min_rows,
+                "paths": paths,
+                "seed": seed,
+            },
         )
         for model in models
         for group in walk.groups
     ]
-
-
-def _about(
-    model: Model, walk: WalkForward, group: tuple[np.datetime64, ...], *, data: str, paths: int, seed: int
-) -> dict[str, object]:
-    """What a fold depends on. A model's settings are its attributes without a trailing underscore."""
-    settings = {
-        name: repr(value)
-        for name, value in sorted(vars(model).items())
-        if not name.endswith("_") and not callable(value)
-    }
-    return {
-        "version": f"{gatecast.__version__}/{FORMAT}",
-        "data": data,
-        "model": [model.name, type(model).__qualname__, settings],
-        "fitted": stamp_text(group[0]),
-        "horizon": walk.horizon,
-        "span": walk.span,
-        "min_rows": walk.min_rows,
-        "paths": paths,
-        "seed": seed,
-    }
 
 
 def _run(tasks: list[_Task], jobs: int, progress: Progress | None) -> dict[tuple[str, np.datetime64], Fold]:
@@ -215,7 +207,9 @@ def _run_task(task: _Task) -> tuple[str, list[tuple[np.datetime64, Fold]]]:
             seed = cutoff_seed(task.seed, cutoff)
             forecast = model.predict(seen, task.walk.horizon, paths=task.paths, seed=seed)
             rows = score_forecast(forecast, seen, task.prices, cutoff=cutoff, horizon=task.walk.horizon)
-            fold = Fold(rows, tuple(note for item in forecast for note in item.notes))
+            scored = set(rows.get("item_id", ()))
+            notes = (note for item in forecast if item.item_id in scored for note in item.notes)
+            fold = Fold(rows, tuple(notes))
             if task.store is not None:
                 task.store.save({**task.about, "cutoff": stamp_text(cutoff)}, fold)
             finished.append((cutoff, fold))
@@ -234,35 +228,65 @@ def cutoff_seed(seed: int, cutoff: np.datetime64) -> int:
     return int(np.random.SeedSequence([seed, moment]).generate_state(1)[0])
 
 
-def _report(names: list[str], walk: WalkForward, folds: dict[tuple[str, np.datetime64], Fold]) -> Report:
+def _report(
+    names: list[str], walk: WalkForward, folds: dict[tuple[str, np.datetime64], Fold], prices: PriceTable
+) -> Report:
+    kept, notes = _kept(walk, folds)
+    parts, fallbacks = [], {}
+    data_notes = {*prices.notes, *(note for one in prices for note in one.notes)}
+    for name in names:
+        own = [folds[name, cutoff] for cutoff in kept]
+        rows = join_rows([fold.rows for fold in own])
+        if not rows:
+            raise TooFewRows(f"no item has {walk.horizon} rows after any cutoff. Shorten the horizon.")
+        parts.append({"model": np.full(len(rows["step"]), name, dtype=object), **rows})
+        fallbacks[name] = sum(fold.fallbacks for fold in own)
+        notes += _model_notes(name, own, len(rows["step"]) // walk.horizon, data_notes)
+    forecasts = pd.DataFrame(join_rows(parts), columns=list(COLUMNS))
+    notes += left_out(walk, prices, set(forecasts["item_id"]))
+    if forecasts.groupby(["model", "cutoff"]).size().nunique() > 1:
+        notes.append(
+            "cutoffs differ in their number of items: tests and verdict count every cutoff once, the score "
+            "table every forecast"
+        )
+    tests = compare(forecasts)
+    return Report(
+        forecasts=forecasts,
+        scores=score_table(forecasts),
+        tests=tests,
+        verdict=judge(forecasts, tests, fallbacks),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _kept(
+    walk: WalkForward, folds: dict[tuple[str, np.datetime64], Fold]
+) -> tuple[list[np.datetime64], list[str]]:
+    """The cutoffs at which every model could be fitted, and a note of the early ones at which one could not."""
     short = {
         cutoff: fold.too_few
         for (_, cutoff), fold in sorted(folds.items(), key=lambda one: one[0][1])
         if fold.too_few
     }
     kept = [cutoff for cutoff in walk.cutoffs if cutoff not in short]
-    notes: list[str] = []
-    if short:
-        reason = next(reversed(short.values()))
-        if not kept or max(short) > min(kept):
-            raise TooFewRows(f"{reason} Start later, or leave that model or item out.")
-        notes.append(f"{len(short)} early cutoffs to {stamp_text(max(short))} are left out for all: {reason}")
-    parts = []
-    for name in names:
-        rows = join_rows([folds[name, cutoff].rows for cutoff in kept])
-        if not rows:
-            raise TooFewRows(f"no item has {walk.horizon} rows after any cutoff. Shorten the horizon.")
-        parts.append({"model": np.full(len(rows["step"]), name, dtype=object), **rows})
-        notes += dict.fromkeys(note for cutoff in kept for note in folds[name, cutoff].notes)
-    forecasts = pd.DataFrame(join_rows(parts), columns=list(COLUMNS))
-    tests = compare(forecasts)
-    return Report(
-        forecasts=forecasts,
-        scores=score_table(forecasts),
-        tests=tests,
-        verdict=judge(forecasts, tests),
-        notes=tuple(dict.fromkeys(notes)),
-    )
+    if not short:
+        return kept, []
+    reason = next(reversed(short.values()))
+    if not kept or max(short) > min(kept):
+        raise TooFewRows(f"{reason} Start later, or leave that model or item out.")
+    return kept, [
+        f"{len(short)} early cutoffs to {stamp_text(max(short))} are left out for all: {reason}",
+    ]
+
+
+def _model_notes(name: str, folds: list[Fold], forecasts: int, data_notes: set[str]) -> list[str]:
+    """What a model said of its forecasts, each note once with how many of them it is about."""
+    fallbacks = sum(fold.fallbacks for fold in folds)
+    notes = [fallback_text(name, fallbacks, forecasts)] if fallbacks else []
+    for note, times in Counter(note for fold in folds for note in fold.notes).items():
+        many = times > 1 and note not in data_notes
+        notes.append(f"{note} (in {times} of {forecasts} forecasts)" if many else note)
+    return notes
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
