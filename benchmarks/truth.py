@@ -7,7 +7,8 @@ at least 90% of cases. On the random walks plausible rivals are judged, and skil
 in at most 6%.
 
 Measured with 200 series each: ar1 98.5% skill in the median; regimes 100% in the bands; random walks 2.5%
-(chartist), 2.0% (drift) and 3.5% (twin) of either kind. About ten minutes on two cores.
+(chartist), 2.0% (drift) and 3.5% (twin) of either kind; with overlap 5.0% (drift) and 2.5% (twin). About ten
+minutes on two cores.
 
     python benchmarks/truth.py [--series 200] [--worlds ar1,regimes,random_walk,overlap] [--jobs 2]
 """

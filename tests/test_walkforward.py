@@ -380,6 +380,11 @@ def test_forecasts_that_are_not_its_own_are_counted(log: Path, fallen: int) -> N
 def test_a_baseline_that_cannot_learn_is_counted_as_the_random_walk() -> None:
     report = backtest([Sma(window=290), RandomWalk()], walk(), cutoffs=10, paths=20)
     assert "sma fell back to the random walk in 10 of 10 forecasts" in report.notes
+    assert [note for note in report.notes if "cannot forecast" in note] == [
+        f"sma cannot forecast 'A0': 150 rows are fewer than the 290 it averages. {FALLBACK} "
+        "(and the like in 9 of 10 forecasts)",
+        f"sma cannot forecast 'A0': 1 past forecasts of 5 steps are fewer than 20. {FALLBACK}",
+    ]
     assert "None of its forecasts is its own" in report.verdict.text
 
 

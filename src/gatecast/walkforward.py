@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from gatecast.prices import PriceTable, stamp_text
 from gatecast.scores import COLUMNS, join_rows, score_forecast, score_table
 from gatecast.verdict import Verdict, fallback_text, judge
 
+NUMBER = re.compile(r"('[^']*')|\d[\d.]*")  # outside quotes: the first group keeps an item's name
 Progress = Callable[[int, int, str], None]  # folds done, folds in all, what was just finished
 
 
@@ -280,12 +282,17 @@ def _kept(
 
 
 def _model_notes(name: str, folds: list[Fold], forecasts: int, data_notes: set[str]) -> list[str]:
-    """What a model said of its forecasts, each note once with how many of them it is about."""
+    """What a model said of its forecasts: notes that differ in their numbers alone once, with their count."""
     fallbacks = sum(fold.fallbacks for fold in folds)
     notes = [fallback_text(name, fallbacks, forecasts)] if fallbacks else []
-    for note, times in Counter(note for fold in folds for note in fold.notes).items():
-        many = times > 1 and note not in data_notes
-        notes.append(f"{note} (in {times} of {forecasts} forecasts)" if many else note)
+    alike: dict[str, Counter[str]] = {}
+    for note in (note for fold in folds for note in fold.notes):
+        alike.setdefault(NUMBER.sub(lambda found: found[1] or "#", note), Counter())[note] += 1
+    for counts in alike.values():
+        first, times = next(iter(counts)), counts.total()
+        like = "and the like " if len(counts) > 1 else ""
+        many = times > 1 and first not in data_notes
+        notes.append(f"{first} ({like}in {times} of {forecasts} forecasts)" if many else first)
     return notes
 
 
