@@ -243,3 +243,28 @@ def test_ctrl_c_says_how_to_go_on(prices: Path, tmp_path: Path) -> None:
     assert child.returncode == 130
     assert b"Traceback" not in told
     assert b"the same command goes on" in told
+
+
+def test_a_model_is_not_given_columns_it_was_not_trained_on(prices: Path, home: Path, tmp_path: Path) -> None:
+    model = tmp_path / "m"
+    assert gatecast("forecast", prices, *FAST, "--no-verdict", "--save", model, home=home).returncode == 0
+    closes = tmp_path / "closes.csv"
+    pd.read_csv(prices)[["date", "close"]].to_csv(closes, index=False)
+    told = one_line(gatecast("forecast", closes, "--model", model, "--no-verdict", home=home), 1)
+    assert "has no high and low and no volume" in told
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--report", "."), "is a folder"),
+        (("--save", "{prices}"), "is a file"),
+        (("--set", "seed=5", "--seed", "3"), "give one of them"),
+        (("--set", "huber_delta=inf"), "huber_delta"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_training(
+    options: tuple[str, ...], words: str, prices: Path, home: Path
+) -> None:
+    given = [option.format(prices=prices) for option in options]
+    assert words in one_line(gatecast("forecast", prices, *given, home=home), 2)

@@ -46,7 +46,7 @@ def test_quantiles_are_those_of_the_paths(fan: Forecast) -> None:
     np.testing.assert_array_equal(one.mean, one.paths.mean(axis=0))
     above = one.probability_above(100.0)
     np.testing.assert_allclose(above, (one.paths > 100).mean(axis=0))
-    assert (one.probability_above(0) == 1).all()
+    assert (one.probability_above(0.0) == 1).all()
 
 
 def test_frames_have_a_row_for_each_item_and_step(fan: Forecast) -> None:
@@ -54,7 +54,7 @@ def test_frames_have_a_row_for_each_item_and_step(fan: Forecast) -> None:
     assert list(frame) == ["item_id", "timestamp", "step", "median", "mean", "lower", "upper"]
     assert frame["step"].tolist() == list(range(1, 9))
     assert (frame["lower"] <= frame["median"]).all()
-    for other in (fan.median(), fan.mean(), fan.quantile(0.2), fan.interval(0.5), fan.probability_above(101)):
+    for other in (fan.median(), fan.mean(), fan.quantile(0.2), fan.interval(0.5), fan.probability_above(101.0)):
         assert len(other) == 8
 
 
@@ -66,7 +66,7 @@ def test_json_has_the_design_s_shape(fan: Forecast) -> None:
     assert document["forecast"][0]["timestamp"] == "2024-01-08"
 
 
-@pytest.mark.parametrize("level", [0, 1, -0.5, 1.5, float("nan")])
+@pytest.mark.parametrize("level", [0.0, 1.0, -0.5, 1.5, float("nan")])
 def test_a_level_outside_zero_and_one_is_refused(fan: Forecast, level: float) -> None:
     with pytest.raises(UsageError, match="level"):
         fan.interval(level)
@@ -76,7 +76,7 @@ def test_an_unknown_item_is_refused_with_those_there_are(fan: Forecast) -> None:
     with pytest.raises(UsageError, match="'Y'.*X"):
         fan["Y"]
     with pytest.raises(UsageError, match="quantile"):
-        fan.quantile(2)
+        fan.quantile(2.0)
 
 
 def test_density_equals_scipy_and_averages_over_paths() -> None:

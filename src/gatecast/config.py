@@ -41,11 +41,13 @@ class Config(BaseModel):
 
     # What it learns from
     loss: Literal["huber", "mse", "mae", "pinball"] = "huber"
-    huber_delta: float = Field(1.0, gt=0)  # in trailing volatilities: errors beyond one sigma count linearly
+    huber_delta: float = Field(
+        1.0, gt=0, le=1e6
+    )  # in trailing volatilities: errors beyond one sigma count linearly
     quantile: float = Field(0.5, gt=0, lt=1)  # of the pinball loss
     weights: Literal["none", "linear", "exponential", "half_life"] = "linear"  # recency; mean 1
     half_life_days: float = Field(
-        730.0, gt=0
+        730.0, gt=0, le=1e6
     )  # calendar days until a sample counts half, for weights=half_life
     training: Literal["dense", "windows"] = (
         "dense"  # a target at every step of a chunk, or after each window only
@@ -57,7 +59,7 @@ class Config(BaseModel):
     batch: int = Field(32, ge=1)  # windows, or chunks, per update
     learning_rate: float = Field(1e-3, gt=0, le=1)  # Adam's own default
     weight_decay: float = Field(0.0, ge=0, le=1)  # decoupled (AdamW); 0 is Adam
-    clip_norm: float = Field(1.0, ge=0)  # gradient norm ceiling; 0 for none
+    clip_norm: float = Field(1.0, ge=0, le=1e6)  # gradient norm ceiling; 0 for none
     validation: float = Field(0.1, gt=0, lt=0.9)  # share of the last timestamps held out
     patience: int = Field(
         5, ge=0

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gatecast.bounds import check_columns, check_context, check_sizes
 from gatecast.config import Config
-from gatecast.errors import ModelError, TooFewRows, UsageError
-from gatecast.features import WARMUP, FeatureSpec
+from gatecast.errors import ModelError, UsageError
+from gatecast.features import FeatureSpec
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.nn.checkpoint import load_model, save_model
 from gatecast.nn.network import Network, build, pick_device
@@ -26,8 +27,6 @@ from gatecast.windows import Scaler, assemble, learn_scaler, long_enough, split_
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-MAX_CELLS = 200_000_000  # paths x horizon of one item: 1.6 GB of simulated prices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +85,12 @@ class Forecaster:
         random stream of its own (seed and item id), so its paths do not depend on the items beside it.
         Raises `TooFewRows` for an item without a full context, `UsageError` for a horizon or paths under 1.
         """
-        check_sizes(horizon, paths)
+        check_sizes(horizon, paths, seed)
         items = []
         for one in prices:
             trained = self._trained_on(one)
-            _check_context(one, self.config)
+            check_context(one, self.config)
+            check_columns(one, trained.simulator.spec)
             rng = np.random.default_rng([seed, zlib.crc32(one.item_id.encode())])
             items.append(
                 ItemForecast(
@@ -99,7 +99,7 @@ class Forecaster:
                     last_close=float(one.close[-1]),
                     timestamps=future_timestamps(one, horizon, prices.calendar),
                     paths=trained.simulator.paths(one, horizon, paths, rng),
-                    notes=prices.notes + one.notes + trained.notes,
+                    notes=prices.notes + one.notes + trained.notes + _stranger(one, trained),
                 )
             )
         return Forecast(items=tuple(items), seed=seed)
@@ -172,27 +172,6 @@ class Forecaster:
         return fitted[0]
 
 
-def check_sizes(horizon: int, paths: int) -> None:
-    """Refuse a horizon or a number of paths that cannot be simulated."""
-    if horizon < 1 or paths < 1:
-        raise UsageError(
-            f"horizon and paths are at least 1; got {horizon} and {paths}. Give for example 30 and 1000."
-        )
-    if horizon * paths > MAX_CELLS:
-        raise UsageError(
-            f"paths x horizon is at most {MAX_CELLS:,}; got {horizon * paths:,}. Ask for fewer of either."
-        )
-
-
-def _check_context(series: PriceSeries, config: Config) -> None:
-    needed = config.context_length + WARMUP
-    if len(series) < needed:
-        raise TooFewRows(
-            f"a forecast needs at least {needed} rows (context_length {config.context_length} + {WARMUP} to warm up); "
-            f"'{series.item_id}' has {len(series)}. Give more history, a smaller context_length, or leave it out."
-        )
-
-
 def _learn(
     group: Sequence[PriceSeries],
     config: Config,
@@ -237,6 +216,13 @@ def _training_notes(record: TrainingRecord, left_out: int, config: Config) -> tu
     if left_out:
         notes.append(f"{left_out} items were too short to train on; the network learned from the others")
     return tuple(notes)
+
+
+def _stranger(series: PriceSeries, trained: Trained) -> tuple[str, ...]:
+    if series.item_id in trained.items:
+        return ()
+    names = ", ".join(trained.items[:5]) + (" and others" if len(trained.items) > 5 else "")
+    return (f"the network was trained on {names}; '{series.item_id}' is new to it",)
 
 
 def _describe(trained: Trained) -> dict[str, Any]:

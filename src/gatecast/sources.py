@@ -63,6 +63,10 @@ def open_source(source: object) -> Origin:
             f"got {type(source).__name__}."
         )
     if source == "-":
+        if sys.stdin is None or sys.stdin.closed:
+            raise UnreadableSource(
+                "standard input is closed. Give it a price history, as in: gatecast forecast - < prices.csv"
+            )
         return Origin("stdin", unpack(_limited(sys.stdin.buffer, "standard input"), "standard input"))
     kind, colon, name = str(source).partition(":")
     if colon and kind == "sample":

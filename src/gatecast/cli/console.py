@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 def say(text: str) -> None:
     """A note on stderr, free of control characters."""
     clean = "".join(character if character.isprintable() else " " for character in text)
-    print(f"gatecast: {clean}", file=sys.stderr)
+    if sys.stderr is not None:  # closed by the shell: a note nobody reads must not cost the result
+        print(f"gatecast: {clean}", file=sys.stderr)
+
+
+QUIET = 30.0  # seconds between two lines where there is no bar: a sign of life, not a log
 
 
 def check_writable(*paths: Path | None) -> None:
@@ -48,10 +53,18 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _bar(what: str) -> Iterator[Callable[[float, str], None] | None]:
-    """A bar from 0 to 1 with a text beside it; None where stderr is no terminal."""
-    if not sys.stderr.isatty():
-        yield None
+def _bar(what: str) -> Iterator[Callable[[float, str], None]]:
+    """A bar from 0 to 1 with a text beside it; where stderr is no terminal, a line now and then."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        told = time.monotonic()
+
+        def tell(share: float, text: str) -> None:
+            nonlocal told
+            if time.monotonic() - told >= QUIET:
+                told = time.monotonic()
+                say(f"{what} {share:.0%}: {text}")
+
+        yield tell
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
@@ -63,12 +76,9 @@ def _bar(what: str) -> Iterator[Callable[[float, str], None] | None]:
 
 
 @contextmanager
-def training_bar() -> Iterator[Callable[[Progress], None] | None]:
+def training_bar() -> Iterator[Callable[[Progress], None]]:
     """Progress of training: loss, speed, time left."""
     with _bar("training") as update:
-        if update is None:
-            yield None
-            return
 
         def show(now: Progress) -> None:
             best = "" if now.validation_loss is None else f", held out {now.validation_loss:.4f}"
@@ -82,14 +92,9 @@ def training_bar() -> Iterator[Callable[[Progress], None] | None]:
 
 
 @contextmanager
-def folds_bar(what: str) -> Iterator[Callable[[int, int, str], None] | None]:
+def folds_bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
     """Progress of a walk-forward test: folds done, time left."""
-    import time
-
     with _bar(what) as update:
-        if update is None:
-            yield None
-            return
         began, before = time.monotonic(), 0
 
         def show(done: int, total: int, text: str) -> None:

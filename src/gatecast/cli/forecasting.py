@@ -42,12 +42,14 @@ def forecast(
     as_json: Json = False,
 ) -> None:
     """Train on SOURCE and simulate what the next steps may bring."""
+    from gatecast.bounds import check_sizes
     from gatecast.forecast import check_level
-    from gatecast.forecaster import check_sizes
 
     check_level(level)
-    check_sizes(horizon, paths)
+    check_sizes(horizon, paths, seed)
     check_writable(report)
+    if save is not None and save.exists() and not save.is_dir():
+        raise UsageError(f"--save names a folder; '{save}' is a file. Choose another name.")
     if model is not None and (settings or save or resume or preset != "default"):
         raise UsageError(
             "--model brings its own settings; it goes with none of --preset, --set, --save, --resume."
@@ -91,6 +93,8 @@ def config_of(preset: str, settings: list[str] | None, seed: int) -> Config:
 
     given = settings or []
     chosen = any(setting.partition("=")[0].strip() == "seed" for setting in given)
+    if chosen and seed:
+        raise UsageError("--seed and --set seed= both name the seed of training; give one of them.")
     return Config.from_preset(preset, given if chosen else [*given, f"seed={seed}"])
 
 

@@ -8,10 +8,8 @@ from torch import Tensor, nn
 
 from gatecast.config import Config
 
-Masks = list[Float[Tensor, "batch hidden"]]
-State = list[
-    tuple[Float[Tensor, "_ batch _"], ...]
-]  # what is carried from step to step, batch second
+Masks = list[Float[Tensor, "paths hidden"]]
+State = list[tuple[Tensor, ...]]  # what is carried from step to step, by layer; the second axis is the batch
 
 _LAYERS: dict[str, type[nn.LSTM | nn.GRU | nn.RNN]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 

@@ -26,7 +26,7 @@ class Network(nn.Module):
         inputs: Float[Tensor, "time batch feature"],
         masks: Masks | None = None,
         judged: int | None = None,
-    ) -> Float[Tensor, "judged batch"]:
+    ) -> Float[Tensor, "judged paths"]:
         """Values of the last `judged` steps (all of them unless given)."""
         hidden, _ = self.encoder(inputs, masks, judged=judged)
         return torch.as_tensor(self.head(hidden))

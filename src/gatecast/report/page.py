@@ -94,6 +94,8 @@ def write_html(path: str | os.PathLike[str], text: str) -> None:
     is written to as it is.
     """
     target = Path(path)
+    if not target.name:
+        raise GatecastError(f"a report is a file; '{path}' is a folder. Name a file in it.")
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         if target.exists() and not target.is_file() and not target.is_dir():
