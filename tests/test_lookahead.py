@@ -10,6 +10,9 @@ import torch
 
 from conftest import TINY, simulated_series
 from gatecast import features
+from gatecast.baselines import EwmaT
+from gatecast.calibrated import Calibrated
+from gatecast.calibration import Calibrator
 from gatecast.config import Config
 from gatecast.features import FeatureSpec, series_features, volatility
 from gatecast.forecaster import Forecaster
@@ -78,6 +81,16 @@ def forecast(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[n
     return [item.paths for item in forecaster.predict(table.until(cutoff), 5, paths=20, seed=0)]
 
 
+def calibrated(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+    """A stretch learned on half of the rows, then followed to the cutoff through a table that goes on."""
+    model = Calibrated(EwmaT(), horizon=3, every=3).fit(table.until(table.series[0].timestamps[99]))
+    origins = table.series[0].timestamps[100:CUT:3]
+    onward = Calibrator.fresh(3).learn(model.model_, table, origins, paths=100)
+    known = onward.settle(table.until(cutoff))
+    seen = model.predict(table.until(cutoff), 3, paths=100)
+    return [known.missed, known.usual, *(item.paths for item in seen)]
+
+
 PARTS: list[Callable[[PriceTable, np.datetime64, Config], list[np.ndarray]]] = [
     feature_rows,
     scales,
@@ -87,6 +100,7 @@ PARTS: list[Callable[[PriceTable, np.datetime64, Config], list[np.ndarray]]] = [
     weights_before_the_split,
     forecast,
 ]
+UNSET = [calibrated]  # parts that no setting of a network touches
 SETTINGS = [
     {},
     {"returns": "simple"},
@@ -113,6 +127,22 @@ def test_the_future_changes_nothing(
     part: Callable[..., list[np.ndarray]], settings: dict[str, object]
 ) -> None:
     assert same(part, TINY.replace(**settings))
+
+
+@pytest.mark.parametrize("part", UNSET)
+def test_the_future_changes_nothing_beside_networks(
+    part: Callable[[PriceTable, np.datetime64, Config], list[np.ndarray]],
+) -> None:
+    assert same(part, TINY)
+
+
+def test_control_a_calibrator_that_settles_early_is_caught() -> None:
+    def early(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+        model = EwmaT().fit(table.until(cutoff))
+        onward = Calibrator.fresh(3).learn(model, table, table.series[0].timestamps[100:CUT:3], paths=100)
+        return [onward.settle(table).missed]
+
+    assert not same(early, TINY)
 
 
 @pytest.mark.parametrize("part", [feature_rows, scaler, windows, weights_before_the_split])

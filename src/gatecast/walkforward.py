@@ -155,16 +155,11 @@ def _tasks(
 def _about(
     model: Model, walk: WalkForward, group: tuple[np.datetime64, ...], *, data: str, paths: int, seed: int
 ) -> dict[str, object]:
-    """What a fold depends on. A model's settings are its attributes without a trailing underscore."""
-    settings = {
-        name: repr(value)
-        for name, value in sorted(vars(model).items())
-        if not name.endswith("_") and not callable(value)
-    }
+    """What a fold depends on."""
     return {
         "version": f"{gatecast.__version__}/{FORMAT}",
         "data": data,
-        "model": [model.name, type(model).__qualname__, settings],
+        "model": _identity(model),
         "fitted": stamp_text(group[0]),
         "horizon": walk.horizon,
         "span": walk.span,
@@ -172,6 +167,16 @@ def _about(
         "paths": paths,
         "seed": seed,
     }
+
+
+def _identity(model: Model) -> list[object]:
+    """What a model is: its settings are its attributes without a trailing underscore, a model among them too."""
+    settings = {
+        name: _identity(value) if isinstance(value, Model) else repr(value)
+        for name, value in sorted(vars(model).items())
+        if not name.endswith("_") and not callable(value)
+    }
+    return [model.name, type(model).__qualname__, settings]
 
 
 def _run(tasks: list[_Task], jobs: int, progress: Progress | None) -> dict[tuple[str, np.datetime64], Fold]:
