@@ -220,8 +220,11 @@ def _seed(cutoff: np.datetime64) -> int:
 def _distances(
     item: ItemForecast, steps: int
 ) -> tuple[Float[np.ndarray, " steps"], Float[np.ndarray, "steps levels"], Float[np.ndarray, "steps levels"]]:
-    """The median log return, and how far each band reaches below and above it."""
-    quantiles = np.quantile(item.log_returns()[:, :steps], _PROBABILITIES, axis=0).T
+    """The median log return, and how far each band reaches below and above it.
+
+    Quantiles at rank p (P + 1): few paths then cover no less than many do.
+    """
+    quantiles = np.quantile(item.log_returns()[:, :steps], _PROBABILITIES, axis=0, method="weibull").T
     middle, count = quantiles[:, len(LEVELS)], len(LEVELS)
     return (
         middle,
