@@ -8,11 +8,11 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from gatecast import baselines
+from gatecast.base import new_forecaster
 from gatecast.baselines import Model
 from gatecast.calibrated import Calibrated
 from gatecast.config import Config
 from gatecast.errors import ConfigError, UsageError
-from gatecast.forecaster import Forecaster
 from gatecast.nn.sizes import matched
 
 BASELINES: dict[str, type[Any]] = {
@@ -71,9 +71,11 @@ def _model(word: str, preset: str, settings: tuple[str, ...]) -> Model:
     if kind == CALIBRATED and rest:
         return Calibrated(_model(rest, preset, settings))
     if kind == NETWORK:
+        if rest == "base":
+            return new_forecaster(Config.from_preset("base", _seed_of(settings)), name=word)
         config = Config.from_preset(preset, [*settings, *_network_settings(rest)])
         family = rest.partition(",")[0]
-        return Forecaster(matched(config, family) if family and "=" not in family else config, name=word)
+        return new_forecaster(matched(config, family) if family and "=" not in family else config, name=word)
     if kind not in BASELINES:
         raise UsageError(
             f"no model '{kind[:80]}'. There are: {', '.join([NETWORK, *BASELINES])}, and {CALIBRATED}: before any."
@@ -82,6 +84,11 @@ def _model(word: str, preset: str, settings: tuple[str, ...]) -> Model:
     if rest:
         object.__setattr__(model, "name", word)
     return model
+
+
+def _seed_of(settings: tuple[str, ...]) -> list[str]:
+    """Of the settings meant for `gatecast`, the one that the base network knows too."""
+    return [setting for setting in settings if setting.partition("=")[0].strip() == "seed"]
 
 
 def _network_settings(rest: str) -> list[str]:

@@ -26,7 +26,10 @@ QUIET_SHARE = 0.05  # the scale stays above this share of the window's mean move
 TRADED_SHARE = 0.9  # of the days must have volume for it to be used
 _MEAN_SIZE = np.sqrt(2 / np.pi)  # E|z| of a standard normal: sizes become volatilities
 _HALF_LIVES = (2.0, 5.0, 20.0, 50.0)
-_RANGE_HALF_LIFE, _CLOSE_HALF_LIFE = 8.0, 12.0  # of the scale; ranges tell more a day, so fewer days are needed
+_RANGE_HALF_LIFE, _CLOSE_HALF_LIFE = (
+    8.0,
+    12.0,
+)  # of the scale; ranges tell more a day, so fewer days are needed
 _CHUNK = 4096  # rows at a time: bounds memory whatever the history's length
 
 _AGE = np.arange(WINDOW - 1, -1, -1.0)
@@ -113,7 +116,7 @@ def evaluate(recent: Recent) -> Signals:
     The scale is an exponential average of daily ranges (half-life 8), lifted to the level of close-to-close moves,
     or of absolute returns (half-life 12): sizes, not squares, so that one crash does not blind it for months.
     """
-    real = _AGE < recent.rows[:, None]
+    real = recent.rows[:, None] > _AGE
     last = recent.log_return[:, -1]
     size = np.abs(recent.log_return) / _MEAN_SIZE
     sizes = _means(size, _OF_SIZE, real)
@@ -169,9 +172,7 @@ def history_signals(moves: Moves) -> Signals:
         assert log_return is not None
         rows = np.minimum(np.arange(start, stop) + 1, WINDOW)
         parts.append(
-            evaluate(
-                Recent(log_return=log_return, day_range=day_range, log_volume=log_volume, rows=rows)
-            )
+            evaluate(Recent(log_return=log_return, day_range=day_range, log_volume=log_volume, rows=rows))
         )
     return Signals(
         values=np.concatenate([part.values for part in parts]),
@@ -204,7 +205,11 @@ RANGE_SOFT = 0.02  # added to a range, in scales, before its logarithm
 
 
 def range_of(
-    log_range: Float[np.ndarray, " row"], scale: Float[np.ndarray, " row"], overnight: Float[np.ndarray, " row"]
+    log_range: Float[np.ndarray, " row"],
+    scale: Float[np.ndarray, " row"],
+    overnight: Float[np.ndarray, " row"],
 ) -> Float[np.ndarray, " row"]:
     """The Parkinson volatility whose log range, as `next_day` has it, is given."""
-    return np.asarray(scale / overnight * np.maximum(np.exp(np.minimum(log_range, 4)) - RANGE_SOFT, RANGE_SOFT))
+    return np.asarray(
+        scale / overnight * np.maximum(np.exp(np.minimum(log_range, 4)) - RANGE_SOFT, RANGE_SOFT)
+    )
