@@ -43,8 +43,8 @@ class Adaptation:
 def adapt(members: Sequence[JointNetwork], series: Sequence[PriceSeries], config: Config) -> Adaptation:
     """Train every member further on the rows before the held-out tail; keep it if it gains twice the error there.
 
-    The tail is the last `config.validation` of all timestamps. Of the epochs the best on the tail counts, so half
-    of a lucky gain would pass one error; two are asked for.
+    The tail is the last `config.validation` of all timestamps. The best of the epochs there counts, and the best of
+    many is lucky: a gain of one error would often be luck, so two are asked for.
     """
     lessons = [Lesson.of(one) for one in series if len(one) > CHUNK + 2]
     if not lessons:
@@ -57,10 +57,8 @@ def adapt(members: Sequence[JointNetwork], series: Sequence[PriceSeries], config
     if sum(map(len, learned)) < LEAST_LEARNED or sum(tails) < LEAST_HELD_OUT:
         return Adaptation(members=tuple(members), kept=False)
     ours = tuple(copy.deepcopy(member) for member in members)
-    optimisers = [
-        FlatAdam(one, config.replace(learning_rate=LEARNING_RATE, weight_decay=0.0, clip_norm=1.0))
-        for one in ours
-    ]
+    steps = Config(learning_rate=LEARNING_RATE)
+    optimisers = [FlatAdam(one, steps) for one in ours]
     unadapted = _held_out(members, lessons, before)
     best, best_score, best_weights = 0, unadapted, [_weights(one) for one in ours]
     losses = []
