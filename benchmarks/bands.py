@@ -95,7 +95,7 @@ def panel(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     every, paths = EVERY, arguments.paths
     if arguments.quick:
         prices, every, paths = prices.select(prices.item_ids[:4]), 150, 200
-        names = "ewma_t,calibrated:ewma_t,random_walk"
+        names = "garch,ewma_t,calibrated:ewma_t"
     tables = [
         judged(model, prices, every=every, paths=paths, arguments=arguments) for model in models_of(names)
     ]
