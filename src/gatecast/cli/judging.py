@@ -110,7 +110,8 @@ def ablate(
     """Turn each of the five improvements off, and say what it was worth."""
     from gatecast.ablation import ablate as run
 
-    config = config_of(preset, settings, seed)
+    # What is turned off are parts of a network of one's own: the one that comes trained has none of these switches.
+    config = config_of(preset, settings, seed).replace(start="scratch")
     prices = read(source, calendar, repair)
     shown = {
         "horizon": horizon,
