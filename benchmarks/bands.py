@@ -8,7 +8,7 @@ files end in 2018: there every session is an origin. DKK is left out of the curr
 Prints a table and writes benchmarks/results/bands.json. Finished forecasts wait in --store, so that a run that was
 cut short goes on. Needs the real series in ../shared/data.
 
-    python benchmarks/bands.py [--models garch,calibrated:garch] [--parts panel,single] [--quick] [--jobs 2]
+    python benchmarks/bands.py [--models garch,calibrated:garch] [--parts panel,single] [--close-only] [--jobs 2]
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ import pandas as pd
 import gatecast
 from gatecast.baselines import Model
 from gatecast.comparisons import overlap_of
-from gatecast.errors import ConfigError, UsageError
 from gatecast.metrics import inside
 from gatecast.prices import PriceTable
 from gatecast.readers import read_prices
@@ -66,7 +65,7 @@ def main() -> None:
         result["panel"] = panel(arguments)
     if "single" in arguments.parts and not arguments.quick:
         result["single"] = single(arguments)
-    about = {"version": gatecast.__version__, "paths": arguments.paths, "quick": arguments.quick}
+    about = {"version": gatecast.__version__, "paths": arguments.paths, "close_only": arguments.close_only}
     document = {**about, "seconds": round(time.time() - began), **result}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(document, indent=1) + "\n")
@@ -83,6 +82,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--store", type=Path, default=ROOT / "benchmarks" / "results" / "folds")
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--close-only", action="store_true", help="without range and volume")
     parser.add_argument("--quick", action="store_true", help="four stocks, seven origins, simple models")
     arguments = parser.parse_args()
     arguments.parts = arguments.parts.split(",")
@@ -96,8 +96,10 @@ def panel(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     if arguments.quick:
         prices, every, paths = prices.select(prices.item_ids[:4]), 150, 200
         names = "garch,ewma_t,calibrated:ewma_t"
+    if arguments.close_only:
+        prices = closes(prices)
     tables = [
-        judged(model, prices, every=every, paths=paths, arguments=arguments) for model in models_of(names)
+        judged(model, prices, every=every, paths=paths, arguments=arguments) for model in parse_models(names)
     ]
     rows = summary(pd.concat(tables, ignore_index=True))
     show("80 US stocks, 2018-2021" if not arguments.quick else "four stocks, seven origins", rows)
@@ -112,8 +114,9 @@ def single(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         for name in files:
             prices = read_prices(DATA / "daily" / name, repair=True)
             prices = prices.select(tuple(item for item in prices.item_ids if item != PEGGED))
+            prices = closes(prices) if arguments.close_only else prices
             every = 1 if kind == "index" else EVERY
-            for model in models_of(arguments.models or SINGLE_MODELS):
+            for model in parse_models(arguments.models or SINGLE_MODELS):
                 tables.append(judged(model, prices, every=every, paths=arguments.paths, arguments=arguments))
         rows = [{"class": kind, **row} for row in summary(pd.concat(tables, ignore_index=True))]
         show(kind, rows)
@@ -121,15 +124,9 @@ def single(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     return found
 
 
-def models_of(names: str) -> list[Model]:
-    """The models that this gatecast knows; the others are named and left out."""
-    models: list[Model] = []
-    for word in names.split(","):
-        try:
-            models += parse_models(word)
-        except (ConfigError, UsageError) as error:
-            print(f"{word} is left out: {error}", file=sys.stderr)
-    return models
+def closes(prices: PriceTable) -> PriceTable:
+    """The same table without range and volume: what a part that needs them is worth."""
+    return PriceTable.from_close({one.item_id: (one.close, one.timestamps) for one in prices})
 
 
 def judged(
@@ -164,7 +161,7 @@ def summary(forecasts: pd.DataFrame) -> list[dict[str, Any]]:
         found.append(
             {
                 "model": model,
-                "step": int(step),
+                "step": int(str(step)),
                 "n": len(rows),
                 "origins": int(rows["cutoff"].nunique()),
                 "coverage": coverages(rows),
@@ -229,14 +226,14 @@ def finite(value: float) -> float | None:
 def show(title: str, rows: list[dict[str, Any]]) -> None:
     """The table: a line a model and step; coverage in percent of the 50/80/90/95% bands."""
     print(f"\n{title}. CRPS and width in percent of the price; change and DM against {AGAINST}")
-    print(f"{'model':26s} step    n    CRPS  change    DM  log score  width  50/80/90/95% held      by year")
+    print(f"{'model':33s} step    n    CRPS  change    DM  log score  width  50/80/90/95% held      by year")
     for row in rows:
         change = "" if row["crps_change"] is None else f"{100 * row['crps_change']:+.2f}%"
         dm = "" if row["dm"] is None else f"{row['dm']:.2f}"
         score = "" if row["log_score"] is None else f"{row['log_score']:.4f}"
         years = " | ".join(f"{year} {percents(shares)}" for year, shares in row["years"].items())
         print(
-            f"{row['model'][:26]:26s} {row['step']:4d} {row['n']:6d} {100 * row['crps']:6.4f} {change:>7s} {dm:>5s} "
+            f"{row['model'][:33]:33s} {row['step']:4d} {row['n']:6d} {100 * row['crps']:6.4f} {change:>7s} {dm:>5s} "
             f"{score:>9s} {100 * row['width_90']:6.2f}  {percents(row['coverage'])}  {years}",
             flush=True,
         )
