@@ -162,6 +162,25 @@ def test_walking_on_in_one_call_or_in_many_gives_the_same() -> None:
         np.testing.assert_array_equal(one.paths, other.paths)
 
 
+def test_other_rows_before_do_not_matter() -> None:
+    table = PriceTable(series=(simulated_series("A", 400, 1), simulated_series("B", 380, 2)))
+    stamps = table.series[0].timestamps
+    used, fresh = (Calibrated(Fixed(0.01), horizon=3).fit(table.until(stamps[299])) for _ in range(2))
+    used.predict(table, 3, paths=100)
+    alone = table.select(("B",))
+    np.testing.assert_array_equal(used.calibrator(alone).missed, fresh.calibrator(alone).missed)
+
+
+def test_the_origins_are_every_fifth_row_before_the_present_one() -> None:
+    prices = market(np.full(400, 0.01), items=2)
+    stamps = prices.series[0].timestamps
+    model = Calibrated(Fixed(0.008), horizon=2, tail=100).fit(prices.until(stamps[299]))
+    by_hand = Calibrator.fresh(2).learn(Fixed(0.008), prices, stamps[199:352:5], paths=400)
+    seen = prices.until(stamps[354])
+    assert by_hand.origins == model.calibrator(seen).origins == 31
+    np.testing.assert_array_equal(model.calibrator(seen).missed, by_hand.settle(seen).missed)
+
+
 def test_later_rows_move_the_stretch() -> None:
     sigma = np.full(600, 0.01)
     sigma[400:] = 0.03
