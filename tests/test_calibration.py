@@ -163,7 +163,7 @@ def test_walking_on_in_one_call_or_in_many_gives_the_same() -> None:
 
 
 def test_other_rows_before_do_not_matter() -> None:
-    table = PriceTable(series=(simulated_series("A", 400, 1), simulated_series("B", 380, 2)))
+    table = PriceTable(series=(simulated_series("A", 400, 1), simulated_series("B", 400, 2)))
     stamps = table.series[0].timestamps
     used, fresh = (Calibrated(Fixed(0.01), horizon=3).fit(table.until(stamps[299])) for _ in range(2))
     used.predict(table, 3, paths=100)
