@@ -239,10 +239,13 @@ class BaseForecaster:
 def _told(adaptation: Adaptation) -> str:
     if adaptation.held_out == 0:
         return "the base network was used as it is: there are too few rows to adapt it to these prices"
-    measured = f"{adaptation.gain:+.3f} ± {adaptation.error:.3f} nats a day on the last {adaptation.held_out:,} held out"
+    held_out = f"the last {adaptation.held_out:,} days held out"
+    if adaptation.gain == 0:
+        return f"the base network was used as it is: adapting it to these prices did not help on {held_out}"
+    measured = f"{adaptation.gain:+.3f} ± {adaptation.error:.3f} nats a day on {held_out}"
     if adaptation.kept:
         return f"the base network was adapted to these prices: {measured}"
-    return f"the base network was used as it is: adapting it to these prices did not help enough ({measured})"
+    return f"the base network was used as it is: adapting it to these prices did not help enough, {measured}"
 
 
 def new_forecaster(config: Config, *, name: str = "gatecast") -> Forecaster | BaseForecaster:
