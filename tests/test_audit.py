@@ -136,7 +136,7 @@ def test_one_asset_without_overlap_has_the_classic_tests(found: tuple[Report, Pr
     table = audit(rows, prices).violations
     row = table[(table["step"] == 1) & (table["event"] == "outside 80%")].iloc[0]
     misses = round(row["found"] * row["n"])
-    assert row["kupiec"] == pytest.approx(kupiec(misses, row["n"], 0.2))
+    assert row["kupiec"] == pytest.approx(kupiec(misses, int(row["n"]), 0.2))
 
 
 def test_the_future_does_not_change_who_is_calm(found: tuple[Report, PriceTable]) -> None:
