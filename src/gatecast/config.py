@@ -42,6 +42,9 @@ class Config(BaseModel):
     hidden: int = Field(32, ge=1, le=4096)  # units per layer; more overfit a single asset
     dropout: float = Field(0.2, ge=0, lt=1)  # share of units dropped after each layer
     dense: tuple[int, ...] = ()  # widths of ReLU layers before the output; () is one linear map
+    head: Literal["point", "normal", "student_t", "mixture"] = (
+        "point"  # what is foretold: a value, or its distribution, learned by likelihood in place of `loss`
+    )
 
     # What it learns from
     loss: Literal["huber", "mse", "mae", "pinball"] = "huber"
