@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -178,3 +182,28 @@ def test_json_terminal_and_page_show_it(
     assert "Audit of the bands" in text
     assert "volatility wild" in text
     assert "Audit of the bands" not in backtest_report(report, prices)
+
+
+def test_the_command_adds_the_audit_to_its_json(tmp_path: Path) -> None:
+    command = (
+        "backtest",
+        "sample:aapl",
+        "--models",
+        "ewma_t,random_walk",
+        "--cutoffs",
+        "20",
+        "--horizon",
+        "2",
+    )
+    result = subprocess.run(
+        [sys.executable, "-m", "gatecast", *command, "--paths", "100", "--jobs", "1", "--audit", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)},
+    )
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)["audit"]
+    assert set(found) == {"coverage", "violations", "pit"}
+    assert {row["model"] for row in found["pit"]} == {"ewma_t", "random_walk"}
