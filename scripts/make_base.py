@@ -58,7 +58,7 @@ def main() -> None:
     for seed in range(arguments.members):
         members.append(train_base(pool, standard, seed))
         print(f"member {seed + 1} of {arguments.members} has learned", file=sys.stderr, flush=True)
-    learned_from = sorted(one.item_id for one in (*panel, *singles))
+    learned_from = sorted({one.item_id for one in (*panel, *singles)})
     save_base(arguments.to, members, until=arguments.until, items=learned_from)
     print(f"base network to {arguments.until} written to {arguments.to}")
 

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from conftest import simulated_series
 from gatecast.base import MIN_ROWS, SHIPPED, BaseForecaster, load_base, load_forecaster, new_forecaster
+from gatecast.cli import app
 from gatecast.config import Config
 from gatecast.echoes import ECHOES, QUARTERS, Almanac, history_echoes
 from gatecast.errors import ConfigError, ModelError, TooFewRows
@@ -308,3 +310,13 @@ def test_presets_choose_the_start() -> None:
     base, gru = parse_models("gatecast:base,gatecast:gru", settings=("seed=2", "epochs=3"))
     assert isinstance(base, BaseForecaster) and base.config.seed == 2
     assert isinstance(gru, Forecaster)
+
+
+def test_the_command_forecasts_with_the_base_network_and_trains_nothing(tmp_path: Path) -> None:
+    long_table().to_frame().drop(columns="item_id").to_csv(tmp_path / "X.csv", index=False)
+    result = CliRunner().invoke(app, ["forecast", str(tmp_path / "X.csv"), "--preset", "base", "--json"])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert document["config"]["start"] == "base"
+    assert len(document["items"][0]["forecast"]) == 30
+    assert document["verdict"]["origins"] >= 30
