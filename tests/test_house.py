@@ -65,6 +65,7 @@ def test_help_imports_no_heavy_library() -> None:
 
 PUBLIC = [
     "Ablation",
+    "BaseForecaster",
     "Config",
     "Drift",
     "Ema",

@@ -9,11 +9,18 @@ import pytest
 import torch
 
 from conftest import TINY, simulated_series
-from gatecast import features
+from gatecast import features, signals
+from gatecast.base import BaseForecaster
+from gatecast.baselines import EwmaT
+from gatecast.calibrated import Calibrated
+from gatecast.calibration import Calibrator
 from gatecast.config import Config
+from gatecast.echoes import Almanac, history_echoes
 from gatecast.features import FeatureSpec, series_features, volatility
 from gatecast.forecaster import Forecaster
+from gatecast.nn.base_training import Lesson
 from gatecast.prices import PriceSeries, PriceTable
+from gatecast.signals import Moves, history_signals
 from gatecast.windows import assemble, learn_scaler, split_timestamp, training_samples
 
 ROWS, CUT = 200, 160
@@ -78,6 +85,16 @@ def forecast(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[n
     return [item.paths for item in forecaster.predict(table.until(cutoff), 5, paths=20, seed=0)]
 
 
+def calibrated(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+    """A stretch learned on half of the rows, then followed to the cutoff through a table that goes on."""
+    model = Calibrated(EwmaT(), horizon=3, every=3).fit(table.until(table.series[0].timestamps[99]))
+    origins = table.series[0].timestamps[100:CUT:3]
+    onward = Calibrator.fresh(3).learn(model.model_, table, origins, paths=100)
+    known = onward.settle(table.until(cutoff))
+    seen = model.predict(table.until(cutoff), 3, paths=100)
+    return [known.missed, known.usual, *(item.paths for item in seen)]
+
+
 PARTS: list[Callable[[PriceTable, np.datetime64, Config], list[np.ndarray]]] = [
     feature_rows,
     scales,
@@ -87,6 +104,7 @@ PARTS: list[Callable[[PriceTable, np.datetime64, Config], list[np.ndarray]]] = [
     weights_before_the_split,
     forecast,
 ]
+UNSET = [calibrated]  # parts that no setting of a network touches
 SETTINGS = [
     {},
     {"returns": "simple"},
@@ -115,6 +133,22 @@ def test_the_future_changes_nothing(
     assert same(part, TINY.replace(**settings))
 
 
+@pytest.mark.parametrize("part", UNSET)
+def test_the_future_changes_nothing_beside_networks(
+    part: Callable[[PriceTable, np.datetime64, Config], list[np.ndarray]],
+) -> None:
+    assert same(part, TINY)
+
+
+def test_control_a_calibrator_that_settles_early_is_caught() -> None:
+    def early(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+        model = EwmaT().fit(table.until(cutoff))
+        onward = Calibrator.fresh(3).learn(model, table, table.series[0].timestamps[100:CUT:3], paths=100)
+        return [onward.settle(table).missed]
+
+    assert not same(early, TINY)
+
+
 @pytest.mark.parametrize("part", [feature_rows, scaler, windows, weights_before_the_split])
 def test_control_a_feature_that_peeks_is_caught(
     part: Callable[..., list[np.ndarray]], monkeypatch: pytest.MonkeyPatch
@@ -134,6 +168,61 @@ def test_control_a_feature_that_peeks_is_caught(
 
     assert same(part, TINY)
     monkeypatch.setattr(features, "_trailing", peeking)
+    assert not same(part, TINY)
+
+
+def signal_rows(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+    """What the base network sees at each row, and the scales that turn it back."""
+    rows = []
+    for one in table:
+        seen, past = history_signals(Moves.of(one)), one.timestamps[1:] <= cutoff
+        rows += [seen.values[past], seen.scale[past], seen.overnight[past], seen.usual_volume[past]]
+    return rows
+
+
+def echo_rows(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+    """What the calendar says of the day after each row."""
+    rows = []
+    for one in table:
+        moves = Moves.of(one)
+        echoes = history_echoes(Almanac.of(one, moves), len(moves))
+        assert np.abs(echoes[:, :18]).sum() > 0
+        rows.append(echoes[one.timestamps[1:] <= cutoff])
+    return rows
+
+
+def lessons(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+    """What the base network learns from, of days up to the cutoff: targets too."""
+    rows = []
+    for one in table:
+        lesson = Lesson.of(one)
+        past = lesson.days <= cutoff
+        for name in ("signals", "flags", "echoes", "expected", "after"):
+            rows.append(getattr(lesson, name).numpy()[past])
+    return rows
+
+
+def base_forecast(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+    model = BaseForecaster().fit(table)
+    return [item.paths for item in model.predict(table.until(cutoff), 5, paths=20, seed=0)]
+
+
+BASE_PARTS = [signal_rows, echo_rows, lessons, base_forecast]
+
+
+@pytest.mark.parametrize("part", BASE_PARTS)
+def test_the_future_changes_nothing_for_the_base_network(part: Callable[..., list[np.ndarray]]) -> None:
+    assert same(part, TINY)
+
+
+@pytest.mark.parametrize("part", [signal_rows, lessons])
+def test_control_a_signal_that_peeks_is_caught(
+    part: Callable[..., list[np.ndarray]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = signals._padded
+    monkeypatch.setattr(
+        signals, "_padded", lambda values: None if values is None else np.roll(honest(values), -2)
+    )
     assert not same(part, TINY)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gatecast.ablation import Ablation, ablate
+    from gatecast.base import BaseForecaster
     from gatecast.baselines import Drift, Ema, EwmaT, Garch, Har, Kalman, Ols, RandomWalk, Sma, Theta
     from gatecast.config import Config
     from gatecast.errors import GatecastError
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 # Loaded when first asked for, so that `gatecast --help` loads neither torch nor pandas.
 _HOMES = {
     "Ablation": "ablation",
+    "BaseForecaster": "base",
     "Config": "config",
     "Drift": "baselines",
     "Ema": "baselines",
@@ -53,6 +55,7 @@ _HOMES = {
 
 __all__ = [
     "Ablation",
+    "BaseForecaster",
     "Config",
     "Drift",
     "Ema",

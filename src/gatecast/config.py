@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from gatecast.errors import ConfigError
 
-Preset = Literal["default", "reference", "quick"]
+Preset = Literal["default", "base", "reference", "quick"]
 PRESETS: tuple[str, ...] = get_args(Preset)
 
 
@@ -25,6 +25,10 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
+    start: Literal["scratch", "base", "adapt"] = (
+        "scratch"  # of the weights; base: the network that comes with gatecast; adapt: it, trained further
+    )
+
     # What the network sees
     context_length: int = Field(60, ge=2, le=20_000)  # rows of lookback; 60 sessions are a quarter of a year
     returns: Literal["log", "simple", "none"] = "log"  # first feature and target; none: price levels, scaled
@@ -38,6 +42,9 @@ class Config(BaseModel):
     hidden: int = Field(32, ge=1, le=4096)  # units per layer; more overfit a single asset
     dropout: float = Field(0.2, ge=0, lt=1)  # share of units dropped after each layer
     dense: tuple[int, ...] = ()  # widths of ReLU layers before the output; () is one linear map
+    head: Literal["point", "normal", "student_t", "mixture"] = (
+        "point"  # what is foretold: a value, or its distribution, learned by likelihood in place of `loss`
+    )
 
     # What it learns from
     loss: Literal["huber", "mse", "mae", "pinball"] = "huber"
@@ -83,6 +90,20 @@ class Config(BaseModel):
             raise ConfigError(_explain(error)) from None
 
     @model_validator(mode="after")
+    def _start_alone(self) -> Config:
+        if self.start != "scratch":
+            shaped = self.model_fields_set - _OF_EVERY_START
+            changed = sorted(
+                key for key in shaped if getattr(self, key) != type(self).model_fields[key].default
+            )
+            if changed:
+                raise ValueError(
+                    f"{changed[0]}: the base network is as it is; with start={self.start} only "
+                    f"{', '.join(sorted(_OF_EVERY_START))} may be set. Add start=scratch for a network of your own"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _dense_widths(self) -> Config:
         if any(width < 1 for width in self.dense):
             raise ValueError("dense: every width must be at least 1")
@@ -90,10 +111,15 @@ class Config(BaseModel):
 
     @classmethod
     def from_preset(cls, preset: str = "default", settings: Sequence[str] = ()) -> Config:
-        """A preset with `key=value` settings on top; raises `ConfigError` naming what exists."""
+        """A preset with `key=value` settings on top; raises `ConfigError` naming what exists.
+
+        A setting that shapes a network of one's own makes the default preset start from scratch.
+        """
         if preset not in PRESETS:
             raise ConfigError(f"no preset '{preset}'. There are: {', '.join(PRESETS)}.")
-        return cls(**{**_PRESETS[preset], **parse_settings(settings)})
+        given = parse_settings(settings)
+        own = preset == "default" and not given.keys() <= _OF_EVERY_START
+        return cls(**{**(_SCRATCH if own else _PRESETS[preset]), **given})
 
     def replace(self, **values: Any) -> Config:
         """A copy with these values instead, checked again."""
@@ -118,7 +144,19 @@ _REFERENCE: dict[str, Any] = {
     "validation": 0.1,
 }
 _QUICK: dict[str, Any] = {"hidden": 16, "epochs": 12, "patience": 3}
-_PRESETS: dict[str, dict[str, Any]] = {"default": {}, "reference": _REFERENCE, "quick": _QUICK}
+_SCRATCH: dict[str, Any] = {"start": "scratch"}
+_PRESETS: dict[str, dict[str, Any]] = {
+    "default": {"start": "adapt"},
+    "base": {"start": "base"},
+    "reference": _REFERENCE,
+    "quick": _QUICK,
+}
+_OF_EVERY_START = {
+    "start",
+    "seed",
+    "device",
+    "validation",
+}  # settings that mean the same for the base network
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:

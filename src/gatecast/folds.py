@@ -115,6 +115,11 @@ def _exact(value: object) -> str | None:
         if isinstance(value, type):
             return None
         parts = [part for pair in sorted(vars(value).items()) for part in pair]
+    elif hasattr(value, "fit") and hasattr(value, "predict"):  # a model within a model
+        settings = settings_of(value)
+        if settings is None:
+            return None
+        parts = [part for pair in settings.items() for part in pair]
     else:
         return None
     texts = [_exact(part) for part in parts]

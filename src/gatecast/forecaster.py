@@ -92,13 +92,15 @@ class Forecaster:
             check_context(one, self.config)
             check_columns(one, trained.simulator.spec)
             rng = np.random.default_rng([seed, zlib.crc32(one.item_id.encode())])
+            simulated, density = trained.simulator.paths(one, horizon, paths, rng)
             items.append(
                 ItemForecast(
                     item_id=one.item_id,
                     last_timestamp=one.timestamps[-1],
                     last_close=float(one.close[-1]),
                     timestamps=future_timestamps(one, horizon, prices.calendar),
-                    paths=trained.simulator.paths(one, horizon, paths, rng),
+                    paths=simulated,
+                    density=density,
                     notes=prices.notes + one.notes + trained.notes + _stranger(one, trained),
                 )
             )

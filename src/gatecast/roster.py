@@ -8,10 +8,11 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from gatecast import baselines
+from gatecast.base import new_forecaster
 from gatecast.baselines import Model
+from gatecast.calibrated import Calibrated
 from gatecast.config import Config
 from gatecast.errors import ConfigError, UsageError
-from gatecast.forecaster import Forecaster
 from gatecast.nn.sizes import matched
 
 BASELINES: dict[str, type[Any]] = {
@@ -30,6 +31,7 @@ BASELINES: dict[str, type[Any]] = {
     )
 }
 NETWORK = "gatecast"
+CALIBRATED = "calibrated"
 MOST = 50  # models in one run; a list that long is a slip of the keyboard
 
 
@@ -38,7 +40,8 @@ def parse_models(text: str, *, preset: str = "default", settings: tuple[str, ...
 
     `gatecast` is the network with `preset` and `settings`; `gatecast:gru` is another family with as many weights as
     that LSTM, `gatecast:encoder=gru,loss=mse` changes any setting and nothing beside; `sma:window=50` is a
-    baseline's. Raises `UsageError`.
+    baseline's; `calibrated:garch` is any of these with bands stretched by what its past bands held. Raises
+    `UsageError`.
 
     >>> [model.name for model in parse_models("gatecast:encoder=gru,loss=mse,sma:window=5,random_walk")]
     ['gatecast:encoder=gru,loss=mse', 'sma:window=5', 'random_walk']
@@ -65,16 +68,27 @@ def _words(text: str) -> list[str]:
 
 def _model(word: str, preset: str, settings: tuple[str, ...]) -> Model:
     kind, _, rest = word.partition(":")
+    if kind == CALIBRATED and rest:
+        return Calibrated(_model(rest, preset, settings))
     if kind == NETWORK:
+        if rest == "base":
+            return new_forecaster(Config.from_preset("base", _seed_of(settings)), name=word)
         config = Config.from_preset(preset, [*settings, *_network_settings(rest)])
         family = rest.partition(",")[0]
-        return Forecaster(matched(config, family) if family and "=" not in family else config, name=word)
+        return new_forecaster(matched(config, family) if family and "=" not in family else config, name=word)
     if kind not in BASELINES:
-        raise UsageError(f"no model '{kind[:80]}'. There are: {', '.join([NETWORK, *BASELINES])}.")
+        raise UsageError(
+            f"no model '{kind[:80]}'. There are: {', '.join([NETWORK, *BASELINES])}, and {CALIBRATED}: before any."
+        )
     model = _baseline(BASELINES[kind], rest)
     if rest:
         object.__setattr__(model, "name", word)
     return model
+
+
+def _seed_of(settings: tuple[str, ...]) -> list[str]:
+    """Of the settings meant for `gatecast`, the one that the base network knows too."""
+    return [setting for setting in settings if setting.partition("=")[0].strip() == "seed"]
 
 
 def _network_settings(rest: str) -> list[str]:

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gatecast.ablation import Ablation
+from gatecast.audit import ALPHA, Audit
 from gatecast.comparisons import RANDOM_WALK
 from gatecast.walkforward import Report
 
@@ -80,6 +81,54 @@ def show_ablation(ablation: Ablation) -> None:
     console.print(table)
     about = f"{ablation.origins} origins, {ablation.seeds} seeds; a larger CRPS or MAE without it means that it helps."
     console.print(Text(about, style="dim"))
+
+
+def show_audit(audit: Audit, model: str) -> None:
+    """One model's bands by group, each share with its interval, and the tests of its misses and its PIT."""
+    console = Console()
+    console.print()
+    console.print(Text(f"Audit of {model}: share held by each band, with its 95% interval."))
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    mine = audit.coverage[audit.coverage["model"] == model]
+    for level in dict.fromkeys(mine["level"]):
+        table.add_column(f"{level}%", justify="right", no_wrap=True)
+    for (by, group), rows in mine.groupby(["by", "group"], sort=False):
+        name = "all" if by == "all" else f"{by} {group}"
+        table.add_row(name, *(_share(row) for row in rows.to_dict("records")))
+    console.print(table)
+    console.print()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("misses")
+    for name in ("step", "expected", "found", "number p", "clusters p", "both p"):
+        table.add_column(name, justify="right", no_wrap=True)
+    tests = audit.violations[audit.violations["model"] == model]
+    for row in tests[tests["step"].isin([tests["step"].min(), tests["step"].max()])].to_dict("records"):
+        values = [_p_value(row[name]) for name in ("kupiec_p", "christoffersen_p", "both_p")]
+        shares = f"{100 * row['expected']:.0f}%", f"{100 * row['found']:.1f}%"
+        table.add_row(row["event"], str(row["step"]), *shares, *values)
+    console.print(table)
+    whole = audit.pit[(audit.pit["model"] == model) & (audit.pit["step"].astype(str) == "all")]
+    tenths = " ".join(f"{100 * share:.0f}" for share in whole["shares"].iloc[0])
+    text = (
+        f"Percent of prices in each tenth of the fan, bottom to top: {tenths}; even with p = "
+        f"{whole['p_value'].iloc[0]:.3f}. Number: Kupiec's test; clusters: Christoffersen's. Bold under 5%, "
+        "which one honest test in twenty is."
+    )
+    console.print(Text(text, style="dim"))
+
+
+def _share(row: dict[Any, Any]) -> Text:
+    """A share and its interval, bold where the promise lies outside."""
+    outside = not row["low"] <= row["level"] / 100 <= row["high"]
+    text = f"{100 * row['held']:.0f} ({100 * row['low']:.0f} to {100 * row['high']:.0f})"
+    return Text(text, style="bold" if outside else "")
+
+
+def _p_value(value: float) -> Text:
+    if math.isnan(value):
+        return Text("-")
+    return Text(f"{value:.3f}", style="bold" if value < ALPHA else "")
 
 
 def _change(value: float | None) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
+from gatecast.base import MIN_ROWS, load_base, new_forecaster
 from gatecast.baselines import Garch, RandomWalk
 from gatecast.config import Config
 from gatecast.errors import TooFewRows
-from gatecast.forecaster import Forecaster
-from gatecast.prices import PriceTable
+from gatecast.prices import PriceSeries, PriceTable
 from gatecast.verdict import Verdict, cannot_tell
 from gatecast.walkforward import backtest
 from gatecast.windows import rows_needed
@@ -31,20 +33,24 @@ def recent_verdict(
     """How a network with these settings would have done of late, against the random walk and GARCH.
 
     It is trained anew on the rows before the first of the recent origins, so that every day it is judged on is one
-    it has not seen. Of a table it looks at the first few items that still trade and have rows enough. With too
-    little history the verdict says that it cannot tell.
+    it has not seen; the base network is judged on days after the last it learned from. Of a table it looks at the
+    first few items that still trade and have rows enough. With too little history the verdict says that it cannot
+    tell.
     """
-    model, steps = Forecaster(config), min(horizon, STEPS)
-    needed = rows_needed(config) + 2 * steps
+    steps = min(horizon, STEPS)
     last = max(one.timestamps[-1] for one in prices)
-    judged = [one for one in prices if one.timestamps[-1] == last and len(one) >= needed][:ITEMS]
+    live = [one for one in prices if one.timestamps[-1] == last]
+    config = _start_of(config, last)
+    model, first = new_forecaster(config), _least(config)
+    judged = [one for one in live if _fresh(config, one) >= 2 * steps][:ITEMS]
     if not judged:
-        longest = max(len(one) for one in prices if one.timestamps[-1] == last)
+        most = max(live, key=lambda one: _fresh(config, one))
         return cannot_tell(
             model.name,
-            f"{needed} rows are needed to train a network and judge it on days it has not seen; there are {longest}",
+            f"{first + 2 * steps} rows are needed, {2 * steps} of them new to the network, to judge it on days it has "
+            f"not seen; there are {len(most)}, {max(_fresh(config, most), 0)} of them new",
         )
-    origins = min(ORIGINS, (min(map(len, judged)) - rows_needed(config)) // steps)
+    origins = min(ORIGINS, min(_fresh(config, one) for one in judged) // steps)
     try:
         report = backtest(
             [model, RandomWalk(), Garch()],
@@ -53,7 +59,7 @@ def recent_verdict(
             every=steps,
             cutoffs=origins,
             refit=0,
-            min_rows=rows_needed(config),
+            min_rows=first,
             paths=PATHS,
             seed=seed,
             progress=progress,
@@ -65,3 +71,23 @@ def recent_verdict(
     names = ", ".join(one.item_id for one in judged)
     text = f"{report.verdict.text} It was judged on {len(judged)} of the {len(prices)} items: {names}."
     return replace(report.verdict, text=text)
+
+
+def _start_of(config: Config, last: np.datetime64) -> Config:
+    """Where the base network has seen all these days, default trains one of their own: that is what is judged."""
+    if config.start == "adapt" and last <= load_base().until:
+        return config.replace(start="scratch")
+    return config
+
+
+def _least(config: Config) -> int:
+    """The rows before the first origin."""
+    return rows_needed(config) if config.start == "scratch" else MIN_ROWS
+
+
+def _fresh(config: Config, series: PriceSeries) -> int:
+    """The last rows of a series that may judge: enough lie before them, and the base has not learned from them."""
+    fresh = len(series) - _least(config)
+    if config.start == "scratch":
+        return fresh
+    return min(fresh, int((series.timestamps > load_base().until).sum()) - 1)

@@ -20,7 +20,9 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     if sys.stdout is None:
-        say("standard output is closed, so there is nowhere to put a result. Leave it open, or send it to a file.")
+        say(
+            "standard output is closed, so there is nowhere to put a result. Leave it open, or send it to a file."
+        )
         sys.exit(1)
     try:
         try:

@@ -15,6 +15,7 @@ from gatecast.cli.options import Calendar, Json, Model, Paths, Preset, Repair, R
 from gatecast.errors import UsageError
 
 if TYPE_CHECKING:
+    from gatecast.base import BaseForecaster
     from gatecast.config import Config
     from gatecast.forecast import Forecast
     from gatecast.forecaster import Forecaster
@@ -112,13 +113,14 @@ def fitted(
     *,
     save: Path | None = None,
     resume: bool = False,
-) -> Forecaster:
+) -> Forecaster | BaseForecaster:
     """The saved model, or one trained with progress on stderr; a checkpoint waits until it is no longer needed."""
-    from gatecast.forecaster import Forecaster
+    from gatecast.base import load_forecaster, new_forecaster
+    from gatecast.config import Config
 
     if model is not None:
-        return Forecaster.load(model)
-    forecaster = Forecaster(config)
+        return load_forecaster(model)
+    forecaster = new_forecaster(config or Config())
     checkpoint = save or cache() / forecaster.fingerprint(prices)[:16]
     with training_bar() as show:
         forecaster.fit(prices, checkpoint=checkpoint, resume=resume, progress=show)
@@ -153,7 +155,7 @@ def _write_report(
     prices: PriceTable,
     level: float,
     config: dict[str, Any],
-    forecaster: Forecaster,
+    forecaster: Forecaster | BaseForecaster,
     verdict: dict[str, Any] | None,
 ) -> None:
     from gatecast.report import forecast_report, write_html

@@ -18,6 +18,7 @@ from gatecast.cli.options import Calendar, Jobs, Json, Paths, Preset, Repair, Re
 
 if TYPE_CHECKING:
     from gatecast.ablation import Ablation
+    from gatecast.audit import Audit
     from gatecast.prices import PriceTable
     from gatecast.walkforward import Report as Results
 
@@ -25,6 +26,7 @@ _MODELS = "gatecast,random_walk,garch"
 Models = Annotated[str, typer.Option(help="Comma-separated, such as gatecast,gatecast:gru,sma:window=50.")]
 Cutoffs = Annotated[int | None, typer.Option(min=1, help="How many origins, spread over the history.")]
 Horizon = Annotated[int, typer.Option(min=1, help="Steps ahead.")]
+AuditToo = Annotated[bool, typer.Option("--audit", help="Examine the bands by year, step and volatility.")]
 Forecasts = Annotated[Path | None, typer.Option(metavar="FILE.parquet", help="Write a row per forecast.")]
 
 
@@ -45,6 +47,7 @@ def backtest(
     jobs: Jobs = None,
     calendar: Calendar = None,
     repair: Repair = False,
+    audit: AuditToo = False,
     forecasts: Forecasts = None,
     report: Report = None,
     as_json: Json = False,
@@ -82,8 +85,9 @@ def backtest(
             progress=show,
         )
     _tell(prices, result.notes)
-    _write_files(result, prices, shown, f"Walk-forward test of {source[:80]}", forecasts, report)
-    _print(result, as_json)
+    found = _audit(result, prices) if audit else None
+    _write_files(result, prices, shown, f"Walk-forward test of {source[:80]}", forecasts, report, found)
+    _print(result, found, as_json)
     shutil.rmtree(store, ignore_errors=True)
 
 
@@ -108,7 +112,8 @@ def ablate(
     from gatecast.ablation import ablate as run
 
     check_writable(report)
-    config = config_of(preset, settings, seed)
+    # What is turned off are parts of a network of one's own: the one that comes trained has none of these switches.
+    config = config_of(preset, settings, seed).replace(start="scratch")
     prices = read(source, calendar, repair)
     shown = {
         "horizon": horizon,
@@ -144,13 +149,22 @@ def ablate(
     shutil.rmtree(store, ignore_errors=True)
 
 
-def _print(result: Results, as_json: bool) -> None:
+def _audit(result: Results, prices: PriceTable) -> Audit:
+    from gatecast.audit import audit
+
+    return audit(result.forecasts, prices)
+
+
+def _print(result: Results, found: Audit | None, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(result.to_dict(), allow_nan=False))
+        more = {} if found is None else {"audit": found.to_dict()}
+        print(json.dumps({**result.to_dict(), **more}, allow_nan=False))
         return
-    from gatecast.scoreboard import show_scores
+    from gatecast.scoreboard import show_audit, show_scores
 
     show_scores(result)
+    if found is not None:
+        show_audit(found, result.verdict.model)
 
 
 def _tell(prices: PriceTable, more: tuple[str, ...]) -> None:
@@ -166,6 +180,7 @@ def _write_files(
     title: str,
     forecasts: Path | None,
     report: Path | None,
+    found: Audit | None,
 ) -> None:
     if forecasts is not None:
         with writing(forecasts):
@@ -174,7 +189,7 @@ def _write_files(
     if report is not None:
         from gatecast.report import backtest_report, write_html
 
-        write_html(report, backtest_report(result, prices, config=shown, title=title))
+        write_html(report, backtest_report(result, prices, config=shown, title=title, audit=found))
         say(f"report written to {report}")
 
 

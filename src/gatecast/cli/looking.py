@@ -35,10 +35,16 @@ def explain(
     """Write a page that takes a network and its latest forecast apart, step by step."""
     if model is not None and (settings or preset != "default"):
         raise UsageError("--model brings its own settings; it goes with neither --preset nor --set.")
-    config = None if model is not None else config_of(preset, settings, seed)
+    # What is taken apart is a network of one's own: the one that comes trained is an ensemble with inputs of its own.
+    config = None if model is not None else config_of(preset, settings, seed).replace(start="scratch")
     prices = read(source, calendar, repair)
     forecaster = fitted(prices, config, model)
+    from gatecast.forecaster import Forecaster
 
+    if not isinstance(forecaster, Forecaster):
+        raise UsageError(
+            "explain takes apart a network of your own; this model is the base network. Train one with --save."
+        )
     from gatecast.explain import explain as take_apart
     from gatecast.report.explain import explain_report
     from gatecast.report.page import write_html

@@ -11,7 +11,7 @@ Source = Annotated[
     str,
     typer.Argument(help="A CSV or Parquet file, sample:aapl, sample:eurusd, yahoo:TICKER, or - for stdin."),
 ]
-Preset = Annotated[str, typer.Option(help="default, reference (the 3 x 128 recipe) or quick.")]
+Preset = Annotated[str, typer.Option(help="default, base (no training), reference (3 x 128) or quick.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated.")
 ]

@@ -7,16 +7,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gatecast.config import Config
+from gatecast.nn.heads import Components
 
 
 def elementwise(
-    config: Config, forecast: Float[Tensor, "*shape"], target: Float[Tensor, "*shape"]
+    config: Config, forecast: Float[Tensor, "*shape_parameter"], target: Float[Tensor, "*shape"]
 ) -> Float[Tensor, "*shape"]:
     """The loss of each forecast.
 
     huber: e^2 / 2 within delta, delta (|e| - delta / 2) beyond (Huber 1964); mse: e^2; mae: |e|;
-    pinball at q: max(q e, (q - 1) e) with e = target - forecast (Koenker and Bassett 1978).
+    pinball at q: max(q e, (q - 1) e) with e = target - forecast (Koenker and Bassett 1978). A head that foretells a
+    distribution is judged by its negative log-likelihood, whatever `loss` says.
     """
+    if config.head != "point":
+        return -Components.of(config.head, forecast).log_pdf(target)
     error = target - forecast
     size = error.abs()
     if config.loss == "mse":
@@ -32,3 +36,8 @@ def elementwise(
 def weighted_mean(losses: Float[Tensor, "*shape"], weights: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
     """sum(w * loss) / count of judged targets: weights of mean 1 keep the scale of the plain mean."""
     return (losses * weights).sum() / (weights > 0).sum().clamp(min=1)
+
+
+def centre(config: Config, forecast: Float[Tensor, "*shape_parameter"]) -> Float[Tensor, "*shape"]:
+    """The value a forecast is centred on: itself, or the mean of its distribution."""
+    return forecast if config.head == "point" else Components.of(config.head, forecast).mean

@@ -10,7 +10,7 @@ from gatecast.config import Config
 from gatecast.errors import UsageError
 from gatecast.nn.encoders import Masks, State
 from gatecast.nn.families import make_encoder
-from gatecast.nn.heads import PointHead
+from gatecast.nn.heads import make_head
 
 
 class Network(nn.Module):
@@ -19,22 +19,22 @@ class Network(nn.Module):
     def __init__(self, config: Config, inputs: int) -> None:
         super().__init__()
         self.encoder = make_encoder(config, inputs)
-        self.head = PointHead(config)
+        self.head = make_head(config)
 
     def forward(
         self,
         inputs: Float[Tensor, "time batch feature"],
         masks: Masks | None = None,
         judged: int | None = None,
-    ) -> Float[Tensor, "judged paths"]:
-        """Values of the last `judged` steps (all of them unless given)."""
+    ) -> Float[Tensor, "judged paths ..."]:
+        """Values of the last `judged` steps (all of them unless given), or the parameters of their distribution."""
         hidden, _ = self.encoder(inputs, masks, judged=judged)
         return torch.as_tensor(self.head(hidden))
 
     def step(
         self, inputs: Float[Tensor, "time batch feature"], masks: Masks | None, state: State | None
-    ) -> tuple[Float[Tensor, " paths"], State]:
-        """The value after the last of these inputs, and the state to carry on from."""
+    ) -> tuple[Float[Tensor, "paths ..."], State]:
+        """The value (or the parameters) after the last of these inputs, and the state to carry on from."""
         hidden, state = self.encoder(inputs, masks, state, judged=1)
         return self.head(hidden)[0], state
 

@@ -21,7 +21,9 @@ from gatecast.features import (
     series_features,
     volatility,
 )
+from gatecast.forecast import Density
 from gatecast.nn.encoders import Masks, State, expand_state
+from gatecast.nn.heads import Components
 from gatecast.nn.network import Network
 from gatecast.prices import PriceSeries
 from gatecast.windows import CLIP, Panel, Scaler, to_log_return
@@ -98,27 +100,39 @@ class Simulator:
     @torch.inference_mode()
     def paths(
         self, series: PriceSeries, horizon: int, paths: int, rng: np.random.Generator
-    ) -> Float[np.ndarray, "paths horizon"]:
-        """Simulated prices after the last row of `series`.
+    ) -> tuple[Float[np.ndarray, "paths horizon"], Density | None]:
+        """Simulated prices after the last row of `series`, and their density where the head foretells one.
 
-        Monte Carlo dropout as Gal and Ghahramani (2016): one mask per path, drawn once and held along it.
+        Monte Carlo dropout as Gal and Ghahramani (2016): one mask per path, drawn once and held along it. A head with
+        a distribution draws the return from it; range and volume of the day come from the held-out days.
         """
         masks = self._masks(paths, rng)
         value, state = self._encode(series, masks, paths)
         history = _History.of(series, self.spec, horizon, paths)
+        foretold = []
         for step in range(horizon):
             sigma = history.sigma
             shock = self.shocks.draw(paths, None if self.config.noise == "none" else rng)
             center, scale = self.scaler.target_frame(series.item_id, sigma)
-            move = to_log_return(
-                self.spec.returns, history.log_close_now, center + scale * (value + shock.error)
-            )
+            if self.config.head == "point":
+                value = value + shock.error
+            else:
+                value, component = draw(self.config, value, None if self.config.noise == "none" else rng)
+                foretold.append(
+                    (history.log_close_now + scale * component.loc, scale * component.scale, component.df)
+                )
+            move = to_log_return(self.spec.returns, history.log_close_now, center + scale * value)
             features = history.append(np.clip(move, -MAX_STEP, MAX_STEP), shock)
             if step + 1 < horizon:
                 inputs = torch.from_numpy(self.scaler.apply(features, series.item_id))[None].to(self._device)
                 out, state = self.network.step(inputs, masks, state)
                 value = out.cpu().numpy().astype(np.float64)
-        return np.asarray(np.exp(history.simulated() - np.log(series.close[-1])) * series.close[-1])
+        start = np.log(series.close[-1])
+        density = None
+        if foretold and self.spec.returns == "log":
+            loc, spread, df = (np.stack(one, axis=1) for one in zip(*foretold, strict=True))
+            density = Density(loc=loc - start, scale=spread, df=df)
+        return np.asarray(np.exp(history.simulated() - start) * series.close[-1]), density
 
     @property
     def _device(self) -> torch.device:
@@ -132,15 +146,44 @@ class Simulator:
 
     def _encode(
         self, series: PriceSeries, masks: Masks | None, paths: int
-    ) -> tuple[Float[np.ndarray, " paths"], State]:
-        """The first value of every path; layers below the first mask are run once for all of them."""
+    ) -> tuple[Float[np.ndarray, "paths ..."], State]:
+        """The first value (or parameters) of every path; layers below the first mask are run once for all of them."""
         self.network.eval()
         context = series.rows(-self.config.context_length - WINDOW, len(series))
         features = series_features(context, self.spec)[-self.config.context_length :]
         inputs = torch.from_numpy(self.scaler.apply(features, series.item_id))[:, None].to(self._device)
         value, state = self.network.step(inputs, masks, None)
         state = expand_state(state, paths)
-        return np.broadcast_to(value.cpu().numpy().astype(np.float64), paths), state
+        first = value.cpu().numpy().astype(np.float64)
+        return np.broadcast_to(first, (paths, *first.shape[1:])), state
+
+
+@dataclass(frozen=True)
+class Component:
+    """The part of a foretold distribution each path drew from; (paths,) each, in scales of the target."""
+
+    loc: Float[np.ndarray, " paths"]
+    scale: Float[np.ndarray, " paths"]
+    df: Float[np.ndarray, " paths"]
+
+
+def draw(
+    config: Config, parameters: Float[np.ndarray, "paths parameter"], rng: np.random.Generator | None
+) -> tuple[Float[np.ndarray, " paths"], Component]:
+    """A value from each path's distribution and the component it came from; without `rng` the mean."""
+    told = Components.of(config.head, torch.from_numpy(np.array(parameters)))
+    paths = len(parameters)
+    last = told.location.shape[-1] - 1
+    steps = told.log_weight.exp().cumsum(dim=-1).numpy()
+    drawn = np.zeros(paths) if rng is None else rng.random(paths)
+    which = np.minimum((drawn[:, None] > steps).sum(axis=1), last)
+    rows = np.arange(paths)
+    loc, scale, df = (one.numpy()[rows, which] for one in (told.location, told.scale, told.df))
+    component = Component(loc, scale, df)
+    if rng is None:
+        return told.mean.numpy(), component
+    noise = rng.standard_normal(paths) if np.isinf(df).any() else rng.standard_t(df)
+    return loc + scale * np.clip(noise, -CLIP, CLIP), component
 
 
 class _History:

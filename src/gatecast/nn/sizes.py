@@ -25,6 +25,7 @@ def matched(config: Config, encoder: str) -> Config:
     >>> narrow.hidden, parameter_count(Config()), parameter_count(narrow)
     (20, 5281, 5381)
     """
+    config = config.replace(start="scratch")  # no other family comes trained
     target = parameter_count(config.replace(encoder="lstm"))
 
     def count(hidden: int) -> int:

@@ -17,7 +17,7 @@ from gatecast.config import Config
 from gatecast.errors import ModelError, TrainingError
 from gatecast.nn.adam import FlatAdam
 from gatecast.nn.checkpoint import read_state, write_state
-from gatecast.nn.losses import elementwise, weighted_mean
+from gatecast.nn.losses import centre, elementwise, weighted_mean
 from gatecast.nn.network import Network
 from gatecast.windows import Panel, Samples, training_samples, validation_samples
 
@@ -211,7 +211,9 @@ def residuals(
     errors, where = [], []
     for chosen in torch.split(torch.from_numpy(samples.starts), _VALIDATION_BATCH):
         inputs, target = data.windows(samples, chosen.to(data.inputs.device))
-        errors.append((target - network(inputs, None, samples.judged)).T.flatten().cpu().numpy())
+        errors.append(
+            (target - centre(config, network(inputs, None, samples.judged))).T.flatten().cpu().numpy()
+        )
         where.append(data.judged(rows, samples, chosen).T.flatten().numpy())
     error, row = np.concatenate(errors), np.concatenate(where)
     kept = samples.row_weights[row] > 0

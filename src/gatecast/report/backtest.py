@@ -10,8 +10,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from gatecast import figures
+from gatecast.audit import Audit
 from gatecast.comparisons import RANDOM_WALK, subject_of
 from gatecast.prices import PriceTable
+from gatecast.report.audit import audit_values
 from gatecast.report.page import render, value_text, verdict_values
 
 if TYPE_CHECKING:
@@ -60,11 +62,12 @@ def backtest_report(
     *,
     config: Mapping[str, object] | None = None,
     title: str = "Walk-forward test",
+    audit: Audit | None = None,
 ) -> str:
     """One HTML page without need of a network; the same report gives the same text.
 
     `prices` is the table the test walked over. `ablation` has a row a switch: `switch, change, low, high,
-    word` (`figures.ablation_bars`).
+    word` (`figures.ablation_bars`). With an `audit` the page has a section on the subject's bands.
     """
     forecasts, scores = report.forecasts, report.scores
     models = list(dict.fromkeys(forecasts["model"]))
@@ -98,6 +101,7 @@ def backtest_report(
             "bars_height": _bars_height(len(models) - 1),
             "has_ablation": bool(ablation),
             "ablation_height": _bars_height(len(ablation or ())),
+            "audit": None if audit is None else audit_values(audit, subject),
             "strips": strips,
             "items_left_out": left_out,
             "notes": [*prices.notes, *report.notes],

@@ -1,0 +1,97 @@
+"""Remake the base network that ships with gatecast, from the price histories in ../shared/data.
+
+    python scripts/make_base.py [--until 2015-12-31] [--members 5] [--to src/gatecast/data/base]
+
+No row after `--until` is read by the training. About half a minute a member on one core; the same data, seed and
+machine give the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from gatecast.base import save_base
+from gatecast.nn.base_training import Lesson, Pool, train_base
+from gatecast.prices import PriceSeries, PriceTable
+from gatecast.readers import read_prices
+from gatecast.signals import Moves
+
+ROOT = Path(__file__).parents[1]
+PANEL = "panel/us_stocks_80_ohlcv_2005_2021.csv.gz"
+SINGLES = (  # ranges and volumes where they have them
+    "daily/sp500_index_ohlcv_1999_2018.csv",
+    "daily/nasdaq_index_ohlcv_1999_2018.csv",
+    "daily/ko_ohlcv_2000_2021.csv",
+    "daily/tsla_ohlcv_2010_2021.csv",
+    "daily/msft_adjusted_ohlcv_1986_2017.csv",
+    "daily/aapl_raw_unadjusted_ohlcv_2000_2013.csv",
+    "daily/ibm_raw_unadjusted_ohlcv_2000_2013.csv",
+    "daily/goog_raw_unadjusted_ohlcv_2004_2013.csv",
+    "daily/btc_usd_ohlcv_2014_2021.csv",
+    "daily/eth_usd_ohlcv_2017_2021.csv",
+    "daily/btc_usdt_binance_ohlcv_2018_2021.csv",
+    "daily/wti_spot_close_1986_2021.csv",
+    "daily/fx_ecb_reference_1999_2021.csv",
+    "panel/us_stocks_20_adjclose_1990_2021.csv.gz",
+)
+PEGGED = "DKK"  # to the euro: its noise is the peg's, not a market's
+LEAST_ROWS = 200
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--until", default="2015-12-31", help="the last day the network may learn from")
+    parser.add_argument("--members", type=int, default=5)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--to", type=Path, default=ROOT / "src" / "gatecast" / "data" / "base")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)  # sums in one order: the same bytes on any number of cores
+    panel, singles = histories(arguments.data, arguments.until)
+    standard = [Lesson.of(one) for one in panel]
+    pool = pool_of(panel, singles, standard)
+    members = []
+    for seed in range(arguments.members):
+        members.append(train_base(pool, standard, seed))
+        print(f"member {seed + 1} of {arguments.members} has learned", file=sys.stderr, flush=True)
+    learned_from = sorted({one.item_id for one in (*panel, *singles)})
+    save_base(arguments.to, members, until=arguments.until, items=learned_from)
+    print(f"base network to {arguments.until} written to {arguments.to}")
+
+
+def histories(data: Path, until: str) -> tuple[list[PriceSeries], list[PriceSeries]]:
+    """The panel and the single series up to a date, those with enough rows."""
+    panel = enough(read_prices(data / PANEL, repair=True).until(until))
+    singles = []
+    for name in SINGLES:
+        table = read_prices(data / name, repair=True)
+        if min(one.timestamps[0] for one in table) <= pd.Timestamp(until).to_datetime64():
+            singles += [one for one in enough(table.until(until)) if one.item_id != PEGGED]
+    return panel, singles
+
+
+def enough(table: PriceTable) -> list[PriceSeries]:
+    return [one for one in table if len(one) >= LEAST_ROWS]
+
+
+def pool_of(panel: list[PriceSeries], singles: list[PriceSeries], standard: list[Lesson]) -> Pool:
+    """Shares of each version: what a user lacks (ranges, volumes), the network must have learned to do without."""
+    ranged = [one for one in singles if Moves.of(one).day_range is not None]
+    return Pool.of(
+        {
+            "panel": (0.55, standard),
+            "panel without volumes": (0.08, [Lesson.of(one, volumes=False) for one in panel]),
+            "panel without ranges": (0.05, [Lesson.of(one, ranges=False) for one in panel]),
+            "panel, closes alone": (0.12, [Lesson.of(one, ranges=False, volumes=False) for one in panel]),
+            "singles": (0.17, [Lesson.of(one) for one in singles]),
+            "singles, closes alone": (0.03, [Lesson.of(one, ranges=False, volumes=False) for one in ranged]),
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()

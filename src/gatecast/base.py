@@ -1,0 +1,260 @@
+"""The base network that comes with gatecast: forecasts without training, or with a little on the user's prices."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gatecast.bounds import check_sizes
+from gatecast.config import Config
+from gatecast.errors import ModelError, TooFewRows, UsageError
+from gatecast.forecast import Forecast, ItemForecast
+from gatecast.forecaster import Forecaster
+from gatecast.nn.base_adapting import Adaptation, adapt
+from gatecast.nn.base_sampling import simulate
+from gatecast.nn.checkpoint import load_model, save_model
+from gatecast.nn.joint import JointNetwork, build_joint
+from gatecast.nn.training import Progress
+from gatecast.prices import PriceSeries, PriceTable
+from gatecast.sessions import future_timestamps
+from gatecast.signals import START
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SHIPPED = Path(__file__).parent / "data" / "base"
+MIN_ROWS = START + 2  # a price, START moves to look back on, and one to see
+FARTHEST = 10.0  # of a log return; 22,000-fold is enough for any price
+_KIND, _ADAPTED = "base", "adapted base"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """The members of the ensemble, and the last day they learned from."""
+
+    members: tuple[JointNetwork, ...]
+    until: np.datetime64
+    items: tuple[str, ...]
+
+
+def save_base(folder: Path, members: Sequence[JointNetwork], *, until: str, items: Sequence[str]) -> None:
+    """Write an ensemble as a model folder."""
+    document = {"kind": _KIND, "until": until, "members": len(members), "items": list(items)}
+    save_model(folder, _tensors(members), document)
+
+
+def _tensors(members: Sequence[JointNetwork]) -> dict[str, Tensor]:
+    return {
+        f"{number}.{name}": tensor.clone()
+        for number, member in enumerate(members)
+        for name, tensor in member.state_dict().items()
+    }
+
+
+@lru_cache(maxsize=2)
+def load_base(folder: Path = SHIPPED) -> Base:
+    """The ensemble in a folder; raises `ModelError` where it is damaged or foreign."""
+    tensors, document = load_model(folder)
+    with _fitting(folder):
+        _expect(document, _KIND)
+        return Base(
+            members=_members(tensors, int(document["members"])),
+            until=np.datetime64(document["until"], "D"),
+            items=tuple(map(str, document["items"])),
+        )
+
+
+@contextmanager
+def _fitting(folder: Path | str) -> Iterator[None]:
+    """Turn what a description that does not fit raises into a `ModelError`."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, UsageError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise ModelError(
+            f"a model's description must fit this gatecast; that in '{folder}' does not ({reason}). "
+            "Save the model again."
+        ) from None
+
+
+def _expect(document: Mapping[str, Any], kind: str) -> None:
+    if document["kind"] != kind:
+        raise ValueError(f"it is of kind {document['kind']!r}")
+
+
+def _members(tensors: Mapping[str, Tensor], count: int) -> tuple[JointNetwork, ...]:
+    members = []
+    for number in range(count):
+        prefix = f"{number}."
+        stored = {
+            name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)
+        }
+        member = build_joint(0)
+        member.load_state_dict(stored)
+        members.append(member.eval())
+    if not members:
+        raise ValueError("it has no members")
+    return tuple(members)
+
+
+class BaseForecaster:
+    """The base network as a model: `fit` adapts it to the prices where that helps, or (start=base) does nothing.
+
+    A table that ends before the last day the base learned from cannot be forecast with it honestly: with start=adapt
+    a network of its own is trained for it instead; with start=base a note says so. Attributes ending in `_` exist
+    after `fit` or `load`.
+    """
+
+    def __init__(
+        self, config: Config | None = None, *, name: str = "gatecast:base", folder: Path = SHIPPED
+    ) -> None:
+        self.config = config or Config.from_preset("base")
+        self.name = name
+        self.folder = folder
+
+    def fit(
+        self,
+        prices: PriceTable,
+        *,
+        checkpoint: Path | None = None,
+        resume: bool = False,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> BaseForecaster:
+        """Adapt to `prices`, or not; returns self. `checkpoint`, `resume`, `progress` are for a network of its own."""
+        base = load_base(self.folder)
+        self.data_hash_ = prices.data_hash()
+        self.own_: Forecaster | None = None
+        self.adaptation_ = Adaptation(members=base.members, kept=False)
+        self.notes_: tuple[str, ...] = ()
+        seen = max(one.timestamps[-1] for one in prices) <= base.until
+        if self.config.start == "base":
+            if seen:
+                self.notes_ = (
+                    f"the base network learned from days up to {base.until}; none after it is here",
+                )
+        elif seen:
+            self.notes_ = (
+                f"the base network learned from days up to {base.until}, so that these prices cannot test it: "
+                "a network of their own was trained",
+            )
+            own = Forecaster(self.config.replace(start="scratch"), name=self.name)
+            self.own_ = own.fit(prices, checkpoint=checkpoint, resume=resume, progress=progress)
+        else:
+            self.adaptation_ = adapt(base.members, list(prices), self.config)
+            self.notes_ = (_told(self.adaptation_),)
+        return self
+
+    def predict(self, prices: PriceTable, horizon: int = 30, *, paths: int = 1000, seed: int = 0) -> Forecast:
+        """Simulate `paths` price paths of `horizon` steps after the last row of each item, with their density.
+
+        Each item draws from a random stream of its own (seed and item id). Raises `TooFewRows` for an item under
+        MIN_ROWS rows, `UsageError` for a horizon or paths under 1.
+        """
+        check_sizes(horizon, paths, seed)
+        if not hasattr(self, "adaptation_"):
+            raise UsageError(
+                "a forecaster predicts after it was fitted; this one was not. Call fit(prices) first."
+            )
+        if self.own_ is not None:
+            forecast = self.own_.predict(prices, horizon, paths=paths, seed=seed)
+            return replace(
+                forecast, items=tuple(replace(one, notes=one.notes + self.notes_) for one in forecast)
+            )
+        return Forecast(
+            items=tuple(self._item(one, prices, horizon, paths, seed) for one in prices), seed=seed
+        )
+
+    def _item(
+        self, series: PriceSeries, prices: PriceTable, horizon: int, paths: int, seed: int
+    ) -> ItemForecast:
+        if len(series) < MIN_ROWS:
+            raise TooFewRows(
+                f"the base network needs at least {MIN_ROWS} rows; '{series.item_id}' has {len(series)}. Give more "
+                "history, or leave it out."
+            )
+        future = future_timestamps(series, horizon, prices.calendar)
+        rng = np.random.default_rng([seed, zlib.crc32(series.item_id.encode())])
+        log_returns, density = simulate(self.adaptation_.members, series, future, paths, rng)
+        last_close = float(series.close[-1])
+        return ItemForecast(
+            item_id=series.item_id,
+            last_timestamp=series.timestamps[-1],
+            last_close=last_close,
+            timestamps=future,
+            paths=last_close * np.exp(np.clip(log_returns, -FARTHEST, FARTHEST)),
+            density=density,
+            notes=prices.notes + series.notes + self.notes_,
+        )
+
+    @property
+    def losses(self) -> list[tuple[int, float, float]]:
+        """(epoch, training loss, validation loss) of the adaptation, or of the network of one's own."""
+        return list(self.adaptation_.losses) if self.own_ is None else self.own_.losses
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a training was cut short by hand; an adaptation is too short for that."""
+        return self.own_ is not None and self.own_.interrupted
+
+    def fingerprint(self, prices: PriceTable) -> str:
+        """Names these prices and settings: the same text means the same weights."""
+        return Forecaster(self.config).fingerprint(prices)
+
+    def save(self, folder: Path | str) -> None:
+        """Write the model to `folder`: the network it forecasts with, whichever it is."""
+        if self.own_ is not None:
+            self.own_.save(folder)
+            return
+        document = {
+            "kind": _ADAPTED,
+            "config": self.config.model_dump(mode="json"),
+            "data_hash": self.data_hash_,
+            "members": len(self.adaptation_.members),
+            "notes": list(self.notes_),
+        }
+        save_model(Path(folder), _tensors(self.adaptation_.members), document)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> BaseForecaster:
+        """The model saved in `folder`; raises `ModelError` where it is damaged or foreign."""
+        tensors, document = load_model(Path(folder))
+        with _fitting(folder):
+            _expect(document, _ADAPTED)
+            forecaster = cls(Config(**document["config"]))
+            forecaster.data_hash_ = str(document["data_hash"])
+            forecaster.own_ = None
+            forecaster.adaptation_ = Adaptation(
+                members=_members(tensors, int(document["members"])), kept=False
+            )
+            forecaster.notes_ = tuple(map(str, document["notes"]))
+        return forecaster
+
+
+def _told(adaptation: Adaptation) -> str:
+    if adaptation.held_out == 0:
+        return "the base network was used as it is: there are too few rows to adapt it to these prices"
+    held_out = f"the last {adaptation.held_out:,} days held out"
+    if adaptation.gain == 0:
+        return f"the base network was used as it is: adapting it to these prices did not help on {held_out}"
+    measured = f"{adaptation.gain:+.3f} ± {adaptation.error:.3f} nats a day on {held_out}"
+    if adaptation.kept:
+        return f"the base network was adapted to these prices: {measured}"
+    return f"the base network was used as it is: adapting it to these prices did not help enough, {measured}"
+
+
+def new_forecaster(config: Config, *, name: str = "gatecast") -> Forecaster | BaseForecaster:
+    """The forecaster that these settings ask for."""
+    return Forecaster(config, name=name) if config.start == "scratch" else BaseForecaster(config, name=name)
+
+
+def load_forecaster(folder: Path | str) -> Forecaster | BaseForecaster:
+    """A saved model of either kind; raises `ModelError` where it is damaged or foreign."""
+    kind = load_model(Path(folder))[1].get("kind")
+    return Forecaster.load(folder) if kind is None else BaseForecaster.load(folder)

@@ -1,0 +1,322 @@
+"""The base network: what it sees, how its paths go on, what it refuses, and that it knows no currency."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from conftest import simulated_series
+from gatecast.base import MIN_ROWS, SHIPPED, BaseForecaster, load_base, load_forecaster, new_forecaster
+from gatecast.cli import app
+from gatecast.config import Config
+from gatecast.echoes import ECHOES, QUARTERS, Almanac, history_echoes
+from gatecast.errors import ConfigError, ModelError, TooFewRows
+from gatecast.forecast import Density
+from gatecast.forecaster import Forecaster
+from gatecast.nn import base_sampling, base_training
+from gatecast.nn.base_training import CHUNK, Batch, Lesson, Pool, foretold, joint_loss, train_base
+from gatecast.prices import PriceSeries, PriceTable
+from gatecast.roster import parse_models
+from gatecast.signals import (
+    RANGE_SIGNALS,
+    VOLUME_SIGNALS,
+    Moves,
+    Signals,
+    history_signals,
+    next_day,
+    range_of,
+)
+from gatecast.trial import recent_verdict
+
+
+def priced(close: np.ndarray, **columns: np.ndarray) -> PriceTable:
+    days = pd.bdate_range("2018-01-01", periods=len(close)).to_numpy()
+    return PriceTable(series=(PriceSeries(item_id="X", timestamps=days, close=close, **columns),))
+
+
+def scaled(table: PriceTable, factor: float) -> PriceTable:
+    return PriceTable(
+        series=tuple(
+            PriceSeries(
+                item_id=one.item_id,
+                timestamps=one.timestamps,
+                **{
+                    name: values if name == "volume" else values * factor
+                    for name, values in one.columns().items()
+                },
+            )
+            for one in table
+        )
+    )
+
+
+def forecast(table: PriceTable, horizon: int = 10, paths: int = 200, seed: int = 0) -> np.ndarray:
+    return BaseForecaster().fit(table).predict(table, horizon, paths=paths, seed=seed).items[0].paths
+
+
+def crashed() -> PriceTable:
+    one = simulated_series("X", 300, 3)
+    assert one.high is not None
+    assert one.low is not None
+    last = np.arange(300) == 299
+    close = np.where(last, 0.1 * one.close, one.close)
+    high = np.where(last, one.close, one.high)
+    return priced(close, high=high, low=np.where(last, close, one.low), volume=one.volume)
+
+
+HARD = {
+    "60 rows": PriceTable(series=(simulated_series("X", 60, 1),)),
+    "60 closes": PriceTable(series=(simulated_series("X", 60, 1, columns=False),)),
+    "the least": PriceTable(series=(simulated_series("X", MIN_ROWS, 1),)),
+    "constant": priced(np.full(300, 5.0)),
+    "constant with range": priced(np.full(300, 5.0), high=np.full(300, 5.0), low=np.full(300, 5.0)),
+    "crash": crashed(),
+    "coin": scaled(PriceTable(series=(simulated_series("X", 300, 4),)), 2e-8),
+    "index": scaled(PriceTable(series=(simulated_series("X", 300, 4),)), 2e3),
+    "no trade": priced(simulated_series("X", 300, 5).close, volume=np.zeros(300)),
+}
+
+
+@pytest.mark.parametrize("table", HARD.values(), ids=HARD.keys())
+def test_hard_histories_get_finite_positive_ordered_bands(table: PriceTable) -> None:
+    item = BaseForecaster().fit(table).predict(table, 20, paths=300).items[0]
+    assert np.isfinite(item.paths).all() and (item.paths > 0).all()
+    edges = [item.quantile(q) for q in (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)]
+    assert (np.diff(edges, axis=0) > 0).all()
+    assert item.density is not None and (item.density.scale > 0).all()
+
+
+def test_a_crash_widens_the_band_and_does_not_explode() -> None:
+    crash, calm = crashed(), PriceTable(series=(simulated_series("X", 299, 3),))
+    after, before = (np.log(forecast(table, 1, 2000) / table.series[0].close[-1]) for table in (crash, calm))
+    assert np.ptp(np.quantile(after, [0.05, 0.95])) > 3 * np.ptp(np.quantile(before, [0.05, 0.95]))
+    assert np.ptp(np.quantile(after, [0.05, 0.95])) < 2.5
+
+
+@pytest.mark.parametrize("factor", [1e-6, 7.3, 1e5])
+def test_scaled_prices_have_the_scaled_forecast(factor: float) -> None:
+    table = PriceTable(series=(simulated_series("X", 200, 7),))
+    np.testing.assert_allclose(forecast(scaled(table, factor)), factor * forecast(table), rtol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_bytes_whatever_items_stand_beside(table: PriceTable) -> None:
+    both = BaseForecaster().fit(table).predict(table, 5, paths=40, seed=3)
+    alone = BaseForecaster().fit(table).predict(table.select(("B",)), 5, paths=40, seed=3)
+    assert both["B"].paths.tobytes() == alone["B"].paths.tobytes()
+    assert (forecast(table, seed=1) != forecast(table, seed=2)).any()
+
+
+@pytest.mark.parametrize("rows", [70, 300])
+@pytest.mark.parametrize("columns", [True, False])
+def test_what_a_path_sees_is_what_a_grown_history_shows(
+    rows: int, columns: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signals after every simulated day equal those of the history with these days appended."""
+    series = simulated_series("X", rows, 2, columns=columns)
+    seen: list[Signals] = []
+    honest = base_sampling._Buffers.append
+    kept: list[base_sampling._Buffers] = []
+
+    def watching(self: base_sampling._Buffers, *arguments: object) -> Signals:
+        seen.append(honest(self, *arguments))  # type: ignore[arg-type]
+        kept.append(self)
+        return seen[-1]
+
+    monkeypatch.setattr(base_sampling._Buffers, "append", watching)
+    forecast(PriceTable(series=(series,)), horizon=6, paths=3)
+    moves, buffers = Moves.of(series), kept[-1]
+    assert len(seen) == 5
+
+    def grown(past: np.ndarray | None, buffer: np.ndarray | None) -> np.ndarray | None:
+        return None if past is None or buffer is None else np.append(past, buffer[1, 128 : 128 + 5])
+
+    log_return = grown(moves.log_return, buffers.log_return)
+    assert log_return is not None
+    longer = Moves(
+        log_return=log_return,
+        day_range=grown(moves.day_range, buffers.day_range),
+        log_volume=grown(moves.log_volume, buffers.log_volume),
+    )
+    values = history_signals(longer).values[-5:]
+    np.testing.assert_allclose(np.stack([one.values[1] for one in seen]), values, atol=1e-9)
+
+
+def test_the_density_is_one_and_agrees_with_the_paths() -> None:
+    table = PriceTable(series=(simulated_series("X", 250, 6),))
+    item = BaseForecaster().fit(table).predict(table, 3, paths=3000).items[0]
+    assert item.density is not None
+    grid = np.linspace(-0.4, 0.4, 801)
+    for step in range(3):
+        place = np.full(len(grid), step)
+        of_step = Density(
+            loc=item.density.loc[:, place], scale=item.density.scale[:, place], df=item.density.df[:, place]
+        )
+        below = np.cumsum(np.exp(of_step.log_pdf(grid))) * (grid[1] - grid[0])
+        assert below[-1] == pytest.approx(1, abs=0.01)
+        simulated = np.searchsorted(np.sort(item.log_returns()[:, step]), grid) / 3000
+        assert np.abs(below - simulated).max() < 0.05
+
+
+def test_a_range_comes_back_from_its_logarithm() -> None:
+    moves = Moves.of(simulated_series("X", 200, 1))
+    signals = history_signals(moves)
+    scale, overnight = signals.scale[50:-1], signals.overnight[50:-1]
+    assert moves.day_range is not None
+    again = range_of(next_day(moves, signals)[50:-1, 1], scale, overnight)
+    np.testing.assert_allclose(again, np.maximum(moves.day_range[51:], 0.02 * scale / overnight), rtol=1e-6)
+
+
+def test_absent_ranges_and_volumes_are_masked() -> None:
+    lesson = Lesson.of(simulated_series("X", 200, 1), ranges=False, volumes=False)
+    inputs = load_base().members[0].standardise(lesson.signals, lesson.flags)
+    assert (inputs[:, RANGE_SIGNALS] == 0).all() and (inputs[:, VOLUME_SIGNALS] == 0).all()
+    assert (inputs[:, -2:] == 0).all() and (lesson.echoes == 0).all()
+
+
+def test_an_unusual_day_is_heard_a_quarter_later_and_not_before() -> None:
+    """A jump with heavy trade, made on one day, is met again 91 calendar days after it, to the day."""
+    calm = simulated_series("X", 500, 9)
+    jump = np.where(np.arange(500) >= 200, 1.2, 1.0)
+    assert calm.volume is not None and calm.high is not None and calm.low is not None
+    volume = np.where(np.arange(500) == 200, 10 * calm.volume, calm.volume)
+    loud = PriceSeries(
+        item_id="X",
+        timestamps=calm.timestamps,
+        close=calm.close * jump,
+        high=calm.high * jump,
+        low=calm.low * jump,
+        volume=volume,
+    )
+    moves = Moves.of(loud)
+    almanac = Almanac.of(loud, moves)
+    assert almanac is not None
+    echoes = history_echoes(almanac, len(moves))
+    assert echoes.shape == (499, ECHOES)
+    column = (84, 90, 91).index(QUARTERS[0])
+    heard = int(np.argmax(echoes[:, column]))
+    assert almanac.days[heard + 1] - almanac.days[199] == 91
+    assert echoes[heard, column] == pytest.approx(np.log1p(almanac.unrest[199])) and almanac.unrest[199] > 8
+    before = almanac.days[1:] < almanac.days[199] + 84
+    quiet = history_echoes(Almanac.of(calm, Moves.of(calm)), len(moves))
+    np.testing.assert_allclose(echoes[:-1][before, :18], quiet[:-1][before, :18])
+
+
+def test_the_loss_falls_and_training_is_repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base_training, "BATCH", 4)
+    lessons = [Lesson.of(simulated_series("X", 400, seed)) for seed in range(3)]
+    lessons.append(Lesson.of(simulated_series("X", 400, 9), ranges=False, volumes=False))
+    pool = Pool.of({"all": (1.0, lessons)})
+    first, again = (train_base(pool, lessons[:3], 5, updates=12) for _ in range(2))
+    for one, two in zip(first.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(one, two)
+    batch = Batch.of([one.rows(0, CHUNK) for one in lessons])
+    untrained = train_base(pool, lessons[:3], 5, updates=1)
+    with torch.no_grad():
+        losses = [float(joint_loss(foretold(network, batch), batch.after)) for network in (first, untrained)]
+    assert losses[0] < losses[1]
+
+
+def test_too_few_rows_are_refused_in_one_line() -> None:
+    table = PriceTable(series=(simulated_series("X", MIN_ROWS - 1, 1),))
+    with pytest.raises(TooFewRows, match="at least 22 rows; 'X' has 21"):
+        BaseForecaster().fit(table).predict(table, 5)
+
+
+def test_the_shipped_network_is_small_and_says_when_it_stopped_learning() -> None:
+    assert sum(path.stat().st_size for path in SHIPPED.iterdir()) < 2 * 2**20
+    base = load_base()
+    assert len(base.members) == 5
+    assert base.until >= np.datetime64("2015-12-31")
+
+
+def test_a_changed_file_is_refused(tmp_path: Path) -> None:
+    folder = shutil.copytree(SHIPPED, tmp_path / "base")
+    description = folder / "model.json"
+    description.write_text(description.read_text().replace('"members": 5', '"members": 4'))
+    with pytest.raises(ModelError, match="was changed"):
+        load_base(folder)
+    with pytest.raises(ModelError):
+        BaseForecaster.load(SHIPPED)
+
+
+def test_a_saved_model_forecasts_the_same(tmp_path: Path, table: PriceTable) -> None:
+    forecaster = BaseForecaster(Config(start="adapt")).fit(table)
+    forecaster.save(tmp_path / "model")
+    again = load_forecaster(tmp_path / "model")
+    ours, theirs = (one.predict(table, 3, paths=20).items[0] for one in (forecaster, again))
+    assert ours.paths.tobytes() == theirs.paths.tobytes()
+    assert ours.notes == theirs.notes
+    document = json.loads((tmp_path / "model" / "model.json").read_text())
+    assert document["kind"] == "adapted base"
+
+
+def long_table(seed: int = 1, start: str = "2016-06-01") -> PriceTable:
+    return PriceTable(series=(simulated_series("X", 900, seed, start=start),))
+
+
+def test_default_says_whether_it_adapted_and_repeats_itself() -> None:
+    table = long_table()
+    first, again = (BaseForecaster(Config.from_preset("default")).fit(table) for _ in range(2))
+    (note,) = first.notes_
+    assert note == again.notes_[0]
+    assert ("was adapted" in note) == first.adaptation_.kept
+    assert "held out" in note
+    assert first.losses == again.losses
+    one, two = (model.predict(table, 2, paths=10).items[0].paths for model in (first, again))
+    assert one.tobytes() == two.tobytes()
+
+
+def test_adapting_leaves_the_shipped_members_alone() -> None:
+    before = [tensor.clone() for tensor in load_base().members[0].state_dict().values()]
+    BaseForecaster(Config.from_preset("default")).fit(long_table())
+    after = load_base().members[0].state_dict().values()
+    assert all(torch.equal(one, two) for one, two in zip(before, after, strict=True))
+
+
+def test_prices_the_base_has_seen_get_a_network_of_their_own() -> None:
+    table = PriceTable(series=(simulated_series("X", 200, 1, start="2001-01-01"),))
+    config = Config.from_preset("default").replace(seed=4)
+    model = BaseForecaster(config)
+    own = Forecaster(config.replace(start="scratch", epochs=1))
+    assert isinstance(own.fit(table), Forecaster)
+    model.fit(table)
+    assert model.own_ is not None
+    assert "cannot test it" in model.notes_[0]
+    assert model.predict(table, 2, paths=5).items[0].notes[-1] == model.notes_[0]
+
+
+def test_the_verdict_judges_the_base_on_days_it_has_not_seen() -> None:
+    verdict = recent_verdict(Config.from_preset("base"), long_table(), horizon=3)
+    assert verdict.origins >= 30
+    seen = PriceTable(series=(simulated_series("X", 400, 1, start="2001-01-01"),))
+    assert "0 of them new" in recent_verdict(Config.from_preset("base"), seen, horizon=3).text
+
+
+def test_presets_choose_the_start() -> None:
+    assert Config.from_preset("base").start == "base"
+    assert Config.from_preset("default", ["seed=3"]).start == "adapt"
+    assert Config.from_preset("default", ["hidden=8"]).start == "scratch"
+    assert Config().start == "scratch"
+    with pytest.raises(ConfigError, match="start=scratch"):
+        Config.from_preset("base", ["hidden=8"])
+    assert isinstance(new_forecaster(Config()), Forecaster)
+    base, gru = parse_models("gatecast:base,gatecast:gru", settings=("seed=2", "epochs=3"))
+    assert isinstance(base, BaseForecaster) and base.config.seed == 2
+    assert isinstance(gru, Forecaster)
+
+
+def test_the_command_forecasts_with_the_base_network_and_trains_nothing(tmp_path: Path) -> None:
+    long_table().to_frame().drop(columns="item_id").to_csv(tmp_path / "X.csv", index=False)
+    result = CliRunner().invoke(app, ["forecast", str(tmp_path / "X.csv"), "--preset", "base", "--json"])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert document["config"]["start"] == "base"
+    assert len(document["items"][0]["forecast"]) == 30
+    assert document["verdict"]["origins"] >= 30

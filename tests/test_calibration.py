@@ -1,0 +1,241 @@
+"""Calibrated bands hold on average whatever the model says, follow a break, never cross, and see nothing ahead."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from conftest import simulated_series
+from gatecast.baselines import Garch, RandomWalk
+from gatecast.calibrated import Calibrated
+from gatecast.calibration import LEVELS, Calibrator
+from gatecast.errors import ModelError, UsageError
+from gatecast.forecast import Density, Forecast, ItemForecast
+from gatecast.prices import PriceTable
+from gatecast.roster import parse_models
+from gatecast.walkforward import backtest
+
+
+@dataclass
+class Fixed:
+    """Normal returns of one volatility for ever, with the density to it."""
+
+    sigma: float
+    name: str = "fixed"
+
+    def fit(self, prices: PriceTable) -> Fixed:
+        return self
+
+    def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
+        items = []
+        for one in prices:
+            rng = np.random.default_rng([seed, zlib.crc32(one.item_id.encode())])
+            moves = np.cumsum(self.sigma * rng.standard_normal((paths, horizon)), axis=1)
+            loc = np.column_stack([np.zeros(paths), moves[:, :-1]])
+            items.append(
+                ItemForecast(
+                    item_id=one.item_id,
+                    last_timestamp=one.timestamps[-1],
+                    last_close=float(one.close[-1]),
+                    timestamps=one.timestamps[-1] + np.arange(1, horizon + 1) * np.timedelta64(1, "D"),
+                    paths=one.close[-1] * np.exp(moves),
+                    density=Density(
+                        loc=loc, scale=np.full_like(loc, self.sigma), df=np.full_like(loc, np.inf)
+                    ),
+                )
+            )
+        return Forecast(items=tuple(items), seed=seed)
+
+
+def market(sigma: np.ndarray, items: int = 6, seed: int = 0) -> PriceTable:
+    """Independent walks whose volatility on each day is given."""
+    rng = np.random.default_rng(seed)
+    days = pd.bdate_range("2010-01-01", periods=len(sigma))
+    walks = 100 * np.exp(np.cumsum(sigma * rng.standard_normal((items, len(sigma))), axis=1))
+    return PriceTable.from_close({f"A{i}": (walk, days) for i, walk in enumerate(walks)})
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.4])
+def test_bands_of_a_wrong_width_come_to_hold_what_they_say(factor: float) -> None:
+    prices = market(np.full(1100, 0.01))
+    model = Calibrated(Fixed(factor * 0.01), horizon=3, tail=300)
+    report = backtest(
+        [model, Fixed(factor * 0.01)], prices, horizon=3, every=5, start="2012-06-01", refit=0, paths=400
+    )
+    scores = report.scores.set_index(["model", "step"])
+    for level in (50, 80, 90, 95):
+        column = f"coverage_{level}"
+        for step in (1, 2, 3):
+            assert abs(scores.loc[("calibrated:fixed", step), column] - level / 100) < 0.025
+        assert abs(scores.loc[("fixed", "all"), column] - level / 100) > 0.03
+    assert scores.loc[("calibrated:fixed", "all"), "crps"] < scores.loc[("fixed", "all"), "crps"]
+    assert scores.loc[("calibrated:fixed", 1), "log_score"] > scores.loc[("fixed", 1), "log_score"] + 0.05
+
+
+def test_bands_widen_after_a_break_and_narrow_again() -> None:
+    sigma = np.full(1400, 0.01)
+    sigma[700:900] = 0.03
+    prices, model = market(sigma), Fixed(0.01)
+    calendar = prices.series[0].timestamps
+    stretch, calibrator = {}, Calibrator.fresh(2)
+    for row in range(200, 1400, 5):
+        seen = prices.until(calendar[row])
+        calibrator = calibrator.settle(seen).record(model.predict(seen, 2, paths=300, seed=row))
+        stretch[row] = np.exp(calibrator.stretch(model.predict(seen, 2, paths=300)))[0]
+    at_ninety = {row: float(value[LEVELS == 0.9][0]) for row, value in stretch.items()}
+    assert 0.85 < at_ninety[695] < 1.15
+    assert at_ninety[895] > 2
+    assert at_ninety[1395] < 1.3
+
+
+def test_a_model_that_widens_by_itself_is_not_widened_twice() -> None:
+    prices = market(np.full(300, 0.01))
+    calibrator = Calibrator.fresh(1)
+    for row in range(100, 290, 5):
+        seen = prices.until(prices.series[0].timestamps[row])
+        calibrator = calibrator.settle(seen).record(Fixed(0.006).predict(seen, 1, paths=300, seed=row))
+    usual = calibrator.stretch(Fixed(0.006).predict(prices, 1))
+    shocked = calibrator.stretch(Fixed(0.018).predict(prices, 1))
+    assert (usual > 0).all()
+    assert (shocked > 0).all()
+    assert (shocked < 0.5 * usual).all()
+
+
+def learned(seed: int = 0) -> tuple[Calibrator, PriceTable]:
+    prices = market(np.full(300, 0.01), seed=seed)
+    origins = prices.series[0].timestamps[100:300:5]
+    return Calibrator.fresh(4).learn(Fixed(0.004), prices, origins, paths=200), prices
+
+
+def test_quantiles_never_cross_and_the_order_of_the_paths_stays() -> None:
+    calibrator, prices = learned()
+    rng = np.random.default_rng(1)
+    wild = Calibrator(
+        missed=rng.normal(0, 20, calibrator.missed.shape), usual=calibrator.usual, origins=calibrator.origins
+    )
+    raw = Fixed(0.01).predict(prices, 6, paths=501)
+    for one in (calibrator, wild):
+        for before, after in zip(raw, one.apply(raw), strict=True):
+            order = np.argsort(before.paths, axis=0)
+            assert (np.diff(np.take_along_axis(after.paths, order, axis=0), axis=0) >= 0).all()
+            np.testing.assert_allclose(after.median, before.median, rtol=1e-12)
+            for inner, outer in ((0.5, 0.8), (0.8, 0.9), (0.9, 0.95)):
+                (low_in, high_in), (low_out, high_out) = after.interval(inner), after.interval(outer)
+                assert (low_out <= low_in).all()
+                assert (high_in <= high_out).all()
+            assert np.isfinite(after.paths).all()
+            assert (after.paths > 0).all()
+
+
+def test_scaled_prices_give_the_scaled_forecast() -> None:
+    prices = market(np.full(300, 0.01))
+    scaled = PriceTable.from_close({one.item_id: (1e-6 * one.close, one.timestamps) for one in prices})
+    ours, theirs = (
+        Calibrated(Fixed(0.004), horizon=3).fit(table).predict(table, 5, paths=200)
+        for table in (prices, scaled)
+    )
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(1e-6 * one.paths, other.paths, rtol=1e-9)
+
+
+def test_constant_prices_keep_finite_bands_and_a_later_move_is_not_forgotten_for_long() -> None:
+    days = pd.bdate_range("2020-01-01", periods=200)
+    prices = PriceTable.from_close({"X": (np.full(200, 5.0), days)})
+    item = Calibrated(RandomWalk(), horizon=2).fit(prices).predict(prices, 3, paths=100)["X"]
+    np.testing.assert_allclose(item.paths, 5.0)
+
+
+def test_walking_on_in_one_call_or_in_many_gives_the_same() -> None:
+    table = PriceTable(series=(simulated_series("A", 400, 1), simulated_series("B", 380, 2)))
+    stamps = table.series[0].timestamps
+    steady, fresh = (Calibrated(Fixed(0.01), horizon=3).fit(table.until(stamps[299])) for _ in range(2))
+    for row in (310, 333, 320, 360):  # also back in time
+        seen = table.until(stamps[row])
+        often = steady.predict(seen, 3, paths=100, seed=row)
+    once = fresh.predict(seen, 3, paths=100, seed=360)
+    for one, other in zip(often, once, strict=True):
+        np.testing.assert_array_equal(one.paths, other.paths)
+
+
+def test_other_rows_before_do_not_matter() -> None:
+    table = PriceTable(series=(simulated_series("A", 400, 1), simulated_series("B", 400, 2)))
+    stamps = table.series[0].timestamps
+    used, fresh = (Calibrated(Fixed(0.01), horizon=3).fit(table.until(stamps[299])) for _ in range(2))
+    used.predict(table, 3, paths=100)
+    alone = table.select(("B",))
+    np.testing.assert_array_equal(used.calibrator(alone).missed, fresh.calibrator(alone).missed)
+
+
+def test_the_origins_are_every_fifth_row_before_the_present_one() -> None:
+    prices = market(np.full(400, 0.01), items=2)
+    stamps = prices.series[0].timestamps
+    model = Calibrated(Fixed(0.008), horizon=2, tail=100).fit(prices.until(stamps[299]))
+    by_hand = Calibrator.fresh(2).learn(Fixed(0.008), prices, stamps[199:352:5], paths=400)
+    seen = prices.until(stamps[354])
+    assert by_hand.origins == model.calibrator(seen).origins == 31
+    np.testing.assert_array_equal(model.calibrator(seen).missed, by_hand.settle(seen).missed)
+
+
+def test_later_rows_move_the_stretch() -> None:
+    sigma = np.full(600, 0.01)
+    sigma[400:] = 0.03
+    prices = market(sigma)
+    model = Calibrated(Fixed(0.01), horizon=1).fit(prices.until(prices.series[0].timestamps[399]))
+    early = model.calibrator(prices.until(prices.series[0].timestamps[400]))
+    late = model.calibrator(prices)
+    assert late.missed[0, -3:].min() > early.missed[0, -3:].max() + 1
+
+
+def test_a_stretch_survives_json() -> None:
+    calibrator, prices = learned()
+    again = Calibrator.from_dict(json.loads(json.dumps(calibrator.to_dict(), allow_nan=False)))
+    raw = Fixed(0.01).predict(prices, 4, paths=100)
+    for one, other in zip(calibrator.settle(prices).apply(raw), again.settle(prices).apply(raw), strict=True):
+        np.testing.assert_array_equal(one.paths, other.paths)
+    assert len(again.waiting) == len(calibrator.waiting) > 0
+    with pytest.raises(ModelError, match="calibrator"):
+        Calibrator.from_dict({**calibrator.to_dict(), "usual": [1.0]})
+
+
+def test_what_it_cannot_use_is_refused_in_one_line() -> None:
+    calibrator, prices = learned()
+    with pytest.raises(UsageError, match="4 steps"):
+        calibrator.record(Fixed(0.01).predict(prices, 2))
+    with pytest.raises(UsageError, match="Call fit"):
+        Calibrated(Garch()).predict(prices, 2)
+    with pytest.raises(UsageError, match="at least"):
+        Calibrated(Garch(), every=0)
+
+
+def test_too_short_a_history_is_forecast_without_calibration_and_says_so() -> None:
+    prices = PriceTable(series=(simulated_series("A", 70, 1),))
+    forecast = Calibrated(Fixed(0.01)).fit(prices).predict(prices, 3, paths=100)
+    assert any("without calibration" in note for note in forecast["A"].notes)
+
+
+def test_the_roster_wraps_any_model() -> None:
+    models = parse_models("calibrated:garch:errors=normal,asymmetric=false,calibrated:random_walk,garch")
+    assert [model.name for model in models] == [
+        "calibrated:garch:errors=normal,asymmetric=false",
+        "calibrated:random_walk",
+        "garch",
+    ]
+    with pytest.raises(UsageError, match="calibrated"):
+        parse_models("calibrated")
+
+
+def test_stored_folds_tell_the_inner_settings_apart(tmp_path) -> None:
+    prices = market(np.full(300, 0.01), items=1)
+
+    def folds(model: Calibrated) -> int:
+        backtest([model], prices, horizon=2, cutoffs=2, paths=100, store=tmp_path)
+        return len(list(tmp_path.glob("*.json")))
+
+    assert folds(Calibrated(Fixed(0.01), horizon=2)) == 2
+    assert folds(Calibrated(Fixed(0.01), horizon=2)) == 2
+    assert folds(Calibrated(Fixed(0.02), horizon=2)) == 4

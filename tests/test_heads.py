@@ -1,0 +1,109 @@
+"""Heads that foretell a distribution: densities that integrate to one, learned by likelihood, drawn along paths."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+
+from conftest import TINY, simulated_series
+from gatecast.config import Config
+from gatecast.forecaster import Forecaster
+from gatecast.nn.heads import Components
+from gatecast.nn.losses import centre, elementwise
+from gatecast.nn.sampling import draw
+from gatecast.prices import PriceSeries, PriceTable
+
+KINDS = {"normal": 2, "student_t": 3, "mixture": 9}
+
+
+def parameters(kind: str, rows: int = 4) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(1).normal(0, 0.5, (rows, KINDS[kind])))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_density_integrates_to_one_and_has_its_mean(kind: str) -> None:
+    told = Components.of(kind, parameters(kind))
+    grid = torch.linspace(-400, 400, 400_001, dtype=torch.float64)
+    for row in range(4):
+        of_row = Components.of(kind, parameters(kind)[row].expand(len(grid), -1))
+        density = of_row.log_pdf(grid).exp() * (grid[1] - grid[0])
+        assert float(density.sum()) == pytest.approx(1, abs=1e-3)
+        assert float((density * grid).sum()) == pytest.approx(float(told.mean[row]), abs=1e-2)
+
+
+def test_densities_equal_scipys() -> None:
+    value = torch.tensor([-1.0, 0.2, 3.0, 0.0], dtype=torch.float64)
+    for kind in ("normal", "student_t"):
+        told = Components.of(kind, parameters(kind))
+        loc, scale, df = (one[:, 0].numpy() for one in (told.location, told.scale, told.df))
+        theirs = scipy.stats.norm(loc, scale) if kind == "normal" else scipy.stats.t(df, loc=loc, scale=scale)
+        np.testing.assert_allclose(told.log_pdf(value), theirs.logpdf(value.numpy()), rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_draws_have_the_distribution_they_are_drawn_from(kind: str) -> None:
+    one = parameters(kind, rows=1)
+    many = np.broadcast_to(one.numpy(), (40_000, KINDS[kind]))
+    drawn, component = draw(Config(head=kind), many, np.random.default_rng(3))
+    grid = torch.linspace(-6, 6, 1201, dtype=torch.float64)
+    below = torch.cumsum(Components.of(kind, one.expand(1201, -1)).log_pdf(grid).exp(), 0) * 0.01
+    share = np.searchsorted(np.sort(drawn), grid.numpy()) / 40_000
+    offset = float(np.mean(drawn < -6))
+    assert np.abs(below.numpy() + offset - share).max() < 0.015
+    assert (component.scale > 0).all()
+    quiet, _ = draw(Config(head=kind), many, None)
+    assert np.ptp(quiet) == 0 and quiet[0] == pytest.approx(float(Components.of(kind, one).mean))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_loss_is_the_negative_log_likelihood_and_has_a_gradient(kind: str) -> None:
+    config, told = Config(head=kind), parameters(kind).requires_grad_()
+    loss = elementwise(config, told, torch.tensor([0.1, -0.2, 5.0, 0.0], dtype=torch.float64))
+    assert loss.shape == (4,)
+    (slope,) = torch.autograd.grad(loss.sum(), told)
+    assert torch.isfinite(slope).all() and float(slope.abs().sum()) > 0
+    assert centre(config, told).shape == (4,)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_network_with_a_head_fits_saves_and_tells_its_density(
+    kind: str, tmp_path: object, table: PriceTable
+) -> None:
+    forecaster = Forecaster(TINY.replace(head=kind)).fit(table)
+    item = forecaster.predict(table, 4, paths=300, seed=1).items[0]
+    assert item.density is not None and item.density.scale.shape == (300, 4)
+    assert np.isfinite(item.density.log_pdf(item.log_returns()[0])).all()
+    forecaster.save(str(tmp_path))
+    again = Forecaster.load(str(tmp_path)).predict(table, 4, paths=300, seed=1).items[0]
+    assert again.paths.tobytes() == item.paths.tobytes()
+    scaled = PriceTable(
+        series=tuple(
+            PriceSeries(
+                item_id=one.item_id,
+                timestamps=one.timestamps,
+                **{name: v if name == "volume" else 1e-4 * v for name, v in one.columns().items()},
+            )
+            for one in table
+        )
+    )
+    theirs = forecaster.predict(scaled, 4, paths=300, seed=1).items[0]
+    np.testing.assert_allclose(theirs.paths, 1e-4 * item.paths, rtol=1e-4)
+
+
+def test_likelihood_finds_the_noise_of_a_known_walk() -> None:
+    """On Student-t noise around a steady volatility the learned one-step scale is near the truth."""
+    rng = np.random.default_rng(0)
+    close = 100 * np.exp(np.cumsum(0.01 * rng.standard_normal(1500)))
+    days = simulated_series("X", 1500).timestamps
+    table = PriceTable(series=(PriceSeries(item_id="X", timestamps=days, close=close),))
+    config = TINY.replace(head="normal", epochs=15, learning_rate=0.01, dropout=0.0)
+    item = Forecaster(config).fit(table).predict(table, 1, paths=4000).items[0]
+    assert np.std(item.log_returns()[:, 0]) == pytest.approx(0.01, rel=0.25)
+
+
+def test_other_targets_have_no_density_of_the_log_return(table: PriceTable) -> None:
+    forecaster = Forecaster(TINY.replace(head="student_t", returns="simple")).fit(table)
+    assert forecaster.predict(table, 2, paths=10).items[0].density is None
+    assert Forecaster(TINY).fit(table).predict(table, 2, paths=10).items[0].density is None
