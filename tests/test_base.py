@@ -13,7 +13,15 @@ import torch
 from typer.testing import CliRunner
 
 from conftest import simulated_series
-from gatecast.base import MIN_ROWS, SHIPPED, BaseForecaster, load_base, load_forecaster, new_forecaster
+from gatecast.base import (
+    MIN_ROWS,
+    SHIPPED,
+    BaseForecaster,
+    load_base,
+    load_forecaster,
+    new_forecaster,
+    save_base,
+)
 from gatecast.cli import app
 from gatecast.config import Config
 from gatecast.echoes import ECHOES, QUARTERS, Almanac, history_echoes
@@ -234,6 +242,15 @@ def test_the_shipped_network_is_small_and_says_when_it_stopped_learning() -> Non
     base = load_base()
     assert len(base.members) == 5
     assert base.until >= np.datetime64("2015-12-31")
+
+
+def test_a_remade_network_is_another_model_to_the_judge(tmp_path: Path) -> None:
+    members = load_base().members
+    save_base(tmp_path, members[:1], until="2015-12-31", items=())
+    first = BaseForecaster(folder=tmp_path).weights
+    save_base(tmp_path, members[1:2], until="2015-12-31", items=())
+    assert first != BaseForecaster(folder=tmp_path).weights
+    assert first and BaseForecaster().weights
 
 
 def test_a_changed_file_is_refused(tmp_path: Path) -> None:

@@ -118,6 +118,8 @@ class BaseForecaster:
         self.config = config or Config.from_preset("base")
         self.name = name
         self.folder = folder
+        # The file's name holds its hash: a stored fold is not taken for that of a network remade in the same place.
+        self.weights = next((path.name for path in folder.glob("weights-*.safetensors")), "")
 
     def fit(
         self,
