@@ -124,7 +124,7 @@ def test_a_report_is_written_whole(prices: Path, home: Path, tmp_path: Path) -> 
         (("forecast", "sample:aapl", "--set", "los=mae"), 2, "Did you mean 'loss'"),
         (("forecast", "sample:aapl", "--set", "loss=foo"), 2, "'huber', 'mse', 'mae' or 'pinball'"),
         (("forecast", "sample:aapl", "--set", "loss"), 2, "key=value"),
-        (("forecast", "sample:aapl", "--preset", "best"), 2, "default, reference, quick"),
+        (("forecast", "sample:aapl", "--preset", "best"), 2, "default, base, reference, quick"),
         (("forecast", "sample:aapl", "--level", "2"), 2, "between 0 and 1"),
         (("forecast", "sample:aapl", "--paths", "100000000", "--horizon", "30"), 2, "at most"),
         (("forecast", "sample:aapl", "--calendar", "NOPE"), 2, "NOPE"),
@@ -153,7 +153,7 @@ def test_debug_shows_the_traceback(home: Path) -> None:
 def test_too_short_a_history_names_the_number_needed(home: Path, tmp_path: Path) -> None:
     path = tmp_path / "short.csv"
     path.write_text("date,close\n" + "\n".join(f"2024-01-{day:02d},{day}" for day in range(1, 31)))
-    assert "at least 100 rows" in one_line(gatecast("forecast", path, home=home), 1)
+    assert "at least 100 rows" in one_line(gatecast("forecast", path, "--preset", "quick", home=home), 1)
 
 
 def test_samples_are_listed(home: Path) -> None:

@@ -141,7 +141,7 @@ def _bands(simulator: Simulator, series: PriceSeries, horizon: int, paths: int, 
 
     def width(**settings: object) -> Float[np.ndarray, " horizon"]:
         variant = replace(simulator, config=simulator.config.replace(**settings))
-        simulated = variant.paths(series, horizon, paths, np.random.default_rng(seed))
+        simulated, _ = variant.paths(series, horizon, paths, np.random.default_rng(seed))
         edges = np.quantile(np.log(simulated / series.close[-1]), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
         return np.asarray(edges[1] - edges[0])
 

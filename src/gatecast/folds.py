@@ -106,23 +106,26 @@ def _exact(value: object) -> str | None:
             return None
         content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
         return f"array {value.dtype} {value.shape} {content}"
-    parts: list[object]
-    if isinstance(value, Mapping):
-        parts = [part for pair in value.items() for part in pair]
-    elif isinstance(value, (list, tuple)):
-        parts = list(value)
-    elif isinstance(value, BaseModel) or (is_dataclass(value) and hasattr(value, "__dict__")):
-        if isinstance(value, type):
-            return None
-        parts = [part for pair in sorted(vars(value).items()) for part in pair]
-    elif hasattr(value, "fit") and hasattr(value, "predict"):  # a model within a model
-        settings = settings_of(value)
-        if settings is None:
-            return None
-        parts = [part for pair in settings.items() for part in pair]
-    else:
+    parts = _parts(value)
+    if parts is None:
         return None
     texts = [_exact(part) for part in parts]
     known = [text for text in texts if text is not None]
     kind = f"{type(value).__module__}.{type(value).__qualname__}"
     return f"{kind}({', '.join(known)})" if len(known) == len(texts) else None
+
+
+def _parts(value: object) -> list[object] | None:
+    """What a compound value is made of, in an order of its own; None where it cannot be taken apart."""
+    if isinstance(value, Mapping):
+        return [part for pair in value.items() for part in pair]
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    if isinstance(value, BaseModel) or (is_dataclass(value) and hasattr(value, "__dict__")):
+        if isinstance(value, type):
+            return None
+        return [part for pair in sorted(vars(value).items()) for part in pair]
+    if hasattr(value, "fit") and hasattr(value, "predict"):  # a model within a model
+        settings = settings_of(value)
+        return None if settings is None else [part for pair in settings.items() for part in pair]
+    return None
