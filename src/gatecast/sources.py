@@ -63,7 +63,7 @@ def open_source(source: object) -> Origin:
             f"got {type(source).__name__}."
         )
     if source == "-":
-        if sys.stdin is None or sys.stdin.closed:
+        if sys.stdin is None or sys.stdin.buffer.closed:
             raise UnreadableSource(
                 "standard input is closed. Give it a price history, as in: gatecast forecast - < prices.csv"
             )

@@ -73,7 +73,8 @@ def train(
 
     After each epoch the whole state goes to `checkpoint`, atomically; with `resume` a run goes on from it to the
     weights it would have had unbroken. `fingerprint` names data and settings; another one's checkpoint is refused
-    (`ModelError`). An interrupt (Ctrl-C) after the first epoch keeps the best weights so far. Raises
+    (`ModelError`). An interrupt (Ctrl-C) after the first epoch keeps the best weights so far
+    where there is a checkpoint to go on from; else it is raised. Raises
     `TrainingError` where the loss is no longer finite.
     """
     run = _Run(
@@ -99,7 +100,9 @@ def train(
             if checkpoint is not None:
                 _save(run, checkpoint, fingerprint)
     except KeyboardInterrupt:
-        if not run.record.best_epoch:
+        if (
+            checkpoint is None or not run.record.best_epoch
+        ):  # a judge must not take half a training for a whole one
             raise
         run.record.interrupted = True
     network.load_state_dict(run.best)
