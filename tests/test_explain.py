@@ -107,7 +107,7 @@ def test_a_half_life_is_the_time_to_a_half() -> None:
 
 def test_the_forecast_explained_is_the_forecast_made() -> None:
     """Without dropout and noise every path is the value that the page takes apart."""
-    forecaster = Forecaster(TINY.replace(mc_dropout=False, noise="none")).fit(TABLE)
+    forecaster = Forecaster(TINY.replace(mc_dropout=False, noise="none", shrink=False)).fit(TABLE)
     told = explain(forecaster, TABLE, item_id="B", horizon=1, paths=2)
     made = forecaster.predict(TABLE, 1, paths=2)["B"].log_returns()[0, 0]
     assert told.log_return == pytest.approx(made, abs=1e-6)

@@ -146,3 +146,35 @@ def test_levels_of_an_unknown_item_are_refused(table: PriceTable) -> None:
     with pytest.raises(Exception, match="'B' is none of them"):
         forecaster.predict(table.select(("B",)), 5)
     assert fitted(table.select(("A",))).predict(table.select(("B",)), 5, paths=10).items[0].item_id == "B"
+
+
+def test_a_centre_counts_by_what_it_was_worth() -> None:
+    rng = np.random.default_rng(0)
+    noise, signal = rng.normal(size=400), rng.normal(size=400)
+    assert sampling.worth(signal, signal + 0.1 * noise) > 0.95
+    assert sampling.worth(signal, noise) < 0.1
+    assert sampling.worth(signal, -signal) == 0.0
+    assert sampling.worth(np.zeros(50), noise[:50]) == 0.0
+
+
+def test_a_drift_that_is_not_there_does_not_move_the_median() -> None:
+    """On random walks a network's own drift is luck; a memory that is there keeps its weight."""
+    drifts: dict[bool, list[float]] = {True: [], False: []}
+    for seed in range(5):
+        steps = np.random.default_rng(seed).normal(0, 0.01, 220)
+        table = PriceTable.from_close({"X": (np.exp(steps.cumsum()), np.arange(220).astype("datetime64[D]"))})
+        for shrink, found in drifts.items():
+            forecaster = fitted(table, shrink=shrink, epochs=15, hidden=12, learning_rate=0.01)
+            item = forecaster.predict(table, 5, paths=1000, seed=1).items[0]
+            found.append(abs(float(np.log(item.median[-1] / item.last_close))))
+    assert np.mean(drifts[True]) < 0.5 * np.mean(drifts[False])
+
+
+def test_a_memory_that_is_there_is_trusted() -> None:
+    returns = np.zeros(900)
+    rng = np.random.default_rng(0)
+    for t in range(1, 900):
+        returns[t] = -0.8 * returns[t - 1] + 0.01 * rng.normal()
+    table = PriceTable.from_close({"X": (np.exp(returns.cumsum()), np.arange(900).astype("datetime64[D]"))})
+    forecaster = fitted(table, epochs=25, hidden=16, learning_rate=0.01, dropout=0.05)
+    assert forecaster.trained_[0].simulator.trust > 0.6

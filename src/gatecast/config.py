@@ -75,6 +75,9 @@ class Config(BaseModel):
 
     # How it samples
     mc_dropout: bool = True  # one dropout mask per path, held along it (Gal and Ghahramani 2016)
+    shrink: bool = (
+        True  # the mean move counts by what it was worth on held-out days; a point head's, of returns
+    )
     noise: Literal["residuals", "none"] = (
         "residuals"  # out-of-sample errors scaled by volatility; none: the recipe's
     )
@@ -142,6 +145,7 @@ _REFERENCE: dict[str, Any] = {
     "clip_norm": 0.0,
     "patience": 0,
     "validation": 0.1,
+    "shrink": False,
 }
 _QUICK: dict[str, Any] = {"hidden": 16, "epochs": 12, "patience": 3}
 _SCRATCH: dict[str, Any] = {"start": "scratch"}

@@ -62,6 +62,7 @@ def explain(
         value=value,
         base=base,
         log_return=_log_return(simulator, series, value, sigma),
+        trust=simulator.trust,
         sigma=sigma,
         contributions=contributions,
         gradient=inside.gradient_by_lag(network, inputs),

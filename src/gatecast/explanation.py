@@ -67,6 +67,7 @@ class Explanation:
     value: float
     base: float
     log_return: float
+    trust: float
     sigma: float
     contributions: Float[np.ndarray, "time feature"]
     gradient: Float[np.ndarray, " time"]

@@ -19,7 +19,7 @@ from gatecast.features import FeatureSpec
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.nn.checkpoint import load_model, save_model
 from gatecast.nn.network import Network, build, pick_device
-from gatecast.nn.sampling import Shocks, Simulator
+from gatecast.nn.sampling import Shocks, Simulator, worth
 from gatecast.nn.training import Progress, TrainingRecord, residuals, train
 from gatecast.prices import PriceSeries, PriceTable
 from gatecast.sessions import future_timestamps
@@ -199,17 +199,28 @@ def _learn(
         resume=resume,
         progress=progress,
     )
-    shocks = Shocks.of(*residuals(network, panel, split, config), panel, series, spec)
+    error, rows = residuals(network, panel, split, config)
+    foretold = panel.target[rows] - error
+    shrunk = config.shrink and config.head == "point" and config.returns != "none"
+    trust = worth(foretold, panel.target[rows]) if shrunk else 1.0
+    shocks = Shocks.of(error + (1 - trust) * foretold, rows, panel, series, spec)
     return Trained(
-        simulator=Simulator(network=network, config=config, spec=spec, scaler=scaler, shocks=shocks),
+        simulator=Simulator(
+            network=network, config=config, spec=spec, scaler=scaler, shocks=shocks, trust=trust
+        ),
         record=record,
         items=tuple(one.item_id for one in series),
-        notes=_training_notes(record, len(group) - len(series), config),
+        notes=_training_notes(record, len(group) - len(series), trust, config),
     )
 
 
-def _training_notes(record: TrainingRecord, left_out: int, config: Config) -> tuple[str, ...]:
+def _training_notes(record: TrainingRecord, left_out: int, trust: float, config: Config) -> tuple[str, ...]:
     notes = list(record.notes)
+    if trust < 1:
+        notes.append(
+            f"of the moves that the network foretold on its held-out days {trust:.0%} is borne out beyond doubt; its "
+            "median moves by that share"
+        )
     if record.interrupted:
         notes.append(
             f"training was interrupted after {len(record.losses)} of {config.epochs} epochs; the best so far, epoch "
@@ -238,6 +249,7 @@ def _describe(trained: Trained) -> dict[str, Any]:
             "levels": {item: list(level) for item, level in simulator.scaler.levels.items()},
         },
         "shocks": {name: values.tolist() for name, values in vars(simulator.shocks).items()},
+        "trust": simulator.trust,
         "items": list(trained.items),
         "losses": record.losses,
         "best_epoch": record.best_epoch,
@@ -264,6 +276,7 @@ def _revive(
                 str(item): (float(level[0]), float(level[1])) for item, level in scaler["levels"].items()
             },
         ),
+        trust=float(np.clip(_vector([described["trust"]])[0], 0, 1)),
         shocks=Shocks(**{name: _vector(values) for name, values in described["shocks"].items()}),
     )
     record = TrainingRecord(

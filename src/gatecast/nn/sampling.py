@@ -96,6 +96,7 @@ class Simulator:
     spec: FeatureSpec
     scaler: Scaler
     shocks: Shocks
+    trust: float = 1.0  # share of the network's mean move that its held-out days bear out; see `worth`
 
     @torch.inference_mode()
     def paths(
@@ -115,7 +116,7 @@ class Simulator:
             shock = self.shocks.draw(paths, None if self.config.noise == "none" else rng)
             center, scale = self.scaler.target_frame(series.item_id, sigma)
             if self.config.head == "point":
-                value = value + shock.error
+                value = value - (1 - self.trust) * value.mean() + shock.error
             else:
                 value, component = draw(self.config, value, None if self.config.noise == "none" else rng)
                 foretold.append(
@@ -156,6 +157,20 @@ class Simulator:
         state = expand_state(state, paths)
         first = value.cpu().numpy().astype(np.float64)
         return np.broadcast_to(first, (paths, *first.shape[1:])), state
+
+
+def worth(foretold: Float[np.ndarray, " day"], came: Float[np.ndarray, " day"]) -> float:
+    """How much of what a network foretold came, to be safe: 0 (nothing to be seen) to 1 (all of it).
+
+    The slope through the origin of what came on what was foretold, less two standard errors. A network that has
+    learned a few hundred noisy days foretells drifts that are not there; on prices without memory this is 0.
+    """
+    power = float(np.square(foretold).sum())
+    if power == 0 or len(came) < 3:
+        return 0.0
+    slope = float(foretold @ came) / power
+    error = np.sqrt(np.square(came - slope * foretold).mean() / power)
+    return float(np.clip(slope - 2 * error, 0.0, 1.0))
 
 
 @dataclass(frozen=True)

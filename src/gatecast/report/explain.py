@@ -157,10 +157,11 @@ def _facts(explanation: Explanation) -> list[tuple[str, str, str]]:
     facts = [
         ("Last close", price_text(float(last.close[-1]), digits), date_text(last.timestamps[-1])),
         (
-            "Its forecast for the next day",
+            "Its word on the next day",
             f"{100 * np.expm1(explanation.log_return):+.2f}%".replace("-", "\u2212"),
             "without dropout or noise",
         ),
+        ("Borne out", f"{explanation.trust:.0%}", "of such moves, on held-out days"),
         ("A usual day", f"±{100 * explanation.sigma:.2f}%", "trailing volatility"),
     ]
     if explanation.cell is not None and explanation.cell.half_lives is not None:
