@@ -56,6 +56,8 @@ class Explanation:
     `inputs` (time, feature) are scaled as the network sees them; `value` and `base` are the forecast and that of the
     average day, in units of `scale` around `center`; `contributions` (time, feature) sum to value - base; `gradient`
     and `fresh` are norms of d forecast / d inputs by lag; `errors` (held_out,) those of the held-out days.
+    `log_return` is what `value` means for the price, `trust` the share of it that enters a forecast
+    (`nn.sampling.worth`).
     `dilations` are a TCN's, two convolutions each; `attention` is a transformer's.
     """
 

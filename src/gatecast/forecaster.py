@@ -251,6 +251,7 @@ def _describe(trained: Trained) -> dict[str, Any]:
         "shocks": {name: values.tolist() for name, values in vars(simulator.shocks).items()},
         "trust": simulator.trust,
         "items": list(trained.items),
+        "notes": list(trained.notes),
         "losses": record.losses,
         "best_epoch": record.best_epoch,
         "best_loss": record.best_loss,
@@ -284,7 +285,12 @@ def _revive(
         best_epoch=int(described["best_epoch"]),
         best_loss=float(described["best_loss"]),
     )
-    return Trained(simulator=simulator, record=record, items=tuple(map(str, described["items"])), notes=())
+    return Trained(
+        simulator=simulator,
+        record=record,
+        items=tuple(map(str, described["items"])),
+        notes=tuple(map(str, described["notes"])),
+    )
 
 
 def _filled(number: int, tensors: Mapping[str, Tensor], config: Config, inputs: int) -> Network:

@@ -13,7 +13,7 @@ import zlib
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -39,6 +39,14 @@ _FOREIGN = {  # first bytes of what people give instead of a table
     b"\x89PNG": "a picture",
     b"\x89HDF": "an HDF5 file",
 }
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """Bytes to be read: a file, a pipe, a stream in memory."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most `size` bytes, or all that is left."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +131,7 @@ def _file(path: Path) -> bytes:
         ) from None
 
 
-def _limited(stream: BinaryIO, name: str) -> bytes:
+def _limited(stream: Readable, name: str) -> bytes:
     content = stream.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise UnreadableSource(f"a source holds at most 2 GB; {name} is larger. Cut it into parts.")

@@ -139,7 +139,7 @@ def half_lives(cell: Cell, context_length: int) -> go.Figure:
         layout={
             "hovermode": "closest",
             "shapes": [_upright(context_length)],
-            "annotations": [_upright_note(np.log10(context_length), "the context")],
+            "annotations": [_upright_note(float(np.log10(context_length)), "the context")],
         },
     )
 
@@ -282,7 +282,7 @@ def receptive_field(dilations: Sequence[int], *, taps: int = TAPS) -> go.Figure:
     )
 
 
-def _upright(x: float) -> dict[str, object]:
+def _upright(x: int) -> dict[str, object]:
     line = {"color": MUTED, "width": 1, "dash": "dot"}
     return {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": x, "x1": x, "line": line}
 

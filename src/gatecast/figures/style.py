@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.basedatatypes import BaseTraceType
 
 INK = "#1b2330"
 MUTED = "#6a7385"
@@ -78,7 +79,7 @@ def dates(stamps: np.ndarray) -> list[str]:
 
 
 def drawn(
-    traces: Iterable[go.Scatter | go.Bar],
+    traces: Iterable[BaseTraceType],
     *,
     title: str | None = None,
     xaxis: Mapping[str, object] | None = None,
