@@ -23,7 +23,7 @@ from gatecast.baselines import (
     Sma,
     Theta,
 )
-from gatecast.baselines.garch import GarchParameters
+from gatecast.baselines.garch import GarchParameters, _nonsense
 from gatecast.baselines.noise import fit_student_t
 from gatecast.features import DECAY, FeatureSpec, series_features, volatility
 from gatecast.prices import PriceSeries, PriceTable
@@ -400,3 +400,30 @@ def test_ols_finds_momentum_where_it_is():
         said.append(model.predict(until(table, origin), 1, paths=2)["X"].density.loc[0, 0])
         came.append(np.log(close[origin] / close[origin - 1]))
     assert np.corrcoef(said, came)[0, 1] > 0.15  # the truth's own correlation is 0.3
+
+
+def test_garch_does_not_take_an_optimiser_lost_for_a_drift():
+    honest = GarchParameters(unit=0.01, mu=0.0, omega=0.05, alpha=0.05, gamma=0.05, beta=0.85, df=6.0)
+    assert not _nonsense(honest, 0)
+    assert "standard deviations" in _nonsense(dataclasses.replace(honest, mu=2e7), 0)
+    assert "explodes" in _nonsense(dataclasses.replace(honest, beta=1.2), 0)
+
+
+def test_garch_searches_again_from_usual_values(monkeypatch):
+    from arch.univariate.base import ARCHModel
+
+    table = garch_world(600, np.random.default_rng(0))
+    fit, starts = ARCHModel.fit, []
+
+    def lost_at_first(self, *args, **settings):
+        starts.append(settings["starting_values"])
+        result = fit(self, *args, **settings)
+        if settings["starting_values"] is None:
+            result._params = result._params.copy()
+            result._params[0] = 2e7
+        return result
+
+    monkeypatch.setattr(ARCHModel, "fit", lost_at_first)
+    learned = Garch().fit(table).fitted_[table.item_ids[0]].learned
+    assert learned is not None and abs(learned.mu) < 1
+    assert len(starts) == 2

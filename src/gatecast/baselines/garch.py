@@ -16,6 +16,7 @@ from gatecast.features import FLOOR
 from gatecast.prices import PriceSeries
 
 _BACKCAST = 75  # squared errors averaged for the variance before the first row, as arch does
+_FAR = 1.0  # deviations a step; a mean beyond it is an optimiser lost, no drift of a price
 _EXPLOSIVE = (
     1.0001  # persistence above this grows without end; at 1 it is integrated, which daily prices do reach
 )
@@ -91,24 +92,31 @@ class Garch(Baseline[GarchParameters]):
             dist="t" if self.errors == "t" else "normal",
             rescale=False,
         )
-        result = model.fit(disp="off", show_warning=False)
-        values = {str(key): float(value) for key, value in result.params.items()}
-        if result.convergence_flag != 0:
-            raise Unfit(f"the likelihood's search did not converge (arch's flag {result.convergence_flag})")
-        parameters = GarchParameters(
-            unit=unit,
-            mu=values["mu"],
-            omega=values["omega"],
-            alpha=values["alpha[1]"],
-            gamma=values.get("gamma[1]", 0.0),
-            beta=values["beta[1]"],
-            df=values.get("nu", np.inf),
-        )
-        if not np.isfinite(list(values.values())).all():
-            raise Unfit("its parameters are not finite")
-        if parameters.persistence > _EXPLOSIVE:
-            raise Unfit(f"its variance explodes (persistence {parameters.persistence:.3f})")
-        return parameters
+        reason = ""
+        for start in (
+            None,
+            self._usual(),
+        ):  # arch's own search first; from there some histories end in nonsense
+            result = model.fit(disp="off", show_warning=False, starting_values=start)
+            values = {str(key): float(value) for key, value in result.params.items()}
+            parameters = GarchParameters(
+                unit=unit,
+                mu=values["mu"],
+                omega=values["omega"],
+                alpha=values["alpha[1]"],
+                gamma=values.get("gamma[1]", 0.0),
+                beta=values["beta[1]"],
+                df=values.get("nu", np.inf),
+            )
+            reason = _nonsense(parameters, int(result.convergence_flag))
+            if not reason:
+                return parameters
+        raise Unfit(reason)
+
+    def _usual(self) -> Float[np.ndarray, " parameter"]:
+        """What daily returns in units of their deviation usually give, in arch's order."""
+        asymmetry, tail = [0.06] if self.asymmetric else [], [6.0] if self.errors == "t" else []
+        return np.array([0.0, 0.03, 0.05, *asymmetry, 0.9, *tail])
 
     def _simulate(
         self,
@@ -136,3 +144,16 @@ class Garch(Baseline[GarchParameters]):
         return Simulation(
             ends * learned.unit, path_density(centre * learned.unit, sigma * learned.unit, student)
         )
+
+
+def _nonsense(parameters: GarchParameters, flag: int) -> str:
+    """Why these parameters cannot be used; empty where they can."""
+    if flag != 0:
+        return f"the likelihood's search did not converge (arch's flag {flag})"
+    if not np.isfinite([parameters.mu, parameters.omega, parameters.persistence]).all():
+        return "its parameters are not finite"
+    if abs(parameters.mu) > _FAR:
+        return f"its mean return is {parameters.mu:.3g} standard deviations a step"
+    if parameters.persistence > _EXPLOSIVE:
+        return f"its variance explodes (persistence {parameters.persistence:.3f})"
+    return ""
