@@ -1,7 +1,5 @@
 """The door: every layout and spelling gives the same table; what is decided is noted."""
 
-
-
 from __future__ import annotations
 
 import builtins
