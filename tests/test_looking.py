@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from conftest import simulated_series
+from conftest import TINY, simulated_series
 from gatecast import memory
 from gatecast.cli import app
-from gatecast.errors import UsageError
+from gatecast.errors import DataError, UsageError
+from gatecast.explain import explain
+from gatecast.forecaster import Forecaster
 from gatecast.prices import PriceTable
 
 FAST = ["--preset", "quick", "--set", "epochs=1", "--set", "context_length=10"]
@@ -56,3 +58,10 @@ def test_memory_tells_a_table_or_one_document(monkeypatch: pytest.MonkeyPatch) -
     assert len(document["rows"]) == 4
     table = CliRunner().invoke(app, ["memory"]).stdout
     assert "k=3" in table and "lstm" in table
+
+
+def test_explain_is_not_given_columns_the_network_never_saw(tmp_path: Path) -> None:
+    forecaster = Forecaster(TINY).fit(PriceTable(series=(simulated_series("A", 160, 1),)))
+    closes = PriceTable(series=(simulated_series("A", 160, 1, columns=False),))
+    with pytest.raises(DataError, match="no high and low and no volume"):
+        explain(forecaster, closes)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
+from gatecast.bounds import check_columns
 from gatecast.config import Config
 from gatecast.errors import TooFewRows, UsageError
 from gatecast.explanation import Bands, Cell, Explanation
@@ -49,6 +50,7 @@ def explain(
         raise TooFewRows(
             f"to explain a forecast takes {needed} rows; '{series.item_id}' has {len(series)}. Give more."
         )
+    check_columns(series, simulator.spec)
     inputs = context_inputs(simulator, series)
     network = inside.exact(simulator.network)
     contributions, value, base = inside.integrated_gradients(network, inputs)
