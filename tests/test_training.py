@@ -146,13 +146,14 @@ from gatecast.forecaster import Forecaster
 from gatecast.prices import PriceTable
 table = PriceTable(series=(simulated_series("A", 160, 1),))
 print("ready", flush=True)
-Forecaster(TINY.replace(epochs=40)).fit(table, checkpoint=Path({folder!r}), resume=True).save({folder!r} + "/model")
+folder = Path({folder!r})
+Forecaster(TINY.replace(epochs={epochs})).fit(table, checkpoint=folder, resume=True).save(folder / "model")
 """
 
 
-def run_child(folder: Path, kill_after: float | None) -> bool:
+def run_child(folder: Path, kill_after: float | None, epochs: int) -> bool:
     """Train in a process of its own, killed with -9 after a while; whether it got to the end."""
-    code = _CHILD.format(tests=str(Path(__file__).parent), folder=str(folder))
+    code = _CHILD.format(tests=str(Path(__file__).parent), folder=str(folder), epochs=epochs)
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         child.stdout.readline()
@@ -169,19 +170,20 @@ def run_child(folder: Path, kill_after: float | None) -> bool:
 @pytest.mark.slow
 def test_killed_at_random_moments_the_weights_are_bit_identical(tmp_path: Path) -> None:
     kills = int(os.environ.get("GATECAST_KILLS", "4"))  # 20 in the issue's own check
+    epochs = 75 * kills  # enough that every kill finds the training at work
     table = PriceTable(series=(simulated_series("A", 160, 1),))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    unbroken = Forecaster(TINY.replace(epochs=40)).fit(table)
+    unbroken = Forecaster(TINY.replace(epochs=epochs)).fit(table)
     torch.set_num_threads(threads)
     moments = random.Random(7)
     landed = 0
     for _ in range(kills):
-        if run_child(tmp_path, moments.uniform(0.0, 0.35)):
+        if run_child(tmp_path, moments.uniform(0.0, 0.35), epochs):
             break
         landed += 1
-    assert landed >= 2, "the training ended before it could be killed twice"
-    run_child(tmp_path, None)
+    assert landed == kills, "the training ended before every kill had landed"
+    run_child(tmp_path, None, epochs)
     assert_same_weights(Forecaster.load(tmp_path / "model"), unbroken)
     assert not list(tmp_path.glob(".*")) or all(path.is_file() for path in tmp_path.glob(".*"))
 
