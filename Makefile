@@ -5,7 +5,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 # One thread a test worker: two workers with a thread each outrun one with two.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: forecast test install check pictures pictures-inside clean
+# The rivals of `make bench-speed` in an environment of their own, so that their pins cannot move what is tested.
+BENCH := .venv-bench/bin
+
+.PHONY: forecast test install check pictures pictures-inside bench-speed clean
 forecast: .venv/core
 	$(BIN)/gatecast forecast sample:aapl --report forecast.html
 
@@ -27,8 +30,11 @@ pictures: .venv/test
 pictures-inside: .venv/test
 	$(BIN)/python scripts/pictures_inside.py
 
+bench-speed: .venv-bench/ready
+	$(BENCH)/python benchmarks/speed.py
+
 clean:
-	rm -rf .venv build dist src/*.egg-info
+	rm -rf .venv .venv-bench build dist src/*.egg-info
 
 .venv/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gatecast needs Python 3.11 or later; try: make PYTHON=python3.11")'
@@ -46,3 +52,8 @@ clean:
 .venv/all: .venv/python pyproject.toml constraints.txt
 	$(PIP) -e '.[test,dev,yahoo]'
 	touch $@ .venv/core .venv/test
+
+.venv-bench/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-bench
+	$(BENCH)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	touch $@
