@@ -1,0 +1,178 @@
+"""The recipe in gatecast, through its own training loop and its own simulator; and what else is timed of gatecast."""
+
+from __future__ import annotations
+
+import resource
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from recipe import CONTEXT, FEATURES, answer, rows
+
+from gatecast import Config, Forecaster, PriceTable, read_prices
+from gatecast.nn.losses import elementwise
+from gatecast.nn.network import Network, build
+from gatecast.nn.training import Progress, train
+from gatecast.windows import Panel
+
+
+class Enough(Exception):
+    """What was to be timed has been seen."""
+
+
+class Clock:
+    """Seconds since it was made, at the end of each epoch: an epoch ends where its last update does."""
+
+    def __init__(self) -> None:
+        self.began, self.ends = time.perf_counter(), list[float]()
+
+    def __call__(self, told: Progress) -> None:
+        """Called by the training loop after each update."""
+        if round(told.share * told.epochs, 9) == told.epoch:
+            self.ends.append(time.perf_counter() - self.began)
+
+
+def panel_of(
+    features: np.ndarray, target: np.ndarray, config: Config, *, trained: int, held_out: int
+) -> tuple[Panel, np.datetime64]:
+    """A panel of one item of which the last rows are targets, and the stamp that splits them."""
+    padding, count = max(config.context_length, config.chunk_length), len(target)
+    row = np.arange(count)
+    pad = np.zeros(padding, dtype=np.float32)
+    zeros = np.zeros((padding, features.shape[1]), dtype=np.float32)
+    stamps = np.datetime64("2000-01-01", "ns") + row * np.timedelta64(1, "D")
+    panel = Panel(
+        inputs=np.concatenate([zeros, features, zeros]),
+        target=np.concatenate([pad, target, pad]),
+        usable=np.concatenate([pad, row >= count - trained - held_out, pad]).astype(bool),
+        stamps=np.concatenate([np.repeat(stamps[:1], padding), stamps, np.repeat(stamps[-1:], padding)]),
+        first_rows=np.array([padding]),
+    )
+    return panel, stamps[count - held_out - 1]
+
+
+def epoch(windows: int, epochs: int) -> dict[str, Any]:
+    """Seconds of each epoch after the first, from last update to last update: the held-out window is in them."""
+    config = Config.from_preset("reference").replace(epochs=1 + epochs)
+    panel, split = panel_of(*rows(windows), config, trained=windows, held_out=1)
+    network, clock = build(config, FEATURES, torch.device("cpu")), Clock()
+    train(network, panel, split, config, progress=clock)
+    return {"seconds": np.diff(clock.ends).tolist()}
+
+
+def sample(runs: list[int], days: int, tries: int) -> dict[str, Any]:
+    """Median seconds of `predict` by number of paths: the reference network, every feature recomputed each day."""
+    prices = read_prices("sample:aapl")
+    prices = PriceTable(series=(prices.series[0].rows(-400, len(prices.series[0])),))
+    forecaster = Forecaster(Config.from_preset("reference").replace(epochs=1)).fit(prices)
+    found = {}
+    for paths in runs:
+        seconds = []
+        for number in range(1 + tries):
+            began = time.perf_counter()
+            forecaster.predict(prices, days, paths=paths, seed=number)
+            seconds.append(time.perf_counter() - began)
+        found[str(paths)] = float(np.median(seconds[1:]))
+    return {"seconds": found, "features": list(forecaster.trained_[0].simulator.spec.names)}
+
+
+def quality(
+    path: str, settings: dict[str, Any], seeds: int, goal: float | None
+) -> dict[str, Any]:
+    """Validation loss and seconds since the start by epoch, for each seed; with a goal, until it is reached.
+
+    After each epoch the loop is held up to judge the held-out windows, the very ones Keras is judged on: each from
+    a zero state, no row before it. That time counts.
+    """
+    with np.load(path) as data:
+        features, target = data["features"], data["target"]
+        windows = torch.from_numpy(data["windows"])
+        wanted, share = torch.from_numpy(data["targets"]), float(data["validation"])
+    held_out = len(wanted) - int(len(wanted) * (1 - share))  # as Keras cuts
+    windows, wanted = windows[-held_out:].transpose(0, 1).contiguous(), wanted[-held_out:]
+    found = []
+    for seed in range(seeds):
+        config = Config(**{"loss": "huber", "huber_delta": 1.0, "patience": 0, **settings, "seed": seed})
+        panel, split = panel_of(
+            features, target, config, trained=len(target) - CONTEXT + 1 - held_out, held_out=held_out
+        )
+        network = build(config, FEATURES, torch.device("cpu"))
+        clock, losses = Clock(), list[float]()
+
+        def judge(told: Progress) -> None:
+            before = len(clock.ends)
+            clock(told)
+            if len(clock.ends) > before:
+                losses.append(judged(network, windows, wanted, config))
+                clock.ends[-1] = time.perf_counter() - clock.began
+                if goal is not None and losses[-1] <= goal:
+                    raise Enough
+
+        try:
+            train(network, panel, split, config, progress=judge)
+        except Enough:
+            pass
+        found.append({"seconds": clock.ends, "losses": losses})
+    return {"seeds": found}
+
+
+@torch.no_grad()
+def judged(network: Network, windows: torch.Tensor, wanted: torch.Tensor, config: Config) -> float:
+    """The mean loss of the windows (time, window, feature)."""
+    return float(elementwise(config, network(windows, None, 1)[0], wanted).mean())
+
+
+def memory(context: int, count: int, windows: int, held_out: int, epochs: int) -> dict[str, Any]:
+    """Seconds and peak resident GiB of training the reference network on the last windows of so many rows."""
+    config = Config.from_preset("reference").replace(context_length=context, epochs=epochs)
+    panel, split = panel_of(*rows(count - CONTEXT), config, trained=windows, held_out=held_out)
+    network, began = build(config, FEATURES, torch.device("cpu")), time.perf_counter()
+    train(network, panel, split, config)
+    return {"seconds": time.perf_counter() - began, "peak_gib": peak_gib()}
+
+
+def default_memory(context: int, count: int, epochs: int) -> dict[str, Any]:
+    """The same of the default network from scratch, by `fit` on a whole table."""
+    config = Config(context_length=context, epochs=epochs, patience=0)
+    prices, began = walk(1, count), time.perf_counter()
+    Forecaster(config).fit(prices)
+    return {"seconds": time.perf_counter() - began, "peak_gib": peak_gib()}
+
+
+def scale(assets: int, count: int, epochs: int, tries: int) -> dict[str, Any]:
+    """Median seconds of `fit` of the default network from scratch, after a short one that warms up."""
+    config = Config(epochs=epochs, patience=0)
+    Forecaster(config.replace(epochs=1)).fit(walk(1, 400))
+    prices, seconds = walk(assets, count), []
+    for _ in range(tries):
+        began = time.perf_counter()
+        Forecaster(config).fit(prices)
+        seconds.append(time.perf_counter() - began)
+    return {"seconds": float(np.median(seconds))}
+
+
+def walk(assets: int, count: int) -> PriceTable:
+    """Random walks of daily closes."""
+    rng = np.random.default_rng(assets)
+    stamps = np.datetime64("1900-01-01") + np.arange(count) * np.timedelta64(1, "D")
+    closes = 100 * np.exp(np.cumsum(0.005 * rng.standard_normal((assets, count)), axis=1))
+    return PriceTable.from_close({f"A{number}": (close, stamps) for number, close in enumerate(closes)})
+
+
+def peak_gib() -> float:
+    """The most memory this process ever held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+if __name__ == "__main__":
+    answer(
+        {
+            "epoch": epoch,
+            "sample": sample,
+            "quality": quality,
+            "memory": memory,
+            "default_memory": default_memory,
+            "scale": scale,
+        }
+    )
