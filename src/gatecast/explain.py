@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
+from gatecast.baselines import Model
 from gatecast.bounds import check_columns
+from gatecast.calibrated import Calibrated
 from gatecast.config import Config
 from gatecast.errors import TooFewRows, UsageError
 from gatecast.explanation import Bands, Cell, Explanation
@@ -21,6 +24,7 @@ from gatecast.prices import PriceSeries, PriceTable
 from gatecast.windows import to_log_return
 
 LEVEL = 0.9  # of the bands that are taken apart
+_UNFITTED = "a forecaster is explained after it was fitted; this one was not. Call fit(prices) first."
 _FRESH = ("rnn", "gru", "lstm")  # untrained, for the vanishing gradient
 _GATES = {  # as torch stacks them
     "lstm": ("input_gate", "forget_gate", "candidate", "output_gate"),
@@ -30,7 +34,7 @@ _GATES = {  # as torch stacks them
 
 
 def explain(
-    forecaster: Forecaster,
+    model: Model,
     prices: PriceTable,
     *,
     item_id: str | None = None,
@@ -40,9 +44,12 @@ def explain(
 ) -> Explanation:
     """Take the forecast after the last row of an item apart (the first item unless named).
 
-    Raises `TooFewRows` for an item without a full context, `UsageError` for one that is not there.
+    `model` is a fitted `Forecaster`, or one that is `Calibrated`: then the bands are told with what calibration does to
+    them. Raises `TooFewRows` for an item without a full context, `UsageError` for one that is not there or a model
+    of another kind.
     """
     series = prices[item_id or prices.item_ids[0]]
+    forecaster = _opened(model)
     trained = _trained_on(forecaster, series)
     simulator, config = trained.simulator, forecaster.config
     needed = config.context_length + WARMUP
@@ -59,6 +66,8 @@ def explain(
         config=config,
         history=series,
         features=simulator.spec.names,
+        learned_from=trained.items,
+        own_rows=forecaster.data_hash_ == prices.data_hash(),
         inputs=inputs,
         cell=_cell(network, config, inputs),
         value=value,
@@ -72,7 +81,9 @@ def explain(
             kind: inside.gradient_by_lag(inside.untrained(config, kind, inputs.shape[1]), inputs)
             for kind in _FRESH
         },
-        bands=_bands(simulator, series, horizon, paths, seed),
+        bands=_bands(
+            model, simulator, _long(prices, needed), series, horizon=horizon, paths=paths, seed=seed
+        ),
         errors=simulator.shocks.error,
         dilations=inside.dilations_of(network),
         attention=inside.attention(network, inputs),
@@ -124,12 +135,22 @@ def _biases(weights: CellWeights, gates: tuple[str, ...]) -> dict[str, dict[str,
     return {"bias": split(weights.input_bias), "hidden_bias": split(weights.hidden_bias)}
 
 
+def _opened(model: Model) -> Forecaster:
+    """The forecaster whose network is taken apart."""
+    if isinstance(model, Calibrated) and not hasattr(model, "model_"):
+        raise UsageError(_UNFITTED)
+    forecaster = model.model_ if isinstance(model, Calibrated) else model
+    if not isinstance(forecaster, Forecaster):
+        raise UsageError(
+            f"explain takes apart a network of your own; '{forecaster.name}' is none. Train one with --save."
+        )
+    return forecaster
+
+
 def _trained_on(forecaster: Forecaster, series: PriceSeries) -> Trained:
     """The network that learned from this item, or the first."""
     if not hasattr(forecaster, "trained_"):
-        raise UsageError(
-            "a forecaster is explained after it was fitted; this one was not. Call fit(prices) first."
-        )
+        raise UsageError(_UNFITTED)
     knows = [trained for trained in forecaster.trained_ if series.item_id in trained.items]
     return (knows or list(forecaster.trained_))[0]
 
@@ -139,13 +160,35 @@ def _log_return(simulator: Simulator, series: PriceSeries, value: float, sigma: 
     return float(to_log_return(simulator.spec.returns, np.log(series.close[-1:]), center + scale * value)[0])
 
 
-def _bands(simulator: Simulator, series: PriceSeries, horizon: int, paths: int, seed: int) -> Bands:
-    """The bands as they are, and with one of the two sources of spread shut off."""
+def _long(prices: PriceTable, rows: int) -> PriceTable:
+    """The items with this many rows or more: a calibrator sets the bands of all of them against each other."""
+    return prices.select(tuple(one.item_id for one in prices if len(one) >= rows))
 
-    def width(**settings: object) -> Float[np.ndarray, " horizon"]:
-        variant = replace(simulator, config=simulator.config.replace(**settings))
-        simulated, _ = variant.paths(series, horizon, paths, np.random.default_rng(seed))
-        edges = np.quantile(np.log(simulated / series.close[-1]), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+
+def _bands(
+    model: Model,
+    simulator: Simulator,
+    prices: PriceTable,
+    series: PriceSeries,
+    *,
+    horizon: int,
+    paths: int,
+    seed: int,
+) -> Bands:
+    """The bands as the network gives them, with one of its two sources of spread shut off, and calibrated."""
+
+    def width(log_returns: Float[np.ndarray, "paths horizon"]) -> Float[np.ndarray, " horizon"]:
+        edges = np.quantile(log_returns, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
         return np.asarray(edges[1] - edges[0])
 
-    return Bands(whole=width(), noise=width(mc_dropout=False), dropout=width(noise="none"))
+    def drawn(**settings: object) -> Float[np.ndarray, " horizon"]:
+        variant = replace(simulator, config=simulator.config.replace(**settings))
+        rng = np.random.default_rng([seed, zlib.crc32(series.item_id.encode())])  # as the forecaster's own
+        return width(np.log(variant.paths(series, horizon, paths, rng)[0] / series.close[-1]))
+
+    bands = Bands(whole=drawn(), noise=drawn(mc_dropout=False), dropout=drawn(noise="none"))
+    if not isinstance(model, Calibrated):
+        return bands
+    stretched = model.predict(prices, horizon, paths=paths, seed=seed)[series.item_id]
+    origins = model.calibrator(prices).origins
+    return replace(bands, calibrated=width(stretched.log_returns()), origins=origins)

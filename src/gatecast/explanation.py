@@ -42,11 +42,26 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Bands:
-    """Width of the 90% band of log returns at each step: as forecast, by noise alone, by dropout alone."""
+    """Width of the 90% band of log returns at each step: as the network gives it, by noise alone, by dropout alone.
+
+    `calibrated` is the width after calibration, which learned from `origins` past forecasts' outcomes; None where
+    calibration is no part of the model.
+    """
 
     whole: Float[np.ndarray, " horizon"]
     noise: Float[np.ndarray, " horizon"]
     dropout: Float[np.ndarray, " horizon"]
+    calibrated: Float[np.ndarray, " horizon"] | None = None
+    origins: int = 0
+
+    @property
+    def stretch(self) -> Float[np.ndarray, " horizon"] | None:
+        """By what calibration multiplies the width of each step; 1 where there is no width."""
+        if self.calibrated is None:
+            return None
+        return np.asarray(
+            np.where(self.whole > 0, self.calibrated, 1) / np.where(self.whole > 0, self.whole, 1)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,13 +72,16 @@ class Explanation:
     average day, in units of `scale` around `center`; `contributions` (time, feature) sum to value - base; `gradient`
     and `fresh` are norms of d forecast / d inputs by lag; `errors` (held_out,) those of the held-out days.
     `log_return` is what `value` means for the price, `trust` the share of it that enters a forecast
-    (`nn.sampling.worth`).
+    (`nn.sampling.worth`). `learned_from` are the items that the network was trained on, `own_rows` whether it was on
+    these very prices.
     `dilations` are a TCN's, two convolutions each; `attention` is a transformer's.
     """
 
     config: Config
     history: PriceSeries
     features: tuple[str, ...]
+    learned_from: tuple[str, ...]
+    own_rows: bool
     inputs: Float[np.ndarray, "time feature"]
     cell: Cell | None
     value: float
@@ -83,6 +101,11 @@ class Explanation:
     def context(self) -> PriceSeries:
         """The rows the network looked at."""
         return self.history.rows(len(self.history) - len(self.inputs), len(self.history))
+
+    @property
+    def still(self) -> bool:
+        """Whether the price did not move on any day of the context."""
+        return bool(np.ptp(self.context.close) == 0)
 
     @property
     def receptive_field(self) -> int | None:

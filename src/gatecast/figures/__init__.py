@@ -7,6 +7,7 @@ from gatecast.figures.ingredients import collapsed_bands, losses, price_and_retu
 from gatecast.figures.inside import (
     attention_map,
     band_sources,
+    band_stretch,
     belt,
     contribution_map,
     feature_contributions,
@@ -29,6 +30,7 @@ __all__ = [
     "ablation_bars",
     "attention_map",
     "band_sources",
+    "band_stretch",
     "belt",
     "collapsed_bands",
     "contribution_map",

@@ -199,13 +199,15 @@ def _basis_points(explanation: Explanation) -> Float[np.ndarray, "time feature"]
 
 
 def band_sources(bands: Bands) -> go.Figure:
-    """The width of the 90% band by step: as forecast, from the price's noise alone, from dropout alone; per cent."""
+    """The width of the 90% band by step: what noise and dropout give, apart and together, and calibrated; per cent."""
     steps = list(range(1, len(bands.whole) + 1))
-    curves = (
-        ("Band as forecast", bands.whole, ACCENT, "solid"),
-        ("Noise alone", bands.noise, RIVALS[0], "dash"),
+    curves = [
         ("Dropout alone", bands.dropout, RIVALS[1], "dot"),
-    )
+        ("Noise alone", bands.noise, RIVALS[0], "dash"),
+        ("Both, as the network gives it", bands.whole, ACCENT, "solid"),
+    ]
+    if bands.calibrated is not None:
+        curves.append(("After calibration", bands.calibrated, RIVALS[4], "solid"))
     traces = [
         go.Scatter(
             x=steps,
@@ -220,6 +222,33 @@ def band_sources(bands: Bands) -> go.Figure:
         traces,
         xaxis={"title": axis_title("steps ahead")},
         yaxis={"title": axis_title("width, %"), "rangemode": "tozero"},
+    )
+
+
+def band_stretch(bands: Bands) -> go.Figure:
+    """By how much calibration widens (up) or narrows (down) the 90% band of each step; per cent of its width."""
+    assert bands.stretch is not None
+    change = 100 * (bands.stretch - 1)
+    top = (
+        max(float(np.abs(change).max()), 5.0) * 1.1
+    )  # a stretch of a per cent must not look like a large one
+    bars = go.Bar(
+        x=list(range(1, len(change) + 1)),
+        y=numbers(change),
+        marker={"color": [ACCENT if one >= 0 else RIVALS[4] for one in change]},
+        showlegend=False,
+        hovertemplate="step %{x}: width %{y:+.1f}%<extra></extra>",
+    )
+    return drawn(
+        [bars],
+        xaxis={"title": axis_title("steps ahead")},
+        yaxis={
+            "title": axis_title("change of width, %"),
+            "range": [-top, top],
+            "zeroline": True,
+            "zerolinecolor": QUIET,
+        },
+        layout={"hovermode": "closest", "bargap": 0.35},
     )
 
 

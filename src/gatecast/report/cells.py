@@ -80,7 +80,10 @@ _GRU = (
 )
 _RNN = (
     Step(
-        "hidden", "Hidden state", _sum("h", "tanh", "h"), "Everything at once, squashed to between -1 and 1."
+        "hidden",
+        "Hidden state",
+        _sum("h", "tanh", "h"),
+        "Everything at once, squashed to between \u22121 and 1.",
     ),
 )
 _STEPS = {"lstm": _LSTM, "gru": _GRU, "rnn": _RNN}

@@ -18,6 +18,7 @@ from gatecast.report.page import render, value_text
 from gatecast.wording import date_text, price_decimals, price_text
 
 SHOWN_DAYS = 250  # of a longer context, so that the page stays a file one can mail
+NO_WIDTH = 1e-6  # of a log return: a ten-thousandth of a per cent
 _ARTICLES = {
     "lstm": "An LSTM",
     "gru": "A GRU",
@@ -30,13 +31,12 @@ _ARTICLES = {
 def explain_report(explanation: Explanation, *, title: str) -> str:
     """One HTML page without need of a network; the same explanation gives the same text."""
     figures = _figures(explanation)
-    cell, history = explanation.cell, explanation.history
+    cell = explanation.cell
     values = {
         "title": title,
         "subtitle": _subtitle(explanation),
         "facts": _facts(explanation),
-        "family": _ARTICLES[explanation.config.encoder],
-        "item": history.item_id,
+        "learned": _learned_words(explanation),
         "context_length": len(explanation.inputs),
         "layers": explanation.config.layers,
         "first_words": FIRST_WORDS.get(explanation.config.encoder, ""),
@@ -70,6 +70,8 @@ def _figures(explanation: Explanation) -> dict[str, go.Figure]:
         figures["attention"] = inside.attention_map(explanation)
     if explanation.receptive_field is not None:
         figures["receptive"] = inside.receptive_field(explanation.dilations)
+    if explanation.bands.calibrated is not None:
+        figures["stretch"] = inside.band_stretch(explanation.bands)
     return {
         **figures,
         "gradients": recall.gradients(explanation.gradient, explanation.fresh),
@@ -145,6 +147,27 @@ def _liveliest(cell: Cell) -> int:
     return int(np.argmax(cell.values["cell_state" if cell.kind == "lstm" else "hidden"].std(axis=0)))
 
 
+def _learned_words(explanation: Explanation) -> str:
+    """What the network was trained on, and whether on these very rows."""
+    family, item = _ARTICLES[explanation.config.encoder], explanation.history.item_id
+    items, place = explanation.learned_from, "" if explanation.own_rows else "elsewhere, "
+    if items == (item,):
+        said = f"{place}on {item}" if explanation.own_rows else f"elsewhere, on other rows of {item}"
+    elif item in items:
+        said = f"{place}on {len(items)} items, {item} among them"
+    else:
+        named = ", ".join(items[:3]) + (" and others" if len(items) > 3 else "")
+        said = f"{place}on {len(items)} item{'s' if len(items) > 1 else ''} ({named}), {item} not among them"
+    still = f" Over these {len(explanation.inputs)} days the price stood still." if explanation.still else ""
+    return f"{family} was trained {said}.{still}"
+
+
+def _usual_day(explanation: Explanation) -> tuple[str, str]:
+    if explanation.still:
+        return "no move", f"in {len(explanation.inputs)} days"
+    return f"±{100 * explanation.sigma:.3g}%", "trailing volatility"
+
+
 def _subtitle(explanation: Explanation) -> str:
     config, last = explanation.config, date_text(explanation.history.timestamps[-1])
     layers = "" if config.layers == 1 else f"{config.layers} layers of "
@@ -158,11 +181,11 @@ def _facts(explanation: Explanation) -> list[tuple[str, str, str]]:
         ("Last close", price_text(float(last.close[-1]), digits), date_text(last.timestamps[-1])),
         (
             "Its word on the next day",
-            f"{100 * np.expm1(explanation.log_return):+.2f}%".replace("-", "\u2212"),
+            _signed(100 * np.expm1(explanation.log_return), "+.2f") + "%",
             "without dropout or noise",
         ),
         ("Borne out", f"{explanation.trust:.0%}", "of such moves, on held-out days"),
-        ("A usual day", f"±{100 * explanation.sigma:.2f}%", "trailing volatility"),
+        ("A usual day", *_usual_day(explanation)),
     ]
     if explanation.cell is not None and explanation.cell.half_lives is not None:
         middle = float(np.median(explanation.cell.half_lives))
@@ -192,11 +215,15 @@ def _memory_words(explanation: Explanation) -> str:
 
 
 def _share(share: float) -> str:
+    if share >= 0.995:
+        return f"{share:.1f} times"
     return f"{100 * share:.2g}%" if share >= 1e-4 else "less than a ten-thousandth"
 
 
-def _signed(value: float) -> str:
-    return f"{'&minus;' if value < 0 else ''}{abs(value):.4f}"
+def _signed(value: float, form: str) -> str:
+    """A number with a true minus; without a sign where it rounds to zero."""
+    text = f"{value:{form}}"
+    return text.replace("-", "\u2212") if float(text) else text.lstrip("+-")
 
 
 def _moved_words(explanation: Explanation) -> dict[str, str]:
@@ -204,24 +231,49 @@ def _moved_words(explanation: Explanation) -> dict[str, str]:
     most = int(np.argmax(np.abs(points)))
     recent = np.abs(explanation.contributions).sum(axis=1)
     total = float(explanation.contributions.sum())
+    sign = "\u2212" if total <= -0.00005 else "+"
     return {
-        "sum": Markup(
-            f"{_signed(explanation.base)} (average day) {'&minus;' if total < 0 else '+'} {abs(total):.4f} "
-            f"(all contributions) = {_signed(explanation.value)} daily volatilities"
+        "sum": (
+            f"{_signed(explanation.base, '.4f')} (average day) {sign} {abs(total):.4f} "
+            f"(all contributions) = {_signed(explanation.value, '.4f')} daily volatilities"
         ),
         "error": f"{explanation.completeness:.2%}",
-        "most": inside.FEATURE_NAMES[explanation.features[most]],
-        "most_points": f"{points[most]:+.2f}",
-        "recent": f"{recent[-10:].sum() / max(recent.sum(), 1e-300):.0%}",
+        "said": (
+            "Here they come to nothing: no feature moved it by a hundredth of a basis point."
+            if abs(points[most]) < 0.005
+            else f"Most came from {inside.FEATURE_NAMES[explanation.features[most]]}: {_signed(points[most], '+.2f')} "
+            f"basis points. The last ten days held {recent[-10:].sum() / recent.sum():.0%} of all movement."
+        ),
     }
 
 
 def _band_words(bands: Bands) -> str:
-    whole, noise, dropout = (100 * float(width[-1]) for width in (bands.whole, bands.noise, bands.dropout))
+    if bands.whole.max() < NO_WIDTH:
+        return (
+            "The bands have no width to speak of: neither noise nor dropout moves the simulated paths. Calibration "
+            "stretches what is there, and there is nothing to stretch."
+        )
+    whole, noise, dropout = (_width(width) for width in (bands.whole, bands.noise, bands.dropout))
     return (
-        f"At step {len(bands.whole)} the 90% band is {whole:.1f}% wide. Noise alone would make it {noise:.1f}%, "
-        f"dropout alone {dropout:.1f}%. Widths do not add up: independent spreads add as squares."
+        f"At step {len(bands.whole)} dropout alone would make the 90% band {dropout} wide, noise alone {noise}; both "
+        f"make it {whole}. Widths do not add up: independent spreads add as squares. {_calibration_words(bands)}"
     )
+
+
+def _calibration_words(bands: Bands) -> str:
+    if bands.calibrated is None or bands.stretch is None:
+        return "Calibration is no part of this model: its bands stay as the network gives them."
+    if not bands.origins:
+        return "Calibration had too few rows to look back on, so the bands stay as the network gives them for now."
+    low, high = bands.stretch.min(), bands.stretch.max()
+    return (
+        f"Calibration, learned from {bands.origins} past forecasts, makes it {_width(bands.calibrated)}: "
+        f"{bands.stretch[-1]:.2f} times as wide (over all steps {low:.2f} to {high:.2f} times)."
+    )
+
+
+def _width(widths: np.ndarray) -> str:
+    return f"{100 * float(widths[-1]):.3g}%"
 
 
 def _sight_words(explanation: Explanation) -> str:
