@@ -155,3 +155,15 @@ def test_the_belt_answers_to_pointer_and_click(visit: Visit, pages) -> None:
     assert 0 < day < len(told.inputs) - 1
     assert shown(tab, "forget_gate") == pytest.approx(told.cell.values["forget_gate"][day, unit], abs=5.1e-4)
     assert wrong == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_printout_holds_every_chart(visit: Visit, pages, scheme: str) -> None:
+    """Charts are drawn when scrolled to, and paper is not scrolled."""
+    tab, wrong = visit(pages["lstm"][0], 1400, scheme)
+    tab.wait_for_load_state()
+    boxes, drawn = tab.locator("[data-figure]"), tab.locator("[data-figure]:has(.main-svg)")
+    assert drawn.count() < boxes.count() / 2
+    assert tab.pdf(format="A4").startswith(b"%PDF")
+    assert drawn.count() == boxes.count() >= 11
+    assert wrong == []

@@ -82,6 +82,8 @@
   const again = () => boxes.filter((box) => box.dataset.drawn).forEach(draw);
   dark.addEventListener("change", again);
   narrow.addEventListener("change", again);
+  // Paper is not scrolled: what is on the page and not yet drawn is drawn before it is printed.
+  addEventListener("beforeprint", () => boxes.filter((box) => box.offsetWidth && !box.dataset.drawn).forEach(draw));
 
   // The address after # names the item on show, so that a link or a reload keeps it.
   const items = [...document.querySelectorAll("[data-item]")];
