@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from conftest import TINY, simulated_series
 from gatecast.explain import explain
 from gatecast.explanation import Explanation
 from gatecast.forecaster import Forecaster
-from gatecast.prices import PriceTable
+from gatecast.prices import PriceSeries, PriceTable
 from gatecast.report.explain import explain_report
 from gatecast.report.page import write_html
 
@@ -63,6 +65,17 @@ def visit(browser: Any) -> Iterator[Visit]:
     yield opened
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="module")
+def still(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a price that never moves."""
+    days = np.arange(160).astype("datetime64[D]")
+    table = PriceTable(series=(PriceSeries(item_id="A", timestamps=days, close=np.full(160, 7.0)),))
+    path = tmp_path_factory.mktemp("still") / "still.html"
+    told = explain(Forecaster(TINY).fit(table), table, horizon=4, paths=50)
+    write_html(path, explain_report(told, title="Inside A"))
+    return path
 
 
 def draw_all(tab: Any) -> int:
@@ -166,4 +179,16 @@ def test_a_printout_holds_every_chart(visit: Visit, pages, scheme: str) -> None:
     assert drawn.count() < boxes.count() / 2
     assert tab.pdf(format="A4").startswith(b"%PDF")
     assert drawn.count() == boxes.count() >= 11
+    assert wrong == []
+
+
+def test_a_still_price_makes_no_signed_zeros_and_no_magnified_dust(visit: Visit, still: Path) -> None:
+    tab, wrong = visit(still, 1400)
+    draw_all(tab)
+    for _ in range(6):
+        told = tab.inner_text("main")
+        assert re.findall(r"[\u2212-]0\.0*(?!\d)", told) == []
+        tab.click("#unit-back")
+    ticks = tab.locator("[data-figure=features] .xtick").all_text_contents()
+    assert ticks and not [tick for tick in ticks if "\u00d7" in tick]  # no power of ten
     assert wrong == []

@@ -47,6 +47,7 @@ FEATURE_NAMES = {
     "volume_z": "Volume",
     "log_slow_volatility": "Slow volatility (log)",
 }
+LEAST_POINTS = 0.01  # basis points: what moves a forecast by less is drawn as nothing
 OPEN = [[0.0, SURFACE], [0.6, ACCENT], [1.0, INK]]  # a gate: shut to open
 SIGNED = [[0.0, RIVALS[4]], [0.5, SURFACE], [1.0, ACCENT]]  # a state: against, nothing, for
 _BELT = {
@@ -76,7 +77,7 @@ def belt(cell: Cell, history_timestamps: np.ndarray, close: Float[np.ndarray, " 
     for row, (name, bottom) in enumerate(zip(names, bottoms, strict=True), 2):
         values = cell.values[name].T  # (unit, day)
         signed = name in {"cell_state", "hidden", "candidate"}
-        top = max(float(np.abs(values).max()), 1e-9) if signed else 1.0
+        top = max(float(np.abs(values).max()), 1e-3) if signed else 1.0
         traces.append(
             go.Heatmap(
                 x=days,
@@ -148,6 +149,7 @@ def feature_contributions(explanation: Explanation) -> go.Figure:
     """What each feature, over all its lags, added to the forecast; basis points of the next return."""
     points = _basis_points(explanation).sum(axis=0)
     order = np.argsort(np.abs(points))
+    small = float(np.abs(points).max()) < LEAST_POINTS
     bars = go.Bar(
         x=numbers(points[order]),
         y=[FEATURE_NAMES[explanation.features[i]] for i in order],
@@ -164,6 +166,7 @@ def feature_contributions(explanation: Explanation) -> go.Figure:
             "zeroline": True,
             "zerolinecolor": QUIET,
             "nticks": 6,
+            **({"range": [-LEAST_POINTS, LEAST_POINTS]} if small else {}),
         },
         yaxis={"side": "left", "showgrid": False},
         layout={"hovermode": "closest", "bargap": 0.35},
@@ -173,7 +176,7 @@ def feature_contributions(explanation: Explanation) -> go.Figure:
 def contribution_map(explanation: Explanation, *, days: int = 30) -> go.Figure:
     """What each feature of each of the last days added to the forecast; basis points, features by days."""
     points = _basis_points(explanation)[-days:].T
-    top = max(float(np.abs(points).max()), 1e-12)
+    top = max(float(np.abs(points).max()), LEAST_POINTS)
     heat = go.Heatmap(
         x=dates(explanation.context.timestamps[-days:]),
         y=[FEATURE_NAMES[name] for name in explanation.features],

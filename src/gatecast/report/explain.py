@@ -208,6 +208,8 @@ def _memory_words(explanation: Explanation) -> str:
     if cell is None or cell.half_lives is None:
         return text
     lives = cell.half_lives
+    if f"{np.median(lives):.3g}" == f"{lives.max():.3g}":
+        return f"Half of a unit's state is lost within {lives.max():.3g} days, in a context of {len(gradient)}. {text}"
     return (
         f"Half of the units lose half of their state within {np.median(lives):.3g} days; the most patient one takes "
         f"{lives.max():.3g}, in a context of {len(gradient)}. {text}"

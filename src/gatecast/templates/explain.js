@@ -4,10 +4,12 @@ addEventListener("DOMContentLoaded", () => {
   const data = JSON.parse(document.getElementById("cell-data").textContent);
   const at = (id) => document.getElementById(id);
   const day = at("day"), unit = at("unit");
-  const show = (value, places = 3) => (value < 0 ? "−" : "") + Math.abs(value).toFixed(places);
+  const size = (value, places = 3) => Math.abs(value).toFixed(places);
+  const below = (value, places = 3) => value < 0 && Number(size(value, places)) > 0; // what rounds to 0 has no sign
+  const show = (value, places = 3) => (below(value, places) ? "−" : "") + size(value, places);
   const percent = (value) => (value > 0 && value < 0.01 ? "under 1" : Math.round(100 * value)) + "%";
   const term = (value, what) => `<abbr title="${what}">${show(value)}</abbr>`;
-  const plus = (value, what) => (value < 0 ? " − " : " + ") + `<abbr title="${what}">${show(Math.abs(value))}</abbr>`;
+  const plus = (value, what) => (below(value) ? " − " : " + ") + `<abbr title="${what}">${size(value)}</abbr>`;
   const LETTER = { forget_gate: "f", input_gate: "i", output_gate: "o", candidate: "g", reset_gate: "r", update_gate: "z" };
   const STATE = data.kind === "lstm" ? "cell_state" : "hidden";
 
@@ -45,7 +47,7 @@ addEventListener("DOMContentLoaded", () => {
     if (name === "forget_gate") return `Here ${percent(value)} stays: ${show(now.before)} becomes ${show(value * now.before)}.`;
     if (name === "update_gate") return `Here ${percent(value)} stays.`;
     if (name === "input_gate" || name === "reset_gate") return `Here ${percent(value)}.`;
-    if (name === "candidate") return value > 0 ? "Here it pushes up." : "Here it pushes down.";
+    if (name === "candidate") return Number(size(value)) ? `Here it pushes ${value > 0 ? "up" : "down"}.` : "Here next to nothing.";
     if (name === "cell_state") return `Here from ${show(now.before)} to ${show(value)}.`;
     if (name === "output_gate") return `Here ${percent(value)}.`;
     return "";
@@ -75,7 +77,7 @@ addEventListener("DOMContentLoaded", () => {
 
   const spark = (t, j) => {
     const values = data.values[STATE].map((row) => row[j]);
-    const top = Math.max(...values, 0), low = Math.min(...values, 0), high = top - low || 1;
+    const top = Math.max(...values, 0), low = Math.min(...values, 0), high = Math.max(top - low, 0.001);
     const x = (i) => (480 * i) / Math.max(values.length - 1, 1), y = (value) => 4 + (82 * (top - value)) / high;
     at("spark-line").setAttribute("d", "M" + values.map((value, i) => `${x(i).toFixed(1)} ${y(value).toFixed(1)}`).join("L"));
     at("spark-now").setAttribute("d", `M${x(t)} ${y(values[t])}h0`);
