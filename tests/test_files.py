@@ -56,7 +56,7 @@ def test_a_saved_model_forecasts_the_same(settings: dict[str, object], tmp_path:
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("encoder", ["lstm", "tcn", "transformer"])
+@pytest.mark.parametrize("encoder", ["lstm", "gru", "rnn", "tcn", "transformer"])
 def test_saving_twice_gives_the_same_bytes_and_leaves_nothing_else(encoder: str, tmp_path: Path) -> None:
     forecaster = Forecaster(TINY.replace(encoder=encoder)).fit(TABLE)
     forecaster.save(tmp_path)

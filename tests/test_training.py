@@ -86,7 +86,7 @@ def test_a_loss_that_is_not_finite_stops_with_a_clear_line(table: PriceTable) ->
         Forecaster(config).fit(table)
 
 
-@pytest.mark.parametrize("encoder", ["lstm", "tcn", "transformer"])
+@pytest.mark.parametrize("encoder", ["lstm", "gru", "rnn", "tcn", "transformer"])
 def test_ctrl_c_keeps_the_best_so_far_and_resume_goes_on(
     encoder: str, table: PriceTable, tmp_path: Path
 ) -> None:
@@ -147,13 +147,14 @@ from gatecast.prices import PriceTable
 table = PriceTable(series=(simulated_series("A", 160, 1),))
 print("ready", flush=True)
 folder = Path({folder!r})
-Forecaster(TINY.replace(epochs={epochs})).fit(table, checkpoint=folder, resume=True).save(folder / "model")
+config = TINY.replace(encoder={encoder!r}, epochs={epochs})
+Forecaster(config).fit(table, checkpoint=folder, resume=True).save(folder / "model")
 """
 
 
-def run_child(folder: Path, kill_after: float | None, epochs: int) -> bool:
+def run_child(folder: Path, kill_after: float | None, encoder: str, epochs: int) -> bool:
     """Train in a process of its own, killed with -9 after a while; whether it got to the end."""
-    code = _CHILD.format(tests=str(Path(__file__).parent), folder=str(folder), epochs=epochs)
+    code = _CHILD.format(tests=str(Path(__file__).parent), folder=str(folder), encoder=encoder, epochs=epochs)
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         child.stdout.readline()
@@ -168,22 +169,27 @@ def run_child(folder: Path, kill_after: float | None, epochs: int) -> bool:
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments_the_weights_are_bit_identical(tmp_path: Path) -> None:
-    kills = int(os.environ.get("GATECAST_KILLS", "4"))  # 20 in the issue's own check
+@pytest.mark.parametrize(
+    ("encoder", "kills"), [("lstm", 4), ("gru", 1), ("rnn", 1), ("tcn", 1), ("transformer", 1)]
+)
+def test_killed_at_random_moments_the_weights_are_bit_identical(
+    encoder: str, kills: int, tmp_path: Path
+) -> None:
+    kills = int(os.environ.get("GATECAST_KILLS", kills))  # 20 in the issue's own check
     epochs = 75 * kills  # enough that every kill finds the training at work
     table = PriceTable(series=(simulated_series("A", 160, 1),))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    unbroken = Forecaster(TINY.replace(epochs=epochs)).fit(table)
+    unbroken = Forecaster(TINY.replace(encoder=encoder, epochs=epochs)).fit(table)
     torch.set_num_threads(threads)
     moments = random.Random(7)
     landed = 0
     for _ in range(kills):
-        if run_child(tmp_path, moments.uniform(0.0, 0.35), epochs):
+        if run_child(tmp_path, moments.uniform(0.0, 0.35), encoder, epochs):
             break
         landed += 1
     assert landed == kills, "the training ended before every kill had landed"
-    run_child(tmp_path, None, epochs)
+    run_child(tmp_path, None, encoder, epochs)
     assert_same_weights(Forecaster.load(tmp_path / "model"), unbroken)
     assert not list(tmp_path.glob(".*")) or all(path.is_file() for path in tmp_path.glob(".*"))
 
