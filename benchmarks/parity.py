@@ -21,16 +21,16 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).parent / "rivals"))
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from keras_recipe import build as build_keras  # noqa: E402
-from recipe import BATCH, FEATURES, rows, windows_of  # noqa: E402
+import keras
+import numpy as np
+import torch
+from keras_recipe import build as build_keras
+from recipe import BATCH, FEATURES, rows, windows_of
 
-from gatecast import Config  # noqa: E402
-from gatecast.nn.adam import FlatAdam  # noqa: E402
-from gatecast.nn.losses import elementwise  # noqa: E402
-from gatecast.nn.network import Network, build  # noqa: E402
+from gatecast import Config
+from gatecast.nn.adam import FlatAdam
+from gatecast.nn.losses import elementwise
+from gatecast.nn.network import Network, build
 
 FORWARD, STEP = 1e-5, 1e-4
 
@@ -39,7 +39,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--spoil", action="store_true", help="copy the weights wrongly, to see the check fail")
+    parser.add_argument(
+        "--spoil", action="store_true", help="copy the weights wrongly, to see the check fail"
+    )
     spoil = parser.parse_args().spoil
     config = Config.from_preset("reference").replace(dropout=0.0)
     theirs, ours = build_keras(dropout=0.0), build(config, FEATURES, torch.device("cpu"))

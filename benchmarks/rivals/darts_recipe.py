@@ -50,9 +50,7 @@ def quiet(clock: Clock) -> dict[str, Any]:
     }
 
 
-def block(
-    clock: Clock, epochs: int, ahead: int, likelihood: TorchLikelihood | None = None
-) -> BlockRNNModel:
+def block(clock: Clock, epochs: int, ahead: int, likelihood: TorchLikelihood | None = None) -> BlockRNNModel:
     """The recipe's network, `ahead` steps at a stroke."""
     return BlockRNNModel(
         input_chunk_length=CONTEXT,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import time
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -77,9 +79,7 @@ def sample(runs: list[int], days: int, tries: int) -> dict[str, Any]:
     return {"seconds": found, "features": list(forecaster.trained_[0].simulator.spec.names)}
 
 
-def quality(
-    path: str, settings: dict[str, Any], seeds: int, goal: float | None
-) -> dict[str, Any]:
+def quality(path: str, settings: dict[str, Any], seeds: int, goal: float | None) -> dict[str, Any]:
     """Validation loss and seconds since the start by epoch, for each seed; with a goal, until it is reached.
 
     After each epoch the loop is held up to judge the held-out windows, the very ones Keras is judged on: each from
@@ -98,29 +98,36 @@ def quality(
             features, target, config, trained=len(target) - CONTEXT + 1 - held_out, held_out=held_out
         )
         network = build(config, FEATURES, torch.device("cpu"))
-        clock, losses = Clock(), list[float]()
-
-        def judge(told: Progress) -> None:
-            before = len(clock.ends)
-            clock(told)
-            if len(clock.ends) > before:
-                losses.append(judged(network, windows, wanted, config))
-                clock.ends[-1] = time.perf_counter() - clock.began
-                if goal is not None and losses[-1] <= goal:
-                    raise Enough
-
-        try:
-            train(network, panel, split, config, progress=judge)
-        except Enough:
-            pass
-        found.append({"seconds": clock.ends, "losses": losses})
+        race = Race(network=network, config=config, windows=windows, wanted=wanted, goal=goal)
+        with contextlib.suppress(Enough):
+            train(network, panel, split, config, progress=race)
+        found.append({"seconds": race.clock.ends, "losses": race.losses})
     return {"seeds": found}
 
 
-@torch.no_grad()
-def judged(network: Network, windows: torch.Tensor, wanted: torch.Tensor, config: Config) -> float:
-    """The mean loss of the windows (time, window, feature)."""
-    return float(elementwise(config, network(windows, None, 1)[0], wanted).mean())
+@dataclass(kw_only=True)
+class Race:
+    """Judges the held-out windows (time, window, feature) after each epoch, until the goal is reached."""
+
+    network: Network
+    config: Config
+    windows: torch.Tensor
+    wanted: torch.Tensor
+    goal: float | None
+    clock: Clock = field(default_factory=Clock)
+    losses: list[float] = field(default_factory=list)
+
+    def __call__(self, told: Progress) -> None:
+        """Called by the training loop after each update."""
+        self.clock(told)
+        if len(self.clock.ends) == len(self.losses):
+            return
+        with torch.no_grad():
+            forecast = self.network(self.windows, None, 1)[0]
+            self.losses.append(float(elementwise(self.config, forecast, self.wanted).mean()))
+        self.clock.ends[-1] = time.perf_counter() - self.clock.began
+        if self.goal is not None and self.losses[-1] <= self.goal:
+            raise Enough
 
 
 def memory(context: int, count: int, windows: int, held_out: int, epochs: int) -> dict[str, Any]:

@@ -8,8 +8,19 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
-from recipe import BATCH, CONTEXT, DENSE, DROPOUT, FEATURES, HIDDEN, LAYERS, LEARNING_RATE
-from recipe import answer, rows, windows_of
+from recipe import (
+    BATCH,
+    CONTEXT,
+    DENSE,
+    DROPOUT,
+    FEATURES,
+    HIDDEN,
+    LAYERS,
+    LEARNING_RATE,
+    answer,
+    rows,
+    windows_of,
+)
 
 
 def build(*, dropout: float = DROPOUT, seed: int = 0) -> keras.Model:
