@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 import gatecast as gc
 from gatecast import figures
+from gatecast.calibrated import Calibrated
 from gatecast.explain import explain
 from gatecast.memory import Memory
 from gatecast.report.explain import explain_report
@@ -39,11 +40,11 @@ def main() -> None:
     if chromium is None:
         sys.exit("pictures are drawn by Chromium, and there is none on the PATH. Install it and run again.")
     prices = gc.read_prices("sample:aapl")
-    forecaster = gc.Forecaster(gc.Config.from_preset("quick")).fit(prices)
+    network = Calibrated(gc.Forecaster(gc.Config.from_preset("quick"))).fit(prices)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
         inside = Path(folder) / "inside.html"
-        write_html(inside, explain_report(explain(forecaster, prices), title="Inside a forecast of AAPL"))
+        write_html(inside, explain_report(explain(network, prices), title="Inside a forecast of AAPL"))
         tab = opened(browser, inside, 1000)
         for name, place in CARDS.items():
             tab.locator("section.card").nth(place).screenshot(path=DOCS / "img" / f"inside-{name}.png")
