@@ -15,17 +15,15 @@ import argparse
 import json
 import os
 import sys
-from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-sys.path.insert(0, str(Path(__file__).parent / "rivals"))
 
 import keras
 import numpy as np
 import torch
-from keras_recipe import build as build_keras
-from recipe import BATCH, FEATURES, rows, windows_of
+from rivals.keras_recipe import build as build_keras
+from rivals.recipe import BATCH, FEATURES, rows, windows_of
 
 from gatecast import Config
 from gatecast.nn.adam import FlatAdam

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -12,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rivals.recipe import PROGRESS
+
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
-RIVALS = ROOT / "benchmarks" / "rivals"
-LONGEST = 7200  # seconds a process may take
 _BEGAN = time.perf_counter()
 
 
@@ -26,8 +27,10 @@ class Failed(Exception):
 def ask(rival: str, task: str, **settings: object) -> dict[str, Any]:
     """What the program of this rival answers; raises `Failed` with its last words."""
     say(f"{rival}: {task} {settings if task != 'quality' else ''}")
-    program = RIVALS / f"{rival}_recipe.py"
-    out = _run([sys.executable, str(program), task, json.dumps(settings)])
+    out = _run(
+        [sys.executable, "-m", f"rivals.{rival}_recipe", task, json.dumps(settings)],
+        PYTHONPATH=str(ROOT / "benchmarks"),
+    )
     return dict(json.loads(out.splitlines()[-1]))
 
 
@@ -62,17 +65,28 @@ def _run(command: Sequence[str], **environment: str) -> str:
 
 
 def _finished(command: Sequence[str], **environment: str) -> subprocess.CompletedProcess[str]:
+    """The process once it ended; what it says of its progress is passed on at once."""
     quiet = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=LONGEST,
-        check=False,
-        env={**os.environ, **quiet, **environment},
-    )
+    said: list[str] = []
+    with tempfile.TemporaryFile("w+") as out:
+        process = subprocess.Popen(
+            command,
+            stdout=out,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **quiet, **environment},
+        )
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith(PROGRESS):
+                say(line.removeprefix(PROGRESS))
+            else:
+                said.append(line)
+        code = process.wait()
+        out.seek(0)
+        return subprocess.CompletedProcess(command, code, out.read(), "".join(said))
 
 
 def _last_words(done: subprocess.CompletedProcess[str]) -> str:
     lines = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()
-    return f"{Path(done.args[1]).name} ended with {done.returncode}: {lines[-1]}"
+    return f"'{shlex.join(map(str, done.args))[:200]}' ended with {done.returncode}: {lines[-1]}"

@@ -16,8 +16,9 @@ from darts import TimeSeries
 from darts.models import BlockRNNModel, RNNModel
 from darts.utils.likelihood_models.torch import GaussianLikelihood, TorchLikelihood
 from pytorch_lightning import Callback, LightningModule, Trainer
-from recipe import BATCH, CONTEXT, DENSE, DROPOUT, HIDDEN, LAYERS, LEARNING_RATE, answer, rows
 from torch import nn
+
+from rivals.recipe import BATCH, CONTEXT, DENSE, DROPOUT, HIDDEN, LAYERS, LEARNING_RATE, answer, rows
 
 logging.disable(logging.WARNING)
 warnings.simplefilter("ignore")

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from recipe import CONTEXT, FEATURES, answer, rows
 
 from gatecast import Config, Forecaster, PriceTable, read_prices
 from gatecast.nn.losses import elementwise
 from gatecast.nn.network import Network, build
 from gatecast.nn.training import Progress, train
 from gatecast.windows import Panel
+from rivals.recipe import CONTEXT, FEATURES, answer, rows
 
 
 class Enough(Exception):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
-from recipe import (
+
+from rivals.recipe import (
     BATCH,
     CONTEXT,
     DENSE,
@@ -17,6 +19,7 @@ from recipe import (
     HIDDEN,
     LAYERS,
     LEARNING_RATE,
+    PROGRESS,
     answer,
     rows,
     windows_of,
@@ -46,8 +49,10 @@ class Clock(keras.callbacks.Callback):
         self.began, self.ends = time.perf_counter(), []
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Note the time."""
+        """Note the time; tell it now and then."""
         self.ends.append(time.perf_counter() - self.began)
+        if len(self.ends) % 10 == 0:
+            print(f"{PROGRESS}keras, epoch {len(self.ends)}", file=sys.stderr, flush=True)
 
 
 def epoch(windows: int, epochs: int) -> dict[str, Any]:

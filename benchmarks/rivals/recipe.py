@@ -2,8 +2,8 @@
 
 LSTM 3 x 128, dropout 0.2 after each, dense 64-32-1 with ReLU, Huber, Adam, batch 64, windows of 60 x 8.
 
-A rival is a program: `python benchmarks/rivals/NAME.py TASK '{"windows": 1000}'` prints one line of JSON. Each
-runs in a process of its own, so that no library's threads or memory spoil another's.
+A rival is a program: in `benchmarks`, `python -m rivals.torch_recipe epoch '{"windows": 1000, "epochs": 2}'` prints
+one line of JSON. Each runs in a process of its own, so that no library's threads or memory spoil another's.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 CONTEXT, FEATURES = 60, 8
 LAYERS, HIDDEN, DROPOUT, DENSE = 3, 128, 0.2, (64, 32)
 BATCH, LEARNING_RATE = 64, 1e-3
+PROGRESS = "progress: "  # begins a line of standard error that is passed on
 
 Task = Callable[..., dict[str, Any]]
 

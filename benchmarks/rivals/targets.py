@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from recipe import CONTEXT, windows_of
+
+from rivals.recipe import CONTEXT, windows_of
 
 VALIDATION = 0.1
 SLOWEST = 66  # rows of the slowest average

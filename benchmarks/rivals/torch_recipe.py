@@ -6,9 +6,21 @@ import time
 from typing import Any
 
 import torch
-from recipe import BATCH, DENSE, DROPOUT, FEATURES, HIDDEN, LAYERS, LEARNING_RATE, answer, rows, windows_of
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
+
+from rivals.recipe import (
+    BATCH,
+    DENSE,
+    DROPOUT,
+    FEATURES,
+    HIDDEN,
+    LAYERS,
+    LEARNING_RATE,
+    answer,
+    rows,
+    windows_of,
+)
 
 
 class Recipe(nn.Module):
