@@ -40,8 +40,8 @@ def words(explanation: Explanation) -> str:
         (("A", "B", "C"), True, "was trained on 3 items, A among them."),
         (("A",), False, "was trained elsewhere, on other rows of A."),
         (("A", "B"), False, "was trained elsewhere, on 2 items, A among them."),
-        (("<b>",), False, "was trained elsewhere, on 1 item (<b>), A not among them."),
-        (("B", "C", "D", "E"), False, "elsewhere, on 4 items (B, C, D and others), A not among them."),
+        (("<b>",), False, "was trained elsewhere, on <b>; A is new to it."),
+        (("B", "C", "D", "E"), False, "elsewhere, on 4 items (B, C, D and others); A is new to it."),
     ],
 )
 def test_it_says_what_the_network_was_trained_on(

@@ -152,12 +152,14 @@ def _learned_words(explanation: Explanation) -> str:
     family, item = _ARTICLES[explanation.config.encoder], explanation.history.item_id
     items, place = explanation.learned_from, "" if explanation.own_rows else "elsewhere, "
     if items == (item,):
-        said = f"{place}on {item}" if explanation.own_rows else f"elsewhere, on other rows of {item}"
+        said = f"on {item}" if explanation.own_rows else f"elsewhere, on other rows of {item}"
     elif item in items:
         said = f"{place}on {len(items)} items, {item} among them"
     else:
-        named = ", ".join(items[:3]) + (" and others" if len(items) > 3 else "")
-        said = f"{place}on {len(items)} item{'s' if len(items) > 1 else ''} ({named}), {item} not among them"
+        named = ", ".join(items[:3])
+        if len(items) > 3:
+            named = f"{len(items)} items ({named} and others)"
+        said = f"{place}on {named}; {item} is new to it"
     still = f" Over these {len(explanation.inputs)} days the price stood still." if explanation.still else ""
     return f"{family} was trained {said}.{still}"
 
@@ -258,7 +260,8 @@ def _band_words(bands: Bands) -> str:
     whole, noise, dropout = (_width(width) for width in (bands.whole, bands.noise, bands.dropout))
     return (
         f"At step {len(bands.whole)} dropout alone would make the 90% band {dropout} wide, noise alone {noise}; both "
-        f"make it {whole}. Widths do not add up: independent spreads add as squares. {_calibration_words(bands)}"
+        f"make it {whole}. Widths do not add up: independent spreads add as squares, and these two are not quite "
+        f"independent, since each path goes on from what it drew. {_calibration_words(bands)}"
     )
 
 
