@@ -7,8 +7,9 @@ Keras's best validation loss; the longest, because Keras runs its 100 epochs twi
 Prints a table and writes benchmarks/results/speed.json after each section, so that a run cut short keeps what it has;
 sections not run are kept from the file. Every library runs in a process of its own, with as many threads as it
 takes by itself. The rivals live in an environment of their own, with gatecast beside them: see `make bench-speed`.
-`quality` and `sampling` need the real series in ../shared/data. `--quick` shows in a few minutes that all of it runs;
-its figures mean nothing and go to a file of their own.
+`quality` and `sampling` need the real series in ../shared/data. `--quick` shows in a few minutes that all of it runs,
+`--earlier` takes `quality` to the windows before those reported, where settings are chosen; their figures are not
+for telling and go to speed_trial.json.
 
     python benchmarks/speed.py [--only epoch,sampling] [--quick]
 """
@@ -21,6 +22,7 @@ import os
 import platform
 import sys
 import time
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -49,8 +51,9 @@ AT_MOST = {
 
 def main() -> None:
     arguments = parse_arguments()
-    sizes = QUICK if arguments.quick else Sizes()
-    out = arguments.out or RESULTS / ("speed_quick.json" if arguments.quick else "speed.json")
+    sizes = replace(QUICK if arguments.quick else Sizes(), quality_earlier=arguments.earlier)
+    trial = arguments.quick or arguments.earlier
+    out = arguments.out or RESULTS / ("speed_trial.json" if trial else "speed.json")
     if not DATA.is_dir():
         say("../shared/data is not here: sections that need it will be left out")
     failures = []
@@ -66,7 +69,7 @@ def main() -> None:
         write(out, name, found, load)
         if found.figures.get("parity") == 0:
             failures.append("parity (the recipe does not equal Keras)")
-    if not arguments.quick:
+    if not trial:
         judge(json.loads(out.read_text()) if out.exists() else {})
     print(f"written to {out}")
     if failures:
@@ -79,6 +82,9 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--only", help="some of the sections, with commas between")
     parser.add_argument("--quick", action="store_true", help="toy sizes")
+    parser.add_argument(
+        "--earlier", action="store_true", help="quality: on the windows before those reported"
+    )
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
 

@@ -49,6 +49,7 @@ class Sizes:
     windows: int = 1000
     epochs: int = 2  # timed in each round, after one to warm up
     quality_windows: int = 1500  # of each target, of which the last 10% are held out
+    quality_earlier: bool = False  # the windows before those reported, where settings are chosen
     quality_epochs: int = 100
     quality_settings: dict[str, Any] = field(default_factory=lambda: QUALITY_SETTINGS)
     seeds: int = 5
@@ -140,7 +141,7 @@ def quality(sizes: Sizes) -> Found:
         raise Failed("the targets need the real series in ../shared/data, which are not here")
     ratios: list[float | None] = []
     for name in targets.TARGETS:
-        task = targets.make(DATA, name, sizes.quality_windows)
+        task = targets.make(DATA, name, sizes.quality_windows, earlier=sizes.quality_earlier)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "task.npz"
             task.write(path)
@@ -247,7 +248,6 @@ def memory(sizes: Sizes) -> Found:
             count=5000,
             windows=sizes.memory_windows,
             held_out=sizes.memory_held_out,
-            epochs=1,
         )
         default = ask(OURS, "default_memory", context=context, count=5000, epochs=2)
         seconds[context] = told["seconds"]
