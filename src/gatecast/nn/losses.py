@@ -33,9 +33,14 @@ def elementwise(
     return torch.where(size <= delta, 0.5 * error.square(), delta * (size - 0.5 * delta))
 
 
-def weighted_mean(losses: Float[Tensor, "*shape"], weights: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
-    """sum(w * loss) / count of judged targets: weights of mean 1 keep the scale of the plain mean."""
-    return (losses * weights).sum() / (weights > 0).sum().clamp(min=1)
+def weighted_mean(
+    losses: Float[Tensor, "*shape"], weights: Float[Tensor, "*shape"], judged: int
+) -> Float[Tensor, ""]:
+    """sum(w * loss) over the count of judged targets: weights of mean 1 keep the scale of the plain mean.
+
+    `losses` may be a share of a batch that has `judged` targets; the means of its shares add up to its own.
+    """
+    return (losses * weights).sum() / max(judged, 1)
 
 
 def centre(config: Config, forecast: Float[Tensor, "*shape_parameter"]) -> Float[Tensor, "*shape"]:

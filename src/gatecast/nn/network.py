@@ -11,6 +11,7 @@ from gatecast.errors import UsageError
 from gatecast.nn.encoders import Masks, State
 from gatecast.nn.families import make_encoder
 from gatecast.nn.heads import make_head
+from gatecast.nn.shares import one_core
 
 
 class Network(nn.Module):
@@ -44,8 +45,9 @@ def build(config: Config, inputs: int, device: torch.device) -> Network:
     with torch.random.fork_rng(devices=[]):  # torch's layers draw weights of their own when they are made
         network = Network(config, inputs)
     generator = torch.Generator().manual_seed(config.seed)
-    network.encoder.initialise(generator)
-    network.head.initialise(generator)
+    with one_core():
+        network.encoder.initialise(generator)
+        network.head.initialise(generator)
     return network.to(device)
 
 

@@ -19,9 +19,8 @@ from gatecast.nn.adam import FlatAdam
 from gatecast.nn.checkpoint import read_state, write_state
 from gatecast.nn.losses import centre, elementwise, weighted_mean
 from gatecast.nn.network import Network
+from gatecast.nn.shares import Crew, shares, side_by_side
 from gatecast.windows import Panel, Samples, training_samples, validation_samples
-
-_VALIDATION_BATCH = 256  # windows at a time; bounds memory, changes no number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +49,15 @@ class TrainingRecord:
 
 @dataclass(kw_only=True)
 class _Run:
-    """The moving parts of one training: what a checkpoint holds and a resume restores."""
+    """One training: what a checkpoint holds and a resume restores, and what it works with."""
 
     network: Network
     optimiser: FlatAdam
     record: TrainingRecord
     best: dict[str, Tensor]
+    config: Config
+    data: _Tensors
+    crew: Crew
 
 
 def train(
@@ -77,36 +79,47 @@ def train(
     where there is a checkpoint to go on from; else it is raised. Raises
     `TrainingError` where the loss is no longer finite.
     """
-    run = _Run(
-        network=network, optimiser=FlatAdam(network, config), record=TrainingRecord(), best=_weights(network)
-    )
-    if resume and checkpoint is not None:
-        _restore(run, checkpoint, fingerprint)
-    data = _Tensors.of(panel, next(network.parameters()).device)
-    held_out = validation_samples(panel, split, config)
-    try:
-        for epoch in range(len(run.record.losses) + 1, config.epochs + 1):
-            if (
-                config.patience
-                and epoch - 1 - run.record.best_epoch >= config.patience
-                and run.record.best_epoch
-            ):
-                break
-            samples = training_samples(panel, split, config, epoch)
-            loss = _epoch(run, data, samples, config, epoch, progress)
-            _judge(
-                run, epoch, loss, _finite(_validation_loss(network, data, held_out, config), epoch, config)
-            )
-            if checkpoint is not None:
-                _save(run, checkpoint, fingerprint)
-    except KeyboardInterrupt:
-        if (
-            checkpoint is None or not run.record.best_epoch
-        ):  # a judge must not take half a training for a whole one
-            raise
-        run.record.interrupted = True
+    device = next(network.parameters()).device
+    with side_by_side(device) as crew:
+        run = _Run(
+            network=network,
+            optimiser=FlatAdam(network, config),
+            record=TrainingRecord(),
+            best=_weights(network),
+            config=config,
+            data=_Tensors.of(panel, device),
+            crew=crew,
+        )
+        if resume and checkpoint is not None:
+            _restore(run, checkpoint, fingerprint)
+        try:
+            _epochs(run, panel, split, checkpoint, fingerprint, progress)
+        except KeyboardInterrupt:
+            if checkpoint is None or not run.record.best_epoch:
+                raise  # a judge must not take half a training for a whole one
+            run.record.interrupted = True
     network.load_state_dict(run.best)
     return run.record
+
+
+def _epochs(
+    run: _Run,
+    panel: Panel,
+    split: np.datetime64,
+    checkpoint: Path | None,
+    fingerprint: str,
+    progress: Callable[[Progress], None] | None,
+) -> None:
+    """The epochs that are left, each judged and saved, until patience ends."""
+    config, record = run.config, run.record
+    held_out = validation_samples(panel, split, config)
+    for epoch in range(len(record.losses) + 1, config.epochs + 1):
+        if config.patience and epoch - 1 - record.best_epoch >= config.patience and record.best_epoch:
+            break
+        loss = _epoch(run, training_samples(panel, split, config, epoch), epoch, progress)
+        _judge(run, epoch, loss, _finite(_validation_loss(run, held_out), epoch, config))
+        if checkpoint is not None:
+            _save(run, checkpoint, fingerprint)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,8 +137,8 @@ class _Tensors:
 
     def windows(self, samples: Samples, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """(time, batch, feature) inputs and (judged, batch) targets of the chosen samples."""
-        inputs = self.inputs.unfold(0, samples.length, 1)[chosen].permute(2, 0, 1)
-        return inputs, self.judged(self.target, samples, chosen)
+        rows = torch.arange(samples.length, device=chosen.device)[:, None] + chosen
+        return self.inputs[rows], self.judged(self.target, samples, chosen)
 
     @staticmethod
     def judged(rows: Tensor, samples: Samples, chosen: Tensor) -> Tensor:
@@ -133,17 +146,10 @@ class _Tensors:
         return rows.unfold(0, samples.judged, 1)[first].T
 
 
-def _epoch(
-    run: _Run,
-    data: _Tensors,
-    samples: Samples,
-    config: Config,
-    epoch: int,
-    progress: Callable[[Progress], None] | None,
-) -> float:
+def _epoch(run: _Run, samples: Samples, epoch: int, progress: Callable[[Progress], None] | None) -> float:
     """One pass over the samples in an order of its own; the mean training loss."""
     run.network.train()
-    device = data.inputs.device
+    config, device = run.config, run.data.inputs.device
     entropy = np.random.SeedSequence([config.seed, epoch])
     order = np.random.default_rng(entropy).permutation(len(samples.starts))
     masks_from = torch.Generator(device).manual_seed(
@@ -154,14 +160,7 @@ def _epoch(
     total, began = torch.zeros((), device=device), time.perf_counter()
     batches = torch.split(starts, config.batch)
     for number, chosen in enumerate(batches, 1):
-        inputs, target = data.windows(samples, chosen)
-        forecast = run.network(
-            inputs, run.network.encoder.draw_masks(len(chosen), masks_from), samples.judged
-        )
-        loss = weighted_mean(elementwise(config, forecast, target), data.judged(row_weights, samples, chosen))
-        torch.autograd.backward(loss)
-        run.optimiser.step()
-        total += loss.detach()
+        total += _update(run, samples, chosen, row_weights, masks_from)
         if progress is not None:
             spent = time.perf_counter() - began
             share = (epoch - 1 + number / len(batches)) / config.epochs
@@ -179,6 +178,29 @@ def _epoch(
     return _finite(float(total) / len(batches), epoch, config)
 
 
+def _update(
+    run: _Run, samples: Samples, chosen: Tensor, row_weights: Tensor, masks_from: torch.Generator
+) -> Tensor:
+    """One step of the optimiser on a batch, whose loss and gradient are the sums of its shares'; the loss."""
+    masks = run.network.encoder.draw_masks(len(chosen), masks_from)
+    weights = run.data.judged(row_weights, samples, chosen)
+    judged = int((weights > 0).sum())
+
+    def learn(share: slice) -> tuple[Tensor, Tensor]:
+        inputs, target = run.data.windows(samples, chosen[share])
+        own_masks = None if masks is None else [mask[share] for mask in masks]
+        forecast = run.network(inputs, own_masks, samples.judged)
+        loss = weighted_mean(elementwise(run.config, forecast, target), weights[:, share], judged)
+        return loss.detach(), run.optimiser.gradient_of(loss)
+
+    total = torch.zeros((), device=chosen.device)
+    for loss, gradient in run.crew.map(learn, shares(len(chosen), chosen.device)):
+        total += loss
+        run.optimiser.gradient += gradient
+    run.optimiser.step()
+    return total
+
+
 def _finite(loss: float, epoch: int, config: Config) -> float:
     if not math.isfinite(loss):
         raise TrainingError(
@@ -188,36 +210,45 @@ def _finite(loss: float, epoch: int, config: Config) -> float:
     return loss
 
 
-@torch.no_grad()
-def _validation_loss(network: Network, data: _Tensors, samples: Samples, config: Config) -> float:
-    network.eval()
-    device = data.inputs.device
-    row_weights = torch.from_numpy(samples.row_weights).to(device)
-    total, count = 0.0, 0.0
-    for chosen in torch.split(torch.from_numpy(samples.starts).to(device), _VALIDATION_BATCH):
-        inputs, target = data.windows(samples, chosen)
-        weights = data.judged(row_weights, samples, chosen)
-        total += float((elementwise(config, network(inputs, None, samples.judged), target) * weights).sum())
-        count += float(weights.sum())
-    return total / max(count, 1.0)
+def _validation_loss(run: _Run, samples: Samples) -> float:
+    device = run.data.inputs.device
+    weights = torch.from_numpy(samples.row_weights).to(device)
+    starts = torch.from_numpy(samples.starts).to(device)
+
+    def judge(share: slice) -> tuple[float, float]:
+        forecast, target = _foretold(run.network, run.data, samples, starts[share])
+        counts = run.data.judged(weights, samples, starts[share])
+        return float((elementwise(run.config, forecast, target) * counts).sum()), float(counts.sum())
+
+    run.network.eval()
+    losses, counts = zip(*run.crew.map(judge, shares(len(starts), device)), strict=True)
+    return math.fsum(losses) / max(math.fsum(counts), 1.0)
 
 
 @torch.no_grad()
+def _foretold(network: Network, data: _Tensors, samples: Samples, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """What the network foretells of the chosen samples, without dropout, and what came."""
+    inputs, target = data.windows(samples, chosen)
+    return network(inputs, None, samples.judged), target
+
+
 def residuals(
     network: Network, panel: Panel, split: np.datetime64, config: Config
 ) -> tuple[Float[np.ndarray, " held_out"], np.ndarray]:
     """Out-of-sample errors of the held-out tail in units of each target's scale, and their panel rows."""
     network.eval()
-    data = _Tensors.of(panel, next(network.parameters()).device)
-    samples = validation_samples(panel, split, config)
-    rows = torch.arange(len(panel.target))
-    errors, where = [], []
-    for chosen in torch.split(torch.from_numpy(samples.starts), _VALIDATION_BATCH):
-        inputs, target = data.windows(samples, chosen.to(data.inputs.device))
-        errors.append(
-            (target - centre(config, network(inputs, None, samples.judged))).T.flatten().cpu().numpy()
-        )
-        where.append(data.judged(rows, samples, chosen).T.flatten().numpy())
+    device = next(network.parameters()).device
+    data, samples = _Tensors.of(panel, device), validation_samples(panel, split, config)
+    starts, rows = torch.from_numpy(samples.starts), torch.arange(len(panel.target))
+
+    def missed(share: slice) -> tuple[np.ndarray, np.ndarray]:
+        forecast, target = _foretold(network, data, samples, starts[share].to(device))
+        error = target - centre(config, forecast)
+        where = data.judged(rows, samples, starts[share])
+        return error.T.flatten().cpu().numpy(), where.T.flatten().numpy()
+
+    with side_by_side(device) as crew:
+        errors, where = zip(*crew.map(missed, shares(len(starts), device)), strict=True)
     error, row = np.concatenate(errors), np.concatenate(where)
     kept = samples.row_weights[row] > 0
     return error[kept].astype(np.float64), row[kept]

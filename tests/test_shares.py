@@ -1,0 +1,81 @@
+"""A batch in shares: the same numbers on any number of cores, and torch left as it was."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import TINY
+from gatecast.config import Config
+from gatecast.forecaster import Forecaster
+from gatecast.nn.adam import FlatAdam
+from gatecast.nn.network import build
+from gatecast.nn.shares import SHARE, shares, side_by_side
+from gatecast.prices import PriceTable
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(params=[1, 2, 3])
+def threads(request: pytest.FixtureRequest):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("count", [0, 1, SHARE, SHARE + 1, 5 * SHARE - 3])
+def test_shares_hold_every_sequence_once_and_are_as_good_as_equal(count: int) -> None:
+    parts = [np.arange(count)[share] for share in shares(count, CPU)]
+    np.testing.assert_array_equal(np.concatenate(parts), np.arange(count))
+    sizes = [len(part) for part in parts]
+    assert max(sizes) <= SHARE
+    assert max(sizes) - min(sizes) <= 1
+    assert shares(count, torch.device("meta")) == [slice(0, count)]
+
+
+def test_results_come_in_order_from_threads_of_one_core(threads: int) -> None:
+    with side_by_side(CPU) as crew:
+        told = crew.map(lambda part: (part, torch.get_num_threads(), threading.get_ident()), range(20))
+    assert [part for part, _, _ in told] == list(range(20))
+    assert {cores for _, cores, _ in told} == {1}
+    assert (threading.get_ident() in {thread for _, _, thread in told}) == (threads == 1)
+    assert torch.get_num_threads() == threads
+
+
+def test_an_error_in_a_share_is_raised_and_the_threads_are_given_back(threads: int) -> None:
+    def fails(part: int) -> None:
+        raise ValueError(f"share {part}")
+
+    with pytest.raises(ValueError, match="share 0"), side_by_side(CPU) as crew:
+        crew.map(fails, range(4))
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("encoder", ["lstm", "gru", "transformer"])
+def test_the_gradients_of_shares_add_up_to_the_gradient(encoder: str) -> None:
+    network = build(TINY.replace(encoder=encoder), 3, CPU).double()
+    inputs = torch.randn(12, 70, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    optimiser = FlatAdam(network, TINY)
+    whole = optimiser.gradient_of(network(inputs).square().sum())
+    parts = [optimiser.gradient_of(network(inputs[:, share]).square().sum()) for share in shares(70, CPU)]
+    assert len(parts) == 3
+    torch.testing.assert_close(sum(parts), whole, rtol=1e-9, atol=1e-9)
+    assert not optimiser.gradient.any()
+
+
+@pytest.mark.parametrize("preset", ["reference", "quick"])
+def test_training_gives_the_same_bytes_on_one_core_and_on_three(preset: str, table: PriceTable) -> None:
+    config = Config.from_preset(preset, ["epochs=1", "hidden=24", "batch=96"])
+    before, weights = torch.get_num_threads(), []
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        try:
+            trained = Forecaster(config).fit(table).trained_[0]
+        finally:
+            torch.set_num_threads(before)
+        weights.append(trained.simulator.network.state_dict())
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
