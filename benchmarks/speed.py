@@ -71,7 +71,8 @@ def main() -> None:
             failures.append("parity (the recipe does not equal Keras)")
     if not trial:
         judge(json.loads(out.read_text()) if out.exists() else {})
-    print(f"written to {out}")
+    if out.exists():
+        print(f"\nresults are in {out}")
     if failures:
         sys.exit(f"failed: {', '.join(failures)}")
 
