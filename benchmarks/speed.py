@@ -123,6 +123,7 @@ def machine() -> dict[str, Any]:
     return {
         "processor": models[0] if models else platform.processor(),
         "cores": os.cpu_count(),
+        "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),  # set, it binds torch and its kin but not TensorFlow
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in LIBRARIES},
     }
