@@ -123,7 +123,8 @@ def machine() -> dict[str, Any]:
     return {
         "processor": models[0] if models else platform.processor(),
         "cores": os.cpu_count(),
-        "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),  # set, it binds torch and its kin but not TensorFlow
+        # Where it is set it binds torch and its kin, but not TensorFlow.
+        "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in LIBRARIES},
     }
