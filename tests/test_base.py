@@ -65,8 +65,12 @@ def scaled(table: PriceTable, factor: float) -> PriceTable:
     )
 
 
+UNCALIBRATED = Config.from_preset("base", ["calibrate=false"])
+
+
 def forecast(table: PriceTable, horizon: int = 10, paths: int = 200, seed: int = 0) -> np.ndarray:
-    return BaseForecaster().fit(table).predict(table, horizon, paths=paths, seed=seed).items[0].paths
+    model = BaseForecaster(UNCALIBRATED).fit(table)
+    return model.predict(table, horizon, paths=paths, seed=seed).items[0].paths
 
 
 def crashed() -> PriceTable:
@@ -115,9 +119,9 @@ def test_scaled_prices_have_the_scaled_forecast(factor: float) -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes_whatever_items_stand_beside(table: PriceTable) -> None:
-    both = BaseForecaster().fit(table).predict(table, 5, paths=40, seed=3)
-    alone = BaseForecaster().fit(table).predict(table.select(("B",)), 5, paths=40, seed=3)
-    assert both["B"].paths.tobytes() == alone["B"].paths.tobytes()
+    model = BaseForecaster(UNCALIBRATED).fit(table)
+    both, alone = (model.predict(one, 5, paths=40, seed=3) for one in (table, table.select(("B",))))
+    np.testing.assert_allclose(both["B"].paths, alone["B"].paths, rtol=1e-9)
     assert (forecast(table, seed=1) != forecast(table, seed=2)).any()
 
 
@@ -127,38 +131,41 @@ def test_what_a_path_sees_is_what_a_grown_history_shows(
     rows: int, columns: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The signals after every simulated day equal those of the history with these days appended."""
+    horizon = 150  # longer than the window, so that simulated days leave it too
     series = simulated_series("X", rows, 2, columns=columns)
     seen: list[Signals] = []
-    honest = base_sampling._Buffers.append
-    kept: list[base_sampling._Buffers] = []
+    honest = base_sampling._Trails.append
+    kept: list[base_sampling._Trails] = []
 
-    def watching(self: base_sampling._Buffers, *arguments: object) -> Signals:
+    def watching(self: base_sampling._Trails, *arguments: object) -> Signals:
         seen.append(honest(self, *arguments))  # type: ignore[arg-type]
         kept.append(self)
         return seen[-1]
 
-    monkeypatch.setattr(base_sampling._Buffers, "append", watching)
-    forecast(PriceTable(series=(series,)), horizon=6, paths=3)
-    moves, buffers = Moves.of(series), kept[-1]
-    assert len(seen) == 5
+    monkeypatch.setattr(base_sampling._Trails, "append", watching)
+    forecast(PriceTable(series=(series,)), horizon=horizon, paths=3)
+    moves, trails = Moves.of(series), kept[-1]
+    assert len(seen) == horizon - 1
 
-    def grown(past: np.ndarray | None, buffer: np.ndarray | None) -> np.ndarray | None:
-        return None if past is None or buffer is None else np.append(past, buffer[1, 128 : 128 + 5])
+    def grown(past: np.ndarray | None, trail: base_sampling._Trail | None) -> np.ndarray | None:
+        if past is None or trail is None:
+            return None
+        return np.append(past, [drawn[1] for drawn in trail.drawn[-horizon + 1 :]])
 
-    log_return = grown(moves.log_return, buffers.log_return)
+    log_return = grown(moves.log_return, trails.log_return)
     assert log_return is not None
     longer = Moves(
         log_return=log_return,
-        day_range=grown(moves.day_range, buffers.day_range),
-        log_volume=grown(moves.log_volume, buffers.log_volume),
+        day_range=grown(moves.day_range, trails.day_range),
+        log_volume=grown(moves.log_volume, trails.log_volume),
     )
-    values = history_signals(longer).values[-5:]
+    values = history_signals(longer).values[-horizon + 1 :]
     np.testing.assert_allclose(np.stack([one.values[1] for one in seen]), values, atol=1e-9)
 
 
 def test_the_density_is_one_and_agrees_with_the_paths() -> None:
     table = PriceTable(series=(simulated_series("X", 250, 6),))
-    item = BaseForecaster().fit(table).predict(table, 3, paths=3000).items[0]
+    item = BaseForecaster(UNCALIBRATED).fit(table).predict(table, 3, paths=3000).items[0]
     assert item.density is not None
     grid = np.linspace(-0.4, 0.4, 801)
     for step in range(3):
@@ -337,3 +344,29 @@ def test_the_command_forecasts_with_the_base_network_and_trains_nothing(tmp_path
     assert document["config"]["start"] == "base"
     assert len(document["items"][0]["forecast"]) == 30
     assert document["verdict"]["origins"] >= 30
+
+
+def test_many_days_at_once_say_what_each_says_alone(table: PriceTable) -> None:
+    """Also where items have other columns, other lengths, or begin late; calibration follows the rows."""
+    closes = PriceTable(series=(*table.series, simulated_series("C", 190, 9, columns=False)))
+    stamps = table.series[0].timestamps
+    early, late = (BaseForecaster().fit(closes.until(stamps[-40])) for _ in range(2))
+    days = [stamps[-30], stamps[-12], stamps[-1]]
+    together = late.predict_at(closes, days, 3, paths=30, seeds=[1, 2, 3])
+    for day, seed, forecast in zip(days, (1, 2, 3), together, strict=True):
+        alone = early.predict(closes.until(day), 3, paths=30, seed=seed)
+        for one, other in zip(alone, forecast, strict=True):
+            np.testing.assert_allclose(one.paths, other.paths, rtol=1e-6)
+
+
+def test_the_calibrator_is_part_of_a_saved_model(tmp_path: Path) -> None:
+    table = long_table()
+    early = table.until(table.series[0].timestamps[-30])
+    model = BaseForecaster().fit(early)
+    model.save(tmp_path / "model")
+    again = load_forecaster(tmp_path / "model")
+    assert again.following_ is not None and again.following_.learned.origins > 10
+    raw = BaseForecaster(UNCALIBRATED).fit(early).predict(table, 3, paths=50)
+    ours, theirs = (one.predict(table, 3, paths=50) for one in (model, again))
+    for one, other, bare in zip(ours, theirs, raw, strict=True):
+        assert one.paths.tobytes() == other.paths.tobytes() != bare.paths.tobytes()

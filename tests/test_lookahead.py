@@ -116,6 +116,7 @@ SETTINGS = [
     {"encoder": "transformer"},
     {"weights": "half_life"},
     {"per_asset": True},
+    {"calibrate": True},
 ]
 
 
@@ -203,11 +204,24 @@ def lessons(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np
 
 
 def base_forecast(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
-    model = BaseForecaster().fit(table)
-    return [item.paths for item in model.predict(table.until(cutoff), 5, paths=20, seed=0)]
+    model = BaseForecaster(Config(start="base")).fit(table)
+    alone = model.predict(table.until(cutoff), 5, paths=20, seed=0)
+    in_a_batch = model.predict_at(
+        table, [table.series[0].timestamps[CUT - 9], cutoff], 5, paths=20, seeds=[1, 0]
+    )
+    return [item.paths for one in (alone, *in_a_batch) for item in one]
 
 
-BASE_PARTS = [signal_rows, echo_rows, lessons, base_forecast]
+def base_calibrated(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+    """A stretch learned on the first rows, then followed to the cutoff through a table that goes on."""
+    stamps = table.series[0].timestamps
+    model = BaseForecaster(Config(start="base", calibrate=True)).fit(table.until(stamps[CUT - 30]))
+    assert model.following_ is not None and model.following_.learned.origins > 1
+    forecasts = model.predict_at(table, [stamps[CUT - 9], cutoff], 5, paths=20, seeds=[1, 0])
+    return [item.paths for one in forecasts for item in one]
+
+
+BASE_PARTS = [signal_rows, echo_rows, lessons, base_forecast, base_calibrated]
 
 
 @pytest.mark.parametrize("part", BASE_PARTS)

@@ -15,10 +15,11 @@ import numpy as np
 from gatecast.bounds import check_sizes
 from gatecast.config import Config
 from gatecast.errors import ModelError, TooFewRows, UsageError
+from gatecast.following import Following, follow, revived, timestamps
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.forecaster import Forecaster
 from gatecast.nn.base_adapting import Adaptation, adapt
-from gatecast.nn.base_sampling import simulate
+from gatecast.nn.base_sampling import Simulated, Stand, simulate
 from gatecast.nn.checkpoint import load_model, save_model
 from gatecast.nn.joint import JointNetwork, build_joint
 from gatecast.nn.training import Progress
@@ -104,6 +105,70 @@ def _members(tensors: Mapping[str, Tensor], count: int) -> tuple[JointNetwork, .
     return tuple(members)
 
 
+@dataclass(frozen=True)
+class BaseNetwork:
+    """The members' forecasts as they are, before any calibration."""
+
+    members: tuple[JointNetwork, ...]
+
+    def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
+        """Paths from the last row of each item; raises `TooFewRows` for one under MIN_ROWS rows."""
+        return self.predict_at(prices, [timestamps(prices)[-1]], horizon, paths=paths, seeds=[seed])[0]
+
+    def predict_at(
+        self,
+        prices: PriceTable,
+        cutoffs: Sequence[np.datetime64],
+        horizon: int,
+        *,
+        paths: int,
+        seeds: Sequence[int],
+    ) -> list[Forecast]:
+        """`predict(prices.until(cutoff))` for each cutoff; all items of all cutoffs are simulated side by side."""
+        tables = [prices.until(cutoff) for cutoff in cutoffs]
+        stands = [
+            _stand(one, table, horizon, seed)
+            for table, seed in zip(tables, seeds, strict=True)
+            for one in table
+        ]
+        simulated = iter(zip(stands, simulate(self.members, stands, paths), strict=True))
+        return [
+            Forecast(items=tuple(_item(*next(simulated), table) for _ in table), seed=seed)
+            for table, seed in zip(tables, seeds, strict=True)
+        ]
+
+
+def _stand(series: PriceSeries, prices: PriceTable, horizon: int, seed: int) -> Stand:
+    if len(series) < MIN_ROWS:
+        raise TooFewRows(
+            f"the base network needs at least {MIN_ROWS} rows; '{series.item_id}' has {len(series)}. Give more "
+            "history, or leave it out."
+        )
+    return Stand(
+        series=series,
+        future=future_timestamps(series, horizon, prices.calendar),
+        rng=np.random.default_rng([seed, zlib.crc32(series.item_id.encode())]),
+    )
+
+
+def _item(stand: Stand, simulated: Simulated, prices: PriceTable) -> ItemForecast:
+    series, (log_returns, density) = stand.series, simulated
+    last_close = float(series.close[-1])
+    return ItemForecast(
+        item_id=series.item_id,
+        last_timestamp=series.timestamps[-1],
+        last_close=last_close,
+        timestamps=stand.future,
+        paths=last_close * np.exp(np.clip(log_returns, -FARTHEST, FARTHEST)),
+        density=density,
+        notes=prices.notes + series.notes,
+    )
+
+
+def _noted(forecast: Forecast, notes: tuple[str, ...]) -> Forecast:
+    return replace(forecast, items=tuple(replace(one, notes=one.notes + notes) for one in forecast))
+
+
 class BaseForecaster:
     """The base network as a model: `fit` adapts it to the prices where that helps, or (start=base) does nothing.
 
@@ -151,13 +216,22 @@ class BaseForecaster:
         else:
             self.adaptation_ = adapt(base.members, list(prices), self.config)
             self.notes_ = (_told(self.adaptation_),)
+        self.following_ = (
+            self._followed(prices, base.until) if self.config.calibrate and not self.own_ else None
+        )
         return self
+
+    def _followed(self, prices: PriceTable, base_until: np.datetime64) -> Following:
+        """The calibrator after a walk over days that neither the base nor the adaptation has learned from."""
+        after = max(base_until, self.adaptation_.until) if self.adaptation_.kept else base_until
+        return follow(BaseNetwork(self.adaptation_.members), prices, after=after)
 
     def predict(self, prices: PriceTable, horizon: int = 30, *, paths: int = 1000, seed: int = 0) -> Forecast:
         """Simulate `paths` price paths of `horizon` steps after the last row of each item, with their density.
 
-        Each item draws from a random stream of its own (seed and item id). Raises `TooFewRows` for an item under
-        MIN_ROWS rows, `UsageError` for a horizon or paths under 1.
+        Each item draws from a random stream of its own (seed and item id). With calibrate=true the bands are
+        stretched by what those of past days have covered. Raises `TooFewRows` for an item under MIN_ROWS rows,
+        `UsageError` for a horizon or paths under 1.
         """
         check_sizes(horizon, paths, seed)
         if not hasattr(self, "adaptation_"):
@@ -165,35 +239,27 @@ class BaseForecaster:
                 "a forecaster predicts after it was fitted; this one was not. Call fit(prices) first."
             )
         if self.own_ is not None:
-            forecast = self.own_.predict(prices, horizon, paths=paths, seed=seed)
-            return replace(
-                forecast, items=tuple(replace(one, notes=one.notes + self.notes_) for one in forecast)
-            )
-        return Forecast(
-            items=tuple(self._item(one, prices, horizon, paths, seed) for one in prices), seed=seed
-        )
+            return _noted(self.own_.predict(prices, horizon, paths=paths, seed=seed), self.notes_)
+        return self.predict_at(prices, [timestamps(prices)[-1]], horizon, paths=paths, seeds=[seed])[0]
 
-    def _item(
-        self, series: PriceSeries, prices: PriceTable, horizon: int, paths: int, seed: int
-    ) -> ItemForecast:
-        if len(series) < MIN_ROWS:
-            raise TooFewRows(
-                f"the base network needs at least {MIN_ROWS} rows; '{series.item_id}' has {len(series)}. Give more "
-                "history, or leave it out."
-            )
-        future = future_timestamps(series, horizon, prices.calendar)
-        rng = np.random.default_rng([seed, zlib.crc32(series.item_id.encode())])
-        log_returns, density = simulate(self.adaptation_.members, series, future, paths, rng)
-        last_close = float(series.close[-1])
-        return ItemForecast(
-            item_id=series.item_id,
-            last_timestamp=series.timestamps[-1],
-            last_close=last_close,
-            timestamps=future,
-            paths=last_close * np.exp(np.clip(log_returns, -FARTHEST, FARTHEST)),
-            density=density,
-            notes=prices.notes + series.notes + self.notes_,
-        )
+    def predict_at(
+        self,
+        prices: PriceTable,
+        cutoffs: Sequence[np.datetime64],
+        horizon: int,
+        *,
+        paths: int,
+        seeds: Sequence[int],
+    ) -> list[Forecast]:
+        """`predict(prices.until(cutoff))` for each cutoff, ascending, in one batch."""
+        if self.own_ is not None:
+            parts = zip(cutoffs, seeds, strict=True)
+            return [self.predict(prices.until(at), horizon, paths=paths, seed=seed) for at, seed in parts]
+        network = BaseNetwork(self.adaptation_.members)
+        raw = network.predict_at(prices, cutoffs, horizon, paths=paths, seeds=seeds)
+        if self.following_ is not None:
+            raw = self.following_.apply(network, prices, cutoffs, raw)
+        return [_noted(forecast, self.notes_) for forecast in raw]
 
     @property
     def losses(self) -> list[tuple[int, float, float]]:
@@ -220,6 +286,7 @@ class BaseForecaster:
             "data_hash": self.data_hash_,
             "members": len(self.adaptation_.members),
             "notes": list(self.notes_),
+            "calibration": None if self.following_ is None else self.following_.to_dict(),
         }
         save_model(Path(folder), _tensors(self.adaptation_.members), document)
 
@@ -236,6 +303,7 @@ class BaseForecaster:
                 members=_members(tensors, int(document["members"])), kept=False
             )
             forecaster.notes_ = tuple(map(str, document["notes"]))
+            forecaster.following_ = revived(document["calibration"])
         return forecaster
 
 

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from gatecast.baselines import Model
 from gatecast.calibration import HORIZON, Calibrator
 from gatecast.errors import TooFewRows, UsageError
+from gatecast.following import EVERY, LEAST_BEFORE, TAIL, Following, tail_of, timestamps
 from gatecast.forecast import Forecast
 from gatecast.prices import PriceTable
-
-EVERY = 5  # sessions between the origins it learns from; the gain was chosen for this distance
-TAIL = 500  # sessions of the history to learn the first stretch on: 100 origins
-LEAST_BEFORE = 60  # rows an item needs before the tail to take part in calibration
-
-
-@dataclass(frozen=True, eq=False)
-class _Followed:
-    """How far the origins were walked, over which rows, and what was learned."""
-
-    calibrator: Calibrator
-    last: np.datetime64 | None = None
-    rows: str = ""
 
 
 class Calibrated:
@@ -69,8 +57,7 @@ class Calibrated:
 
     def fit(self, prices: PriceTable) -> Calibrated:
         """Learn the model and its stretch from these rows alone; returns self."""
-        calendar = _calendar(prices)
-        self.fitted_until_ = calendar[-1]
+        calendar = timestamps(prices)
         self.notes_: tuple[str, ...] = ()
         try:
             learned = self._learn(prices, calendar)
@@ -78,8 +65,9 @@ class Calibrated:
             learned = Calibrator.fresh(self.horizon)
             self.notes_ = (f"{self.name} starts without calibration: {reason}",)
         self.model_ = copy.deepcopy(self.model).fit(prices)
-        self.learned_ = _Followed(learned)
-        self.followed_ = self.learned_
+        self.following_ = Following(
+            learned, calendar[-1], prices.item_ids, every=self.every, paths=self.paths
+        )
         return self
 
     def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
@@ -96,23 +84,11 @@ class Calibrated:
 
     def calibrator(self, prices: PriceTable) -> Calibrator:
         """What is known at the last row of `prices`, rows since `fit` included."""
-        calendar = _calendar(prices)
-        since = calendar[calendar >= self.fitted_until_]
-        origins = since[:: self.every]
-        origins = origins[origins < calendar[-1]]
-        so_far = self.followed_
-        if not _still_holds(so_far, prices, origins):
-            so_far = self.learned_
-        left = origins if so_far.last is None else origins[origins > so_far.last]
-        if len(left):
-            calibrator = so_far.calibrator.learn(self.model_, prices, left, paths=self.paths)
-            so_far = _Followed(calibrator, left[-1], prices.until(left[-1]).data_hash())
-            self.followed_ = so_far
-        return so_far.calibrator.settle(prices)
+        return self.following_.at(self.model_, prices, [timestamps(prices)[-1]])[0]
 
     def _learn(self, prices: PriceTable, calendar: np.ndarray) -> Calibrator:
         tail = min(self.tail, len(calendar) // 3)
-        origins = calendar[::-1][self.every : tail + 1 : self.every][::-1]
+        origins = tail_of(calendar, tail, self.every)
         if not len(origins):
             raise TooFewRows(f"{len(calendar)} rows are too few to look back on. Give more history.")
         before = prices.until(origins[0])
@@ -120,17 +96,6 @@ class Calibrated:
         if not long:
             raise TooFewRows(f"no item has {LEAST_BEFORE} rows before the last {tail}. Give more history.")
         model = copy.deepcopy(self.model).fit(before.select(long))
-        return Calibrator.fresh(self.horizon).learn(model, prices.select(long), origins, paths=self.paths)
-
-
-def _calendar(prices: PriceTable) -> np.ndarray:
-    return np.unique(np.concatenate([one.timestamps for one in prices]))
-
-
-def _still_holds(followed: _Followed, prices: PriceTable, origins: np.ndarray) -> bool:
-    """Whether these prices begin with the rows already walked over."""
-    if followed.last is None:
-        return True
-    if not len(origins) or origins[-1] < followed.last:
-        return False
-    return prices.until(followed.last).data_hash() == followed.rows
+        return Calibrator.fresh(self.horizon).learn(
+            model, prices.select(long), list(origins), paths=self.paths
+        )

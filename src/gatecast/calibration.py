@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from gatecast.baselines import Model
+from gatecast.baselines.contract import Predictor, forecasts_at
 from gatecast.errors import ModelError, UsageError
 from gatecast.forecast import Density, Forecast, ItemForecast
 from gatecast.prices import PriceTable, stamp_text
@@ -81,17 +81,17 @@ class Calibrator:
         return np.asarray(GAIN * np.arange(1.0, self.horizon + 1) ** -GAIN_FALL)
 
     def learn(
-        self, model: Model, prices: PriceTable, cutoffs: Iterable[np.datetime64], *, paths: int
+        self, model: Predictor, prices: PriceTable, cutoffs: Sequence[np.datetime64], *, paths: int
     ) -> Calibrator:
         """Walk a fitted model over past origins, ascending: at each, settle what is known, forecast, and wait.
 
         At a cutoff the model sees the rows of `prices` at or before it, and nothing else.
         """
         calibrator = self
-        for cutoff in cutoffs:
-            seen = prices.until(cutoff)
-            forecast = model.predict(seen, self.horizon, paths=paths, seed=_seed(cutoff))
-            calibrator = calibrator.settle(seen).record(forecast)
+        seeds = [walking_seed(cutoff) for cutoff in cutoffs]
+        forecasts = forecasts_at(model, prices, cutoffs, self.horizon, paths=paths, seeds=seeds)
+        for cutoff, forecast in zip(cutoffs, forecasts, strict=True):
+            calibrator = calibrator.settle(prices.until(cutoff)).record(forecast)
         return calibrator
 
     def settle(self, prices: PriceTable) -> Calibrator:
@@ -212,7 +212,7 @@ class Calibrator:
         return usual + (1 - 0.5 ** (1 / MEMORY)) * (width - usual) if self.origins else width
 
 
-def _seed(cutoff: np.datetime64) -> int:
+def walking_seed(cutoff: np.datetime64) -> int:
     """Another seed each origin: with one for all, a sample's own error would be taken for the model's."""
     return int(cutoff.astype("datetime64[s]").astype("int64")) % 2**31
 

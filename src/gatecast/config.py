@@ -82,6 +82,8 @@ class Config(BaseModel):
         "residuals"  # out-of-sample errors scaled by volatility; none: the recipe's
     )
 
+    calibrate: bool = False  # stretch the bands by what those of past days, held out of training, have covered
+
     # How it runs
     seed: int = Field(0, ge=0, lt=2**63)  # of training: initial weights, order of batches, dropout
     device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU where there is one
@@ -150,8 +152,8 @@ _REFERENCE: dict[str, Any] = {
 _QUICK: dict[str, Any] = {"hidden": 16, "epochs": 12, "patience": 3}
 _SCRATCH: dict[str, Any] = {"start": "scratch"}
 _PRESETS: dict[str, dict[str, Any]] = {
-    "default": {"start": "adapt"},
-    "base": {"start": "base"},
+    "default": {"start": "adapt", "calibrate": True},
+    "base": {"start": "base", "calibrate": True},
     "reference": _REFERENCE,
     "quick": _QUICK,
 }
@@ -160,6 +162,7 @@ _OF_EVERY_START = {
     "seed",
     "device",
     "validation",
+    "calibrate",
 }  # settings that mean the same for the base network
 
 

@@ -15,12 +15,13 @@ from gatecast.config import Config
 from gatecast.errors import TooFewRows, UsageError
 from gatecast.explanation import Bands, Cell, Explanation
 from gatecast.features import WARMUP, WINDOW, series_features, volatility
-from gatecast.forecaster import Forecaster, Trained
+from gatecast.forecaster import Forecaster
 from gatecast.nn import inside
 from gatecast.nn.cells import CellWeights, trace
 from gatecast.nn.network import Network
 from gatecast.nn.sampling import Simulator
 from gatecast.prices import PriceSeries, PriceTable
+from gatecast.trained import Trained
 from gatecast.windows import to_log_return
 
 LEVEL = 0.9  # of the bands that are taken apart

@@ -1,13 +1,16 @@
 """What the base network sees of a day: eighteen scale-free signals, each a function of a finite trailing window.
 
-One function, `evaluate`, serves the rows of a history and the last rows of a thousand paths alike. Every signal is
-a return, a range or a volume against the series' own recent ones, so neither currency nor calmness enters. Row t is
-the move into the price of row t + 1; nothing here looks past a window's end.
+One function, `evaluate`, serves the rows of a history and the last rows of a thousand paths alike. It needs sums over
+the trailing window, which a history takes from its windows (`Sums.of`), and which a path brings up to date with each
+day that comes and goes (`Sums.moved`). Every signal is a return, a range or a volume against the series' own recent
+ones, so neither currency nor calmness enters. Row t is the move into the price of row t + 1; nothing here looks past
+a window's end.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -25,7 +28,6 @@ SOFT = 0.05  # added inside logarithms, in trailing volatilities: a day without 
 QUIET_SHARE = 0.05  # the scale stays above this share of the window's mean move
 TRADED_SHARE = 0.9  # of the days must have volume for it to be used
 _MEAN_SIZE = np.sqrt(2 / np.pi)  # E|z| of a standard normal: sizes become volatilities
-_HALF_LIVES = (2.0, 5.0, 20.0, 50.0)
 _RANGE_HALF_LIFE, _CLOSE_HALF_LIFE = (
     8.0,
     12.0,
@@ -39,13 +41,32 @@ def _decay(half_life: float) -> Float[np.ndarray, " window"]:
     return np.asarray(0.5 ** (_AGE / half_life))
 
 
-_SPELLS = np.stack([*(_decay(one) for one in _HALF_LIVES), np.ones(WINDOW)], axis=1)
-_OF_SIZE = np.column_stack([_SPELLS, _decay(10.0), _decay(_CLOSE_HALF_LIFE)])
-_OF_RANGE = np.column_stack([_SPELLS, _decay(_RANGE_HALF_LIFE)])
-_OF_VOLUME = np.column_stack([_decay(2.0), _decay(20.0)])
-_OF_FALLS = _decay(10.0)[:, None]
-_MOMENTUM_ROWS = np.array([5.0, 20.0, 60.0])
-_MOMENTUM = (_AGE[:, None] < _MOMENTUM_ROWS).astype(float)
+@dataclass(frozen=True)
+class _Weights:
+    """Exponential weights over the window, a column a half-life (infinite: every row alike)."""
+
+    half_lives: tuple[float, ...]
+
+    @cached_property
+    def columns(self) -> Float[np.ndarray, "window mean"]:
+        return np.stack([_decay(one) for one in self.half_lives], axis=1)
+
+    @cached_property
+    def of_newest(self) -> Float[np.ndarray, "rows mean"]:
+        """Sums of the newest 0, 1, ..., WINDOW weights."""
+        return np.vstack([np.zeros(len(self.half_lives)), np.cumsum(self.columns[::-1], axis=0)])
+
+    @cached_property
+    def fading(self) -> Float[np.ndarray, " mean"]:
+        """By how much a weight falls a row."""
+        return np.asarray(0.5 ** (1 / np.array(self.half_lives)))
+
+
+_SPELLS = (2.0, 5.0, 20.0, 50.0, np.inf)
+_OF_SIZE, _OF_RANGE = _Weights((*_SPELLS, 10.0, _CLOSE_HALF_LIFE)), _Weights((*_SPELLS, _RANGE_HALF_LIFE))
+_OF_FALLS, _OF_VOLUME = _Weights((10.0,)), _Weights((2.0, 20.0))
+MOMENTUM_ROWS = np.array([5, 20, 60])
+_MOMENTUM = (_AGE[:, None] < MOMENTUM_ROWS).astype(float)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +118,82 @@ class Recent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sums:
+    """What the signals are made of: weighted sums over each row's window, and its newest day; (row, ...) each."""
+
+    log_return: Float[np.ndarray, " row"]
+    day_range: Float[np.ndarray, " row"] | None
+    log_volume: Float[np.ndarray, " row"] | None
+    of_size: Float[np.ndarray, "row size"]
+    of_falls: Float[np.ndarray, "row fall"]
+    of_range: Float[np.ndarray, "row range"] | None
+    of_volume: Float[np.ndarray, "row volume"] | None
+    momentum: Float[np.ndarray, "row momentum"]
+    rows: Int[np.ndarray, " row"]
+
+    @classmethod
+    def of(cls, recent: Recent) -> Sums:
+        """From whole windows."""
+        log_return, day_range, log_volume = recent.log_return, recent.day_range, recent.log_volume
+        return cls(
+            log_return=log_return[:, -1],
+            day_range=None if day_range is None else day_range[:, -1],
+            log_volume=None if log_volume is None else log_volume[:, -1],
+            of_size=np.abs(log_return) @ _OF_SIZE.columns,
+            of_falls=np.maximum(-log_return, 0) @ _OF_FALLS.columns,
+            of_range=None if day_range is None else day_range @ _OF_RANGE.columns,
+            of_volume=None if log_volume is None else log_volume @ _OF_VOLUME.columns,
+            momentum=log_return @ _MOMENTUM,
+            rows=recent.rows,
+        )
+
+    def repeated(self, times: int) -> Sums:
+        """Every row so many times, one after the other."""
+        parts = {
+            name: None if part is None else part.repeat(times, axis=0) for name, part in vars(self).items()
+        }
+        return Sums(**parts)
+
+    def moved(self, new: Recent, gone: Recent, recent_gone: Float[np.ndarray, "row momentum"]) -> Sums:
+        """The sums a day later, from windows of one row: the day that came, and the one that leaves the window for it.
+
+        `recent_gone` are the returns that leave the momentum sums. Where no day leaves, zeros do.
+        """
+        return Sums(
+            log_return=new.log_return[:, 0],
+            day_range=None if new.day_range is None else new.day_range[:, 0],
+            log_volume=None if new.log_volume is None else new.log_volume[:, 0],
+            of_size=_slid(_OF_SIZE, self.of_size, np.abs(new.log_return), np.abs(gone.log_return)),
+            of_falls=_slid(
+                _OF_FALLS, self.of_falls, np.maximum(-new.log_return, 0), np.maximum(-gone.log_return, 0)
+            ),
+            of_range=_slid_if(_OF_RANGE, self.of_range, new.day_range, gone.day_range),
+            of_volume=_slid_if(_OF_VOLUME, self.of_volume, new.log_volume, gone.log_volume),
+            momentum=self.momentum + new.log_return - recent_gone,
+            rows=np.minimum(self.rows + 1, WINDOW),
+        )
+
+
+def _slid(
+    weights: _Weights,
+    sums: Float[np.ndarray, "row mean"],
+    new: Float[np.ndarray, "row 1"],
+    gone: Float[np.ndarray, "row 1"],
+) -> Float[np.ndarray, "row mean"]:
+    """Older values fade by a row, the newest counts whole, and the oldest has left with what it still weighed."""
+    return np.asarray(sums * weights.fading + new - gone * weights.fading**WINDOW)
+
+
+def _slid_if(
+    weights: _Weights,
+    sums: Float[np.ndarray, "row mean"] | None,
+    new: Float[np.ndarray, "row 1"] | None,
+    gone: Float[np.ndarray, "row 1"] | None,
+) -> Float[np.ndarray, "row mean"] | None:
+    return None if sums is None or new is None or gone is None else _slid(weights, sums, new, gone)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Signals:
     """The signals (row, SIGNALS) and what turns them back: all (row,).
 
@@ -110,54 +207,39 @@ class Signals:
     usual_volume: Float[np.ndarray, " row"]
 
 
-def evaluate(recent: Recent) -> Signals:
+def evaluate(sums: Sums) -> Signals:
     """The signals at each window's end.
 
     The scale is an exponential average of daily ranges (half-life 8), lifted to the level of close-to-close moves,
     or of absolute returns (half-life 12): sizes, not squares, so that one crash does not blind it for months.
     """
-    real = recent.rows[:, None] > _AGE
-    last = recent.log_return[:, -1]
-    size = np.abs(recent.log_return) / _MEAN_SIZE
-    sizes = _means(size, _OF_SIZE, real)
+    sizes = sums.of_size / (_MEAN_SIZE * _OF_SIZE.of_newest[sums.rows])
     typical = np.maximum(sizes[:, 4], FLOOR)
-    overnight, scale = np.ones(len(last)), sizes[:, 6]
-    if recent.day_range is not None:
-        ranges = _means(recent.day_range, _OF_RANGE, real)
+    overnight, scale = np.ones(len(sizes)), sizes[:, 6]
+    if sums.of_range is not None:
+        ranges = sums.of_range / _OF_RANGE.of_newest[sums.rows]
         overnight = np.clip(typical / np.maximum(ranges[:, 4], FLOOR), 0.3, 4.0)
         scale = overnight * ranges[:, 5]
     scale = np.maximum(np.maximum(scale, QUIET_SHARE * typical), FLOOR)
-    ratio = last / scale
-    values = np.zeros((len(last), SIGNALS))
+    ratio = sums.log_return / scale
+    values = np.zeros((len(sizes), SIGNALS))
     values[:, 0] = np.clip(ratio, -6, 6) / 2
     values[:, 1] = np.log(np.minimum(np.abs(ratio), 20) + 0.1)
     values[:, 2:6] = np.log(sizes[:, :4] / scale[:, None] + SOFT)
-    if recent.day_range is not None:
-        values[:, 6] = np.log(overnight * recent.day_range[:, -1] / scale + SOFT)
+    if sums.of_range is not None and sums.day_range is not None:
+        values[:, 6] = np.log(overnight * sums.day_range / scale + SOFT)
         values[:, 7:11] = np.log((overnight / scale)[:, None] * ranges[:, :4] + SOFT)
         values[:, 11] = np.log(overnight)
-    trend = recent.log_return @ _MOMENTUM / (scale[:, None] * np.sqrt(_MOMENTUM_ROWS))
-    values[:, 12:15] = np.clip(trend, -5, 5) / 2
-    falls = _means(np.maximum(-recent.log_return, 0) / _MEAN_SIZE, _OF_FALLS, real)[:, 0]
+    values[:, 12:15] = np.clip(sums.momentum / (scale[:, None] * np.sqrt(MOMENTUM_ROWS)), -5, 5) / 2
+    falls = sums.of_falls[:, 0] / (_MEAN_SIZE * _OF_FALLS.of_newest[sums.rows, 0])
     values[:, 15] = 2 * (falls / np.maximum(sizes[:, 5], FLOOR) - 0.5)
-    usual_volume = np.zeros(len(last))
-    if recent.log_volume is not None:
-        volumes = _means(recent.log_volume, _OF_VOLUME, real)
+    usual_volume = np.zeros(len(sizes))
+    if sums.of_volume is not None and sums.log_volume is not None:
+        volumes = sums.of_volume / _OF_VOLUME.of_newest[sums.rows]
         usual_volume = volumes[:, 1]
-        values[:, 16] = np.clip(recent.log_volume[:, -1] - usual_volume, -2, 3)
+        values[:, 16] = np.clip(sums.log_volume - usual_volume, -2, 3)
         values[:, 17] = np.clip(volumes[:, 0] - usual_volume, -2, 2)
     return Signals(values=values, scale=scale, overnight=overnight, usual_volume=usual_volume)
-
-
-def _means(
-    values: Float[np.ndarray, "row window"],
-    weights: Float[np.ndarray, "window mean"],
-    real: np.ndarray,
-) -> Float[np.ndarray, "row mean"]:
-    """Weighted means over the rows that exist."""
-    if real.all():
-        return np.asarray(values @ (weights / weights.sum(axis=0)))
-    return np.asarray((values * real) @ weights / (real @ weights))
 
 
 def history_signals(moves: Moves) -> Signals:
@@ -172,7 +254,9 @@ def history_signals(moves: Moves) -> Signals:
         assert log_return is not None
         rows = np.minimum(np.arange(start, stop) + 1, WINDOW)
         parts.append(
-            evaluate(Recent(log_return=log_return, day_range=day_range, log_volume=log_volume, rows=rows))
+            evaluate(
+                Sums.of(Recent(log_return=log_return, day_range=day_range, log_volume=log_volume, rows=rows))
+            )
         )
     return Signals(
         values=np.concatenate([part.values for part in parts]),

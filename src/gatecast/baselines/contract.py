@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 import zlib
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -26,6 +27,9 @@ from gatecast.sessions import future_timestamps
 
 LEAST_ROWS = 3  # two returns: the least that has a spread
 FARTHEST = 10.0  # of a log return: tails explode after a crash, and 22,000-fold is enough for any price
+
+
+_PATHS_AT_ONCE = 40_000  # of all items and cutoffs in a block; bounds memory
 
 
 # Not typing.Self: beartype refuses it where jaxtyping's hook decorates functions, not classes.
@@ -51,6 +55,50 @@ class Model(Protocol):
 
     def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
         """Simulate `paths` paths of `horizon` steps after the last row of each item."""
+
+
+@runtime_checkable
+class Predictor(Protocol):
+    """The half of a model that forecasts."""
+
+    def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
+        """Simulate `paths` paths of `horizon` steps after the last row of each item."""
+
+
+@runtime_checkable
+class PredictsAt(Protocol):
+    """A model that forecasts from many days of one table in little more time than from one."""
+
+    def predict_at(
+        self,
+        prices: PriceTable,
+        cutoffs: Sequence[np.datetime64],
+        horizon: int,
+        *,
+        paths: int,
+        seeds: Sequence[int],
+    ) -> list[Forecast]:
+        """What `predict(prices.until(cutoff), ...)` says for each cutoff, ascending, with its seed."""
+
+
+def forecasts_at(
+    model: Predictor,
+    prices: PriceTable,
+    cutoffs: Sequence[np.datetime64],
+    horizon: int,
+    *,
+    paths: int,
+    seeds: Sequence[int],
+) -> Iterator[Forecast]:
+    """The forecast from each cutoff, which sees the rows at or before it alone; in blocks where the model can."""
+    block = max(_PATHS_AT_ONCE // (len(prices) * paths), 1)
+    for first in range(0, len(cutoffs), block):
+        here, with_seeds = cutoffs[first : first + block], seeds[first : first + block]
+        if isinstance(model, PredictsAt):
+            yield from model.predict_at(prices, here, horizon, paths=paths, seeds=with_seeds)
+        else:
+            for cutoff, seed in zip(here, with_seeds, strict=True):
+                yield model.predict(prices.until(cutoff), horizon, paths=paths, seed=seed)
 
 
 class Unfit(Exception):

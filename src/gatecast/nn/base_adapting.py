@@ -21,6 +21,7 @@ LEARNING_RATE = 3e-4  # a tenth of what the base learned with: the weights are n
 EPOCHS, PATIENCE = 12, 3
 BATCH = 8  # chunks an update; one history has few
 UPDATES = 40  # an epoch at most, whatever the table's size
+NEVER = np.datetime64("0001-01-01")
 LEAST_LEARNED, LEAST_HELD_OUT = 2 * CHUNK, 60  # rows; fewer cannot tell a gain from luck
 
 
@@ -28,12 +29,14 @@ LEAST_LEARNED, LEAST_HELD_OUT = 2 * CHUNK, 60  # rows; fewer cannot tell a gain 
 class Adaptation:
     """The members to forecast with, and what the held-out days said of the change.
 
-    `gain` is the mean log density gained a held-out day, in nats, `error` its standard error; both are 0 where
-    nothing was tried. `losses` has (epoch, training, held-out) as every training record.
+    `until` is the last day an adaptation learned from. `gain` is the mean log density gained a held-out day, in
+    nats, `error` its standard error; both are 0 where nothing was tried. `losses` has (epoch, training, held-out) as
+    every training record.
     """
 
     members: tuple[JointNetwork, ...]
     kept: bool
+    until: np.datetime64 = NEVER
     gain: float = 0.0
     error: float = 0.0
     held_out: int = 0
@@ -87,6 +90,7 @@ def adapt(members: Sequence[JointNetwork], series: Sequence[PriceSeries], config
     return Adaptation(
         members=ours if kept else tuple(members),
         kept=kept,
+        until=split,
         gain=gain,
         error=error,
         held_out=len(gains),

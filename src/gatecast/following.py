@@ -1,0 +1,166 @@
+"""A calibrator that follows a fitted model along the rows: learned on its held-out days, walked on over later ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gatecast.baselines.contract import Predictor, forecasts_at
+from gatecast.calibration import Calibrator, walking_seed
+from gatecast.errors import ModelError
+from gatecast.forecast import Forecast
+from gatecast.prices import PriceTable, stamp_text
+
+EVERY = 5  # sessions between the origins it learns from; the gain was chosen for this distance
+TAIL = 500  # sessions of the history to learn the first stretch on: 100 origins
+LEAST_BEFORE = 60  # rows an item needs before an origin to take part in calibration
+ITEMS = 100  # of a table, evenly spaced; the stretch is one for all of them, and more tell little more
+PATHS = 200  # of each walked forecast; the 98% band needs a few beyond it
+
+
+@dataclass(frozen=True, eq=False)
+class _Walked:
+    """A calibrator, the last origin it has seen, and a hash of the rows up to there."""
+
+    calibrator: Calibrator
+    last: np.datetime64 | None = None
+    rows: str = ""
+
+
+class Following:
+    """What a fitted model's past bands have covered, at any later row.
+
+    From `since` on, the last row the model was fitted on, every fifth row is an origin. What is known at a row
+    depends on the rows up to it alone, not on what was asked before. Only `items` are followed: those whose past
+    the stretch was learned from.
+    """
+
+    def __init__(
+        self,
+        learned: Calibrator,
+        since: np.datetime64,
+        items: Sequence[str],
+        *,
+        every: int = EVERY,
+        paths: int = PATHS,
+    ) -> None:
+        self.learned = learned
+        self.since = since
+        self.items = tuple(items)
+        self.every = every
+        self.paths = paths
+        self._walked = _Walked(learned)
+
+    def at(self, model: Predictor, prices: PriceTable, cutoffs: Sequence[np.datetime64]) -> list[Calibrator]:
+        """What is known at each of these rows of `prices`, ascending."""
+        here = tuple(item for item in prices.item_ids if item in self.items)
+        if not here:
+            return [self.learned for _ in cutoffs]
+        prices = prices.select(here)
+        calendar = timestamps(prices)
+        origins = calendar[calendar >= self.since][:: self.every]
+        walked = self._walked
+        if not _holds(walked, prices, origins[origins < cutoffs[0]]):
+            walked = _Walked(self.learned)
+        left = origins if walked.last is None else origins[origins > walked.last]
+        left = left[left < cutoffs[-1]]
+        seeds = [walking_seed(origin) for origin in left]
+        forecasts = forecasts_at(
+            model, prices, list(left), self.learned.horizon, paths=self.paths, seeds=seeds
+        )
+        known, last, done = walked.calibrator, walked.last, 0
+        calibrators = []
+        for cutoff in cutoffs:
+            while done < len(left) and left[done] < cutoff:
+                last, done = left[done], done + 1
+                known = known.settle(prices.until(last)).record(next(forecasts))
+            calibrators.append(known.settle(prices.until(cutoff)))
+        if last is not None and last != walked.last:
+            walked = _Walked(known, last, prices.until(last).data_hash())
+        self._walked = walked
+        return calibrators
+
+    def apply(
+        self, model: Predictor, prices: PriceTable, cutoffs: Sequence[np.datetime64], raw: Sequence[Forecast]
+    ) -> list[Forecast]:
+        """The model's raw forecasts from these rows, each stretched by what is known there."""
+        known = self.at(model, prices, cutoffs)
+        return [calibrator.apply(forecast) for calibrator, forecast in zip(known, raw, strict=True)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types for JSON."""
+        return {
+            "since": stamp_text(self.since),
+            "items": list(self.items),
+            "every": self.every,
+            "paths": self.paths,
+            "calibrator": self.learned.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Following:
+        """What `to_dict` wrote; raises `ModelError` where it is no such thing."""
+        try:
+            since = pd.Timestamp(document["since"]).as_unit("ns").to_datetime64()
+            every, paths, learned = int(document["every"]), int(document["paths"]), document["calibrator"]
+            items = [str(item) for item in document["items"]]
+            if every < 1 or paths < 1:
+                raise ValueError(f"it walks every {every} rows with {paths} paths")
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"a calibrator's description must fit this gatecast; this one does not ({str(error)[:160]}). "
+                "Save the model again."
+            ) from None
+        return cls(Calibrator.from_dict(learned), since, items, every=every, paths=paths)
+
+
+def follow(
+    model: Predictor, prices: PriceTable, *, after: np.datetime64, least: int = LEAST_BEFORE
+) -> Following:
+    """Walk a fitted model over days it has not learned from: those after `after` among the last TAIL.
+
+    An item takes part that has `least` rows at the first of these origins, which half of the items must have.
+    """
+    calendar = timestamps(prices)
+    ready = {one.item_id: one.timestamps[least - 1] for one in prices if len(one) >= least}
+    origins = tail_of(calendar[calendar > after], TAIL, EVERY)
+    origins = origins[origins >= sorted(ready.values())[len(ready) // 2]] if ready else origins[:0]
+    if not len(origins):
+        return Following(Calibrator.fresh(), calendar[-1], _some(prices.item_ids))
+    items = _some([item for item, stamp in ready.items() if stamp <= origins[0]])
+    learned = Calibrator.fresh().learn(model, prices.select(items), list(origins), paths=PATHS)
+    return Following(learned, calendar[-1], items)
+
+
+def revived(document: Mapping[str, Any] | None) -> Following | None:
+    """What a saved model holds of its calibration; None where it has none."""
+    return None if document is None else Following.from_dict(document)
+
+
+def tail_of(calendar: np.ndarray, tail: int, every: int) -> np.ndarray:
+    """The origins in the last `tail` rows, `every` rows apart up to the last one but `every`, ascending."""
+    return np.asarray(calendar[::-1][every : tail + 1 : every][::-1])
+
+
+def timestamps(prices: PriceTable) -> np.ndarray:
+    """Every timestamp of a table once, ascending."""
+    return np.unique(np.concatenate([one.timestamps for one in prices]))
+
+
+def _some(items: Sequence[str]) -> tuple[str, ...]:
+    if len(items) <= ITEMS:
+        return tuple(items)
+    return tuple(items[place] for place in np.linspace(0, len(items) - 1, ITEMS).round().astype(int))
+
+
+def _holds(walked: _Walked, prices: PriceTable, origins: np.ndarray) -> bool:
+    """Whether these prices begin with the rows already walked over, and those asked for lie beyond them."""
+    if walked.last is None:
+        return True
+    if not len(origins) or origins[-1] < walked.last:
+        return False
+    return prices.until(walked.last).data_hash() == walked.rows
