@@ -17,7 +17,6 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 import gatecast as gc
 from gatecast import figures
-from gatecast.calibrated import Calibrated
 from gatecast.explain import explain
 from gatecast.memory import Memory
 from gatecast.report.explain import explain_report
@@ -40,7 +39,7 @@ def main() -> None:
     if chromium is None:
         sys.exit("pictures are drawn by Chromium, and there is none on the PATH. Install it and run again.")
     prices = gc.read_prices("sample:aapl")
-    network = Calibrated(gc.Forecaster(gc.Config.from_preset("quick"))).fit(prices)
+    network = gc.Forecaster(gc.Config.from_preset("quick", ["calibrate=true"])).fit(prices)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
         inside = Path(folder) / "inside.html"

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from conftest import TINY, simulated_series
-from gatecast.calibrated import Calibrated
 from gatecast.explain import explain
 from gatecast.explanation import Bands, Explanation
 from gatecast.forecaster import Forecaster
@@ -71,7 +70,7 @@ def test_a_minus_is_a_minus(told: Explanation) -> None:
 def test_a_price_that_stands_still_is_told_as_such() -> None:
     days = np.arange(160).astype("datetime64[D]")
     still = PriceTable(series=(PriceSeries(item_id="A", timestamps=days, close=np.full(160, 7.0)),))
-    text = words(explain(Calibrated(Forecaster(TINY)).fit(still), still, horizon=4, paths=50))
+    text = words(explain(Forecaster(TINY.replace(calibrate=True)).fit(still), still, horizon=4, paths=50))
     assert f"Over these {TINY.context_length} days the price stood still." in text
     assert "no move" in text and "±0" not in text
     assert "The bands have no width" in text

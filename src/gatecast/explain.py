@@ -10,12 +10,12 @@ from jaxtyping import Float
 
 from gatecast.baselines import Model
 from gatecast.bounds import check_columns
-from gatecast.calibrated import Calibrated
 from gatecast.config import Config
 from gatecast.errors import TooFewRows, UsageError
 from gatecast.explanation import Bands, Cell, Explanation
 from gatecast.features import WARMUP, WINDOW, series_features, volatility
-from gatecast.forecaster import Forecaster
+from gatecast.following import timestamps
+from gatecast.forecaster import Forecaster, Uncalibrated
 from gatecast.nn import inside
 from gatecast.nn.cells import CellWeights, trace
 from gatecast.nn.network import Network
@@ -45,8 +45,8 @@ def explain(
 ) -> Explanation:
     """Take the forecast after the last row of an item apart (the first item unless named).
 
-    `model` is a fitted `Forecaster`, or one that is `Calibrated`: then the bands are told with what calibration does to
-    them. Raises `TooFewRows` for an item without a full context, `UsageError` for one that is not there or a model
+    `model` is a fitted `Forecaster`; one with calibrate=true has its bands told with what calibration does to them.
+    Raises `TooFewRows` for an item without a full context, `UsageError` for one that is not there or a model
     of another kind.
     """
     series = prices[item_id or prices.item_ids[0]]
@@ -83,7 +83,7 @@ def explain(
             for kind in _FRESH
         },
         bands=_bands(
-            model, simulator, _long(prices, needed), series, horizon=horizon, paths=paths, seed=seed
+            forecaster, simulator, _long(prices, needed), series, horizon=horizon, paths=paths, seed=seed
         ),
         errors=simulator.shocks.error,
         dilations=inside.dilations_of(network),
@@ -138,14 +138,11 @@ def _biases(weights: CellWeights, gates: tuple[str, ...]) -> dict[str, dict[str,
 
 def _opened(model: Model) -> Forecaster:
     """The forecaster whose network is taken apart."""
-    if isinstance(model, Calibrated) and not hasattr(model, "model_"):
-        raise UsageError(_UNFITTED)
-    forecaster = model.model_ if isinstance(model, Calibrated) else model
-    if not isinstance(forecaster, Forecaster):
+    if not isinstance(model, Forecaster):
         raise UsageError(
-            f"explain takes apart a network of your own; '{forecaster.name}' is none. Train one with --save."
+            f"explain takes apart a network of your own; '{model.name}' is none. Train one with --save."
         )
-    return forecaster
+    return model
 
 
 def _trained_on(forecaster: Forecaster, series: PriceSeries) -> Trained:
@@ -167,7 +164,7 @@ def _long(prices: PriceTable, rows: int) -> PriceTable:
 
 
 def _bands(
-    model: Model,
+    forecaster: Forecaster,
     simulator: Simulator,
     prices: PriceTable,
     series: PriceSeries,
@@ -188,8 +185,8 @@ def _bands(
         return width(np.log(variant.paths(series, horizon, paths, rng)[0] / series.close[-1]))
 
     bands = Bands(whole=drawn(), noise=drawn(mc_dropout=False), dropout=drawn(noise="none"))
-    if not isinstance(model, Calibrated):
+    if forecaster.following_ is None:
         return bands
-    stretched = model.predict(prices, horizon, paths=paths, seed=seed)[series.item_id]
-    origins = model.calibrator(prices).origins
-    return replace(bands, calibrated=width(stretched.log_returns()), origins=origins)
+    stretched = forecaster.predict(prices, horizon, paths=paths, seed=seed)[series.item_id]
+    (known,) = forecaster.following_.at(Uncalibrated(forecaster), prices, [timestamps(prices)[-1]])
+    return replace(bands, calibrated=width(stretched.log_returns()), origins=known.origins)

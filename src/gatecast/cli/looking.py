@@ -15,12 +15,7 @@ from gatecast.cli.options import Calendar, Jobs, Json, Model, Preset, Repair, Se
 from gatecast.errors import UsageError
 
 if TYPE_CHECKING:
-    from gatecast.calibrated import Calibrated
-    from gatecast.config import Config
     from gatecast.memory import Memory
-    from gatecast.prices import PriceTable
-
-WALKED = 600  # past forecasts to learn the calibration from, over all items: some 15 seconds
 
 
 @app.command()
@@ -42,29 +37,20 @@ def explain(
     if model is not None and (settings or preset != "default"):
         raise UsageError("--model brings its own settings; it goes with neither --preset nor --set.")
     # What is taken apart is a network of one's own: the one that comes trained is an ensemble with inputs of its own.
-    config = None if model is not None else config_of(preset, settings, seed).replace(start="scratch")
+    config = (
+        None
+        if model is not None
+        else config_of(preset, settings, seed).replace(start="scratch", calibrate=True)
+    )
     prices = read(source, calendar, repair)
-    subject = fitted(prices, config, model) if config is None else _calibrated(config, prices)
+    forecaster = fitted(prices, config, model)
     from gatecast.explain import explain as take_apart
     from gatecast.report.explain import explain_report
     from gatecast.report.page import write_html
 
-    explanation = take_apart(subject, prices, item_id=item, seed=seed)
+    explanation = take_apart(forecaster, prices, item_id=item, seed=seed)
     write_html(out, explain_report(explanation, title=f"Inside a forecast of {explanation.history.item_id}"))
     say(f"page written to {out}")
-
-
-def _calibrated(config: Config, prices: PriceTable) -> Calibrated:
-    """A network of one's own, trained on all rows, and what its bands' past teaches; of many items a shorter past."""
-    from rich.console import Console
-
-    from gatecast.calibrated import Calibrated
-    from gatecast.forecaster import Forecaster
-
-    origins = min(max(WALKED // len(prices), 20), 100)  # of an item
-    network = Calibrated(Forecaster(config), every=5, tail=5 * origins)
-    with Console(stderr=True).status("training, and looking back at how past bands held"):
-        return network.fit(prices)
 
 
 @app.command()
