@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gatecast.bounds import check_sizes
+from gatecast.calibration import HORIZON
 from gatecast.config import Config
 from gatecast.errors import ModelError, TooFewRows, UsageError
 from gatecast.following import Following, follow, revived, timestamps
@@ -178,9 +179,15 @@ class BaseForecaster:
     """
 
     def __init__(
-        self, config: Config | None = None, *, name: str = "gatecast:base", folder: Path = SHIPPED
+        self,
+        config: Config | None = None,
+        *,
+        name: str = "gatecast:base",
+        folder: Path = SHIPPED,
+        steps: int = HORIZON,
     ) -> None:
         self.config = config or Config.from_preset("base")
+        self.steps = steps
         self.name = name
         self.folder = folder
         # The file's name holds its hash: a stored fold is not taken for that of a network remade in the same place.
@@ -211,7 +218,7 @@ class BaseForecaster:
                 f"the base network learned from days up to {base.until}, so that these prices cannot test it: "
                 "a network of their own was trained",
             )
-            own = Forecaster(self.config.replace(start="scratch"), name=self.name)
+            own = Forecaster(self.config.replace(start="scratch"), name=self.name, steps=self.steps)
             self.own_ = own.fit(prices, checkpoint=checkpoint, resume=resume, progress=progress)
         else:
             self.adaptation_ = adapt(base.members, list(prices), self.config)
@@ -224,7 +231,7 @@ class BaseForecaster:
     def _followed(self, prices: PriceTable, base_until: np.datetime64) -> Following:
         """The calibrator after a walk over days that neither the base nor the adaptation has learned from."""
         after = max(base_until, self.adaptation_.until) if self.adaptation_.kept else base_until
-        return follow(BaseNetwork(self.adaptation_.members), prices, after=after)
+        return follow(BaseNetwork(self.adaptation_.members), prices, after=after, steps=self.steps)
 
     def predict(self, prices: PriceTable, horizon: int = 30, *, paths: int = 1000, seed: int = 0) -> Forecast:
         """Simulate `paths` price paths of `horizon` steps after the last row of each item, with their density.
@@ -319,9 +326,13 @@ def _told(adaptation: Adaptation) -> str:
     return f"the base network was used as it is: adapting it to these prices did not help enough, {measured}"
 
 
-def new_forecaster(config: Config, *, name: str = "gatecast") -> Forecaster | BaseForecaster:
-    """The forecaster that these settings ask for."""
-    return Forecaster(config, name=name) if config.start == "scratch" else BaseForecaster(config, name=name)
+def new_forecaster(
+    config: Config, *, name: str = "gatecast", steps: int = HORIZON
+) -> Forecaster | BaseForecaster:
+    """The forecaster that these settings ask for; one that will look no farther ahead than `steps` is made sooner."""
+    if config.start == "scratch":
+        return Forecaster(config, name=name, steps=steps)
+    return BaseForecaster(config, name=name, steps=steps)
 
 
 def load_forecaster(folder: Path | str) -> Forecaster | BaseForecaster:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gatecast.baselines.contract import Predictor, forecasts_at
-from gatecast.calibration import Calibrator, walking_seed
+from gatecast.calibration import HORIZON, Calibrator, walking_seed
 from gatecast.errors import ModelError
 from gatecast.forecast import Forecast
 from gatecast.prices import PriceTable, stamp_text
@@ -19,7 +19,7 @@ EVERY = 5  # sessions between the origins it learns from; the gain was chosen fo
 TAIL = 500  # sessions of the history to learn the first stretch on: 100 origins
 LEAST_BEFORE = 60  # rows an item needs before an origin to take part in calibration
 ITEMS = 100  # of a table, evenly spaced; the stretch is one for all of them, and more tell little more
-PATHS = 200  # of each walked forecast; the 98% band needs a few beyond it
+PATHS = 100  # of each walked forecast: enough to have a 98% band, whose share of hits is right on average
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,20 +119,26 @@ class Following:
 
 
 def follow(
-    model: Predictor, prices: PriceTable, *, after: np.datetime64, least: int = LEAST_BEFORE
+    model: Predictor,
+    prices: PriceTable,
+    *,
+    after: np.datetime64,
+    least: int = LEAST_BEFORE,
+    steps: int = HORIZON,
 ) -> Following:
     """Walk a fitted model over days it has not learned from: those after `after` among the last TAIL.
 
-    An item takes part that has `least` rows at the first of these origins, which half of the items must have.
+    Each step of a forecast has a stretch of its own, up to `steps`; what is learned of one is the same for any
+    number of them. An item takes part that has `least` rows at the first of these origins, which half of the items must have.
     """
     calendar = timestamps(prices)
     ready = {one.item_id: one.timestamps[least - 1] for one in prices if len(one) >= least}
     origins = tail_of(calendar[calendar > after], TAIL, EVERY)
     origins = origins[origins >= sorted(ready.values())[len(ready) // 2]] if ready else origins[:0]
     if not len(origins):
-        return Following(Calibrator.fresh(), calendar[-1], _some(prices.item_ids))
+        return Following(Calibrator.fresh(steps), calendar[-1], _some(prices.item_ids))
     items = _some([item for item, stamp in ready.items() if stamp <= origins[0]])
-    learned = Calibrator.fresh().learn(model, prices.select(items), list(origins), paths=PATHS)
+    learned = Calibrator.fresh(steps).learn(model, prices.select(items), list(origins), paths=PATHS)
     return Following(learned, calendar[-1], items)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gatecast.bounds import check_columns, check_context, check_sizes
+from gatecast.calibration import HORIZON
 from gatecast.config import Config
 from gatecast.errors import ModelError, UsageError
 from gatecast.features import WARMUP
@@ -43,11 +44,13 @@ class Forecaster:
     """An LSTM forecaster of prices: one network over all items of a table, or one each (`per_asset`).
 
     Follows the contract of every model here: `fit(prices)` learns, `predict(prices, horizon)` simulates paths from
-    the last row of `prices` with what was learned. Attributes ending in `_` exist after `fit` or `load`.
+    the last row of `prices` with what was learned. With calibrate=true the first `steps` steps of a forecast are
+    calibrated each by itself, later ones as the last. Attributes ending in `_` exist after `fit` or `load`.
     """
 
-    def __init__(self, config: Config | None = None, *, name: str = "gatecast") -> None:
+    def __init__(self, config: Config | None = None, *, name: str = "gatecast", steps: int = HORIZON) -> None:
         self.config = config or Config()
+        self.steps = steps
         self.name = name
 
     def fit(
@@ -84,7 +87,9 @@ class Forecaster:
         held_out_from = max(trained.until for trained in self.trained_)
         known = tuple(one for trained in self.trained_ for one in trained.items)
         least = self.config.context_length + WARMUP
-        return follow(Uncalibrated(self), prices.select(known), after=held_out_from, least=least)
+        return follow(
+            Uncalibrated(self), prices.select(known), after=held_out_from, least=least, steps=self.steps
+        )
 
     def predict(self, prices: PriceTable, horizon: int = 30, *, paths: int = 1000, seed: int = 0) -> Forecast:
         """The paths of `simulate`, with calibrate=true stretched by what the bands of past days have covered."""

@@ -41,7 +41,7 @@ def recent_verdict(
     last = max(one.timestamps[-1] for one in prices)
     live = [one for one in prices if one.timestamps[-1] == last]
     config = _start_of(config, last)
-    model, first = new_forecaster(config), _least(config)
+    model, first = new_forecaster(config, steps=steps), _least(config)
     judged = [one for one in live if _fresh(config, one) >= 2 * steps][:ITEMS]
     if not judged:
         most = max(live, key=lambda one: _fresh(config, one))

@@ -17,9 +17,11 @@ from joblib import Parallel, delayed
 
 import gatecast
 from gatecast.baselines import Model
+from gatecast.baselines.contract import forecasts_at
 from gatecast.comparisons import compare
 from gatecast.errors import GatecastError, TooFewRows, UsageError
 from gatecast.folds import FORMAT, Fold, FoldStore, settings_of
+from gatecast.forecast import Forecast
 from gatecast.origins import Stamp, WalkForward, left_out, plan_walk
 from gatecast.prices import PriceTable, stamp_text
 from gatecast.scores import COLUMNS, join_rows, score_forecast, score_table
@@ -204,10 +206,12 @@ def _run_task(task: _Task) -> tuple[str, list[tuple[np.datetime64, Fold]]]:
     try:
         first = task.walk.visible(task.prices, cutoff)
         model = copy.deepcopy(task.model).fit(first)
+        prices = task.prices.select(first.item_ids)
+        seeds = [cutoff_seed(task.seed, cutoff) for cutoff in task.todo]
+        forecasts = _forecasts(task, model, prices, seeds)
         for cutoff in task.todo:
-            seen = task.walk.visible(task.prices, cutoff).select(first.item_ids)
-            seed = cutoff_seed(task.seed, cutoff)
-            forecast = model.predict(seen, task.walk.horizon, paths=task.paths, seed=seed)
+            seen = task.walk.visible(prices, cutoff)
+            forecast = next(forecasts)
             rows = score_forecast(forecast, seen, task.prices, cutoff=cutoff, horizon=task.walk.horizon)
             scored = set(rows.get("item_id", ()))
             notes = (note for item in forecast if item.item_id in scored for note in item.notes)
@@ -222,6 +226,16 @@ def _run_task(task: _Task) -> tuple[str, list[tuple[np.datetime64, Fold]]]:
     except GatecastError as error:
         raise type(error)(f"model '{name}' at cutoff {stamp_text(cutoff)}: {error}") from error
     return name, finished
+
+
+def _forecasts(task: _Task, model: Model, prices: PriceTable, seeds: Sequence[int]) -> Iterator[Forecast]:
+    """A forecast from each cutoff to do; where every one sees all the rows before it, many at a time."""
+    horizon = task.walk.horizon
+    if task.walk.span is None:
+        yield from forecasts_at(model, prices, task.todo, horizon, paths=task.paths, seeds=seeds)
+        return
+    for cutoff, seed in zip(task.todo, seeds, strict=True):
+        yield model.predict(task.walk.visible(prices, cutoff), horizon, paths=task.paths, seed=seed)
 
 
 def cutoff_seed(seed: int, cutoff: np.datetime64) -> int:
