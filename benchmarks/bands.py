@@ -38,11 +38,10 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
 RESULTS = ROOT / "benchmarks" / "results" / "bands.json"
 AGAINST = "garch"
-DROPOUT = "gatecast:noise=none"  # Monte Carlo dropout and nothing else
-PANEL_MODELS = (
-    f"{AGAINST},calibrated:garch,har,ewma_t,random_walk,{DROPOUT},gatecast:base,calibrated:gatecast:base"
-)
-SINGLE_MODELS = f"{AGAINST},calibrated:garch,gatecast:base,calibrated:gatecast:base"
+DROPOUT = "gatecast:start=scratch,noise=none"  # Monte Carlo dropout and nothing else
+RAW = "gatecast:start=base,calibrate=false"  # the base network before calibration
+PANEL_MODELS = f"{AGAINST},calibrated:garch,har,ewma_t,random_walk,{DROPOUT},{RAW},gatecast:base"
+SINGLE_MODELS = f"{AGAINST},calibrated:garch,{RAW},gatecast:base"
 PANEL = "panel/us_stocks_80_ohlcv_2005_2021.csv.gz"
 SINGLE = {
     "index": ("sp500_index_ohlcv_1999_2018.csv", "nasdaq_index_ohlcv_1999_2018.csv"),

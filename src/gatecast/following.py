@@ -129,7 +129,7 @@ def follow(
     """Walk a fitted model over days it has not learned from: those after `after` among the last TAIL.
 
     Each step of a forecast has a stretch of its own, up to `steps`; what is learned of one is the same for any
-    number of them. An item takes part that has `least` rows at the first of these origins, which half of the items must have.
+    number of them. An item takes part that has `least` rows at the first of these origins; half of the items must.
     """
     calendar = timestamps(prices)
     ready = {one.item_id: one.timestamps[least - 1] for one in prices if len(one) >= least}

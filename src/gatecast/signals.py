@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -149,9 +150,9 @@ class Sums:
 
     def repeated(self, times: int) -> Sums:
         """Every row so many times, one after the other."""
-        parts = {
-            name: None if part is None else part.repeat(times, axis=0) for name, part in vars(self).items()
-        }
+        parts: dict[str, Any] = {}
+        for name, part in vars(self).items():
+            parts[name] = None if part is None else part.repeat(times, axis=0)
         return Sums(**parts)
 
     def moved(self, new: Recent, gone: Recent, recent_gone: Float[np.ndarray, "row momentum"]) -> Sums:
