@@ -167,12 +167,19 @@ def _mean(losses: Float[Tensor, "*rows"], known: Tensor) -> Float[Tensor, ""]:
     return (losses * known).sum() / known.sum().clamp(min=1)
 
 
-def train_base(pool: Pool, standard: Sequence[Lesson], seed: int, updates: int = UPDATES) -> JointNetwork:
+def train_base(
+    pool: Pool,
+    standard: Sequence[Lesson],
+    seed: int,
+    *,
+    updates: int = UPDATES,
+    kind: type[JointNetwork] = JointNetwork,
+) -> JointNetwork:
     """One member of the ensemble: AdamW (Loshchilov and Hutter 2019) over one cycle (Smith and Topin 2018).
 
     `standard` gives the means and spreads of the inputs; its lessons have ranges, volumes and echoes.
     """
-    network = build_joint(seed)
+    network = build_joint(seed, kind)
     for name, values in (
         ("input", torch.cat([one.signals for one in standard])),
         ("echo", torch.cat([one.echoes for one in standard])),

@@ -140,11 +140,11 @@ class JointNetwork(nn.Module):
         )
 
 
-def build_joint(seed: int) -> JointNetwork:
-    """A network with weights drawn from `seed`; the global random state is left as it was."""
+def build_joint(seed: int, kind: type[JointNetwork] = JointNetwork) -> JointNetwork:
+    """A network of this kind with weights drawn from `seed`; the global random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return JointNetwork()
+        return kind()
 
 
 def draw_mask(shape: tuple[int, ...], keep: float, generator: torch.Generator) -> Float[Tensor, "*shape"]:

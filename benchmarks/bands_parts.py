@@ -1,0 +1,181 @@
+"""What each part of the base network's bands is worth: the protocol of `bands.py` with one part taken away at a time.
+
+- head: networks remade with normal returns in place of Student-t
+- range: closes alone, of the same networks
+- base network: one trained on the panel's own rows up to 2017 instead
+- ensemble: one of the five members
+- calibration: the bands as the networks give them
+
+All but the last two are calibrated. Prints a table and writes benchmarks/results/bands_parts.json; finished forecasts
+wait in --store. Needs the real series in ../shared/data. The networks without a head are made anew (a few minutes).
+
+    python benchmarks/bands_parts.py [--paths 250] [--parts head,range]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path += [str(ROOT / "benchmarks"), str(ROOT / "scripts")]
+
+from bands import AGAINST, DATA, EVERY, PANEL, RAW, closes, judged, show, summary
+from make_base import histories, pool_of
+
+import gatecast
+from gatecast.base import BaseForecaster, BaseNetwork, load_base, save_base
+from gatecast.baselines import Model
+from gatecast.following import Following, follow, timestamps
+from gatecast.forecast import Forecast
+from gatecast.nn.base_training import Lesson, train_base
+from gatecast.nn.joint import Day, JointNetwork
+from gatecast.prices import PriceTable
+from gatecast.readers import read_prices
+from gatecast.roster import parse_models
+
+UNTIL, MEMBERS = "2015-12-31", 5
+NORMAL_DF = 1e4  # of a Student-t that nobody can tell from a normal
+WHOLE = "gatecast:base"
+PARTS = ("head", "range", "base network", "ensemble", "calibration")
+
+
+class NormalNetwork(JointNetwork):
+    """The base network without heavy tails."""
+
+    def foretell(
+        self,
+        hidden: Float[Tensor, "*rows hidden"],
+        inputs: Float[Tensor, "*rows input"],
+        echoes: Float[Tensor, "*rows echo"],
+    ) -> Day:
+        day = super().foretell(hidden, inputs, echoes)
+        return replace(day, df=torch.full_like(day.df, NORMAL_DF))
+
+
+@dataclass
+class Members:
+    """Networks of any kind as a calibrated model, as `BaseForecaster` is with its own."""
+
+    name: str
+    network: BaseNetwork
+    following_: Following | None = None
+
+    def fit(self, prices: PriceTable) -> Members:
+        self.following_ = follow(self.network, prices, after=load_base().until)
+        return self
+
+    def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
+        last = [timestamps(prices)[-1]]
+        return self.predict_at(prices, last, horizon, paths=paths, seeds=[seed])[0]
+
+    def predict_at(
+        self,
+        prices: PriceTable,
+        cutoffs: list[np.datetime64],
+        horizon: int,
+        *,
+        paths: int,
+        seeds: list[int],
+    ) -> list[Forecast]:
+        assert self.following_ is not None, "fit comes before predict"
+        raw = self.network.predict_at(prices, cutoffs, horizon, paths=paths, seeds=seeds)
+        return self.following_.apply(self.network, prices, cutoffs, raw)
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    if not DATA.is_dir():
+        sys.exit("this benchmark needs the real series in ../shared/data, which are not here.")
+    prices = read_prices(DATA / PANEL)
+    rivals = [named(AGAINST, AGAINST), named(WHOLE, "gatecast whole")]
+    tables = [score(model, prices, arguments) for model in rivals]
+    for part in arguments.parts:
+        table = closes(prices) if part == "range" else prices
+        tables.append(score(without(part, arguments.networks), table, arguments))
+    rows = summary(pd.concat(tables, ignore_index=True))
+    show("80 US stocks, 2018-2021, a part taken away", rows)
+    document = {"version": gatecast.__version__, "paths": arguments.paths, "parts": rows}
+    arguments.out.write_text(json.dumps(document, indent=1) + "\n")
+    print(f"written to {arguments.out}")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    results = ROOT / "benchmarks" / "results"
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--paths", type=int, default=250)
+    parser.add_argument("--store", type=Path, default=results / "folds")
+    parser.add_argument("--networks", type=Path, default=results / "networks", help="where remade ones wait")
+    parser.add_argument("--out", type=Path, default=results / "bands_parts.json")
+    arguments = parser.parse_args()
+    arguments.jobs = 1
+    arguments.parts = [part for part in arguments.parts.split(",") if part]
+    if unknown := set(arguments.parts) - set(PARTS):
+        parser.error(f"no part {', '.join(sorted(unknown))}. There are: {', '.join(PARTS)}.")
+    return arguments
+
+
+def score(model: Model, prices: PriceTable, arguments: argparse.Namespace) -> pd.DataFrame:
+    return judged(model, prices, every=EVERY, paths=arguments.paths, arguments=arguments)
+
+
+def without(part: str, networks: Path) -> Model:
+    """The model with this part taken away."""
+    name = f"without {part}"
+    if part == "head":
+        members = normal_members(networks / "normal")
+        return Members(f"gatecast {name}", BaseNetwork(members))
+    if part == "ensemble":
+        base = load_base()
+        folder = networks / "one"
+        save_base(folder, base.members[:1], until=str(base.until), items=base.items)
+        return BaseForecaster(name=f"gatecast {name}", folder=folder)
+    text = {"range": WHOLE, "calibration": RAW, "base network": "gatecast:start=scratch,calibrate=true"}[part]
+    return named(text, f"gatecast {name}")
+
+
+def named(text: str, name: str) -> Any:
+    """The model of this text under a name that says what it shows."""
+    (model,) = parse_models(text)
+    if text != AGAINST:
+        model.name = name  # type: ignore[misc]
+    return model
+
+
+def normal_members(folder: Path) -> tuple[JointNetwork, ...]:
+    """Networks with normal returns by the recipe of `scripts/make_base.py`, made once."""
+    torch.set_num_threads(1)
+    file = folder / "weights.pt"
+    if not file.exists():
+        panel, singles = histories(DATA, UNTIL)
+        standard = [Lesson.of(one) for one in panel]
+        pool = pool_of(panel, singles, standard)
+        made = []
+        for seed in range(MEMBERS):
+            made.append(train_base(pool, standard, seed, kind=NormalNetwork).state_dict())
+            print(f"network {seed + 1} of {MEMBERS} has learned", file=sys.stderr, flush=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.save(made, file)
+    members = []
+    for weights in torch.load(file, weights_only=True):
+        member = NormalNetwork()
+        member.load_state_dict(weights)
+        members.append(member.eval())
+    return tuple(members)
+
+
+if __name__ == "__main__":
+    main()
