@@ -370,3 +370,4 @@ def test_the_calibrator_is_part_of_a_saved_model(tmp_path: Path) -> None:
     ours, theirs = (one.predict(table, 3, paths=50) for one in (model, again))
     for one, other, bare in zip(ours, theirs, raw, strict=True):
         assert one.paths.tobytes() == other.paths.tobytes() != bare.paths.tobytes()
+        assert any("calibrated by what those from" in note for note in one.notes)

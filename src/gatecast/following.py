@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -89,7 +89,17 @@ class Following:
     ) -> list[Forecast]:
         """The model's raw forecasts from these rows, each stretched by what is known there."""
         known = self.at(model, prices, cutoffs)
-        return [calibrator.apply(forecast) for calibrator, forecast in zip(known, raw, strict=True)]
+        return [
+            _noted(calibrator.apply(forecast), self.note)
+            for calibrator, forecast in zip(known, raw, strict=True)
+        ]
+
+    @property
+    def note(self) -> str:
+        """What a reader should know of the bands."""
+        if self.learned.origins == 0:
+            return "the bands are not calibrated: there are too few days that the network has not learned from"
+        return f"the bands are calibrated by what those from {self.learned.origins} past days held"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types for JSON."""
@@ -145,6 +155,10 @@ def follow(
 def revived(document: Mapping[str, Any] | None) -> Following | None:
     """What a saved model holds of its calibration; None where it has none."""
     return None if document is None else Following.from_dict(document)
+
+
+def _noted(forecast: Forecast, note: str) -> Forecast:
+    return replace(forecast, items=tuple(replace(one, notes=(*one.notes, note)) for one in forecast))
 
 
 def tail_of(calendar: np.ndarray, tail: int, every: int) -> np.ndarray:
