@@ -13,7 +13,7 @@ from gatecast.config import Config
 from gatecast.forecaster import Forecaster
 from gatecast.nn.adam import FlatAdam
 from gatecast.nn.network import build
-from gatecast.nn.shares import SHARE, shares, side_by_side
+from gatecast.nn.shares import SHARE, STEPS, shares, side_by_side
 from gatecast.prices import PriceTable
 
 CPU = torch.device("cpu")
@@ -29,12 +29,26 @@ def threads(request: pytest.FixtureRequest):
 
 @pytest.mark.parametrize("count", [0, 1, SHARE, SHARE + 1, 5 * SHARE - 3])
 def test_shares_hold_every_sequence_once_and_are_as_good_as_equal(count: int) -> None:
-    parts = [np.arange(count)[share] for share in shares(count, CPU)]
+    parts = [np.arange(count)[share] for share in shares(count, 60, CPU)]
     np.testing.assert_array_equal(np.concatenate(parts), np.arange(count))
     sizes = [len(part) for part in parts]
     assert max(sizes) <= SHARE
     assert max(sizes) - min(sizes) <= 1
-    assert shares(count, torch.device("meta")) == [slice(0, count)]
+    assert shares(count, 60, torch.device("meta")) == [slice(0, count)]
+
+
+def test_a_share_of_long_sequences_is_no_larger() -> None:
+    for length in (60, 1460, STEPS, 20 * STEPS):
+        sizes = [share.stop - share.start for share in shares(64, length, CPU)]
+        assert sum(sizes) == 64
+        assert max(sizes) == 1 or max(sizes) * length <= STEPS
+
+
+def test_what_fades_away_counts_as_zero_and_only_meanwhile(threads: int) -> None:
+    faded = torch.full((100,), 1e-39)
+    with side_by_side(CPU) as crew:
+        assert crew.map(lambda _: float((faded * 0.5).sum()), [0]) == [0.0]
+    assert float((faded * 0.5).sum()) > 0
 
 
 def test_results_come_in_order_from_threads_of_one_core(threads: int) -> None:
@@ -61,7 +75,7 @@ def test_the_gradients_of_shares_add_up_to_the_gradient(encoder: str) -> None:
     inputs = torch.randn(12, 70, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     optimiser = FlatAdam(network, TINY)
     whole = optimiser.gradient_of(network(inputs).square().sum())
-    parts = [optimiser.gradient_of(network(inputs[:, share]).square().sum()) for share in shares(70, CPU)]
+    parts = [optimiser.gradient_of(network(inputs[:, share]).square().sum()) for share in shares(70, 12, CPU)]
     assert len(parts) == 3
     torch.testing.assert_close(sum(parts), whole, rtol=1e-9, atol=1e-9)
     assert not optimiser.gradient.any()

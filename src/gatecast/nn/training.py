@@ -194,7 +194,7 @@ def _update(
         return loss.detach(), run.optimiser.gradient_of(loss)
 
     total = torch.zeros((), device=chosen.device)
-    for loss, gradient in run.crew.map(learn, shares(len(chosen), chosen.device)):
+    for loss, gradient in run.crew.map(learn, shares(len(chosen), samples.length, chosen.device)):
         total += loss
         run.optimiser.gradient += gradient
     run.optimiser.step()
@@ -221,7 +221,7 @@ def _validation_loss(run: _Run, samples: Samples) -> float:
         return float((elementwise(run.config, forecast, target) * counts).sum()), float(counts.sum())
 
     run.network.eval()
-    losses, counts = zip(*run.crew.map(judge, shares(len(starts), device)), strict=True)
+    losses, counts = zip(*run.crew.map(judge, shares(len(starts), samples.length, device)), strict=True)
     return math.fsum(losses) / max(math.fsum(counts), 1.0)
 
 
@@ -248,7 +248,7 @@ def residuals(
         return error.T.flatten().cpu().numpy(), where.T.flatten().numpy()
 
     with side_by_side(device) as crew:
-        errors, where = zip(*crew.map(missed, shares(len(starts), device)), strict=True)
+        errors, where = zip(*crew.map(missed, shares(len(starts), samples.length, device)), strict=True)
     error, row = np.concatenate(errors), np.concatenate(where)
     kept = samples.row_weights[row] > 0
     return error[kept].astype(np.float64), row[kept]
