@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import stats
+from scipy.special import stdtr, stdtrit  # Student-t; scipy.stats takes longer to import than to test
 
 Kernel = Literal["cautious", "rectangular", "bartlett"]
 
@@ -54,7 +54,7 @@ def diebold_mariano(
     variance = variance_of_mean(differences, overlap=overlap, kernel=kernel)
     # The same difference at every origin has no variance, and no doubt.
     corrected = mean * np.sqrt(_kept(n, overlap) / variance) if variance > 0 else np.copysign(np.inf, mean)
-    p_value = float(2 * stats.t.sf(abs(corrected), freedom(n, overlap)))
+    p_value = float(2 * stdtr(freedom(n, overlap), -abs(corrected)))
     return DieboldMariano(mean, float(corrected), p_value, n)
 
 
@@ -146,7 +146,7 @@ def coverage_interval(
     blocks = max(n / (overlap + 1), 2.0)
     variance = variance_of_mean(dates_share, overlap=min(overlap, n - 2)) * blocks / (blocks - 1)
     effective = min(share * (1 - share) / variance, rows) if variance > 0 else blocks
-    z2 = float(stats.t.ppf((1 + confidence) / 2, blocks - 1)) ** 2
+    z2 = float(stdtrit(blocks - 1, (1 + confidence) / 2)) ** 2
     centre = (share + z2 / (2 * effective)) / (1 + z2 / effective)
     half = np.sqrt(z2 * (share * (1 - share) / effective + z2 / (4 * effective**2))) / (1 + z2 / effective)
     return share, float(max(centre - half, 0.0)), float(min(centre + half, 1.0))
@@ -176,5 +176,5 @@ def change_interval(
     if variance == 0:
         return mean, mean, mean
     satterthwaite = variance**2 / (of_origins**2 / freedom(origins, overlap) + of_seeds**2 / (seeds - 1))
-    reach = float(stats.t.ppf(0.975, satterthwaite)) * math.sqrt(variance)
+    reach = float(stdtrit(satterthwaite, 0.975)) * math.sqrt(variance)
     return mean, mean - reach, mean + reach

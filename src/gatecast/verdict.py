@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from gatecast.comparisons import RANDOM_WALK, apart_of, overlap_of, subject_of
 from gatecast.metrics import ROUNDING, inside
@@ -193,7 +193,7 @@ def _finding(tests: pd.DataFrame, overlap: int, *, told: bool) -> _Finding | Non
     gap, base = whole["mean_loss_against"] - whole["mean_loss"], whole["mean_loss_against"]
     base = base if base >= ROUNDING else float("nan")
     error = abs(gap / whole["dm"]) if np.isfinite(whole["dm"]) else float("nan")
-    reach = float(stats.t.ppf([1 - ALPHA / 2, 0.8], freedom(max(whole["n"], 2), overlap)).sum())
+    reach = float(stdtrit(freedom(max(whole["n"], 2), overlap), [1 - ALPHA / 2, 0.8]).sum())
     adjusted = holm(np.array([row["p_value"] for row in single]))
     words = {row["step"]: _word(row, p_value) for row, p_value in zip(single, adjusted, strict=True)}
     return _Finding(

@@ -8,11 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
-from scipy.signal import lfilter
 
 from gatecast.baselines.contract import Baseline, Unfit
 from gatecast.baselines.direct import log_returns_ahead, simulate_direct
 from gatecast.baselines.noise import Simulation, last_volatility
+from gatecast.baselines.recursion import recursive
 from gatecast.errors import ConfigError
 from gatecast.features import WARMUP, volatility
 from gatecast.prices import PriceSeries
@@ -107,5 +107,5 @@ class Ema(_Average):
 
     def _ahead(self, close: Float[np.ndarray, " time"], horizon: int) -> Float[np.ndarray, "time horizon"]:
         keep = 0.5 ** (1 / self.half_life)
-        average = lfilter([1 - keep], [1.0, -keep], close, zi=[keep * close[0]])[0]
+        average = recursive((1 - keep) * close, keep, close[0])
         return np.repeat(average[:, None], horizon, axis=1)

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
-from scipy.signal import lfilter
 
 from gatecast.baselines.contract import Baseline, Unfit
 from gatecast.baselines.noise import Simulation, StudentT, path_density, student_draws
+from gatecast.baselines.recursion import recursive
 from gatecast.errors import ConfigError
 from gatecast.features import FLOOR
 from gatecast.prices import PriceSeries
@@ -54,7 +54,7 @@ class GarchParameters:
         backcast = float(np.square(errors[:first]) @ weights / weights.sum())
         start = self.omega + self.persistence * backcast
         shocks = self.next_variance(errors, np.zeros_like(errors))
-        later, _ = lfilter([1.0], [1.0, -self.beta], shocks, zi=[self.beta * start])
+        later = recursive(shocks, self.beta, start)
         return np.concatenate([[start], later])
 
 

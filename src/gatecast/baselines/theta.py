@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
-from scipy.signal import lfilter
 
 from gatecast.baselines.contract import Baseline, Unfit
 from gatecast.baselines.noise import Simulation, StudentT, bootstrap, fit_student_t, path_density
+from gatecast.baselines.recursion import recursive
 from gatecast.features import FLOOR
 from gatecast.prices import PriceSeries
 
@@ -79,4 +79,4 @@ def _drift(
 
 def _smooth(values: Float[np.ndarray, " time"], alpha: float) -> Float[np.ndarray, " time"]:
     """The exponentially smoothed level after each row, started at the first value."""
-    return np.asarray(lfilter([alpha], [1.0, alpha - 1], values, zi=[(1 - alpha) * values[0]])[0])
+    return recursive(alpha * values, 1 - alpha, values[0])
