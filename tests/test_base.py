@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -370,4 +371,43 @@ def test_the_calibrator_is_part_of_a_saved_model(tmp_path: Path) -> None:
     ours, theirs = (one.predict(table, 3, paths=50) for one in (model, again))
     for one, other, bare in zip(ours, theirs, raw, strict=True):
         assert one.paths.tobytes() == other.paths.tobytes() != bare.paths.tobytes()
-        assert any("calibrated by what those from" in note for note in one.notes)
+        assert any("calibrated by what those of" in note for note in one.notes)
+
+
+def test_a_saved_calibrator_goes_on_only_where_it_can(tmp_path: Path) -> None:
+    """A history cut off in front, cut off at the end, or another asset's: a forecast, and a true word on its bands."""
+    table = long_table()
+    stamps = table.series[0].timestamps
+    model = BaseForecaster().fit(table.until(stamps[599]))
+    assert model.following_ is not None
+
+    def said(prices: PriceTable) -> str:
+        raw = BaseForecaster(UNCALIBRATED).fit(prices).predict(prices, 3, paths=60).items[0]
+        item = model.predict(prices, 3, paths=60).items[0]
+        assert (item.paths.tobytes() == raw.paths.tobytes()) == ("not calibrated" in item.notes[-1])
+        return item.notes[-1]
+
+    assert "of 100 past forecasts held" in said(table.until(stamps[599]))
+    assert "of 160 past forecasts held" in said(table)
+    assert "not calibrated" in said(table.until(stamps[560])) and "end before" in said(
+        table.until(stamps[560])
+    )
+    rolled = PriceTable(series=(table.series[0].rows(590, 900),))
+    assert "past forecasts held" in said(rolled)
+    stranger = PriceTable(series=(simulated_series("Y", 300, 3, start="2019-01-01"),))
+    assert "past forecasts of X held" in said(stranger)
+
+
+def test_a_newcomer_leaves_the_others_calibrated() -> None:
+    old = long_table().series[0]
+    new = simulated_series("NEW", 70, 4)
+    days = old.timestamps[-70:]
+    table = PriceTable(series=(old, dataclasses.replace(new, timestamps=days)))
+    forecast = BaseForecaster().fit(table).predict(table, 2, paths=40)
+    assert "of 100 past forecasts held" in forecast["X"].notes[-1]
+
+
+def test_too_few_days_to_look_back_on_leave_the_bands_as_they_are() -> None:
+    table = PriceTable(series=(simulated_series("X", 70, 1, start="2016-06-01"),))
+    note = BaseForecaster().fit(table).predict(table, 2, paths=40).items[0].notes[-1]
+    assert note.startswith("the bands are not calibrated: that takes 50 rows")

@@ -239,3 +239,10 @@ def test_stored_folds_tell_the_inner_settings_apart(tmp_path) -> None:
     assert folds(Calibrated(Fixed(0.01), horizon=2)) == 2
     assert folds(Calibrated(Fixed(0.01), horizon=2)) == 2
     assert folds(Calibrated(Fixed(0.02), horizon=2)) == 4
+
+
+def test_a_calibrator_over_a_calibrated_network_calibrates_once() -> None:
+    (model,) = parse_models("calibrated:gatecast:base")
+    assert isinstance(model, Calibrated)
+    assert not model.model.config.calibrate
+    assert model.name == "calibrated:gatecast:base"

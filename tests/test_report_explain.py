@@ -52,10 +52,10 @@ def test_it_says_what_the_network_was_trained_on(
 def test_it_says_what_the_bands_owe_to_calibration(told: Explanation) -> None:
     assert "Calibration is no part of this model" in words(told)
     wide = np.array([0.01, 0.02])
-    bands = Bands(whole=wide, noise=0.9 * wide, dropout=0.3 * wide, calibrated=wide * [0.8, 1.25], origins=7)
+    bands = Bands(whole=wide, noise=0.9 * wide, dropout=0.3 * wide, calibrated=wide * [0.8, 1.25], origins=70)
     text = words(replace(told, bands=bands))
-    assert "dropout alone would make the 90% band 0.6% wide, noise alone 1.8%; both make it 2%" in text
-    assert "learned from 7 past forecasts, makes it 2.5%: 1.25 times as wide" in text
+    assert "dropout alone would make the 90% band 0.6% wide, noise alone 1.8%; both make it 2.0%" in text
+    assert "learned from 70 past forecasts, makes it 2.5%: 1.25 times as wide" in text
     assert "0.80 to 1.25 times" in text
     assert "too few rows to look back on" in words(replace(told, bands=replace(bands, origins=0)))
 

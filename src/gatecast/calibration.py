@@ -197,6 +197,12 @@ class Calibrator:
                 )
                 for one in document["waiting"]
             )
+            sound = all(
+                0 <= one.settled < len(usual) and 0 < one.weight <= 1 and (one.lower <= one.upper).all()
+                for one in waiting
+            )
+            if not sound or int(document["origins"]) < 0 or np.abs(usual).max(initial=0) > 100:
+                raise ValueError("its counts or widths cannot be")
             if missed.ndim != 2 or missed.shape != (len(usual), len(LEVELS)) or not len(usual):
                 raise ValueError(f"missed has shape {missed.shape}")
             return cls(missed=missed, usual=usual, origins=int(document["origins"]), waiting=waiting)

@@ -18,6 +18,8 @@ from gatecast.prices import PriceTable, stamp_text
 EVERY = 5  # sessions between the origins it learns from; the gain was chosen for this distance
 TAIL = 500  # sessions of the history to learn the first stretch on: 100 origins
 LEAST_BEFORE = 60  # rows an item needs before an origin to take part in calibration
+LEAST_ORIGINS = 10  # fewer say nothing: one asset's ten move a band by a few percent
+_MOST = 10_000  # of rows and paths that a file may ask for
 ITEMS = 100  # of a table, evenly spaced; the stretch is one for all of them, and more tell little more
 PATHS = 100  # of each walked forecast: enough to have a 98% band, whose share of hits is right on average
 
@@ -36,7 +38,8 @@ class Following:
 
     From `since` on, the last row the model was fitted on, every fifth row is an origin. What is known at a row
     depends on the rows up to it alone, not on what was asked before. Only `items` are followed: those whose past
-    the stretch was learned from.
+    the stretch was learned from; and only from where each of them has `least` rows, as where a history was cut off
+    in front. Before `since` nothing is known: what was learned lies ahead.
     """
 
     def __init__(
@@ -47,22 +50,25 @@ class Following:
         *,
         every: int = EVERY,
         paths: int = PATHS,
+        least: int = 1,
     ) -> None:
         self.learned = learned
         self.since = since
         self.items = tuple(items)
         self.every = every
         self.paths = paths
+        self.least = least
         self._walked = _Walked(learned)
 
     def at(self, model: Predictor, prices: PriceTable, cutoffs: Sequence[np.datetime64]) -> list[Calibrator]:
         """What is known at each of these rows of `prices`, ascending."""
-        here = tuple(item for item in prices.item_ids if item in self.items)
-        if not here:
-            return [self.learned for _ in cutoffs]
+        here = tuple(one.item_id for one in prices if one.item_id in self.items and len(one) >= self.least)
+        if not here or cutoffs[-1] < self.since:
+            return [self.learned if cutoff >= self.since else self._fresh for cutoff in cutoffs]
         prices = prices.select(here)
         calendar = timestamps(prices)
         origins = calendar[calendar >= self.since][:: self.every]
+        origins = origins[origins >= max(one.timestamps[self.least - 1] for one in prices)]
         walked = self._walked
         if not _holds(walked, prices, origins[origins < cutoffs[0]]):
             walked = _Walked(self.learned)
@@ -78,7 +84,7 @@ class Following:
             while done < len(left) and left[done] < cutoff:
                 last, done = left[done], done + 1
                 known = known.settle(prices.until(last)).record(next(forecasts))
-            calibrators.append(known.settle(prices.until(cutoff)))
+            calibrators.append(known.settle(prices.until(cutoff)) if cutoff >= self.since else self._fresh)
         if last is not None and last != walked.last:
             walked = _Walked(known, last, prices.until(last).data_hash())
         self._walked = walked
@@ -87,19 +93,39 @@ class Following:
     def apply(
         self, model: Predictor, prices: PriceTable, cutoffs: Sequence[np.datetime64], raw: Sequence[Forecast]
     ) -> list[Forecast]:
-        """The model's raw forecasts from these rows, each stretched by what is known there."""
-        known = self.at(model, prices, cutoffs)
-        return [
-            _noted(calibrator.apply(forecast), self.note)
-            for calibrator, forecast in zip(known, raw, strict=True)
-        ]
+        """The model's raw forecasts from these rows, each stretched by what is known there, if that is enough."""
+        told = []
+        for cutoff, known, forecast in zip(cutoffs, self.at(model, prices, cutoffs), raw, strict=True):
+            enough = known.origins >= LEAST_ORIGINS
+            note = self._note(known, prices) if cutoff >= self.since else self._too_early
+            told.append(_noted(known.apply(forecast) if enough else forecast, note))
+        return told
 
     @property
-    def note(self) -> str:
+    def _fresh(self) -> Calibrator:
+        return Calibrator.fresh(self.learned.horizon)
+
+    @property
+    def _too_early(self) -> str:
+        return (
+            f"the bands are not calibrated: what this model knows of its past bands was learned up to "
+            f"{stamp_text(self.since)}, and these prices end before"
+        )
+
+    def _note(self, known: Calibrator, prices: PriceTable) -> str:
         """What a reader should know of the bands."""
-        if self.learned.origins == 0:
-            return "the bands are not calibrated: there are too few days that the network has not learned from"
-        return f"the bands are calibrated by what those from {self.learned.origins} past days held"
+        if known.origins < LEAST_ORIGINS:
+            return (
+                f"the bands are not calibrated: that takes {LEAST_ORIGINS * self.every} rows that the network has not "
+                f"learned from, and {self.least} before them"
+            )
+        strange = set(prices.item_ids).isdisjoint(self.items)
+        of = (
+            f" of {', '.join(self.items[:3])}{' and others' if len(self.items) > 3 else ''}"
+            if strange
+            else ""
+        )
+        return f"the bands are calibrated by what those of {known.origins} past forecasts{of} held"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types for JSON."""
@@ -108,6 +134,7 @@ class Following:
             "items": list(self.items),
             "every": self.every,
             "paths": self.paths,
+            "least": self.least,
             "calibrator": self.learned.to_dict(),
         }
 
@@ -118,14 +145,17 @@ class Following:
             since = pd.Timestamp(document["since"]).as_unit("ns").to_datetime64()
             every, paths, learned = int(document["every"]), int(document["paths"]), document["calibrator"]
             items = [str(item) for item in document["items"]]
-            if every < 1 or paths < 1:
-                raise ValueError(f"it walks every {every} rows with {paths} paths")
+            least = int(document["least"])
+            if not all(1 <= number <= _MOST for number in (every, paths, least)) or np.isnat(since):
+                raise ValueError(
+                    f"it walks from {since} every {every} rows with {paths} paths after {least} rows"
+                )
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(
                 f"a calibrator's description must fit this gatecast; this one does not ({str(error)[:160]}). "
                 "Save the model again."
             ) from None
-        return cls(Calibrator.from_dict(learned), since, items, every=every, paths=paths)
+        return cls(Calibrator.from_dict(learned), since, items, every=every, paths=paths, least=least)
 
 
 def follow(
@@ -144,12 +174,13 @@ def follow(
     calendar = timestamps(prices)
     ready = {one.item_id: one.timestamps[least - 1] for one in prices if len(one) >= least}
     origins = tail_of(calendar[calendar > after], TAIL, EVERY)
-    origins = origins[origins >= sorted(ready.values())[len(ready) // 2]] if ready else origins[:0]
+    # The later half of the items may come too late for the first origins, and is left out then.
+    origins = origins[origins >= sorted(ready.values())[(len(ready) - 1) // 2]] if ready else origins[:0]
     if not len(origins):
-        return Following(Calibrator.fresh(steps), calendar[-1], _some(prices.item_ids))
+        return Following(Calibrator.fresh(steps), calendar[-1], _some(prices.item_ids), least=least)
     items = _some([item for item, stamp in ready.items() if stamp <= origins[0]])
     learned = Calibrator.fresh(steps).learn(model, prices.select(items), list(origins), paths=PATHS)
-    return Following(learned, calendar[-1], items)
+    return Following(learned, calendar[-1], items, least=least)
 
 
 def revived(document: Mapping[str, Any] | None) -> Following | None:

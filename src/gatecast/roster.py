@@ -8,11 +8,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from gatecast import baselines
-from gatecast.base import new_forecaster
+from gatecast.base import BaseForecaster, new_forecaster
 from gatecast.baselines import Model
 from gatecast.calibrated import Calibrated
 from gatecast.config import Config
 from gatecast.errors import ConfigError, UsageError
+from gatecast.forecaster import Forecaster
 from gatecast.nn.sizes import matched
 
 BASELINES: dict[str, type[Any]] = {
@@ -69,7 +70,10 @@ def _words(text: str) -> list[str]:
 def _model(word: str, preset: str, settings: tuple[str, ...]) -> Model:
     kind, _, rest = word.partition(":")
     if kind == CALIBRATED and rest:
-        return Calibrated(_model(rest, preset, settings))
+        inner = _model(rest, preset, settings)
+        if isinstance(inner, Forecaster | BaseForecaster):  # one calibration, not two on top of each other
+            inner.config = inner.config.replace(calibrate=False)
+        return Calibrated(inner)
     if kind == NETWORK:
         if rest == "base":
             return new_forecaster(Config.from_preset("base", _seed_of(settings)), name=word)

@@ -12,6 +12,7 @@ from gatecast.cli.app import app
 from gatecast.cli.console import check_writable, say
 from gatecast.cli.forecasting import config_of, fitted, read
 from gatecast.cli.options import Calendar, Jobs, Json, Model, Preset, Repair, Seed, Settings, Source
+from gatecast.config import parse_settings
 from gatecast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,11 +38,13 @@ def explain(
     if model is not None and (settings or preset != "default"):
         raise UsageError("--model brings its own settings; it goes with neither --preset nor --set.")
     # What is taken apart is a network of one's own: the one that comes trained is an ensemble with inputs of its own.
-    config = (
-        None
-        if model is not None
-        else config_of(preset, settings, seed).replace(start="scratch", calibrate=True)
-    )
+    config = None if model is not None else config_of(preset, settings, seed).replace(start="scratch")
+    if config is not None and "calibrate" not in parse_settings(settings or []):
+        if not config.calibrate:
+            say(
+                "calibration is switched on, so that the page can show it; --set calibrate=false leaves it off"
+            )
+        config = config.replace(calibrate=True)
     prices = read(source, calendar, repair)
     forecaster = fitted(prices, config, model)
     from gatecast.explain import explain as take_apart

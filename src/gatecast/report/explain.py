@@ -13,6 +13,7 @@ from markupsafe import Markup
 from gatecast.explanation import Bands, Cell, Explanation
 from gatecast.figures import ingredients, inside, recall
 from gatecast.figures.style import dates
+from gatecast.following import LEAST_ORIGINS
 from gatecast.report.cells import FIRST_WORDS, steps_of
 from gatecast.report.page import render, value_text
 from gatecast.wording import date_text, price_decimals, price_text
@@ -268,7 +269,7 @@ def _band_words(bands: Bands) -> str:
 def _calibration_words(bands: Bands) -> str:
     if bands.calibrated is None or bands.stretch is None:
         return "Calibration is no part of this model: its bands stay as the network gives them."
-    if not bands.origins:
+    if bands.origins < LEAST_ORIGINS:
         return "Calibration had too few rows to look back on, so the bands stay as the network gives them for now."
     low, high = bands.stretch.min(), bands.stretch.max()
     return (
@@ -278,7 +279,7 @@ def _calibration_words(bands: Bands) -> str:
 
 
 def _width(widths: np.ndarray) -> str:
-    return f"{100 * float(widths[-1]):.3g}%"
+    return f"{100 * float(widths[-1]):.1f}%"
 
 
 def _sight_words(explanation: Explanation) -> str:
