@@ -12,7 +12,6 @@ from gatecast.cli.app import app
 from gatecast.cli.console import check_writable, say
 from gatecast.cli.forecasting import config_of, fitted, read
 from gatecast.cli.options import Calendar, Jobs, Json, Model, Preset, Repair, Seed, Settings, Source
-from gatecast.config import parse_settings
 from gatecast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,6 +37,8 @@ def explain(
     if model is not None and (settings or preset != "default"):
         raise UsageError("--model brings its own settings; it goes with neither --preset nor --set.")
     # What is taken apart is a network of one's own: the one that comes trained is an ensemble with inputs of its own.
+    from gatecast.config import parse_settings
+
     config = None if model is not None else config_of(preset, settings, seed).replace(start="scratch")
     if config is not None and "calibrate" not in parse_settings(settings or []):
         if not config.calibrate:
