@@ -13,6 +13,7 @@ from torch import Tensor
 from gatecast.echoes import ECHOES, Almanac, history_echoes, summary
 from gatecast.forecast import Density
 from gatecast.nn.joint import DROPOUT, FLAGS, HIDDEN, Day, JointNetwork, State, draw_mask
+from gatecast.nn.shares import Crew, side_by_side
 from gatecast.prices import PriceSeries
 from gatecast.signals import (
     MOMENTUM_ROWS,
@@ -86,31 +87,37 @@ def simulate(members: Sequence[JointNetwork], stands: Sequence[Stand], paths: in
         alike.setdefault((*present.flags, min(len(present.moves), MEMORY + START)), []).append(place)
     answers: dict[int, Simulated] = {}
     at_once = max(_PATHS_AT_ONCE // paths, 1)
-    for places in alike.values():
-        for first in range(0, len(places), at_once):
-            block = places[first : first + at_once]
-            told = _side_by_side(
-                members, [presents[one] for one in block], [stands[one] for one in block], paths
-            )
-            answers |= dict(zip(block, told, strict=True))
+    with side_by_side(torch.device("cpu")) as crew:
+        for places in alike.values():
+            for first in range(0, len(places), at_once):
+                block = places[first : first + at_once]
+                told = _together(
+                    members, [presents[one] for one in block], [stands[one] for one in block], paths, crew
+                )
+                answers |= dict(zip(block, told, strict=True))
     return [answers[place] for place in range(len(stands))]
 
 
-def _side_by_side(
-    members: Sequence[JointNetwork], presents: Sequence[Present], stands: Sequence[Stand], paths: int
+def _together(
+    members: Sequence[JointNetwork],
+    presents: Sequence[Present],
+    stands: Sequence[Stand],
+    paths: int,
+    crew: Crew,
 ) -> list[Simulated]:
     """`simulate` for stands that are alike; the rows of every array are the paths of the first, of the second, ..."""
     horizon, flags = len(stands[0].future), presents[0].flags
     ahead = np.stack(
         [_echoes_ahead(one.almanac, at.future) for one, at in zip(presents, stands, strict=True)]
     )
-    minds = _minds(members, presents, stands, paths)
+    minds = _minds(members, presents, stands, paths, crew)
     trails = _Trails.of([one.moves for one in presents], paths)
     signals = _last([one.signals for one in presents], paths)
+    days = [mind.foretell(ahead[:, 0]) for mind in minds]
     total = np.zeros(len(stands) * paths)
     ends, location, scale, df = (np.empty((len(total), horizon)) for _ in range(4))
     for step in range(horizon):
-        day = _joined([mind.foretell(ahead[:, step]) for mind in minds], len(stands))
+        day = _joined(days, len(stands))
         drawn = _Drawn.of(day, flags, stands)
         location[:, step] = total + day.location.numpy() * signals.scale
         scale[:, step], df[:, step] = day.scale.numpy() * signals.scale, day.df.numpy()
@@ -119,9 +126,8 @@ def _side_by_side(
         if step + 1 == horizon:
             break
         signals = trails.append(drawn, signals)
-        expected = summary(ahead[:, step])
-        for mind in minds:
-            mind.see(signals.values, flags, expected)
+        row = _Row(signals.values, flags, summary(ahead[:, step]), ahead[:, step + 1])
+        days = crew.map(row.told, minds)
     return [
         (ends[rows], Density(loc=location[rows], scale=scale[rows], df=df[rows]))
         for rows in (slice(first, first + paths) for first in range(0, len(total), paths))
@@ -143,6 +149,22 @@ def _last(signals: Sequence[Signals], paths: int) -> Signals:
         for part in ("values", "scale", "overnight", "usual_volume")
     )
     return Signals(values=values, scale=scale, overnight=overnight, usual_volume=usual_volume)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A day that every path has drawn: what is seen of it, whether it was expected, what the next day's echoes are."""
+
+    signals: Float[np.ndarray, "row signal"]
+    flags: Float[np.ndarray, " flag"]
+    expected: Float[np.ndarray, "stand summary"]
+    echoes: Float[np.ndarray, "stand echo"]
+
+    @torch.inference_mode()
+    def told(self, mind: _Mind) -> Day:
+        """What a member that has seen it says of the day after."""
+        mind.see(self.signals, self.flags, self.expected)
+        return mind.foretell(self.echoes)
 
 
 @dataclass(kw_only=True)
@@ -177,7 +199,11 @@ class _Mind:
 
 
 def _minds(
-    members: Sequence[JointNetwork], presents: Sequence[Present], stands: Sequence[Stand], paths: int
+    members: Sequence[JointNetwork],
+    presents: Sequence[Present],
+    stands: Sequence[Stand],
+    paths: int,
+    crew: Crew,
 ) -> list[_Mind]:
     """Each member after reading the last rows of every history, with masks for its paths."""
     signals, expected = (
@@ -187,27 +213,27 @@ def _minds(
     flags = torch.tensor(presents[0].flags, dtype=torch.float32).expand(*signals.shape[:2], FLAGS)
     generators = [torch.Generator().manual_seed(int(one.rng.integers(2**63))) for one in stands]
     first = np.arange(len(stands))[:, None] * paths
-    minds = []
-    for network, share in zip(members, np.array_split(np.arange(paths), len(members)), strict=True):
-        if len(share) == 0:
-            continue
+    shares = [part for part in np.array_split(np.arange(paths), len(members)) if len(part)]
+    masks = [
+        torch.cat([draw_mask((len(share), HIDDEN), 1 - DROPOUT, one) for one in generators]) / (1 - DROPOUT)
+        for share in shares
+    ]
+
+    @torch.inference_mode()
+    def read(number: int) -> _Mind:
+        network, share = members[number], len(shares[number])
         inputs = network.standardise(signals, flags)
         _, (hidden, cell_state) = network.remember(inputs, expected)
-        masks = [draw_mask((len(share), HIDDEN), 1 - DROPOUT, one) for one in generators]
-        minds.append(
-            _Mind(
-                network=network,
-                rows=(first + share).ravel(),
-                stands=len(stands),
-                mask=torch.cat(masks) / (1 - DROPOUT),
-                state=(
-                    hidden.repeat_interleave(len(share), dim=1),
-                    cell_state.repeat_interleave(len(share), dim=1),
-                ),
-                inputs=inputs[-1].repeat_interleave(len(share), dim=0),
-            )
+        return _Mind(
+            network=network,
+            rows=(first + shares[number]).ravel(),
+            stands=len(stands),
+            mask=masks[number],
+            state=(hidden.repeat_interleave(share, dim=1), cell_state.repeat_interleave(share, dim=1)),
+            inputs=inputs[-1].repeat_interleave(share, dim=0),
         )
-    return minds
+
+    return crew.map(read, range(len(shares)))
 
 
 def _joined(days: Sequence[Day], stands: int) -> Day:
