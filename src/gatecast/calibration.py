@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -81,17 +81,18 @@ class Calibrator:
         return np.asarray(GAIN * np.arange(1.0, self.horizon + 1) ** -GAIN_FALL)
 
     def learn(
-        self, model: Predictor, prices: PriceTable, cutoffs: Sequence[np.datetime64], *, paths: int
+        self, model: Predictor, prices: PriceTable, cutoffs: Iterable[np.datetime64], *, paths: int
     ) -> Calibrator:
         """Walk a fitted model over past origins, ascending: at each, settle what is known, forecast, and wait.
 
         At a cutoff the model sees the rows of `prices` at or before it, and nothing else.
         """
         calibrator = self
-        seeds = [walking_seed(cutoff) for cutoff in cutoffs]
-        forecasts = forecasts_at(model, prices, cutoffs, self.horizon, paths=paths, seeds=seeds)
-        for cutoff, forecast in zip(cutoffs, forecasts, strict=True):
-            calibrator = calibrator.settle(prices.until(cutoff)).record(forecast)
+        days = list(cutoffs)
+        seeds = [walking_seed(day) for day in days]
+        forecasts = forecasts_at(model, prices, days, self.horizon, paths=paths, seeds=seeds)
+        for day, forecast in zip(days, forecasts, strict=True):
+            calibrator = calibrator.settle(prices.until(day)).record(forecast)
         return calibrator
 
     def settle(self, prices: PriceTable) -> Calibrator:

@@ -277,7 +277,7 @@ class _Trail:
     drawn: list[Float[np.ndarray, " row"]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, parts: Sequence[Float[np.ndarray, " time"] | None], paths: int) -> _Trail | None:
+    def of(cls, parts: Sequence[Float[np.ndarray, " _"] | None], paths: int) -> _Trail | None:
         last = [part[-WINDOW:] for part in parts if part is not None]
         if not last:
             return None
@@ -320,7 +320,7 @@ class _Trails:
             self.day_range.drawn.append(range_of(drawn.log_range, now.scale, now.overnight))
         if self.log_volume is not None:
             self.log_volume.drawn.append(now.usual_volume + drawn.volume)
-        leaving = np.stack([self.log_return.before(rows) for rows in MOMENTUM_ROWS], axis=1)
+        leaving = np.stack([self.log_return.before(rows) for rows in MOMENTUM_ROWS.tolist()], axis=1)
         self.sums = self.sums.moved(self._day(0), self._day(WINDOW), leaving)
         return evaluate(self.sums)
 
