@@ -6,7 +6,7 @@
 - ensemble: one of the five members
 - calibration: the bands as the networks give them
 
-All but the last two are calibrated. Prints a table and writes benchmarks/results/bands_parts.json; finished forecasts
+All but the last are calibrated. Prints a table and writes benchmarks/results/bands_parts.json; finished forecasts
 wait in --store. Needs the real series in ../shared/data. The networks without a head are made anew (a few minutes).
 
     python benchmarks/bands_parts.py [--paths 250] [--parts head,range]

@@ -408,6 +408,10 @@ def test_a_newcomer_leaves_the_others_calibrated() -> None:
 
 
 def test_too_few_days_to_look_back_on_leave_the_bands_as_they_are() -> None:
-    table = PriceTable(series=(simulated_series("X", 70, 1, start="2016-06-01"),))
-    note = BaseForecaster().fit(table).predict(table, 2, paths=40).items[0].notes[-1]
-    assert note.startswith("the bands are not calibrated: that takes 50 rows")
+    table = PriceTable(series=(simulated_series("X", 100, 1, start="2016-06-01"),))
+    model = BaseForecaster().fit(table)
+    assert model.following_ is not None and 0 < model.following_.learned.origins < 10
+    item = model.predict(table, 2, paths=40).items[0]
+    assert item.notes[-1].startswith("the bands are not calibrated: that takes 50 rows")
+    raw = BaseForecaster(UNCALIBRATED).fit(table).predict(table, 2, paths=40).items[0]
+    assert item.paths.tobytes() == raw.paths.tobytes()
