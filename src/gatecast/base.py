@@ -16,7 +16,7 @@ from gatecast.bounds import check_sizes
 from gatecast.calibration import HORIZON
 from gatecast.config import Config
 from gatecast.errors import ModelError, TooFewRows, UsageError
-from gatecast.following import Following, follow, revived, timestamps
+from gatecast.following import Following, Remembering, follow, revived, timestamps
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.forecaster import Forecaster
 from gatecast.nn.base_adapting import Adaptation, adapt
@@ -185,11 +185,14 @@ class BaseForecaster:
         name: str = "gatecast:base",
         folder: Path = SHIPPED,
         steps: int = HORIZON,
+        walked: Remembering | None = None,
     ) -> None:
+        """`walked`, with start=base alone: the base network with the past forecasts it has made already."""
         self.config = config or Config.from_preset("base")
         self.steps = steps
         self.name = name
         self.folder = folder
+        self.walked_ = walked
         # The file's name holds its hash: a stored fold is not taken for that of a network remade in the same place.
         self.weights = next((path.name for path in folder.glob("weights-*.safetensors")), "")
 
@@ -223,15 +226,14 @@ class BaseForecaster:
         else:
             self.adaptation_ = adapt(base.members, list(prices), self.config)
             self.notes_ = (_told(self.adaptation_),)
-        self.following_ = (
-            self._followed(prices, base.until) if self.config.calibrate and not self.own_ else None
-        )
+        if self.config.start != "base" or self.walked_ is None:
+            self.walked_ = Remembering(BaseNetwork(self.adaptation_.members))
+        self.following_: Following | None = None
+        if self.config.calibrate and not self.own_:
+            # Days that neither the base nor the adaptation has learned from.
+            after = max(base.until, self.adaptation_.until) if self.adaptation_.kept else base.until
+            self.following_ = follow(self.walked_, prices, after=after, steps=self.steps)
         return self
-
-    def _followed(self, prices: PriceTable, base_until: np.datetime64) -> Following:
-        """The calibrator after a walk over days that neither the base nor the adaptation has learned from."""
-        after = max(base_until, self.adaptation_.until) if self.adaptation_.kept else base_until
-        return follow(BaseNetwork(self.adaptation_.members), prices, after=after, steps=self.steps)
 
     def predict(self, prices: PriceTable, horizon: int = 30, *, paths: int = 1000, seed: int = 0) -> Forecast:
         """Simulate `paths` price paths of `horizon` steps after the last row of each item, with their density.
@@ -265,7 +267,7 @@ class BaseForecaster:
         network = BaseNetwork(self.adaptation_.members)
         raw = network.predict_at(prices, cutoffs, horizon, paths=paths, seeds=seeds)
         if self.following_ is not None:
-            raw = self.following_.apply(network, prices, cutoffs, raw)
+            raw = self.following_.apply(self.walked_ or network, prices, cutoffs, raw)
         return [_noted(forecast, self.notes_) for forecast in raw]
 
     @property
@@ -309,6 +311,7 @@ class BaseForecaster:
             forecaster.adaptation_ = Adaptation(
                 members=_members(tensors, int(document["members"])), kept=False
             )
+            forecaster.walked_ = Remembering(BaseNetwork(forecaster.adaptation_.members))
             forecaster.notes_ = tuple(map(str, document["notes"]))
             forecaster.following_ = revived(document["calibration"])
         return forecaster
@@ -327,12 +330,12 @@ def _told(adaptation: Adaptation) -> str:
 
 
 def new_forecaster(
-    config: Config, *, name: str = "gatecast", steps: int = HORIZON
+    config: Config, *, name: str = "gatecast", steps: int = HORIZON, walked: Remembering | None = None
 ) -> Forecaster | BaseForecaster:
     """The forecaster that these settings ask for; one that will look no farther ahead than `steps` is made sooner."""
     if config.start == "scratch":
         return Forecaster(config, name=name, steps=steps)
-    return BaseForecaster(config, name=name, steps=steps)
+    return BaseForecaster(config, name=name, steps=steps, walked=walked)
 
 
 def load_forecaster(folder: Path | str) -> Forecaster | BaseForecaster:

@@ -103,14 +103,12 @@ def summary(echoes: Float[np.ndarray, "*row echo"]) -> Float[np.ndarray, "*row s
     return np.asarray(np.clip(echoes[..., _SUMMARISED] / _SUMMARY_UNITS, 0, 5))
 
 
-def history_echoes(
-    almanac: Almanac | None, rows: int, ahead: Int[np.ndarray, ""] | int = 0
-) -> Float[np.ndarray, "time echo"]:
-    """The echoes of every row's next day, with what was known at the row; zeros without an almanac.
+def history_echoes(almanac: Almanac | None, rows: int, first: int = 0) -> Float[np.ndarray, "time echo"]:
+    """The echoes of the day after each row from `first` up to `rows`, as known there; zeros without an almanac.
 
-    `ahead` is the calendar day after the last row (of no matter for training).
+    The day after the last of all rows is not known here: it is taken to be the next on the calendar.
     """
     if almanac is None:
-        return np.zeros((rows, ECHOES))
-    targets = np.append(almanac.days[1:], ahead or almanac.days[-1] + 1)
-    return almanac.echoes(targets, np.arange(rows))
+        return np.zeros((rows - first, ECHOES))
+    targets = np.append(almanac.days[1:], almanac.days[-1] + 1)
+    return almanac.echoes(targets[first:rows], np.arange(first, rows))

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gatecast.baselines.contract import Predictor, forecasts_at
+from gatecast.baselines.contract import Predictor, PredictsAt, forecasts_at
 from gatecast.calibration import HORIZON, Calibrator, walking_seed
 from gatecast.errors import ModelError
-from gatecast.forecast import Forecast
+from gatecast.forecast import Density, Forecast, ItemForecast
 from gatecast.prices import PriceTable, stamp_text
 
 EVERY = 5  # sessions between the origins it learns from; the gain was chosen for this distance
@@ -22,6 +22,7 @@ LEAST_ORIGINS = 10  # fewer say nothing: one asset's ten move a band by a few pe
 _MOST = 10_000  # of rows and paths that a file may ask for
 ITEMS = 100  # of a table, evenly spaced; the stretch is one for all of them, and more tell little more
 PATHS = 100  # of each walked forecast: enough to have a 98% band, whose share of hits is right on average
+KEPT = 500  # walked forecasts of an item that are remembered: some 30 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,59 @@ class _Walked:
     calibrator: Calibrator
     last: np.datetime64 | None = None
     rows: str = ""
+
+
+class Remembering:
+    """A network that keeps the forecasts it has made: days that are walked over again are not simulated again.
+
+    A verdict looks back over many of the days that the forecast's own calibration has looked back over.
+    """
+
+    def __init__(self, model: PredictsAt) -> None:
+        self._model = model
+        self._made: dict[tuple[str, int, int], Forecast] = {}
+
+    def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
+        """The network's forecast after the last row."""
+        return self.predict_at(prices, [timestamps(prices)[-1]], horizon, paths=paths, seeds=[seed])[0]
+
+    def predict_at(
+        self,
+        prices: PriceTable,
+        cutoffs: Sequence[np.datetime64],
+        horizon: int,
+        *,
+        paths: int,
+        seeds: Sequence[int],
+    ) -> list[Forecast]:
+        """`predict(prices.until(cutoff))` for each cutoff; only those not made before, or not as far, are made."""
+        keys = [(prices.until(at).data_hash(), paths, seed) for at, seed in zip(cutoffs, seeds, strict=True)]
+        made = {
+            key: self._made[key] for key in keys if key in self._made and self._made[key].horizon >= horizon
+        }
+        left = [place for place, key in enumerate(keys) if key not in made]
+        new = self._model.predict_at(
+            prices, [cutoffs[one] for one in left], horizon, paths=paths, seeds=[seeds[one] for one in left]
+        )
+        made |= {keys[place]: forecast for place, forecast in zip(left, new, strict=True)}
+        self._made |= {key: made[key] for key in keys[: max(KEPT // len(prices) - len(self._made), 0)]}
+        return [_first(made[key], horizon) for key in keys]
+
+
+def _first(forecast: Forecast, steps: int) -> Forecast:
+    """The first steps of a forecast."""
+    if forecast.horizon == steps:
+        return forecast
+    return replace(forecast, items=tuple(_first_of(one, steps) for one in forecast))
+
+
+def _first_of(item: ItemForecast, steps: int) -> ItemForecast:
+    density = item.density
+    if density is not None:
+        density = Density(
+            loc=density.loc[:, :steps], scale=density.scale[:, :steps], df=density.df[:, :steps]
+        )
+    return replace(item, timestamps=item.timestamps[:steps], paths=item.paths[:, :steps], density=density)
 
 
 class Following:

@@ -56,7 +56,8 @@ def describe(timestamps: np.ndarray) -> Spacing:
 
 def _daily(days: np.ndarray) -> Spacing:
     """Which weekdays trade, by the last quarter: Monday to Friday unless a tenth lies on a weekend."""
-    recent = _weekday(np.unique(days[-20 * _RECENT :])[-_RECENT:])
+    recent = days[-20 * _RECENT :]
+    recent = _weekday(recent[np.append(recent[1:] != recent[:-1], True)][-_RECENT:])
     share = np.bincount(recent, minlength=7) / len(recent)
     if share[5] + share[6] < 0.1:
         return Spacing("B", (0, 1, 2, 3, 4))

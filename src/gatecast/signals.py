@@ -243,11 +243,11 @@ def evaluate(sums: Sums) -> Signals:
     return Signals(values=values, scale=scale, overnight=overnight, usual_volume=usual_volume)
 
 
-def history_signals(moves: Moves) -> Signals:
-    """The signals of every move; row t uses moves up to t alone."""
+def history_signals(moves: Moves, first: int = 0) -> Signals:
+    """The signals of every move from `first` on; row t uses moves up to t alone."""
     windows = [_padded(one) for one in (moves.log_return, moves.day_range, moves.log_volume)]
     parts = []
-    for start in range(0, len(moves), _CHUNK):
+    for start in range(first, len(moves), _CHUNK):
         stop = min(start + _CHUNK, len(moves))
         log_return, day_range, log_volume = (
             None if one is None else sliding_window_view(one, WINDOW)[start:stop] for one in windows

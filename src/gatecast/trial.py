@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from gatecast.base import MIN_ROWS, load_base, new_forecaster
-from gatecast.baselines import Garch, RandomWalk
+from gatecast.baselines import Har, RandomWalk
 from gatecast.config import Config
 from gatecast.errors import TooFewRows
+from gatecast.following import Remembering
 from gatecast.prices import PriceSeries, PriceTable
 from gatecast.verdict import Verdict, cannot_tell
 from gatecast.walkforward import backtest
@@ -28,20 +29,22 @@ def recent_verdict(
     *,
     horizon: int,
     seed: int = 0,
+    walked: Remembering | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Verdict:
-    """How a network with these settings would have done of late, against the random walk and GARCH.
+    """How a network with these settings would have done of late, against the random walk and HAR.
 
     It is trained anew on the rows before the first of the recent origins, so that every day it is judged on is one
     it has not seen; the base network is judged on days after the last it learned from. Of a table it looks at the
     first few items that still trade and have rows enough. With too little history the verdict says that it cannot
-    tell.
+    tell. `walked`: where these settings start from the base network, its past forecasts that were made already.
     """
+    # HAR stands for the models of volatility: GARCH is no stronger a rival, and takes as long to import as all this.
     steps = min(horizon, STEPS)
     last = max(one.timestamps[-1] for one in prices)
     live = [one for one in prices if one.timestamps[-1] == last]
     config = _start_of(config, last)
-    model, first = new_forecaster(config, steps=steps), _least(config)
+    model, first = new_forecaster(config, steps=steps, walked=walked), _least(config)
     judged = [one for one in live if _fresh(config, one) >= 2 * steps][:ITEMS]
     if not judged:
         most = max(live, key=lambda one: _fresh(config, one))
@@ -53,7 +56,7 @@ def recent_verdict(
     origins = min(ORIGINS, min(_fresh(config, one) for one in judged) // steps)
     try:
         report = backtest(
-            [model, RandomWalk(), Garch()],
+            [model, RandomWalk(), Har()],
             prices.select(tuple(one.item_id for one in judged)),
             horizon=steps,
             every=steps,

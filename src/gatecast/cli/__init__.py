@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -11,12 +12,14 @@ from gatecast.cli.console import say
 from gatecast.errors import GatecastError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+_NEW_OBJECTS = 100_000  # between two collections; imports alone make as many, and almost all of them stay
 
 __all__ = ["app", "forecasting", "judging", "looking", "main"]
 
 
 def main() -> None:
     """Run the command; a refusal is one line on stderr and exit 1 (data, model) or 2 (command)."""
+    gc.set_threshold(_NEW_OBJECTS)
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     if sys.stdout is None:
@@ -28,6 +31,7 @@ def main() -> None:
         try:
             app(args=arguments)
         finally:
+            gc.freeze()  # the process ends: to look for garbage among all that torch made would take a quarter second
             sys.stdout.flush()
     except SystemExit as end:
         if end.code == INTERRUPTED:

@@ -61,7 +61,7 @@ def forecast(
     result = forecaster.predict(prices, horizon, paths=paths, seed=seed)
     for note in dict.fromkeys(note for item in result for note in item.notes):
         say(note)
-    judged = _judged(forecaster.config, prices, horizon, seed) if verdict else None
+    judged = _judged(forecaster, prices, horizon, seed) if verdict else None
     shown = forecaster.config.model_dump(mode="json")
     if report is not None:
         _write_report(report, source, result, prices, level, shown, forecaster, judged)
@@ -140,12 +140,17 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatecast"
 
 
-def _judged(config: Config, prices: PriceTable, horizon: int, seed: int) -> dict[str, Any]:
+def _judged(
+    forecaster: Forecaster | BaseForecaster, prices: PriceTable, horizon: int, seed: int
+) -> dict[str, Any]:
+    from gatecast.base import BaseForecaster
     from gatecast.cli.console import folds_bar
     from gatecast.trial import recent_verdict
 
+    config, walked = forecaster.config, forecaster.walked_ if isinstance(forecaster, BaseForecaster) else None
     with folds_bar("judging") as show:
-        return recent_verdict(config, prices, horizon=horizon, seed=seed, progress=show).to_dict()
+        verdict = recent_verdict(config, prices, horizon=horizon, seed=seed, walked=walked, progress=show)
+    return verdict.to_dict()
 
 
 def _write_report(

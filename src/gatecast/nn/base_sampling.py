@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
@@ -36,7 +37,7 @@ _PATHS_AT_ONCE = 8192  # of all stands together; bounds memory, and more would l
 
 @dataclass(frozen=True, kw_only=True)
 class Present:
-    """Where a series stands: its last window, what the network has seen of it, and its almanac."""
+    """Where a series stands: its last window, its almanac, and the last days as the network reads them."""
 
     moves: Moves
     signals: Signals
@@ -45,19 +46,19 @@ class Present:
     expected: Float[np.ndarray, "time summary"]
 
     @classmethod
-    def of(cls, series: PriceSeries, next_day: np.datetime64) -> Present:
+    def of(cls, series: PriceSeries) -> Present:
         """The last rows of `series`; older ones than LOOKBACK are not read."""
         recent = series.rows(max(len(series) - LOOKBACK, 0), len(series))
         moves = Moves.of(recent)
         almanac = Almanac.of(recent, moves)
-        ahead = int(next_day.astype("datetime64[D]").astype(np.int64))
-        echoes = summary(history_echoes(almanac, len(moves), ahead))
+        first = max(START, len(moves) - MEMORY)
         return cls(
             moves=moves,
-            signals=history_signals(moves),
+            signals=history_signals(moves, first),
             flags=np.array([moves.day_range is not None, moves.log_volume is not None], dtype=np.float64),
             almanac=almanac,
-            expected=np.vstack([np.zeros((1, echoes.shape[1])), echoes[:-1]]),
+            # A row's own day, as it was expected on the row before.
+            expected=summary(history_echoes(almanac, len(moves) - 1, first - 1)),
         )
 
 
@@ -73,28 +74,38 @@ class Stand:
 Simulated = tuple[Float[np.ndarray, "paths horizon"], Density]
 
 
-@torch.inference_mode()
 def simulate(members: Sequence[JointNetwork], stands: Sequence[Stand], paths: int) -> list[Simulated]:
     """Cumulative log returns at the timestamps of each stand, (paths, horizon), and their density.
 
     The members share the paths in equal parts, and each path keeps one dropout mask. Stands that have the same
-    columns and as many rows are read and simulated side by side, which changes the time it takes and the last digits
-    of single precision: a step of a thousand rows costs little more than one of ten. All look equally far ahead.
+    columns and as many rows are read and simulated in blocks, which changes the time it takes and the last digits
+    of single precision: a step of a thousand rows costs little more than one of ten. Blocks run side by side, or
+    where there is one alone, its members do. All stands look equally far ahead.
     """
-    presents = [Present.of(one.series, one.future[0]) for one in stands]
+    presents = [Present.of(one.series) for one in stands]
     alike: dict[tuple[object, ...], list[int]] = {}
     for place, present in enumerate(presents):
-        alike.setdefault((*present.flags, min(len(present.moves), MEMORY + START)), []).append(place)
-    answers: dict[int, Simulated] = {}
+        alike.setdefault((*present.flags, len(present.expected)), []).append(place)
     at_once = max(_PATHS_AT_ONCE // paths, 1)
+    blocks = [
+        block
+        for places in alike.values()
+        for block in np.array_split(np.array(places), math.ceil(len(places) / at_once))
+    ]
+
+    @torch.inference_mode()
+    def block_of(places: np.ndarray) -> list[Simulated]:
+        parts = [(presents[one], stands[one]) for one in places]
+        return _together(members, [one for one, _ in parts], [one for _, one in parts], paths, within)
+
     with side_by_side(torch.device("cpu")) as crew:
-        for places in alike.values():
-            for first in range(0, len(places), at_once):
-                block = places[first : first + at_once]
-                told = _together(
-                    members, [presents[one] for one in block], [stands[one] for one in block], paths, crew
-                )
-                answers |= dict(zip(block, told, strict=True))
+        within = crew if len(blocks) == 1 else Crew(None)
+        told = (block_of(blocks[0]),) if len(blocks) == 1 else crew.map(block_of, blocks)
+    answers = {
+        int(place): answer
+        for block, answered in zip(blocks, told, strict=True)
+        for place, answer in zip(block, answered, strict=True)
+    }
     return [answers[place] for place in range(len(stands))]
 
 
@@ -207,7 +218,7 @@ def _minds(
 ) -> list[_Mind]:
     """Each member after reading the last rows of every history, with masks for its paths."""
     signals, expected = (
-        torch.tensor(np.stack([part[START:][-MEMORY:] for part in parts], axis=1), dtype=torch.float32)
+        torch.tensor(np.stack(parts, axis=1), dtype=torch.float32)
         for parts in ([one.signals.values for one in presents], [one.expected for one in presents])
     )
     flags = torch.tensor(presents[0].flags, dtype=torch.float32).expand(*signals.shape[:2], FLAGS)

@@ -1,0 +1,89 @@
+"""Days that are walked over twice are simulated once, and nobody can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from conftest import simulated_series
+from gatecast import following
+from gatecast.base import BaseForecaster, BaseNetwork, load_base
+from gatecast.config import Config
+from gatecast.following import Remembering, timestamps
+from gatecast.forecast import Forecast
+from gatecast.prices import PriceTable
+from gatecast.trial import recent_verdict
+
+TABLE = PriceTable(series=(simulated_series("X", 900, 1, start="2016-06-01"),))
+DAYS = list(timestamps(TABLE)[-12::4])
+
+
+class Counting:
+    """The base network, and how often it was asked for a day."""
+
+    def __init__(self) -> None:
+        self.network = BaseNetwork(load_base().members)
+        self.asked = 0
+
+    def predict_at(
+        self,
+        prices: PriceTable,
+        cutoffs: Sequence[np.datetime64],
+        horizon: int,
+        *,
+        paths: int,
+        seeds: Sequence[int],
+    ) -> list[Forecast]:
+        self.asked += len(cutoffs)
+        return self.network.predict_at(prices, cutoffs, horizon, paths=paths, seeds=seeds)
+
+
+def test_a_day_is_simulated_once_and_a_shorter_forecast_is_its_beginning() -> None:
+    counting = Counting()
+    remembering = Remembering(counting)
+    far = remembering.predict_at(TABLE, DAYS[1:], 6, paths=20, seeds=[2, 3])
+    near = remembering.predict_at(TABLE, DAYS, 4, paths=20, seeds=[1, 2, 3])
+    assert counting.asked == 3
+    fresh = counting.network.predict_at(TABLE, DAYS, 4, paths=20, seeds=[1, 2, 3])
+    for one, other in zip(near, fresh, strict=True):
+        assert one.horizon == len(one.items[0].timestamps) == 4
+        np.testing.assert_allclose(one.items[0].paths, other.items[0].paths, rtol=1e-6)
+        assert one.items[0].density is not None and other.items[0].density is not None
+        np.testing.assert_allclose(one.items[0].density.scale, other.items[0].density.scale, rtol=1e-5)
+    np.testing.assert_array_equal(far[0].items[0].paths[:, :4], near[1].items[0].paths)
+
+
+def test_other_paths_seeds_and_prices_are_other_forecasts() -> None:
+    counting = Counting()
+    remembering = Remembering(counting)
+    doubled = PriceTable.from_close({"X": (2 * TABLE.series[0].close, TABLE.series[0].timestamps)})
+    for table, horizon, paths, seed in (
+        (TABLE, 3, 20, 1),
+        (TABLE, 3, 21, 1),
+        (TABLE, 3, 20, 2),
+        (doubled, 3, 20, 1),
+        (TABLE, 5, 20, 1),
+    ):
+        remembering.predict_at(table, DAYS[:1], horizon, paths=paths, seeds=[seed])
+    assert counting.asked == 5
+    # A day's own rows alone are the key: later ones change nothing.
+    remembering.predict_at(TABLE.until(DAYS[0]), DAYS[:1], 3, paths=20, seeds=[2])
+    assert counting.asked == 5
+
+
+def test_it_keeps_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "KEPT", 2)
+    counting = Counting()
+    remembering = Remembering(counting)
+    for _ in range(2):
+        remembering.predict_at(TABLE, DAYS, 3, paths=20, seeds=[1, 2, 3])
+    assert counting.asked == 4
+
+
+def test_the_verdict_is_the_same_with_the_walk_it_was_spared() -> None:
+    config = Config.from_preset("base")
+    forecaster = BaseForecaster(config).fit(TABLE)
+    spared = recent_verdict(config, TABLE, horizon=5, walked=forecaster.walked_)
+    assert spared.text == recent_verdict(config, TABLE, horizon=5).text
