@@ -8,10 +8,12 @@ import torch
 
 from conftest import TINY
 from gatecast.config import Config
+from gatecast.nn import adam
 from gatecast.nn.adam import FlatAdam
 from gatecast.nn.cells import CellWeights, unroll
 from gatecast.nn.losses import elementwise, weighted_mean
 from gatecast.nn.network import build
+from gatecast.nn.shares import side_by_side
 
 CPU = torch.device("cpu")
 KINDS = ["lstm", "gru", "rnn"]
@@ -169,7 +171,9 @@ def test_huber_equals_torch_and_weights_count() -> None:
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])
-def test_flat_adam_equals_torchs(decay: float) -> None:
+def test_flat_adam_equals_torchs(decay: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the gradients of two shares, and in pieces over threads."""
+    monkeypatch.setattr(adam, "PIECE", 300)
     config = TINY.replace(weight_decay=decay, clip_norm=0.5, learning_rate=0.01)
     ours, theirs = build(config, 3, CPU), build(config, 3, CPU)
     flat = FlatAdam(ours, config)
@@ -178,9 +182,10 @@ def test_flat_adam_equals_torchs(decay: float) -> None:
     generator = torch.Generator().manual_seed(0)
     for step in range(1, 6):
         inputs = torch.randn(6, 4, 3, generator=generator)
-        for network in (ours, theirs):
-            (10 * network(inputs).square().mean()).backward()
-        flat.step()
+        halves = [flat.gradient_of(5 * ours(part).square().mean()) for part in (inputs[:, :2], inputs[:, 2:])]
+        with side_by_side(CPU) as crew:
+            flat.step(halves, crew)
+        (10 * theirs(inputs).square().mean()).backward()
         torch.nn.utils.clip_grad_norm_(learned, 0.5)
         reference.param_groups[0]["eps"] = 1e-7 / (1 - 0.999**step) ** 0.5  # where Keras has it
         reference.step()

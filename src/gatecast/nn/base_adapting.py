@@ -119,8 +119,7 @@ def _epoch(
         chosen = [chunks[place] for place in order[first : first + BATCH]]
         batch = Batch.of([one.rows(start, start + CHUNK) for one, start in chosen])
         loss = joint_loss(foretold(network, batch, masks), batch.after)
-        torch.autograd.backward(loss)
-        optimiser.step()
+        optimiser.step([optimiser.gradient_of(loss)])
         total.append(loss.detach())
     return float(torch.stack(total).mean())
 

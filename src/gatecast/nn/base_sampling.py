@@ -14,7 +14,7 @@ from torch import Tensor
 from gatecast.echoes import ECHOES, Almanac, history_echoes, summary
 from gatecast.forecast import Density
 from gatecast.nn.joint import DROPOUT, FLAGS, HIDDEN, Day, JointNetwork, State, draw_mask
-from gatecast.nn.shares import Crew, side_by_side
+from gatecast.nn.shares import ALONE, Crew, side_by_side
 from gatecast.prices import PriceSeries
 from gatecast.signals import (
     MOMENTUM_ROWS,
@@ -99,7 +99,7 @@ def simulate(members: Sequence[JointNetwork], stands: Sequence[Stand], paths: in
         return _together(members, [one for one, _ in parts], [one for _, one in parts], paths, within)
 
     with side_by_side(torch.device("cpu")) as crew:
-        within = crew if len(blocks) == 1 else Crew(None)
+        within = crew if len(blocks) == 1 else ALONE
         told = (block_of(blocks[0]),) if len(blocks) == 1 else crew.map(block_of, blocks)
     answers = {
         int(place): answer

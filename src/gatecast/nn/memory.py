@@ -96,8 +96,7 @@ def _train(network: _Recaller, config: Config, k: int, updates: int, generator: 
     for update in range(1, updates + 1):
         inputs, target = _sequences(k, BATCH, generator)
         loss = (network(inputs) - target).square().mean()
-        torch.autograd.backward(loss)
-        optimiser.step()
+        optimiser.step([optimiser.gradient_of(loss)])
         smoothed = 0.95 * smoothed + 0.05 * loss.item()
         if smoothed < LEARNED:
             return update

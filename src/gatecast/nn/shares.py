@@ -50,17 +50,20 @@ class Crew:
         return list((map if self._pool is None else self._pool.map)(work, parts))
 
 
+ALONE = Crew(None)
+
+
 @contextmanager
 def side_by_side(device: torch.device) -> Iterator[Crew]:
     """A crew of as many threads as torch may use here, which meanwhile gives each of them one core."""
     if device.type != "cpu":
-        yield Crew(None)
+        yield ALONE
         return
     with one_core() as threads, _memory_at_hand():
         if threads == 1:
             torch.set_flush_denormal(True)
             try:
-                yield Crew(None)
+                yield ALONE
             finally:
                 torch.set_flush_denormal(False)
         else:

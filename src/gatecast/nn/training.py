@@ -193,12 +193,9 @@ def _update(
         loss = weighted_mean(elementwise(run.config, forecast, target), weights[:, share], judged)
         return loss.detach(), run.optimiser.gradient_of(loss)
 
-    total = torch.zeros((), device=chosen.device)
-    for loss, gradient in run.crew.map(learn, shares(len(chosen), samples.length, chosen.device)):
-        total += loss
-        run.optimiser.gradient += gradient
-    run.optimiser.step()
-    return total
+    learned = run.crew.map(learn, shares(len(chosen), samples.length, chosen.device))
+    run.optimiser.step([gradient for _, gradient in learned], run.crew)
+    return torch.stack([loss for loss, _ in learned]).sum()
 
 
 def _finite(loss: float, epoch: int, config: Config) -> float:
