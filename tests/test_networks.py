@@ -8,7 +8,7 @@ import torch
 
 from conftest import TINY
 from gatecast.config import Config
-from gatecast.nn import adam
+from gatecast.nn import adam, encoders
 from gatecast.nn.adam import FlatAdam
 from gatecast.nn.cells import CellWeights, unroll
 from gatecast.nn.losses import elementwise, weighted_mean
@@ -192,3 +192,30 @@ def test_flat_adam_equals_torchs(decay: float, monkeypatch: pytest.MonkeyPatch) 
         reference.zero_grad()
     for one, two in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("encoder", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_long_sequence_read_in_stretches_is_the_same_sequence(
+    encoder: str, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outputs, carried state and gradients; with masks, and where one sequence is given the masks of four paths."""
+    network = build(TINY.replace(encoder=encoder, layers=2), 3, CPU).double()
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(23, batch, 3, dtype=torch.float64, generator=generator)
+    masks = [mask.double() for mask in network.encoder.draw_masks(4, generator) or []]
+    assert len(masks) == 2
+
+    def told(judged: int | None) -> list[torch.Tensor]:
+        outputs, state = network.encoder(inputs, masks, None, judged)
+        again, _ = network.encoder(inputs, masks, state, judged)
+        learned = [part for part in network.encoder.parameters() if part.requires_grad]
+        ends = [part for layer in state for part in layer]
+        return [outputs, again, *ends, *torch.autograd.grad(again.square().sum(), learned)]
+
+    for judged in (None, 1, 9):
+        monkeypatch.setattr(encoders, "STRETCH", 10_000)
+        whole = told(judged)
+        monkeypatch.setattr(encoders, "STRETCH", 5 * batch)
+        for one, other in zip(told(judged), whole, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)

@@ -11,6 +11,10 @@ from gatecast.config import Config
 Masks = list[Float[Tensor, "paths hidden"]]
 State = list[tuple[Tensor, ...]]  # what is carried from step to step, by layer; the second axis is the batch
 
+STRETCH = (
+    3840  # steps of all sequences at a time: 128 units then need no block of memory over 32 MiB (`nn.shares`)
+)
+
 _LAYERS: dict[str, type[nn.LSTM | nn.GRU | nn.RNN]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
@@ -66,18 +70,26 @@ class RecurrentEncoder(Encoder):
         state: State | None = None,
         judged: int | None = None,
     ) -> tuple[Float[Tensor, "judged paths hidden"], State]:
-        """The last layer's hidden states of the last `judged` steps (all unless given), and the state to carry on."""
-        carried: State = []
-        outputs = inputs
-        for depth, layer in enumerate(self.layers):
-            start = None if state is None else _packed(state[depth])
-            outputs, end = layer(outputs, start)
-            carried.append(end if isinstance(end, tuple) else (end,))
-            if judged is not None and depth + 1 == len(self.layers):
-                outputs = outputs[-judged:]  # before the masks: a thousand of them need no long context each
-            if masks is not None:
-                outputs = outputs * masks[depth]
-        return outputs, carried
+        """The last layer's hidden states of the last `judged` steps (all unless given), and the state to carry on.
+
+        A long sequence goes through all layers stretch by stretch, which changes nothing but where its numbers lie.
+        """
+        carried: list[tuple[Tensor, ...] | None] = [None] * self.depth if state is None else list(state)
+        stretches = []
+        for stretch in torch.split(inputs, max(1, STRETCH // inputs.shape[1])):
+            outputs = stretch
+            for depth, layer in enumerate(self.layers):
+                outputs, end = layer(outputs, _packed(carried[depth]))
+                carried[depth] = end if isinstance(end, tuple) else (end,)
+                if masks is not None and depth + 1 < self.depth:
+                    outputs = outputs * masks[depth]
+            stretches.append(outputs)
+        outputs = stretches[0] if len(stretches) == 1 else torch.cat(stretches)
+        if judged is not None:
+            outputs = outputs[-judged:]  # before the masks: a thousand of them need no long context each
+        if masks is not None:
+            outputs = outputs * masks[-1]
+        return outputs, [end for end in carried if end is not None]
 
     def initialise(self, generator: torch.Generator) -> None:
         """Glorot-uniform inputs, orthogonal recurrence, zero biases, the LSTM's forget gate at +1.
@@ -103,5 +115,5 @@ def expand_state(state: State, paths: int) -> State:
     return [tuple(part.expand(-1, paths, -1).contiguous() for part in layer) for layer in state]
 
 
-def _packed(state: tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
-    return state if len(state) > 1 else state[0]
+def _packed(state: tuple[Tensor, ...] | None) -> Tensor | tuple[Tensor, ...] | None:
+    return state if state is None or len(state) > 1 else state[0]

@@ -19,9 +19,13 @@ from typing import TypeVar
 import torch
 
 SHARE = 32  # sequences; with 16 a small network takes a third longer, and the recipe's is no faster
-STEPS = 48_000  # of all sequences of a share: some 700 MB for the recipe's three layers, whatever the context
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h
+STEPS = 24_000  # of all sequences of a share: some 350 MB for the recipe's three layers, whatever the context
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 _LARGEST_DYNAMIC = 2**25  # bytes; where glibc's own thresholds end after large blocks have been freed
+_HEAP = (
+    2**26
+)  # bytes; of which a thread's memory is made, each given back as soon as it is empty, unless padded
+_USUAL_PAD = 2**17
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
@@ -95,7 +99,8 @@ def one_core() -> Iterator[int]:
 def _memory_at_hand() -> Iterator[None]:
     """Where the C library is glibc, memory that a batch frees waits for the next instead of going back to the system.
 
-    Else each batch takes its pages anew, zeroed one by one: a fifth of an epoch of the recipe. mallopt(3).
+    Else each batch takes its pages anew, zeroed one by one: a fifth of an epoch of the recipe, and more of one with a
+    long context. Only blocks under 32 MiB can be kept. mallopt(3).
     """
     if platform.libc_ver()[0] != "glibc":
         yield
@@ -103,8 +108,10 @@ def _memory_at_hand() -> Iterator[None]:
     library = ctypes.CDLL(None)
     library.mallopt(_MMAP_THRESHOLD, _LARGEST_DYNAMIC)
     library.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+    library.mallopt(_TOP_PAD, _HEAP)
     try:
         yield
     finally:
+        library.mallopt(_TOP_PAD, _USUAL_PAD)
         library.mallopt(_TRIM_THRESHOLD, 2 * _LARGEST_DYNAMIC)
         library.malloc_trim(0)
