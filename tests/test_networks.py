@@ -8,12 +8,11 @@ import torch
 
 from conftest import TINY
 from gatecast.config import Config
-from gatecast.nn import adam, encoders
+from gatecast.nn import encoders
 from gatecast.nn.adam import FlatAdam
 from gatecast.nn.cells import CellWeights, unroll
 from gatecast.nn.losses import elementwise, weighted_mean
 from gatecast.nn.network import build
-from gatecast.nn.shares import side_by_side
 
 CPU = torch.device("cpu")
 KINDS = ["lstm", "gru", "rnn"]
@@ -171,9 +170,8 @@ def test_huber_equals_torch_and_weights_count() -> None:
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])
-def test_flat_adam_equals_torchs(decay: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the gradients of two shares, and in pieces over threads."""
-    monkeypatch.setattr(adam, "PIECE", 300)
+def test_flat_adam_equals_torchs(decay: float) -> None:
+    """From the gradients of two shares."""
     config = TINY.replace(weight_decay=decay, clip_norm=0.5, learning_rate=0.01)
     ours, theirs = build(config, 3, CPU), build(config, 3, CPU)
     flat = FlatAdam(ours, config)
@@ -183,8 +181,7 @@ def test_flat_adam_equals_torchs(decay: float, monkeypatch: pytest.MonkeyPatch) 
     for step in range(1, 6):
         inputs = torch.randn(6, 4, 3, generator=generator)
         halves = [flat.gradient_of(5 * ours(part).square().mean()) for part in (inputs[:, :2], inputs[:, 2:])]
-        with side_by_side(CPU) as crew:
-            flat.step(halves, crew)
+        flat.step(halves)
         (10 * theirs(inputs).square().mean()).backward()
         torch.nn.utils.clip_grad_norm_(learned, 0.5)
         reference.param_groups[0]["eps"] = 1e-7 / (1 - 0.999**step) ** 0.5  # where Keras has it

@@ -1,7 +1,8 @@
 """Adam on one flat vector: every weight of a network is a view into it.
 
-A dozen weight tensors of a small network cost more in calls than in arithmetic; one long tensor costs one call per
-line of the algorithm. (torch's own optimisers also import its compiler at their first step, which takes seconds.)
+A dozen weight tensors of a small network cost more in calls than in arithmetic; for one long tensor torch's fused
+kernel does the whole algorithm in one pass. (torch's optimisers as objects also import its compiler at their first
+step, which takes seconds; its function does not.)
 """
 
 from __future__ import annotations
@@ -12,14 +13,11 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 from gatecast.config import Config
-from gatecast.nn.shares import ALONE, Crew
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Kingma and Ba (2015), section 2; the size of epsilon is Keras's
-PIECE = (
-    100_000  # weights that one thread updates at a time; under two pieces, to hand them out would cost more
-)
 
 
 class FlatAdam:
@@ -48,26 +46,28 @@ class FlatAdam:
         return torch.cat([part.flatten() for part in torch.autograd.grad(loss, self.learned)])
 
     @torch.no_grad()
-    def step(self, gradients: Sequence[Float[Tensor, " weight"]], crew: Crew = ALONE) -> None:
+    def step(self, gradients: Sequence[Float[Tensor, " weight"]]) -> None:
         """One update from the sum of these gradients, whose norm is clipped first; the first of them takes the sum."""
         gradient, config = gradients[0], self.config
         for other in gradients[1:]:
             gradient.add_(other)
         if config.clip_norm:
             gradient.mul_((config.clip_norm / (gradient.norm() + 1e-6)).clamp(max=1.0))
+        before = torch.full((), float(self.steps), device=gradient.device)
         self.steps += 1
-        size = config.learning_rate * math.sqrt(1 - BETA_2**self.steps) / (1 - BETA_1**self.steps)
-
-        @torch.no_grad()
-        def update(piece: slice) -> None:
-            new, weights, mean, square = (
-                whole[piece] for whole in (gradient, self.weights, self.mean, self.square)
-            )
-            mean.lerp_(new, 1 - BETA_1)
-            square.mul_(BETA_2).addcmul_(new, new, value=1 - BETA_2)
-            if config.weight_decay:
-                weights.mul_(1 - config.learning_rate * config.weight_decay)
-            weights.addcdiv_(mean, square.sqrt().add_(EPSILON), value=-size)
-
-        pieces = [slice(first, first + PIECE) for first in range(0, len(gradient), PIECE)]
-        (crew if len(pieces) > 1 else ALONE).map(update, pieces)
+        adamw(
+            [self.weights],
+            [gradient],
+            [self.mean],
+            [self.square],
+            [],
+            [before],
+            fused=True,
+            amsgrad=False,
+            beta1=BETA_1,
+            beta2=BETA_2,
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            eps=EPSILON / math.sqrt(1 - BETA_2**self.steps),  # torch adds it after the correction
+            maximize=False,
+        )

@@ -194,7 +194,7 @@ def _update(
         return loss.detach(), run.optimiser.gradient_of(loss)
 
     learned = run.crew.map(learn, shares(len(chosen), samples.length, chosen.device))
-    run.optimiser.step([gradient for _, gradient in learned], run.crew)
+    run.optimiser.step([gradient for _, gradient in learned])
     return torch.stack([loss for loss, _ in learned]).sum()
 
 
