@@ -34,8 +34,9 @@ from bands import AGAINST, DATA, EVERY, PANEL, RAW, closes, judged, show, summar
 from make_base import histories, pool_of
 
 import gatecast
-from gatecast.base import BaseForecaster, BaseNetwork, load_base, save_base
+from gatecast.base import BaseForecaster
 from gatecast.baselines import Model
+from gatecast.ensemble import BaseNetwork, load_base, save_base, suited
 from gatecast.following import Following, follow, timestamps
 from gatecast.forecast import Forecast
 from gatecast.nn.base_training import Lesson, train_base
@@ -72,7 +73,7 @@ class Members:
     following_: Following | None = None
 
     def fit(self, prices: PriceTable) -> Members:
-        self.following_ = follow(self.network, prices, after=load_base().until)
+        self.following_ = follow(self.network, prices, after=load_base(suited(prices)).until)
         return self
 
     def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
@@ -102,7 +103,7 @@ def main() -> None:
     tables = [score(model, prices, arguments) for model in rivals]
     for part in arguments.parts:
         table = closes(prices) if part == "range" else prices
-        tables.append(score(without(part, arguments.networks), table, arguments))
+        tables.append(score(without(part, arguments.networks, prices), table, arguments))
     rows = summary(pd.concat(tables, ignore_index=True))
     show("80 US stocks, 2018-2021, a part taken away", rows)
     document = {"version": gatecast.__version__, "paths": arguments.paths, "parts": rows}
@@ -132,14 +133,14 @@ def score(model: Model, prices: PriceTable, arguments: argparse.Namespace) -> pd
     return judged(model, prices, every=EVERY, paths=arguments.paths, arguments=arguments)
 
 
-def without(part: str, networks: Path) -> Model:
+def without(part: str, networks: Path, prices: PriceTable) -> Model:
     """The model with this part taken away."""
     name = f"without {part}"
     if part == "head":
         members = normal_members(networks / "normal")
         return Members(f"gatecast {name}", BaseNetwork(members))
     if part == "ensemble":
-        base = load_base()
+        base = load_base(suited(prices))
         folder = networks / "one"
         save_base(folder, base.members[:1], until=str(base.until), items=base.items)
         return BaseForecaster(name=f"gatecast {name}", folder=folder)

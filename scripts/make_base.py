@@ -1,6 +1,6 @@
-"""Remake the base network that ships with gatecast, from the price histories in ../shared/data.
+"""Remake a base network that ships with gatecast, from the price histories in ../shared/data.
 
-    python scripts/make_base.py [--until 2015-12-31] [--members 5] [--to src/gatecast/data/base]
+    python scripts/make_base.py [--until 2015-12-31] [--members 5] [--to src/gatecast/data/base/2015-12-31]
 
 No row after `--until` is read by the training. About half a minute a member on one core; the same data, seed and
 machine give the same bytes.
@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from gatecast.base import save_base
+from gatecast.ensemble import SHIPPED, save_base
 from gatecast.nn.base_training import Lesson, Pool, train_base
 from gatecast.prices import PriceSeries, PriceTable
 from gatecast.readers import read_prices
@@ -48,8 +48,11 @@ def main() -> None:
     parser.add_argument("--until", default="2015-12-31", help="the last day the network may learn from")
     parser.add_argument("--members", type=int, default=5)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--to", type=Path, default=ROOT / "src" / "gatecast" / "data" / "base")
+    parser.add_argument(
+        "--to", type=Path, help="the folder to write; else the one that ships, named by the day"
+    )
     arguments = parser.parse_args()
+    to = arguments.to or SHIPPED / arguments.until
     torch.set_num_threads(1)  # sums in one order: the same bytes on any number of cores
     panel, singles = histories(arguments.data, arguments.until)
     standard = [Lesson.of(one) for one in panel]
@@ -59,8 +62,8 @@ def main() -> None:
         members.append(train_base(pool, standard, seed))
         print(f"member {seed + 1} of {arguments.members} has learned", file=sys.stderr, flush=True)
     learned_from = sorted({one.item_id for one in (*panel, *singles)})
-    save_base(arguments.to, members, until=arguments.until, items=learned_from)
-    print(f"base network to {arguments.until} written to {arguments.to}")
+    save_base(to, members, until=arguments.until, items=learned_from)
+    print(f"base network to {arguments.until} written to {to}")
 
 
 def histories(data: Path, until: str) -> tuple[list[PriceSeries], list[PriceSeries]]:

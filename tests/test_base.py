@@ -14,18 +14,11 @@ import torch
 from typer.testing import CliRunner
 
 from conftest import simulated_series
-from gatecast.base import (
-    MIN_ROWS,
-    SHIPPED,
-    BaseForecaster,
-    load_base,
-    load_forecaster,
-    new_forecaster,
-    save_base,
-)
+from gatecast.base import BaseForecaster, load_forecaster, new_forecaster
 from gatecast.cli import app
 from gatecast.config import Config
 from gatecast.echoes import ECHOES, QUARTERS, Almanac, history_echoes
+from gatecast.ensemble import LEAST_AFTER, MIN_ROWS, SHIPPED, load_base, save_base, shipped, suited
 from gatecast.errors import ConfigError, ModelError, TooFewRows
 from gatecast.forecast import Density
 from gatecast.forecaster import Forecaster
@@ -191,7 +184,7 @@ def test_a_range_comes_back_from_its_logarithm() -> None:
 
 def test_absent_ranges_and_volumes_are_masked() -> None:
     lesson = Lesson.of(simulated_series("X", 200, 1), ranges=False, volumes=False)
-    inputs = load_base().members[0].standardise(lesson.signals, lesson.flags)
+    inputs = load_base(shipped()[0]).members[0].standardise(lesson.signals, lesson.flags)
     assert (inputs[:, RANGE_SIGNALS] == 0).all() and (inputs[:, VOLUME_SIGNALS] == 0).all()
     assert (inputs[:, -2:] == 0).all() and (lesson.echoes == 0).all()
 
@@ -245,15 +238,43 @@ def test_too_few_rows_are_refused_in_one_line() -> None:
         BaseForecaster().fit(table).predict(table, 5)
 
 
-def test_the_shipped_network_is_small_and_says_when_it_stopped_learning() -> None:
-    assert sum(path.stat().st_size for path in SHIPPED.iterdir()) < 2 * 2**20
-    base = load_base()
-    assert len(base.members) == 5
-    assert base.until >= np.datetime64("2015-12-31")
+def test_the_shipped_networks_are_small_and_say_when_they_stopped_learning() -> None:
+    assert sum(path.stat().st_size for path in SHIPPED.rglob("*") if path.is_file()) < 2 * 2**20
+    for folder in shipped():
+        base = load_base(folder)
+        assert len(base.members) == 5
+        assert str(base.until) == folder.name >= "2015-12-31"
+
+
+def test_the_youngest_network_is_taken_that_leaves_days_to_judge_it_by() -> None:
+    old, young = shipped()
+    stamps = pd.bdate_range("2010-01-01", "2024-12-31")
+    table = PriceTable.from_close({"X": (np.linspace(1, 2, len(stamps)), stamps)})
+    enough = stamps[stamps > young.name][LEAST_AFTER - 1]
+    assert suited(table) == suited(table.until(enough.to_datetime64())) == young
+    for end in (enough - pd.Timedelta("1D"), pd.Timestamp(young.name), pd.Timestamp("2012-01-02")):
+        assert suited(table.until(end.to_datetime64())) == old
+    weights = [
+        BaseForecaster(UNCALIBRATED).fit(part).adaptation_.members[0].state_dict()["head.weight"]
+        for part in (table, table.until(np.datetime64("2021-12-31")))
+    ]
+    assert torch.equal(weights[0], load_base(young).members[0].head.weight)
+    assert torch.equal(weights[1], load_base(old).members[0].head.weight)
+
+
+def test_forecast_and_verdict_are_of_the_same_network() -> None:
+    """At the verdict's first origin fewer days are new to the young network, and it is judged all the same."""
+    table = long_table(start=str(np.datetime64(shipped()[1].name) - 840))
+    config = Config.from_preset("base")
+    fitted = BaseForecaster(config).fit(table)
+    assert suited(table) == shipped()[1] != suited(table.until(table.series[0].timestamps[-200]))
+    verdict = recent_verdict(config, table, horizon=5)
+    assert verdict.origins == 40
+    assert verdict.text == recent_verdict(config, table, horizon=5, walked=fitted.walked_).text
 
 
 def test_a_remade_network_is_another_model_to_the_judge(tmp_path: Path) -> None:
-    members = load_base().members
+    members = load_base(shipped()[0]).members
     save_base(tmp_path, members[:1], until="2015-12-31", items=())
     first = BaseForecaster(folder=tmp_path).weights
     save_base(tmp_path, members[1:2], until="2015-12-31", items=())
@@ -262,13 +283,13 @@ def test_a_remade_network_is_another_model_to_the_judge(tmp_path: Path) -> None:
 
 
 def test_a_changed_file_is_refused(tmp_path: Path) -> None:
-    folder = shutil.copytree(SHIPPED, tmp_path / "base")
+    folder = shutil.copytree(shipped()[0], tmp_path / "base")
     description = folder / "model.json"
     description.write_text(description.read_text().replace('"members": 5', '"members": 4'))
     with pytest.raises(ModelError, match="was changed"):
         load_base(folder)
     with pytest.raises(ModelError):
-        BaseForecaster.load(SHIPPED)
+        BaseForecaster.load(shipped()[0])
 
 
 def test_a_saved_model_forecasts_the_same(tmp_path: Path, table: PriceTable) -> None:
@@ -299,9 +320,9 @@ def test_default_says_whether_it_adapted_and_repeats_itself() -> None:
 
 
 def test_adapting_leaves_the_shipped_members_alone() -> None:
-    before = [tensor.clone() for tensor in load_base().members[0].state_dict().values()]
+    before = [tensor.clone() for tensor in load_base(shipped()[0]).members[0].state_dict().values()]
     BaseForecaster(Config.from_preset("default")).fit(long_table())
-    after = load_base().members[0].state_dict().values()
+    after = load_base(shipped()[0]).members[0].state_dict().values()
     assert all(torch.equal(one, two) for one, two in zip(before, after, strict=True))
 
 

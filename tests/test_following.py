@@ -9,8 +9,9 @@ import pytest
 
 from conftest import simulated_series
 from gatecast import following
-from gatecast.base import BaseForecaster, BaseNetwork, load_base
+from gatecast.base import BaseForecaster
 from gatecast.config import Config
+from gatecast.ensemble import BaseNetwork, load_base, shipped
 from gatecast.following import Remembering, timestamps
 from gatecast.forecast import Forecast
 from gatecast.prices import PriceTable
@@ -24,7 +25,7 @@ class Counting:
     """The base network, and how often it was asked for a day."""
 
     def __init__(self) -> None:
-        self.network = BaseNetwork(load_base().members)
+        self.network = BaseNetwork(load_base(shipped()[0]).members)
         self.asked = 0
 
     def predict_at(

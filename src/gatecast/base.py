@@ -2,168 +2,35 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gatecast.bounds import check_sizes
 from gatecast.calibration import HORIZON
 from gatecast.config import Config
-from gatecast.errors import ModelError, TooFewRows, UsageError
+from gatecast.ensemble import (
+    BaseNetwork,
+    expect,
+    fitting,
+    load_base,
+    members_of,
+    shipped,
+    suited,
+    tensors_of,
+)
+from gatecast.errors import UsageError
 from gatecast.following import Following, Remembering, follow, revived, timestamps
-from gatecast.forecast import Forecast, ItemForecast
+from gatecast.forecast import Forecast
 from gatecast.forecaster import Forecaster
 from gatecast.nn.base_adapting import Adaptation, adapt
-from gatecast.nn.base_sampling import Simulated, Stand, simulate
 from gatecast.nn.checkpoint import load_model, save_model
-from gatecast.nn.joint import JointNetwork, build_joint
 from gatecast.nn.training import Progress
-from gatecast.prices import PriceSeries, PriceTable
-from gatecast.sessions import future_timestamps
-from gatecast.signals import START
+from gatecast.prices import PriceTable
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-SHIPPED = Path(__file__).parent / "data" / "base"
-MIN_ROWS = START + 2  # a price, START moves to look back on, and one to see
-FARTHEST = 10.0  # of a log return; 22,000-fold is enough for any price
-_KIND, _ADAPTED = "base", "adapted base"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Base:
-    """The members of the ensemble, and the last day they learned from."""
-
-    members: tuple[JointNetwork, ...]
-    until: np.datetime64
-    items: tuple[str, ...]
-
-
-def save_base(folder: Path, members: Sequence[JointNetwork], *, until: str, items: Sequence[str]) -> None:
-    """Write an ensemble as a model folder."""
-    document = {"kind": _KIND, "until": until, "members": len(members), "items": list(items)}
-    save_model(folder, _tensors(members), document)
-
-
-def _tensors(members: Sequence[JointNetwork]) -> dict[str, Tensor]:
-    return {
-        f"{number}.{name}": tensor.clone()
-        for number, member in enumerate(members)
-        for name, tensor in member.state_dict().items()
-    }
-
-
-@lru_cache(maxsize=2)
-def load_base(folder: Path = SHIPPED) -> Base:
-    """The ensemble in a folder; raises `ModelError` where it is damaged or foreign."""
-    tensors, document = load_model(folder)
-    with _fitting(folder):
-        _expect(document, _KIND)
-        return Base(
-            members=_members(tensors, int(document["members"])),
-            until=np.datetime64(document["until"], "D"),
-            items=tuple(map(str, document["items"])),
-        )
-
-
-@contextmanager
-def _fitting(folder: Path | str) -> Iterator[None]:
-    """Turn what a description that does not fit raises into a `ModelError`."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, UsageError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        raise ModelError(
-            f"a model's description must fit this gatecast; that in '{folder}' does not ({reason}). "
-            "Save the model again."
-        ) from None
-
-
-def _expect(document: Mapping[str, Any], kind: str) -> None:
-    if document["kind"] != kind:
-        raise ValueError(f"it is of kind {document['kind']!r}")
-
-
-def _members(tensors: Mapping[str, Tensor], count: int) -> tuple[JointNetwork, ...]:
-    members = []
-    for number in range(count):
-        prefix = f"{number}."
-        stored = {
-            name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)
-        }
-        member = build_joint(0)
-        member.load_state_dict(stored)
-        members.append(member.eval())
-    if not members:
-        raise ValueError("it has no members")
-    return tuple(members)
-
-
-@dataclass(frozen=True)
-class BaseNetwork:
-    """The members' forecasts as they are, before any calibration."""
-
-    members: tuple[JointNetwork, ...]
-
-    def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
-        """Paths from the last row of each item; raises `TooFewRows` for one under MIN_ROWS rows."""
-        return self.predict_at(prices, [timestamps(prices)[-1]], horizon, paths=paths, seeds=[seed])[0]
-
-    def predict_at(
-        self,
-        prices: PriceTable,
-        cutoffs: Sequence[np.datetime64],
-        horizon: int,
-        *,
-        paths: int,
-        seeds: Sequence[int],
-    ) -> list[Forecast]:
-        """`predict(prices.until(cutoff))` for each cutoff; all items of all cutoffs are simulated side by side."""
-        tables = [prices.until(cutoff) for cutoff in cutoffs]
-        stands = [
-            _stand(one, table, horizon, seed)
-            for table, seed in zip(tables, seeds, strict=True)
-            for one in table
-        ]
-        simulated = iter(zip(stands, simulate(self.members, stands, paths), strict=True))
-        return [
-            Forecast(items=tuple(_item(*next(simulated), table) for _ in table), seed=seed)
-            for table, seed in zip(tables, seeds, strict=True)
-        ]
-
-
-def _stand(series: PriceSeries, prices: PriceTable, horizon: int, seed: int) -> Stand:
-    if len(series) < MIN_ROWS:
-        raise TooFewRows(
-            f"the base network needs at least {MIN_ROWS} rows; '{series.item_id}' has {len(series)}. Give more "
-            "history, or leave it out."
-        )
-    return Stand(
-        series=series,
-        future=future_timestamps(series, horizon, prices.calendar),
-        rng=np.random.default_rng([seed, zlib.crc32(series.item_id.encode())]),
-    )
-
-
-def _item(stand: Stand, simulated: Simulated, prices: PriceTable) -> ItemForecast:
-    series, (log_returns, density) = stand.series, simulated
-    last_close = float(series.close[-1])
-    return ItemForecast(
-        item_id=series.item_id,
-        last_timestamp=series.timestamps[-1],
-        last_close=last_close,
-        timestamps=stand.future,
-        paths=last_close * np.exp(np.clip(log_returns, -FARTHEST, FARTHEST)),
-        density=density,
-        notes=prices.notes + series.notes,
-    )
+_ADAPTED = "adapted base"
 
 
 def _noted(forecast: Forecast, notes: tuple[str, ...]) -> Forecast:
@@ -173,7 +40,8 @@ def _noted(forecast: Forecast, notes: tuple[str, ...]) -> Forecast:
 class BaseForecaster:
     """The base network as a model: `fit` adapts it to the prices where that helps, or (start=base) does nothing.
 
-    A table that ends before the last day the base learned from cannot be forecast with it honestly: with start=adapt
+    Of the networks that come with gatecast it takes the youngest that `ensemble.suited` finds, or that in `folder`.
+    A table that ends before the last day it learned from cannot be forecast with it honestly: with start=adapt
     a network of its own is trained for it instead; with start=base a note says so. Attributes ending in `_` exist
     after `fit` or `load`.
     """
@@ -183,7 +51,7 @@ class BaseForecaster:
         config: Config | None = None,
         *,
         name: str = "gatecast:base",
-        folder: Path = SHIPPED,
+        folder: Path | None = None,
         steps: int = HORIZON,
         walked: Remembering | None = None,
     ) -> None:
@@ -192,9 +60,10 @@ class BaseForecaster:
         self.steps = steps
         self.name = name
         self.folder = folder
-        self.walked_ = walked
-        # The file's name holds its hash: a stored fold is not taken for that of a network remade in the same place.
-        self.weights = next((path.name for path in folder.glob("weights-*.safetensors")), "")
+        self.spared_ = walked
+        # A file's name holds its hash: a stored fold is not taken for that of a network remade in the same place.
+        places = shipped() if folder is None else [folder]
+        self.weights = [path.name for place in places for path in place.glob("weights-*.safetensors")]
 
     def fit(
         self,
@@ -205,7 +74,7 @@ class BaseForecaster:
         progress: Callable[[Progress], None] | None = None,
     ) -> BaseForecaster:
         """Adapt to `prices`, or not; returns self. `checkpoint`, `resume`, `progress` are for a network of its own."""
-        base = load_base(self.folder)
+        base = load_base(self.folder or suited(prices))
         self.data_hash_ = prices.data_hash()
         self.own_: Forecaster | None = None
         self.adaptation_ = Adaptation(members=base.members, kept=False)
@@ -226,8 +95,8 @@ class BaseForecaster:
         else:
             self.adaptation_ = adapt(base.members, list(prices), self.config)
             self.notes_ = (_told(self.adaptation_),)
-        if self.config.start != "base" or self.walked_ is None:
-            self.walked_ = Remembering(BaseNetwork(self.adaptation_.members))
+        spared = self.spared_ if self.config.start == "base" else None
+        self.walked_ = spared or Remembering(BaseNetwork(self.adaptation_.members))
         self.following_: Following | None = None
         if self.config.calibrate and not self.own_:
             # Days that neither the base nor the adaptation has learned from.
@@ -267,7 +136,7 @@ class BaseForecaster:
         network = BaseNetwork(self.adaptation_.members)
         raw = network.predict_at(prices, cutoffs, horizon, paths=paths, seeds=seeds)
         if self.following_ is not None:
-            raw = self.following_.apply(self.walked_ or network, prices, cutoffs, raw)
+            raw = self.following_.apply(self.walked_, prices, cutoffs, raw)
         return [_noted(forecast, self.notes_) for forecast in raw]
 
     @property
@@ -297,19 +166,19 @@ class BaseForecaster:
             "notes": list(self.notes_),
             "calibration": None if self.following_ is None else self.following_.to_dict(),
         }
-        save_model(Path(folder), _tensors(self.adaptation_.members), document)
+        save_model(Path(folder), tensors_of(self.adaptation_.members), document)
 
     @classmethod
     def load(cls, folder: Path | str) -> BaseForecaster:
         """The model saved in `folder`; raises `ModelError` where it is damaged or foreign."""
         tensors, document = load_model(Path(folder))
-        with _fitting(folder):
-            _expect(document, _ADAPTED)
+        with fitting(folder):
+            expect(document, _ADAPTED)
             forecaster = cls(Config(**document["config"]))
             forecaster.data_hash_ = str(document["data_hash"])
             forecaster.own_ = None
             forecaster.adaptation_ = Adaptation(
-                members=_members(tensors, int(document["members"])), kept=False
+                members=members_of(tensors, int(document["members"])), kept=False
             )
             forecaster.walked_ = Remembering(BaseNetwork(forecaster.adaptation_.members))
             forecaster.notes_ = tuple(map(str, document["notes"]))
@@ -330,12 +199,20 @@ def _told(adaptation: Adaptation) -> str:
 
 
 def new_forecaster(
-    config: Config, *, name: str = "gatecast", steps: int = HORIZON, walked: Remembering | None = None
+    config: Config,
+    *,
+    name: str = "gatecast",
+    steps: int = HORIZON,
+    folder: Path | None = None,
+    walked: Remembering | None = None,
 ) -> Forecaster | BaseForecaster:
-    """The forecaster that these settings ask for; one that will look no farther ahead than `steps` is made sooner."""
+    """The forecaster that these settings ask for; one that will look no farther ahead than `steps` is made sooner.
+
+    `folder` and `walked` are for those that start from the base network.
+    """
     if config.start == "scratch":
         return Forecaster(config, name=name, steps=steps)
-    return BaseForecaster(config, name=name, steps=steps, walked=walked)
+    return BaseForecaster(config, name=name, folder=folder, steps=steps, walked=walked)
 
 
 def load_forecaster(folder: Path | str) -> Forecaster | BaseForecaster:

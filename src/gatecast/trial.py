@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from gatecast.base import MIN_ROWS, load_base, new_forecaster
+from gatecast.base import new_forecaster
 from gatecast.baselines import Har, RandomWalk
 from gatecast.config import Config
+from gatecast.ensemble import MIN_ROWS, load_base, suited
 from gatecast.errors import TooFewRows
 from gatecast.following import Remembering
 from gatecast.prices import PriceSeries, PriceTable
@@ -43,17 +44,25 @@ def recent_verdict(
     steps = min(horizon, STEPS)
     last = max(one.timestamps[-1] for one in prices)
     live = [one for one in prices if one.timestamps[-1] == last]
-    config = _start_of(config, last)
-    model, first = new_forecaster(config, steps=steps, walked=walked), _least(config)
-    judged = [one for one in live if _fresh(config, one) >= 2 * steps][:ITEMS]
+    folder = suited(
+        prices
+    )  # by all rows: fewer would find an older network than the one the forecast is made with
+    until = load_base(folder).until
+    if config.start == "adapt" and last <= until:
+        config = config.replace(
+            start="scratch"
+        )  # that is what default does where the base has seen all these days
+    model, first = new_forecaster(config, steps=steps, folder=folder, walked=walked), _least(config)
+    fresh = {one.item_id: _fresh(config, one, until) for one in live}
+    judged = [one for one in live if fresh[one.item_id] >= 2 * steps][:ITEMS]
     if not judged:
-        most = max(live, key=lambda one: _fresh(config, one))
+        most = max(live, key=lambda one: fresh[one.item_id])
         return cannot_tell(
             model.name,
             f"{first + 2 * steps} rows are needed, {2 * steps} of them new to the network, to judge it on days it has "
-            f"not seen; there are {len(most)}, {max(_fresh(config, most), 0)} of them new",
+            f"not seen; there are {len(most)}, {max(fresh[most.item_id], 0)} of them new",
         )
-    origins = min(ORIGINS, min(_fresh(config, one) for one in judged) // steps)
+    origins = min(ORIGINS, min(fresh[one.item_id] for one in judged) // steps)
     try:
         report = backtest(
             [model, RandomWalk(), Har()],
@@ -76,21 +85,14 @@ def recent_verdict(
     return replace(report.verdict, text=text)
 
 
-def _start_of(config: Config, last: np.datetime64) -> Config:
-    """Where the base network has seen all these days, default trains one of their own: that is what is judged."""
-    if config.start == "adapt" and last <= load_base().until:
-        return config.replace(start="scratch")
-    return config
-
-
 def _least(config: Config) -> int:
     """The rows before the first origin."""
     return rows_needed(config) if config.start == "scratch" else MIN_ROWS
 
 
-def _fresh(config: Config, series: PriceSeries) -> int:
-    """The last rows of a series that may judge: enough lie before them, and the base has not learned from them."""
+def _fresh(config: Config, series: PriceSeries, until: np.datetime64) -> int:
+    """The last rows of a series that may judge: enough lie before them, and the base, to `until`, knows them not."""
     fresh = len(series) - _least(config)
     if config.start == "scratch":
         return fresh
-    return min(fresh, int((series.timestamps > load_base().until).sum()) - 1)
+    return min(fresh, int((series.timestamps > until).sum()) - 1)

@@ -1,0 +1,179 @@
+"""The networks that come with gatecast: ensembles on disk, which of them suits some prices, and their raw forecasts."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gatecast.errors import ModelError, TooFewRows, UsageError
+from gatecast.following import timestamps
+from gatecast.forecast import Forecast, ItemForecast
+from gatecast.nn.base_sampling import Simulated, Stand, simulate
+from gatecast.nn.checkpoint import load_model, save_model
+from gatecast.nn.joint import JointNetwork, build_joint
+from gatecast.prices import PriceSeries, PriceTable
+from gatecast.sessions import future_timestamps
+from gatecast.signals import START
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SHIPPED = Path(__file__).parent / "data" / "base"  # a folder a network, named by the last day it learned from
+LEAST_AFTER = (
+    250  # rows that a network has not learned from, to calibrate and to judge it by: a year of sessions
+)
+MIN_ROWS = START + 2  # a price, START moves to look back on, and one to see
+FARTHEST = 10.0  # of a log return; 22,000-fold is enough for any price
+_KIND = "base"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """The members of the ensemble, and the last day they learned from."""
+
+    members: tuple[JointNetwork, ...]
+    until: np.datetime64
+    items: tuple[str, ...]
+
+
+def shipped() -> list[Path]:
+    """The networks that come with gatecast, the oldest first."""
+    return sorted(folder for folder in SHIPPED.iterdir() if folder.is_dir())
+
+
+def suited(prices: PriceTable) -> Path:
+    """The youngest of them that has not learned from the last LEAST_AFTER rows of `prices`; else the oldest."""
+    calendar = timestamps(prices)
+    folders = shipped()
+    fresh = [folder for folder in folders if (calendar > np.datetime64(folder.name)).sum() >= LEAST_AFTER]
+    return (fresh or folders[:1])[-1]
+
+
+def save_base(folder: Path, members: Sequence[JointNetwork], *, until: str, items: Sequence[str]) -> None:
+    """Write an ensemble as a model folder."""
+    document = {"kind": _KIND, "until": until, "members": len(members), "items": list(items)}
+    save_model(folder, tensors_of(members), document)
+
+
+def tensors_of(members: Sequence[JointNetwork]) -> dict[str, Tensor]:
+    """The weights of all members, each name with the member's number before it."""
+    return {
+        f"{number}.{name}": tensor.clone()
+        for number, member in enumerate(members)
+        for name, tensor in member.state_dict().items()
+    }
+
+
+@lru_cache(maxsize=4)
+def load_base(folder: Path) -> Base:
+    """The ensemble in a folder; raises `ModelError` where it is damaged or foreign."""
+    tensors, document = load_model(folder)
+    with fitting(folder):
+        expect(document, _KIND)
+        return Base(
+            members=members_of(tensors, int(document["members"])),
+            until=np.datetime64(document["until"], "D"),
+            items=tuple(map(str, document["items"])),
+        )
+
+
+@contextmanager
+def fitting(folder: Path | str) -> Iterator[None]:
+    """Turn what a description that does not fit raises into a `ModelError`."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, UsageError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise ModelError(
+            f"a model's description must fit this gatecast; that in '{folder}' does not ({reason}). "
+            "Save the model again."
+        ) from None
+
+
+def expect(document: Mapping[str, Any], kind: str) -> None:
+    """Raise `ValueError` where a model folder holds another kind of model."""
+    if document["kind"] != kind:
+        raise ValueError(f"it is of kind {document['kind']!r}")
+
+
+def members_of(tensors: Mapping[str, Tensor], count: int) -> tuple[JointNetwork, ...]:
+    """What `tensors_of` made; raises `ValueError` or `RuntimeError` where it is something else."""
+    members = []
+    for number in range(count):
+        prefix = f"{number}."
+        stored = {
+            name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)
+        }
+        member = build_joint(0)
+        member.load_state_dict(stored)
+        members.append(member.eval())
+    if not members:
+        raise ValueError("it has no members")
+    return tuple(members)
+
+
+@dataclass(frozen=True)
+class BaseNetwork:
+    """The members' forecasts as they are, before any calibration."""
+
+    members: tuple[JointNetwork, ...]
+
+    def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
+        """Paths from the last row of each item; raises `TooFewRows` for one under MIN_ROWS rows."""
+        return self.predict_at(prices, [timestamps(prices)[-1]], horizon, paths=paths, seeds=[seed])[0]
+
+    def predict_at(
+        self,
+        prices: PriceTable,
+        cutoffs: Sequence[np.datetime64],
+        horizon: int,
+        *,
+        paths: int,
+        seeds: Sequence[int],
+    ) -> list[Forecast]:
+        """`predict(prices.until(cutoff))` for each cutoff; all items of all cutoffs are simulated side by side."""
+        tables = [prices.until(cutoff) for cutoff in cutoffs]
+        stands = [
+            _stand(one, table, horizon, seed)
+            for table, seed in zip(tables, seeds, strict=True)
+            for one in table
+        ]
+        simulated = iter(zip(stands, simulate(self.members, stands, paths), strict=True))
+        return [
+            Forecast(items=tuple(_item(*next(simulated), table) for _ in table), seed=seed)
+            for table, seed in zip(tables, seeds, strict=True)
+        ]
+
+
+def _stand(series: PriceSeries, prices: PriceTable, horizon: int, seed: int) -> Stand:
+    if len(series) < MIN_ROWS:
+        raise TooFewRows(
+            f"the base network needs at least {MIN_ROWS} rows; '{series.item_id}' has {len(series)}. Give more "
+            "history, or leave it out."
+        )
+    return Stand(
+        series=series,
+        future=future_timestamps(series, horizon, prices.calendar),
+        rng=np.random.default_rng([seed, zlib.crc32(series.item_id.encode())]),
+    )
+
+
+def _item(stand: Stand, simulated: Simulated, prices: PriceTable) -> ItemForecast:
+    series, (log_returns, density) = stand.series, simulated
+    last_close = float(series.close[-1])
+    return ItemForecast(
+        item_id=series.item_id,
+        last_timestamp=series.timestamps[-1],
+        last_close=last_close,
+        timestamps=stand.future,
+        paths=last_close * np.exp(np.clip(log_returns, -FARTHEST, FARTHEST)),
+        density=density,
+        notes=prices.notes + series.notes,
+    )
