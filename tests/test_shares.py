@@ -13,6 +13,7 @@ from gatecast.config import Config
 from gatecast.forecaster import Forecaster
 from gatecast.nn.adam import FlatAdam
 from gatecast.nn.network import build
+from gatecast.nn.sampling import PATHS_AT_ONCE
 from gatecast.nn.shares import SHARE, STEPS, shares, side_by_side
 from gatecast.prices import PriceTable
 
@@ -81,14 +82,18 @@ def test_the_gradients_of_shares_add_up_to_the_gradient(encoder: str) -> None:
 
 
 @pytest.mark.parametrize("preset", ["reference", "quick"])
-def test_training_gives_the_same_bytes_on_one_core_and_on_three(preset: str, table: PriceTable) -> None:
+def test_training_and_paths_give_the_same_bytes_on_one_core_and_on_three(
+    preset: str, table: PriceTable
+) -> None:
     config = Config.from_preset(preset, ["epochs=1", "hidden=24", "batch=96"])
-    before, weights = torch.get_num_threads(), []
+    before, weights, paths = torch.get_num_threads(), [], []
     for threads in (1, 3):
         torch.set_num_threads(threads)
         try:
-            trained = Forecaster(config).fit(table).trained_[0]
+            forecaster = Forecaster(config).fit(table)
+            paths.append(forecaster.predict(table, 3, paths=2 * PATHS_AT_ONCE + 7).items[0].paths)
         finally:
             torch.set_num_threads(before)
-        weights.append(trained.simulator.network.state_dict())
+        weights.append(forecaster.trained_[0].simulator.network.state_dict())
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert paths[0].tobytes() == paths[1].tobytes()

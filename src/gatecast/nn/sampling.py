@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from gatecast.config import Config
 from gatecast.features import (
@@ -25,11 +27,13 @@ from gatecast.forecast import Density
 from gatecast.nn.encoders import Masks, State, expand_state
 from gatecast.nn.heads import Components
 from gatecast.nn.network import Network
+from gatecast.nn.shares import ALONE, Crew, side_by_side
 from gatecast.prices import PriceSeries
 from gatecast.windows import CLIP, Panel, Scaler, to_log_return
 
 MAX_STEP = float(np.log(10))  # a price may at most grow or shrink tenfold in a step
 MAX_TOTAL = 200.0  # nor leave e^±200 of the last close: far beyond sense, well within float64
+PATHS_AT_ONCE = 500  # by one thread: their state stays in its cache; a thread more for fewer would not pay
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +91,15 @@ def _volume_ratio(log_volumes: Float[np.ndarray, " time"]) -> Float[np.ndarray, 
     return np.asarray(log_volumes[1:] - windows.mean(axis=1))
 
 
+@dataclass
+class _Strand:
+    """A share of the paths: which they are, their masks, and what the network remembers along them."""
+
+    rows: slice
+    masks: Masks | None
+    state: State | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Simulator:
     """Everything a path needs: the network, what its inputs mean, and the shocks it may meet."""
@@ -98,7 +111,6 @@ class Simulator:
     shocks: Shocks
     trust: float = 1.0  # share of the network's mean move that its held-out days bear out; see `worth`
 
-    @torch.inference_mode()
     def paths(
         self, series: PriceSeries, horizon: int, paths: int, rng: np.random.Generator
     ) -> tuple[Float[np.ndarray, "paths horizon"], Density | None]:
@@ -107,8 +119,15 @@ class Simulator:
         Monte Carlo dropout as Gal and Ghahramani (2016): one mask per path, drawn once and held along it. A head with
         a distribution draws the return from it; range and volume of the day come from the held-out days.
         """
-        masks = self._masks(paths, rng)
-        value, state = self._encode(series, masks, paths)
+        with side_by_side(self._device) as crew:
+            return self._paths(series, horizon, paths, rng, crew)
+
+    def _paths(
+        self, series: PriceSeries, horizon: int, paths: int, rng: np.random.Generator, crew: Crew
+    ) -> tuple[Float[np.ndarray, "paths horizon"], Density | None]:
+        self.network.eval()
+        strands = self._strands(paths, rng)
+        value = self._read(self._context(series)[:, None], strands, crew)
         history = _History.of(series, self.spec, horizon, paths)
         foretold = []
         for step in range(horizon):
@@ -125,9 +144,7 @@ class Simulator:
             move = to_log_return(self.spec.returns, history.log_close_now, center + scale * value)
             features = history.append(np.clip(move, -MAX_STEP, MAX_STEP), shock)
             if step + 1 < horizon:
-                inputs = torch.from_numpy(self.scaler.apply(features, series.item_id))[None].to(self._device)
-                out, state = self.network.step(inputs, masks, state)
-                value = out.cpu().numpy().astype(np.float64)
+                value = self._read(self.scaler.apply(features, series.item_id)[None], strands, crew)
         start = np.log(series.close[-1])
         density = None
         if foretold and self.spec.returns == "log":
@@ -139,24 +156,45 @@ class Simulator:
     def _device(self) -> torch.device:
         return next(self.network.parameters()).device
 
-    def _masks(self, paths: int, rng: np.random.Generator) -> Masks | None:
-        if not self.config.mc_dropout:
-            return None
-        generator = torch.Generator(self._device).manual_seed(int(rng.integers(2**63)))
-        return self.network.encoder.draw_masks(paths, generator)
+    def _strands(self, paths: int, rng: np.random.Generator) -> list[_Strand]:
+        """The paths in shares, the same on every machine; on a GPU in one."""
+        masks = None
+        if self.config.mc_dropout:
+            generator = torch.Generator(self._device).manual_seed(int(rng.integers(2**63)))
+            masks = self.network.encoder.draw_masks(paths, generator)
+        size = PATHS_AT_ONCE if self._device.type == "cpu" else paths
+        rows = [slice(first, min(first + size, paths)) for first in range(0, paths, size)]
+        return [_Strand(one, None if masks is None else [mask[one] for mask in masks]) for one in rows]
 
-    def _encode(
-        self, series: PriceSeries, masks: Masks | None, paths: int
-    ) -> tuple[Float[np.ndarray, "paths ..."], State]:
-        """The first value (or parameters) of every path; layers below the first mask are run once for all of them."""
-        self.network.eval()
+    def _context(self, series: PriceSeries) -> Float[np.ndarray, "context feature"]:
+        """The inputs of the last rows, the same for every path."""
         context = series.rows(-self.config.context_length - WINDOW, len(series))
         features = series_features(context, self.spec)[-self.config.context_length :]
-        inputs = torch.from_numpy(self.scaler.apply(features, series.item_id))[:, None].to(self._device)
-        value, state = self.network.step(inputs, masks, None)
-        state = expand_state(state, paths)
-        first = value.cpu().numpy().astype(np.float64)
-        return np.broadcast_to(first, (paths, *first.shape[1:])), state
+        return self.scaler.apply(features, series.item_id)
+
+    def _read(
+        self,
+        inputs: Float[np.ndarray, "time one_or_paths feature"],
+        strands: Sequence[_Strand],
+        crew: Crew,
+    ) -> Float[np.ndarray, "paths ..."]:
+        """The value (or parameters) of every path after these rows; layers below the first mask read a context once."""
+        given = torch.from_numpy(inputs).to(self._device)
+
+        @torch.inference_mode()
+        def read(strand: _Strand) -> Tensor:
+            mine = given if given.shape[1] == 1 else given[:, strand.rows]
+            out, state = self.network.step(mine, strand.masks, strand.state)
+            count = strand.rows.stop - strand.rows.start
+            strand.state = expand_state(state, count)
+            return out.expand(count, *out.shape[1:])
+
+        return np.asarray(
+            torch.cat((crew if len(strands) > 1 else ALONE).map(read, strands))
+            .cpu()
+            .numpy()
+            .astype(np.float64)
+        )
 
 
 def worth(foretold: Float[np.ndarray, " day"], came: Float[np.ndarray, " day"]) -> float:
