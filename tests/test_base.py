@@ -23,6 +23,7 @@ from gatecast.errors import ConfigError, ModelError, TooFewRows
 from gatecast.forecast import Density
 from gatecast.forecaster import Forecaster
 from gatecast.nn import base_sampling, base_training
+from gatecast.nn.base_adapting import adapt
 from gatecast.nn.base_training import CHUNK, Batch, Lesson, Pool, foretold, joint_loss, train_base
 from gatecast.prices import PriceSeries, PriceTable
 from gatecast.roster import parse_models
@@ -243,7 +244,8 @@ def test_the_shipped_networks_are_small_and_say_when_they_stopped_learning() -> 
     for folder in shipped():
         base = load_base(folder)
         assert len(base.members) == 5
-        assert str(base.until) == folder.name >= "2015-12-31"
+        assert str(base.until.astype("datetime64[D]")) == folder.name >= "2015-12-31"
+        assert base.until < np.datetime64(folder.name) + 1
 
 
 def test_the_youngest_network_is_taken_that_leaves_days_to_judge_it_by() -> None:
@@ -260,6 +262,44 @@ def test_the_youngest_network_is_taken_that_leaves_days_to_judge_it_by() -> None
     ]
     assert torch.equal(weights[0], load_base(young).members[0].head.weight)
     assert torch.equal(weights[1], load_base(old).members[0].head.weight)
+
+
+def test_a_short_history_is_all_new_or_not_and_an_ended_item_does_not_choose() -> None:
+    old, young = shipped()
+    new = PriceTable(series=(simulated_series("X", 40, 1, start="2023-02-01"),))
+    half_new = PriceTable(series=(simulated_series("X", 40, 1, start="2021-12-15"),))
+    assert (suited(new), suited(half_new)) == (young, old)
+    ended = simulated_series("Y", 300, 2, start="2012-01-02")
+    table = PriceTable(series=(*new.series, ended))
+    assert suited(table) == young
+    notes = {
+        one.item_id: " ".join(one.notes) for one in BaseForecaster().fit(table).predict(table, 2, paths=5)
+    }
+    assert f"up to {young.name}" in notes["X"] and "none after it" not in notes["X"]
+    assert "none after it" in notes["Y"]
+
+
+def test_rows_that_are_no_days_are_said_to_be_none() -> None:
+    hours = pd.date_range("2023-01-02", periods=400, freq="h")
+    table = PriceTable.from_close({"X": (1 + np.random.default_rng(0).random(400), hours)})
+    notes = BaseForecaster(UNCALIBRATED).fit(table).predict(table, 2, paths=5).items[0].notes
+    assert any("rows here are hours" in note for note in notes)
+
+
+def test_the_verdict_on_a_saved_model_is_on_that_model(tmp_path: Path) -> None:
+    """Prices that chose another network do not change what is judged, nor which days are new to it."""
+    late, config = long_table(start=str(np.datetime64(shipped()[1].name) - 500)), Config.from_preset("base")
+    model = BaseForecaster(config).fit(late)
+    model.save(tmp_path / "model")
+    again = load_forecaster(tmp_path / "model")
+    assert isinstance(again, BaseForecaster) and again.until_ == load_base(shipped()[1]).until
+    early = late.until(np.datetime64(shipped()[1].name))
+    assert suited(early) == shipped()[0]
+    told = recent_verdict(config, early, horizon=5, saved=tmp_path / "model", walked=again.walked_)
+    assert "0 of them new" in told.text
+    assert "none after it" in " ".join(again.predict(early, 2, paths=5).items[0].notes)
+    kept = recent_verdict(config, late, horizon=5, saved=tmp_path / "model")
+    assert kept.text == recent_verdict(config, late, horizon=5, walked=model.walked_).text
 
 
 def test_forecast_and_verdict_are_of_the_same_network() -> None:
@@ -317,6 +357,22 @@ def test_default_says_whether_it_adapted_and_repeats_itself() -> None:
     assert first.losses == again.losses
     one, two = (model.predict(table, 2, paths=10).items[0].paths for model in (first, again))
     assert one.tobytes() == two.tobytes()
+
+
+def test_adapting_is_judged_on_days_new_to_the_base_and_gives_the_same_bytes_on_any_cores() -> None:
+    table = PriceTable(series=(simulated_series("X", 2000, 1, start="2015-06-01"),))
+    known, members = np.datetime64("2022-08-01"), load_base(shipped()[1]).members[:1]
+    threads, told = torch.get_num_threads(), []
+    for cores in (1, 2):
+        torch.set_num_threads(cores)
+        try:
+            told.append(adapt(members, list(table), Config()))
+        finally:
+            torch.set_num_threads(threads)
+    assert told[0].losses and told[0].losses == told[1].losses
+    assert told[0].until < known == adapt(members, list(table), Config(), known=known).until
+    held_out = adapt(members, list(table), Config(), known=known).held_out
+    assert 60 < held_out == (table.series[0].timestamps > known).sum() < told[0].held_out
 
 
 def test_adapting_leaves_the_shipped_members_alone() -> None:

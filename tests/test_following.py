@@ -12,7 +12,7 @@ from gatecast import following
 from gatecast.base import BaseForecaster
 from gatecast.config import Config
 from gatecast.ensemble import BaseNetwork, load_base, shipped
-from gatecast.following import Remembering, timestamps
+from gatecast.following import FEW_ITEMS, Remembering, timestamps
 from gatecast.forecast import Forecast
 from gatecast.prices import PriceTable
 from gatecast.trial import recent_verdict
@@ -27,6 +27,9 @@ class Counting:
     def __init__(self) -> None:
         self.network = BaseNetwork(load_base(shipped()[0]).members)
         self.asked = 0
+
+    def __deepcopy__(self, memo: object) -> Counting:
+        return self  # the judge copies a model; its questions count all the same
 
     def predict_at(
         self,
@@ -88,3 +91,19 @@ def test_the_verdict_is_the_same_with_the_walk_it_was_spared() -> None:
     forecaster = BaseForecaster(config).fit(TABLE)
     spared = recent_verdict(config, TABLE, horizon=5, walked=forecaster.walked_)
     assert spared.text == recent_verdict(config, TABLE, horizon=5).text
+    # Of the hundred origins before the verdict's first, sixty were walked for the forecast, and its own forty.
+    counting = Counting()
+    walked = Remembering(counting)
+    BaseForecaster(config, walked=walked).fit(TABLE)
+    assert counting.asked == 100
+    recent_verdict(config, TABLE, horizon=5, walked=walked)
+    assert counting.asked == 140
+
+
+def test_a_table_of_many_items_is_not_remembered() -> None:
+    table = PriceTable(series=tuple(simulated_series(str(one), 200, one) for one in range(FEW_ITEMS + 1)))
+    counting = Counting()
+    remembering = Remembering(counting)
+    for _ in range(2):
+        remembering.predict_at(table, [timestamps(table)[-1]], 2, paths=5, seeds=[1])
+    assert counting.asked == 2

@@ -301,3 +301,12 @@ def test_on_random_walks_skill_is_hardly_ever_claimed(truth: ModuleType) -> None
 def test_nor_where_five_days_are_forecast_every_day(truth: ModuleType) -> None:
     found = [claim for number in range(12) for claim in truth.claims("overlap", number, 60)]
     assert sum("skill" in (median, bands) for _, median, bands in found) <= 2  # of 24
+
+
+def test_a_rival_without_an_answer_of_its_own_is_no_rival() -> None:
+    rows = planted_rows(Planted("m", crps=0.5), Planted("random_walk"), Planted("har"))
+    number = len(rows[rows["model"] == "har"][["item_id", "cutoff"]].drop_duplicates())
+    tests = compare(rows)
+    assert "har" in judge(rows, tests).against
+    verdict = judge(rows, tests, {"har": number})
+    assert "har" not in verdict.against and "har fell back" in verdict.text

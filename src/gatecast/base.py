@@ -12,6 +12,7 @@ from gatecast.bounds import check_sizes
 from gatecast.calibration import HORIZON
 from gatecast.config import Config
 from gatecast.ensemble import (
+    ADAPTED,
     BaseNetwork,
     expect,
     fitting,
@@ -23,14 +24,13 @@ from gatecast.ensemble import (
 )
 from gatecast.errors import UsageError
 from gatecast.following import Following, Remembering, follow, revived, timestamps
-from gatecast.forecast import Forecast
+from gatecast.forecast import Forecast, ItemForecast
 from gatecast.forecaster import Forecaster
 from gatecast.nn.base_adapting import Adaptation, adapt
 from gatecast.nn.checkpoint import load_model, save_model
 from gatecast.nn.training import Progress
 from gatecast.prices import PriceTable
-
-_ADAPTED = "adapted base"
+from gatecast.sessions import describe
 
 
 def _noted(forecast: Forecast, notes: tuple[str, ...]) -> Forecast:
@@ -79,29 +79,26 @@ class BaseForecaster:
         self.own_: Forecaster | None = None
         self.adaptation_ = Adaptation(members=base.members, kept=False)
         self.notes_: tuple[str, ...] = ()
-        seen = max(one.timestamps[-1] for one in prices) <= base.until
+        self.until_ = base.until
         if self.config.start == "base":
-            if seen:
-                self.notes_ = (
-                    f"the base network learned from days up to {base.until}; none after it is here",
-                )
-        elif seen:
+            pass
+        elif max(one.timestamps[-1] for one in prices) <= base.until:
             self.notes_ = (
-                f"the base network learned from days up to {base.until}, so that these prices cannot test it: "
+                f"the base network learned from days up to {_day(base.until)}, so that these prices cannot test it: "
                 "a network of their own was trained",
             )
             own = Forecaster(self.config.replace(start="scratch"), name=self.name, steps=self.steps)
             self.own_ = own.fit(prices, checkpoint=checkpoint, resume=resume, progress=progress)
         else:
-            self.adaptation_ = adapt(base.members, list(prices), self.config)
+            self.adaptation_ = adapt(base.members, list(prices), self.config, known=base.until)
             self.notes_ = (_told(self.adaptation_),)
+            if self.adaptation_.kept:
+                self.until_ = max(base.until, self.adaptation_.until)
         spared = self.spared_ if self.config.start == "base" else None
         self.walked_ = spared or Remembering(BaseNetwork(self.adaptation_.members))
         self.following_: Following | None = None
         if self.config.calibrate and not self.own_:
-            # Days that neither the base nor the adaptation has learned from.
-            after = max(base.until, self.adaptation_.until) if self.adaptation_.kept else base.until
-            self.following_ = follow(self.walked_, prices, after=after, steps=self.steps)
+            self.following_ = follow(self.walked_, prices, after=self.until_, steps=self.steps)
         return self
 
     def predict(self, prices: PriceTable, horizon: int = 30, *, paths: int = 1000, seed: int = 0) -> Forecast:
@@ -135,9 +132,24 @@ class BaseForecaster:
             return [self.predict(prices.until(at), horizon, paths=paths, seed=seed) for at, seed in parts]
         network = BaseNetwork(self.adaptation_.members)
         raw = network.predict_at(prices, cutoffs, horizon, paths=paths, seeds=seeds)
+        raw = [replace(one, items=tuple(self._warned(item, prices) for item in one)) for one in raw]
         if self.following_ is not None:
             raw = self.following_.apply(self.walked_, prices, cutoffs, raw)
         return [_noted(forecast, self.notes_) for forecast in raw]
+
+    def _warned(self, item: ItemForecast, prices: PriceTable) -> ItemForecast:
+        """With notes of what the network has learned from, and of rows that are no days."""
+        learned = f"the network learned from days up to {_day(self.until_)}"
+        if item.last_timestamp <= self.until_:
+            learned += f"; none after it is among those of '{item.item_id}'"
+        kind = describe(prices[item.item_id].timestamps).freq
+        notes = [learned]
+        if kind not in "BD":
+            rows = {"h": "hours or minutes", "W": "weeks", "M": "months"}[kind]
+            notes.append(
+                f"the base network learned from days; the rows here are {rows}, which it reads as days"
+            )
+        return replace(item, notes=(*item.notes, *notes))
 
     @property
     def losses(self) -> list[tuple[int, float, float]]:
@@ -159,10 +171,11 @@ class BaseForecaster:
             self.own_.save(folder)
             return
         document = {
-            "kind": _ADAPTED,
+            "kind": ADAPTED,
             "config": self.config.model_dump(mode="json"),
             "data_hash": self.data_hash_,
             "members": len(self.adaptation_.members),
+            "until": _day(self.until_),
             "notes": list(self.notes_),
             "calibration": None if self.following_ is None else self.following_.to_dict(),
         }
@@ -173,7 +186,7 @@ class BaseForecaster:
         """The model saved in `folder`; raises `ModelError` where it is damaged or foreign."""
         tensors, document = load_model(Path(folder))
         with fitting(folder):
-            expect(document, _ADAPTED)
+            expect(document, ADAPTED)
             forecaster = cls(Config(**document["config"]))
             forecaster.data_hash_ = str(document["data_hash"])
             forecaster.own_ = None
@@ -181,9 +194,14 @@ class BaseForecaster:
                 members=members_of(tensors, int(document["members"])), kept=False
             )
             forecaster.walked_ = Remembering(BaseNetwork(forecaster.adaptation_.members))
+            forecaster.until_ = load_base(Path(folder)).until
             forecaster.notes_ = tuple(map(str, document["notes"]))
             forecaster.following_ = revived(document["calibration"])
         return forecaster
+
+
+def _day(moment: np.datetime64) -> str:
+    return str(moment.astype("datetime64[D]"))
 
 
 def _told(adaptation: Adaptation) -> str:

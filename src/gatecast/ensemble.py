@@ -31,12 +31,12 @@ LEAST_AFTER = (
 )
 MIN_ROWS = START + 2  # a price, START moves to look back on, and one to see
 FARTHEST = 10.0  # of a log return; 22,000-fold is enough for any price
-_KIND = "base"
+_KIND, ADAPTED = "base", "adapted base"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Base:
-    """The members of the ensemble, and the last day they learned from."""
+    """The members of the ensemble, and the end of the last day they learned from."""
 
     members: tuple[JointNetwork, ...]
     until: np.datetime64
@@ -45,15 +45,27 @@ class Base:
 
 def shipped() -> list[Path]:
     """The networks that come with gatecast, the oldest first."""
-    return sorted(folder for folder in SHIPPED.iterdir() if folder.is_dir())
+    return sorted(file.parent for file in SHIPPED.glob("*/model.json"))
 
 
 def suited(prices: PriceTable) -> Path:
-    """The youngest of them that has not learned from the last LEAST_AFTER rows of `prices`; else the oldest."""
-    calendar = timestamps(prices)
+    """The youngest of them to which the last LEAST_AFTER days of every item that still trades are new; else the oldest.
+
+    Of an item that has fewer days, all must be new.
+    """
+    last = max(one.timestamps[-1] for one in prices)
+    live = [np.unique(one.timestamps.astype("datetime64[D]")) for one in prices if one.timestamps[-1] == last]
     folders = shipped()
-    fresh = [folder for folder in folders if (calendar > np.datetime64(folder.name)).sum() >= LEAST_AFTER]
+    fresh = [
+        folder
+        for folder in folders
+        if all((days > np.datetime64(folder.name)).sum() >= min(LEAST_AFTER, len(days)) for days in live)
+    ]
     return (fresh or folders[:1])[-1]
+
+
+def _end_of(day: str) -> np.datetime64:
+    return np.datetime64(day, "D") + np.timedelta64(1, "D") - np.timedelta64(1, "ns")
 
 
 def save_base(folder: Path, members: Sequence[JointNetwork], *, until: str, items: Sequence[str]) -> None:
@@ -73,14 +85,14 @@ def tensors_of(members: Sequence[JointNetwork]) -> dict[str, Tensor]:
 
 @lru_cache(maxsize=4)
 def load_base(folder: Path) -> Base:
-    """The ensemble in a folder; raises `ModelError` where it is damaged or foreign."""
+    """The ensemble in a folder, be it shipped or saved; raises `ModelError` where it is damaged or foreign."""
     tensors, document = load_model(folder)
     with fitting(folder):
-        expect(document, _KIND)
+        expect(document, _KIND, ADAPTED)
         return Base(
             members=members_of(tensors, int(document["members"])),
-            until=np.datetime64(document["until"], "D"),
-            items=tuple(map(str, document["items"])),
+            until=_end_of(document["until"]),
+            items=tuple(map(str, document.get("items", ()))),
         )
 
 
@@ -97,9 +109,9 @@ def fitting(folder: Path | str) -> Iterator[None]:
         ) from None
 
 
-def expect(document: Mapping[str, Any], kind: str) -> None:
+def expect(document: Mapping[str, Any], *kinds: str) -> None:
     """Raise `ValueError` where a model folder holds another kind of model."""
-    if document["kind"] != kind:
+    if document["kind"] not in kinds:
         raise ValueError(f"it is of kind {document['kind']!r}")
 
 

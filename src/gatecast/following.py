@@ -22,6 +22,7 @@ LEAST_ORIGINS = 10  # fewer say nothing: one asset's ten move a band by a few pe
 _MOST = 10_000  # of rows and paths that a file may ask for
 ITEMS = 100  # of a table, evenly spaced; the stretch is one for all of them, and more tell little more
 PATHS = 100  # of each walked forecast: enough to have a 98% band, whose share of hits is right on average
+FEW_ITEMS = 4
 KEPT = 500  # walked forecasts of an item that are remembered: some 30 MB
 
 
@@ -37,7 +38,8 @@ class _Walked:
 class Remembering:
     """A network that keeps the forecasts it has made: days that are walked over again are not simulated again.
 
-    A verdict looks back over many of the days that the forecast's own calibration has looked back over.
+    A verdict looks back over many of the days that the forecast's own calibration has looked back over. Tables of more
+    than FEW_ITEMS are simulated each time: a verdict looks at a few items of them, by themselves.
     """
 
     def __init__(self, model: PredictsAt) -> None:
@@ -58,6 +60,8 @@ class Remembering:
         seeds: Sequence[int],
     ) -> list[Forecast]:
         """`predict(prices.until(cutoff))` for each cutoff; only those not made before, or not as far, are made."""
+        if len(prices) > FEW_ITEMS:
+            return self._model.predict_at(prices, cutoffs, horizon, paths=paths, seeds=seeds)
         keys = [(prices.until(at).data_hash(), paths, seed) for at, seed in zip(cutoffs, seeds, strict=True)]
         made = {
             key: self._made[key] for key in keys if key in self._made and self._made[key].horizon >= horizon

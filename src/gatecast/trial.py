@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -30,6 +31,7 @@ def recent_verdict(
     *,
     horizon: int,
     seed: int = 0,
+    saved: Path | None = None,
     walked: Remembering | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Verdict:
@@ -37,31 +39,25 @@ def recent_verdict(
 
     It is trained anew on the rows before the first of the recent origins, so that every day it is judged on is one
     it has not seen; the base network is judged on days after the last it learned from. Of a table it looks at the
-    first few items that still trade and have rows enough. With too little history the verdict says that it cannot
-    tell. `walked`: where these settings start from the base network, its past forecasts that were made already.
+    first few items that still trade and have rows enough. `saved`: the folder of a base network, adapted or not, that
+    is judged as it is. `walked`: where these settings start from the base, its past forecasts that were made already.
     """
     # HAR stands for the models of volatility: GARCH is no stronger a rival, and takes as long to import as all this.
     steps = min(horizon, STEPS)
     last = max(one.timestamps[-1] for one in prices)
     live = [one for one in prices if one.timestamps[-1] == last]
-    folder = suited(
-        prices
-    )  # by all rows: fewer would find an older network than the one the forecast is made with
+    folder = saved or suited(prices)  # by all rows, as the forecast chose: fewer might find an older network
     until = load_base(folder).until
-    if config.start == "adapt" and last <= until:
-        config = config.replace(
-            start="scratch"
-        )  # that is what default does where the base has seen all these days
+    if saved or (config.start == "adapt" and last <= until):
+        config = config.replace(start="base" if saved else "scratch")
     model, first = new_forecaster(config, steps=steps, folder=folder, walked=walked), _least(config)
     fresh = {one.item_id: _fresh(config, one, until) for one in live}
     judged = [one for one in live if fresh[one.item_id] >= 2 * steps][:ITEMS]
     if not judged:
         most = max(live, key=lambda one: fresh[one.item_id])
-        return cannot_tell(
-            model.name,
-            f"{first + 2 * steps} rows are needed, {2 * steps} of them new to the network, to judge it on days it has "
-            f"not seen; there are {len(most)}, {max(fresh[most.item_id], 0)} of them new",
-        )
+        needed = f"{first + 2 * steps} rows are needed, {2 * steps} of them new to the network"
+        there = f"there are {len(most)}, {_new(config, most, until)} of them new"
+        return cannot_tell(model.name, f"{needed}, to judge it on days it has not seen; {there}")
     origins = min(ORIGINS, min(fresh[one.item_id] for one in judged) // steps)
     try:
         report = backtest(
@@ -78,11 +74,11 @@ def recent_verdict(
         )
     except TooFewRows as error:
         return cannot_tell(model.name, str(error))
-    if len(judged) == len(prices):
-        return report.verdict
-    names = ", ".join(one.item_id for one in judged)
-    text = f"{report.verdict.text} It was judged on {len(judged)} of the {len(prices)} items: {names}."
-    return replace(report.verdict, text=text)
+    limits = [f"Steps beyond {steps} were not judged."] if horizon > steps else []
+    if len(judged) < len(prices):
+        names = ", ".join(one.item_id for one in judged)
+        limits.append(f"It was judged on {len(judged)} of the {len(prices)} items: {names}.")
+    return replace(report.verdict, text=" ".join([report.verdict.text, *limits]))
 
 
 def _least(config: Config) -> int:
@@ -93,6 +89,9 @@ def _least(config: Config) -> int:
 def _fresh(config: Config, series: PriceSeries, until: np.datetime64) -> int:
     """The last rows of a series that may judge: enough lie before them, and the base, to `until`, knows them not."""
     fresh = len(series) - _least(config)
-    if config.start == "scratch":
-        return fresh
-    return min(fresh, int((series.timestamps > until).sum()) - 1)
+    return fresh if config.start == "scratch" else min(fresh, _new(config, series, until) - 1)
+
+
+def _new(config: Config, series: PriceSeries, until: np.datetime64) -> int:
+    """The rows that the network has not learned from before its fit."""
+    return len(series) if config.start == "scratch" else int((series.timestamps > until).sum())

@@ -102,6 +102,8 @@ def judge(
     fallen = {name: count for name, count in (fallbacks or {}).items() if count}
     number = len(mine[["item_id", "cutoff"]].drop_duplicates())
     about = tests[tests["model"] == model]
+    # A rival that had no answer of its own was the random walk under another name.
+    about = about[~about["against"].isin([name for name, count in fallen.items() if count == number])]
     blind = _blind(mine, fallen.get(model, 0) == number)
     median = _finding(about[about["loss"] == MEDIAN_LOSS], overlap, told=blind is None)
     bands = _finding(about[about["loss"] == BANDS_LOSS], overlap, told=blind is None)

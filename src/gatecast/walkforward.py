@@ -98,7 +98,7 @@ def backtest(
     comes from `seed` and the cutoff alone, so that models share it and other cutoffs do not matter. `jobs`
     processes; the answer is the same for any number. `store`: a folder for finished folds; a run that was cut
     short goes on from there. The folds of a model are not stored where a setting of it, such as a function,
-    cannot be told from another. `progress(done, total, what)` is told of each finished fold.
+    cannot be told from another. `progress(done, total, what)` is told after the folds of each fit.
 
     Early cutoffs at which a model has too few rows are left out for all models, with a note. Raises
     `UsageError`, `TooFewRows`, or a model's own `GatecastError` with the model and the cutoff named.
@@ -188,10 +188,11 @@ def _run(tasks: list[_Task], jobs: int, progress: Progress | None) -> dict[tuple
         n_jobs=jobs, return_as="generator_unordered"
     )(delayed(_run_task)(task) for task in left)
     for name, finished in answers:
-        for cutoff, fold in finished:
-            folds[name, cutoff] = fold
-            if progress:
-                progress(len(folds), total, f"{name} at {stamp_text(cutoff)}")
+        folds |= {(name, cutoff): fold for cutoff, fold in finished}
+        if (
+            progress
+        ):  # once a fit: its first fold takes nearly all of the time, and would tell nothing of the others
+            progress(len(folds), total, f"{name} at {stamp_text(finished[-1][0])}")
     return folds
 
 

@@ -61,7 +61,7 @@ def forecast(
     result = forecaster.predict(prices, horizon, paths=paths, seed=seed)
     for note in dict.fromkeys(note for item in result for note in item.notes):
         say(note)
-    judged = _judged(forecaster, prices, horizon, seed, loaded=model is not None) if verdict else None
+    judged = _judged(forecaster, prices, horizon, seed, saved=model) if verdict else None
     shown = forecaster.config.model_dump(mode="json")
     if report is not None:
         _write_report(report, source, result, prices, level, shown, forecaster, judged)
@@ -141,17 +141,27 @@ def cache() -> Path:
 
 
 def _judged(
-    forecaster: Forecaster | BaseForecaster, prices: PriceTable, horizon: int, seed: int, *, loaded: bool
+    forecaster: Forecaster | BaseForecaster,
+    prices: PriceTable,
+    horizon: int,
+    seed: int,
+    *,
+    saved: Path | None,
 ) -> dict[str, Any]:
     from gatecast.base import BaseForecaster
     from gatecast.cli.console import folds_bar
     from gatecast.trial import recent_verdict
 
-    # A saved model's network may not be the one that these prices are judged with.
-    walked = None if loaded or not isinstance(forecaster, BaseForecaster) else forecaster.walked_
+    walked = forecaster.walked_ if isinstance(forecaster, BaseForecaster) else None
     with folds_bar("judging") as show:
         verdict = recent_verdict(
-            forecaster.config, prices, horizon=horizon, seed=seed, walked=walked, progress=show
+            forecaster.config,
+            prices,
+            horizon=horizon,
+            seed=seed,
+            saved=saved if walked else None,
+            walked=walked,
+            progress=show,
         )
     return verdict.to_dict()
 

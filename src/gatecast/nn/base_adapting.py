@@ -15,6 +15,7 @@ from gatecast.config import Config
 from gatecast.nn.adam import FlatAdam
 from gatecast.nn.base_training import CHUNK, Batch, Lesson, foretold, joint_loss
 from gatecast.nn.joint import JointNetwork
+from gatecast.nn.shares import one_core
 from gatecast.prices import PriceSeries
 
 LEARNING_RATE = 3e-4  # a tenth of what the base learned with: the weights are nearly right
@@ -43,17 +44,31 @@ class Adaptation:
     losses: tuple[tuple[int, float, float], ...] = ()
 
 
-def adapt(members: Sequence[JointNetwork], series: Sequence[PriceSeries], config: Config) -> Adaptation:
+def adapt(
+    members: Sequence[JointNetwork],
+    series: Sequence[PriceSeries],
+    config: Config,
+    *,
+    known: np.datetime64 = NEVER,
+) -> Adaptation:
     """Train every member further on the rows before the held-out tail; keep it if it gains twice the error there.
 
-    The tail is the last `config.validation` of all timestamps. The best of the epochs there counts, and the best of
-    many is lucky: a gain of one error would often be luck, so two are asked for.
+    The tail is the last `config.validation` of all timestamps, without those the members have learned from already, up
+    to `known`. One core does it, so that the sums are the same on any number of them. The best of the epochs there
+    counts, and the best of many is lucky: a gain of one error would often be luck, so two are asked for.
     """
+    with one_core():
+        return _adapted(members, series, config, known)
+
+
+def _adapted(
+    members: Sequence[JointNetwork], series: Sequence[PriceSeries], config: Config, known: np.datetime64
+) -> Adaptation:
     lessons = [Lesson.of(one) for one in series if len(one) > CHUNK + 2]
     if not lessons:
         return Adaptation(members=tuple(members), kept=False)
     days = np.unique(np.concatenate([one.days for one in lessons]))
-    split = days[int(len(days) * (1 - config.validation)) - 1]
+    split = max(days[int(len(days) * (1 - config.validation)) - 1], known)
     before = [int(np.searchsorted(one.days, split, side="right")) for one in lessons]
     learned = [one.rows(0, end) for one, end in zip(lessons, before, strict=True) if end >= CHUNK]
     tails = [len(one) - end for one, end in zip(lessons, before, strict=True)]

@@ -72,11 +72,13 @@ class RecurrentEncoder(Encoder):
     ) -> tuple[Float[Tensor, "judged paths hidden"], State]:
         """The last layer's hidden states of the last `judged` steps (all unless given), and the state to carry on.
 
-        A long sequence goes through all layers stretch by stretch, which changes nothing but where its numbers lie.
+        On a processor a long sequence goes through all layers stretch by stretch, which changes where its numbers lie,
+        and their last digits.
         """
         carried: list[tuple[Tensor, ...] | None] = [None] * self.depth if state is None else list(state)
+        length = max(1, STRETCH // max(inputs.shape[1], 1)) if inputs.device.type == "cpu" else len(inputs)
         stretches = []
-        for stretch in torch.split(inputs, max(1, STRETCH // inputs.shape[1])):
+        for stretch in torch.split(inputs, length):
             outputs = stretch
             for depth, layer in enumerate(self.layers):
                 outputs, end = layer(outputs, _packed(carried[depth]))
