@@ -16,7 +16,9 @@ from gatecast.calibrated import Calibrated
 from gatecast.calibration import Calibrator
 from gatecast.config import Config
 from gatecast.echoes import Almanac, history_echoes
+from gatecast.ensemble import BaseNetwork, load_base, shipped
 from gatecast.features import FeatureSpec, series_features, volatility
+from gatecast.following import Remembering
 from gatecast.forecaster import Forecaster
 from gatecast.nn.base_training import Lesson
 from gatecast.prices import PriceSeries, PriceTable
@@ -221,7 +223,16 @@ def base_calibrated(table: PriceTable, cutoff: np.datetime64, config: Config) ->
     return [item.paths for one in forecasts for item in one]
 
 
-BASE_PARTS = [signal_rows, echo_rows, lessons, base_forecast, base_calibrated]
+def base_remembered(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+    """Days walked over before and after the cutoff, by one network for both futures."""
+    stamps = table.series[0].timestamps
+    days = [stamps[CUT - 9], cutoff, stamps[-1]]
+    early, at, _ = REMEMBERING.predict_at(table, days, 5, paths=20, seeds=[1, 0, 2])
+    return [item.paths for one in (early, at) for item in one]
+
+
+REMEMBERING = Remembering(BaseNetwork(load_base(shipped()[0]).members))
+BASE_PARTS = [signal_rows, echo_rows, lessons, base_forecast, base_calibrated, base_remembered]
 
 
 @pytest.mark.parametrize("part", BASE_PARTS)
