@@ -36,7 +36,7 @@ from make_base import histories, pool_of
 import gatecast
 from gatecast.base import BaseForecaster
 from gatecast.baselines import Model
-from gatecast.ensemble import BaseNetwork, load_base, save_base, suited
+from gatecast.ensemble import BaseNetwork, day_of, load_base, save_base, suited
 from gatecast.following import Following, follow, timestamps
 from gatecast.forecast import Forecast
 from gatecast.nn.base_training import Lesson, train_base
@@ -142,7 +142,7 @@ def without(part: str, networks: Path, prices: PriceTable) -> Model:
     if part == "ensemble":
         base = load_base(suited(prices))
         folder = networks / "one"
-        save_base(folder, base.members[:1], until=str(base.until), items=base.items)
+        save_base(folder, base.members[:1], until=day_of(base.until), items=base.items)
         return BaseForecaster(name=f"gatecast {name}", folder=folder)
     text = {"range": WHOLE, "calibration": RAW, "base network": "gatecast:start=scratch,calibrate=true"}[part]
     return named(text, f"gatecast {name}")

@@ -224,14 +224,16 @@ def base_calibrated(table: PriceTable, cutoff: np.datetime64, config: Config) ->
 
 
 def base_remembered(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
-    """Days walked over before and after the cutoff, by one network for both futures."""
+    """Days walked over before and after the cutoff, one of them a second time."""
     stamps = table.series[0].timestamps
-    days = [stamps[CUT - 9], cutoff, stamps[-1]]
-    early, at, _ = REMEMBERING.predict_at(table, days, 5, paths=20, seeds=[1, 0, 2])
+    remembering = Remembering(BaseNetwork(load_base(shipped()[0]).members))
+    remembering.predict_at(table, [cutoff, stamps[-1]], 5, paths=20, seeds=[0, 2])
+    early, at, _ = remembering.predict_at(
+        table, [stamps[CUT - 9], cutoff, stamps[-1]], 5, paths=20, seeds=[1, 0, 2]
+    )
     return [item.paths for one in (early, at) for item in one]
 
 
-REMEMBERING = Remembering(BaseNetwork(load_base(shipped()[0]).members))
 BASE_PARTS = [signal_rows, echo_rows, lessons, base_forecast, base_calibrated, base_remembered]
 
 

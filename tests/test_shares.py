@@ -82,12 +82,12 @@ def test_the_gradients_of_shares_add_up_to_the_gradient(encoder: str) -> None:
 
 
 @pytest.mark.parametrize("preset", ["reference", "quick"])
-def test_training_and_paths_give_the_same_bytes_on_one_core_and_on_three(
+def test_training_and_paths_give_the_same_bytes_on_one_core_and_on_two(
     preset: str, table: PriceTable
 ) -> None:
-    config = Config.from_preset(preset, ["epochs=1", "hidden=24", "batch=96"])
+    config = Config.from_preset(preset, ["epochs=1", "hidden=128", "batch=96"])
     before, weights, paths = torch.get_num_threads(), [], []
-    for threads in (1, 3):
+    for threads in (1, 2):
         torch.set_num_threads(threads)
         try:
             forecaster = Forecaster(config).fit(table)

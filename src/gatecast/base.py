@@ -14,10 +14,10 @@ from gatecast.config import Config
 from gatecast.ensemble import (
     ADAPTED,
     BaseNetwork,
+    day_of,
     expect,
     fitting,
     load_base,
-    members_of,
     shipped,
     suited,
     tensors_of,
@@ -80,21 +80,20 @@ class BaseForecaster:
         self.adaptation_ = Adaptation(members=base.members, kept=False)
         self.notes_: tuple[str, ...] = ()
         self.until_ = base.until
-        if self.config.start == "base":
-            pass
-        elif max(one.timestamps[-1] for one in prices) <= base.until:
+        adapts = self.config.start != "base"
+        if adapts and max(one.timestamps[-1] for one in prices) <= base.until:
             self.notes_ = (
-                f"the base network learned from days up to {_day(base.until)}, so that these prices cannot test it: "
+                f"the base network learned from days up to {day_of(base.until)}, so that these prices cannot test it: "
                 "a network of their own was trained",
             )
             own = Forecaster(self.config.replace(start="scratch"), name=self.name, steps=self.steps)
             self.own_ = own.fit(prices, checkpoint=checkpoint, resume=resume, progress=progress)
-        else:
+        elif adapts:
             self.adaptation_ = adapt(base.members, list(prices), self.config, known=base.until)
             self.notes_ = (_told(self.adaptation_),)
             if self.adaptation_.kept:
                 self.until_ = max(base.until, self.adaptation_.until)
-        spared = self.spared_ if self.config.start == "base" else None
+        spared = None if adapts else self.spared_
         self.walked_ = spared or Remembering(BaseNetwork(self.adaptation_.members))
         self.following_: Following | None = None
         if self.config.calibrate and not self.own_:
@@ -139,7 +138,7 @@ class BaseForecaster:
 
     def _warned(self, item: ItemForecast, prices: PriceTable) -> ItemForecast:
         """With notes of what the network has learned from, and of rows that are no days."""
-        learned = f"the network learned from days up to {_day(self.until_)}"
+        learned = f"the network learned from days up to {day_of(self.until_)}"
         if item.last_timestamp <= self.until_:
             learned += f"; none after it is among those of '{item.item_id}'"
         kind = describe(prices[item.item_id].timestamps).freq
@@ -175,7 +174,7 @@ class BaseForecaster:
             "config": self.config.model_dump(mode="json"),
             "data_hash": self.data_hash_,
             "members": len(self.adaptation_.members),
-            "until": _day(self.until_),
+            "until": day_of(self.until_),
             "notes": list(self.notes_),
             "calibration": None if self.following_ is None else self.following_.to_dict(),
         }
@@ -184,24 +183,19 @@ class BaseForecaster:
     @classmethod
     def load(cls, folder: Path | str) -> BaseForecaster:
         """The model saved in `folder`; raises `ModelError` where it is damaged or foreign."""
-        tensors, document = load_model(Path(folder))
+        document = load_model(Path(folder))[1]
         with fitting(folder):
             expect(document, ADAPTED)
+            base = load_base(Path(folder))
             forecaster = cls(Config(**document["config"]))
             forecaster.data_hash_ = str(document["data_hash"])
             forecaster.own_ = None
-            forecaster.adaptation_ = Adaptation(
-                members=members_of(tensors, int(document["members"])), kept=False
-            )
-            forecaster.walked_ = Remembering(BaseNetwork(forecaster.adaptation_.members))
-            forecaster.until_ = load_base(Path(folder)).until
+            forecaster.adaptation_ = Adaptation(members=base.members, kept=False)
+            forecaster.walked_ = Remembering(BaseNetwork(base.members))
+            forecaster.until_ = base.until
             forecaster.notes_ = tuple(map(str, document["notes"]))
             forecaster.following_ = revived(document["calibration"])
         return forecaster
-
-
-def _day(moment: np.datetime64) -> str:
-    return str(moment.astype("datetime64[D]"))
 
 
 def _told(adaptation: Adaptation) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from gatecast.baselines.contract import Predictor, forecasts_at
+from gatecast.baselines.contract import Forecasting, forecasts_at
 from gatecast.errors import ModelError, UsageError
 from gatecast.forecast import Density, Forecast, ItemForecast
 from gatecast.prices import PriceTable, stamp_text
@@ -81,7 +81,7 @@ class Calibrator:
         return np.asarray(GAIN * np.arange(1.0, self.horizon + 1) ** -GAIN_FALL)
 
     def learn(
-        self, model: Predictor, prices: PriceTable, cutoffs: Iterable[np.datetime64], *, paths: int
+        self, model: Forecasting, prices: PriceTable, cutoffs: Iterable[np.datetime64], *, paths: int
     ) -> Calibrator:
         """Walk a fitted model over past origins, ascending: at each, settle what is known, forecast, and wait.
 

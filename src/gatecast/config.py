@@ -82,9 +82,7 @@ class Config(BaseModel):
         "residuals"  # out-of-sample errors scaled by volatility; none: the recipe's
     )
 
-    calibrate: bool = (
-        False  # stretch the bands by what those of past days, held out of training, have covered
-    )
+    calibrate: bool = False  # stretch the bands by what those of past days, held out, have covered
 
     # How it runs
     seed: int = Field(0, ge=0, lt=2**63)  # of training: initial weights, order of batches, dropout

@@ -6,14 +6,12 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gatecast.errors import ModelError, TooFewRows, UsageError
-from gatecast.following import timestamps
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.nn.base_sampling import Simulated, Stand, simulate
 from gatecast.nn.checkpoint import load_model, save_model
@@ -64,6 +62,11 @@ def suited(prices: PriceTable) -> Path:
     return (fresh or folders[:1])[-1]
 
 
+def day_of(moment: np.datetime64) -> str:
+    """The day of a `Base.until`, as `save_base` takes it."""
+    return str(moment.astype("datetime64[D]"))
+
+
 def _end_of(day: str) -> np.datetime64:
     return np.datetime64(day, "D") + np.timedelta64(1, "D") - np.timedelta64(1, "ns")
 
@@ -83,14 +86,13 @@ def tensors_of(members: Sequence[JointNetwork]) -> dict[str, Tensor]:
     }
 
 
-@lru_cache(maxsize=4)
 def load_base(folder: Path) -> Base:
     """The ensemble in a folder, be it shipped or saved; raises `ModelError` where it is damaged or foreign."""
     tensors, document = load_model(folder)
     with fitting(folder):
         expect(document, _KIND, ADAPTED)
         return Base(
-            members=members_of(tensors, int(document["members"])),
+            members=_members(tensors, int(document["members"])),
             until=_end_of(document["until"]),
             items=tuple(map(str, document.get("items", ()))),
         )
@@ -115,7 +117,7 @@ def expect(document: Mapping[str, Any], *kinds: str) -> None:
         raise ValueError(f"it is of kind {document['kind']!r}")
 
 
-def members_of(tensors: Mapping[str, Tensor], count: int) -> tuple[JointNetwork, ...]:
+def _members(tensors: Mapping[str, Tensor], count: int) -> tuple[JointNetwork, ...]:
     """What `tensors_of` made; raises `ValueError` or `RuntimeError` where it is something else."""
     members = []
     for number in range(count):
@@ -137,10 +139,6 @@ class BaseNetwork:
 
     members: tuple[JointNetwork, ...]
 
-    def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
-        """Paths from the last row of each item; raises `TooFewRows` for one under MIN_ROWS rows."""
-        return self.predict_at(prices, [timestamps(prices)[-1]], horizon, paths=paths, seeds=[seed])[0]
-
     def predict_at(
         self,
         prices: PriceTable,
@@ -150,7 +148,7 @@ class BaseNetwork:
         paths: int,
         seeds: Sequence[int],
     ) -> list[Forecast]:
-        """`predict(prices.until(cutoff))` for each cutoff; all items of all cutoffs are simulated side by side."""
+        """Paths from the last row of each item at each cutoff, in one batch; raises `TooFewRows` under MIN_ROWS."""
         tables = [prices.until(cutoff) for cutoff in cutoffs]
         stands = [
             _stand(one, table, horizon, seed)

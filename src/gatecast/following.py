@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gatecast.baselines.contract import Predictor, PredictsAt, forecasts_at
+from gatecast.baselines.contract import Forecasting, PredictsAt, forecasts_at
 from gatecast.calibration import HORIZON, Calibrator, walking_seed
 from gatecast.errors import ModelError
 from gatecast.forecast import Density, Forecast, ItemForecast
@@ -22,7 +22,7 @@ LEAST_ORIGINS = 10  # fewer say nothing: one asset's ten move a band by a few pe
 _MOST = 10_000  # of rows and paths that a file may ask for
 ITEMS = 100  # of a table, evenly spaced; the stretch is one for all of them, and more tell little more
 PATHS = 100  # of each walked forecast: enough to have a 98% band, whose share of hits is right on average
-FEW_ITEMS = 4
+FEW_ITEMS = 4  # of a table whose walked forecasts are remembered
 KEPT = 500  # walked forecasts of an item that are remembered: some 30 MB
 
 
@@ -46,10 +46,6 @@ class Remembering:
         self._model = model
         self._made: dict[tuple[str, int, int], Forecast] = {}
 
-    def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
-        """The network's forecast after the last row."""
-        return self.predict_at(prices, [timestamps(prices)[-1]], horizon, paths=paths, seeds=[seed])[0]
-
     def predict_at(
         self,
         prices: PriceTable,
@@ -59,7 +55,7 @@ class Remembering:
         paths: int,
         seeds: Sequence[int],
     ) -> list[Forecast]:
-        """`predict(prices.until(cutoff))` for each cutoff; only those not made before, or not as far, are made."""
+        """The network's forecast from each cutoff; only those not made before, or not as far, are made."""
         if len(prices) > FEW_ITEMS:
             return self._model.predict_at(prices, cutoffs, horizon, paths=paths, seeds=seeds)
         keys = [(prices.until(at).data_hash(), paths, seed) for at, seed in zip(cutoffs, seeds, strict=True)]
@@ -118,7 +114,9 @@ class Following:
         self.least = least
         self._walked = _Walked(learned)
 
-    def at(self, model: Predictor, prices: PriceTable, cutoffs: Sequence[np.datetime64]) -> list[Calibrator]:
+    def at(
+        self, model: Forecasting, prices: PriceTable, cutoffs: Sequence[np.datetime64]
+    ) -> list[Calibrator]:
         """What is known at each of these rows of `prices`, ascending."""
         here = tuple(one.item_id for one in prices if one.item_id in self.items and len(one) >= self.least)
         if not here or cutoffs[-1] < self.since:
@@ -149,7 +147,11 @@ class Following:
         return calibrators
 
     def apply(
-        self, model: Predictor, prices: PriceTable, cutoffs: Sequence[np.datetime64], raw: Sequence[Forecast]
+        self,
+        model: Forecasting,
+        prices: PriceTable,
+        cutoffs: Sequence[np.datetime64],
+        raw: Sequence[Forecast],
     ) -> list[Forecast]:
         """The model's raw forecasts from these rows, each stretched by what is known there, if that is enough."""
         told = []
@@ -217,7 +219,7 @@ class Following:
 
 
 def follow(
-    model: Predictor,
+    model: Forecasting,
     prices: PriceTable,
     *,
     after: np.datetime64,

@@ -189,9 +189,7 @@ def _run(tasks: list[_Task], jobs: int, progress: Progress | None) -> dict[tuple
     )(delayed(_run_task)(task) for task in left)
     for name, finished in answers:
         folds |= {(name, cutoff): fold for cutoff, fold in finished}
-        if (
-            progress
-        ):  # once a fit: its first fold takes nearly all of the time, and would tell nothing of the others
+        if progress:  # once a fit: its first fold takes nearly all the time, and tells nothing of the others
             progress(len(folds), total, f"{name} at {stamp_text(finished[-1][0])}")
     return folds
 

@@ -81,8 +81,11 @@ class PredictsAt(Protocol):
         """What `predict(prices.until(cutoff), ...)` says for each cutoff, ascending, with its seed."""
 
 
+Forecasting = Predictor | PredictsAt
+
+
 def forecasts_at(
-    model: Predictor,
+    model: Forecasting,
     prices: PriceTable,
     cutoffs: Sequence[np.datetime64],
     horizon: int,

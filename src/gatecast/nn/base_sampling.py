@@ -99,8 +99,8 @@ def simulate(members: Sequence[JointNetwork], stands: Sequence[Stand], paths: in
         return _together(members, [one for one, _ in parts], [one for _, one in parts], paths, within)
 
     with side_by_side(torch.device("cpu")) as crew:
-        within = crew if len(blocks) == 1 else ALONE
-        told = (block_of(blocks[0]),) if len(blocks) == 1 else crew.map(block_of, blocks)
+        outside, within = (crew, ALONE) if len(blocks) > 1 else (ALONE, crew)
+        told = outside.map(block_of, blocks)
     answers = {
         int(place): answer
         for block, answered in zip(blocks, told, strict=True)

@@ -11,9 +11,7 @@ from gatecast.config import Config
 Masks = list[Float[Tensor, "paths hidden"]]
 State = list[tuple[Tensor, ...]]  # what is carried from step to step, by layer; the second axis is the batch
 
-STRETCH = (
-    3840  # steps of all sequences at a time: 128 units then need no block of memory over 32 MiB (`nn.shares`)
-)
+STRETCH = 3840  # steps of all sequences at a time: 128 units then need no block over 32 MiB (`nn.shares`)
 
 _LAYERS: dict[str, type[nn.LSTM | nn.GRU | nn.RNN]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 

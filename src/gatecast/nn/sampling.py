@@ -189,12 +189,8 @@ class Simulator:
             strand.state = expand_state(state, count)
             return out.expand(count, *out.shape[1:])
 
-        return np.asarray(
-            torch.cat((crew if len(strands) > 1 else ALONE).map(read, strands))
-            .cpu()
-            .numpy()
-            .astype(np.float64)
-        )
+        told = (crew if len(strands) > 1 else ALONE).map(read, strands)
+        return np.asarray(torch.cat(told).cpu().numpy().astype(np.float64))
 
 
 def worth(foretold: Float[np.ndarray, " day"], came: Float[np.ndarray, " day"]) -> float:

@@ -22,10 +22,7 @@ SHARE = 32  # sequences; with 16 a small network takes a third longer, and the r
 STEPS = 24_000  # of all sequences of a share: some 350 MB for the recipe's three layers, whatever the context
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 _LARGEST_DYNAMIC = 2**25  # bytes; where glibc's own thresholds end after large blocks have been freed
-_HEAP = (
-    2**26
-)  # bytes; of which a thread's memory is made, each given back as soon as it is empty, unless padded
-_USUAL_PAD = 2**17
+_HEAP, _USUAL_PAD = 2**26, 2**17  # bytes; an empty heap of a thread is given back unless the pad is as large
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
