@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT / "benchmarks"), str(ROOT / "scripts")]
 
 from bands import AGAINST, DATA, EVERY, PANEL, RAW, closes, judged, show, summary
-from make_base import histories, pool_of
+from make_base import curriculum, histories
 
 import gatecast
 from gatecast.base import BaseForecaster
@@ -39,7 +39,7 @@ from gatecast.baselines import Model
 from gatecast.ensemble import BaseNetwork, day_of, load_base, save_base, suited
 from gatecast.following import Following, follow, timestamps
 from gatecast.forecast import Forecast
-from gatecast.nn.base_training import Lesson, train_base
+from gatecast.nn.base_training import train_base
 from gatecast.nn.joint import Day, JointNetwork
 from gatecast.prices import PriceTable
 from gatecast.readers import read_prices
@@ -161,9 +161,7 @@ def normal_members(folder: Path) -> tuple[JointNetwork, ...]:
     torch.set_num_threads(1)
     file = folder / "weights.pt"
     if not file.exists():
-        panel, singles = histories(DATA, UNTIL)
-        standard = [Lesson.of(one) for one in panel]
-        pool = pool_of(panel, singles, standard)
+        pool, standard = curriculum(*histories(DATA, UNTIL))
         made = []
         for seed in range(MEMBERS):
             made.append(train_base(pool, standard, seed, kind=NormalNetwork).state_dict())

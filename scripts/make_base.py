@@ -12,6 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -23,7 +24,7 @@ from gatecast.signals import Moves
 
 ROOT = Path(__file__).parents[1]
 PANEL = "panel/us_stocks_80_ohlcv_2005_2021.csv.gz"
-SINGLES = (  # ranges and volumes where they have them
+OTHERS = (  # ranges and volumes where they have them
     "daily/sp500_index_ohlcv_1999_2018.csv",
     "daily/nasdaq_index_ohlcv_1999_2018.csv",
     "daily/ko_ohlcv_2000_2021.csv",
@@ -41,6 +42,7 @@ SINGLES = (  # ranges and volumes where they have them
 )
 PEGGED = "DKK"  # to the euro: its noise is the peg's, not a market's
 LEAST_ROWS = 200
+SMALL = 12  # items of a small table
 
 
 def main() -> None:
@@ -54,46 +56,66 @@ def main() -> None:
     arguments = parser.parse_args()
     to = arguments.to or SHIPPED / arguments.until
     torch.set_num_threads(1)  # sums in one order: the same bytes on any number of cores
-    panel, singles = histories(arguments.data, arguments.until)
-    standard = [Lesson.of(one) for one in panel]
-    pool = pool_of(panel, singles, standard)
+    panel, others = histories(arguments.data, arguments.until)
+    pool, standard = curriculum(panel, others)
     members = []
     for seed in range(arguments.members):
         members.append(train_base(pool, standard, seed))
         print(f"member {seed + 1} of {arguments.members} has learned", file=sys.stderr, flush=True)
-    learned_from = sorted({one.item_id for one in (*panel, *singles)})
+    learned_from = sorted({one.item_id for table in (panel, *others) for one in table})
     save_base(to, members, until=arguments.until, items=learned_from)
     print(f"base network to {arguments.until} written to {to}")
 
 
-def histories(data: Path, until: str) -> tuple[list[PriceSeries], list[PriceSeries]]:
-    """The panel and the single series up to a date, those with enough rows."""
+def histories(data: Path, until: str) -> tuple[list[PriceSeries], list[list[PriceSeries]]]:
+    """The panel, and the other tables, up to a date; of each the series with enough rows."""
     panel = enough(read_prices(data / PANEL, repair=True).until(until))
-    singles = []
-    for name in SINGLES:
+    others = []
+    for name in OTHERS:
         table = read_prices(data / name, repair=True)
         if min(one.timestamps[0] for one in table) <= pd.Timestamp(until).to_datetime64():
-            singles += [one for one in enough(table.until(until)) if one.item_id != PEGGED]
-    return panel, singles
+            others.append([one for one in enough(table.until(until)) if one.item_id != PEGGED])
+    return panel, others
 
 
 def enough(table: PriceTable) -> list[PriceSeries]:
     return [one for one in table if len(one) >= LEAST_ROWS]
 
 
-def pool_of(panel: list[PriceSeries], singles: list[PriceSeries], standard: list[Lesson]) -> Pool:
-    """Shares of each version: what a user lacks (ranges, volumes), the network must have learned to do without."""
-    ranged = [one for one in singles if Moves.of(one).day_range is not None]
-    return Pool.of(
+def curriculum(panel: list[PriceSeries], others: list[list[PriceSeries]]) -> tuple[Pool, list[Lesson]]:
+    """Shares of each version, and the panel's whole one, the standard.
+
+    What a user lacks (ranges, volumes, a market), the network must have learned to do without; and a market may be one
+    of a dozen items.
+    """
+    ranged = [one for table in others for one in table if Moves.of(one).day_range is not None]
+    whole = Lesson.of_table(panel)
+    pool = Pool.of(
         {
-            "panel": (0.55, standard),
-            "panel without volumes": (0.08, [Lesson.of(one, volumes=False) for one in panel]),
-            "panel without ranges": (0.05, [Lesson.of(one, ranges=False) for one in panel]),
-            "panel, closes alone": (0.12, [Lesson.of(one, ranges=False, volumes=False) for one in panel]),
-            "singles": (0.17, [Lesson.of(one) for one in singles]),
-            "singles, closes alone": (0.03, [Lesson.of(one, ranges=False, volumes=False) for one in ranged]),
+            "panel": (0.35, whole),
+            "panel in small tables": (0.2, in_small_tables(panel, 0)),
+            "panel without volumes": (0.08, Lesson.of_table(panel, volumes=False)),
+            "panel without ranges": (0.05, Lesson.of_table(panel, ranges=False)),
+            "panel, closes alone": (0.07, Lesson.of_table(panel, ranges=False, volumes=False)),
+            "closes alone in small tables": (0.05, in_small_tables(panel, 1, ranges=False, volumes=False)),
+            "others": (0.17, [one for table in others for one in Lesson.of_table(table)]),
+            "others, closes alone": (0.03, [Lesson.of(one, ranges=False, volumes=False) for one in ranged]),
         }
     )
+    return pool, whole
+
+
+def in_small_tables(
+    panel: list[PriceSeries], seed: int, *, ranges: bool = True, volumes: bool = True
+) -> list[Lesson]:
+    """Lessons of the panel torn into tables of some dozen items at random."""
+    order = np.random.default_rng(seed).permutation(len(panel))
+    tables = np.array_split(order, max(len(panel) // SMALL, 1))
+    return [
+        lesson
+        for places in tables
+        for lesson in Lesson.of_table([panel[place] for place in places], ranges=ranges, volumes=volumes)
+    ]
 
 
 if __name__ == "__main__":

@@ -20,9 +20,10 @@ from gatecast.ensemble import BaseNetwork, load_base, shipped
 from gatecast.features import FeatureSpec, series_features, volatility
 from gatecast.following import Remembering
 from gatecast.forecaster import Forecaster
+from gatecast.market import LEAST_ITEMS, Seen, market_rows
 from gatecast.nn.base_training import Lesson
 from gatecast.prices import PriceSeries, PriceTable
-from gatecast.signals import Moves, history_signals
+from gatecast.signals import START, Moves, Signals, history_signals
 from gatecast.windows import assemble, learn_scaler, split_timestamp, training_samples
 
 ROWS, CUT = 200, 160
@@ -35,9 +36,12 @@ def doubled(series: PriceSeries, cutoff: np.datetime64) -> PriceSeries:
     return PriceSeries(item_id=series.item_id, timestamps=series.timestamps, **columns)
 
 
-def worlds() -> tuple[PriceTable, PriceTable, np.datetime64]:
+def worlds(items: int = 2) -> tuple[PriceTable, PriceTable, np.datetime64]:
     """Two tables that agree up to the cutoff and differ after it."""
-    ours = PriceTable(series=(simulated_series("A", ROWS, 1), simulated_series("B", ROWS, 2)))
+    names = "ABCDEFGHIJ"[:items]
+    ours = PriceTable(
+        series=tuple(simulated_series(name, ROWS, seed) for seed, name in enumerate(names, start=1))
+    )
     cutoff = ours.series[0].timestamps[CUT - 1]
     return ours, PriceTable(series=tuple(doubled(one, cutoff) for one in ours)), cutoff
 
@@ -122,8 +126,8 @@ SETTINGS = [
 ]
 
 
-def same(part: Callable[..., list[np.ndarray]], config: Config) -> bool:
-    ours, theirs, cutoff = worlds()
+def same(part: Callable[..., list[np.ndarray]], config: Config, items: int = 2) -> bool:
+    ours, theirs, cutoff = worlds(items)
     pairs = zip(part(ours, cutoff, config), part(theirs, cutoff, config), strict=True)
     return all(np.array_equal(one, two) for one, two in pairs)
 
@@ -197,11 +201,12 @@ def echo_rows(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[
 def lessons(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
     """What the base network learns from, of days up to the cutoff: targets too."""
     rows = []
+    learned = dict(zip(table.item_ids, Lesson.of_table(list(table)), strict=True))
     for one in table:
-        lesson = Lesson.of(one)
+        lesson = learned[one.item_id]
         past = lesson.days <= cutoff
-        for name in ("signals", "flags", "echoes", "expected", "after"):
-            rows.append(getattr(lesson, name).numpy()[past])
+        for name in ("signals", "market", "flags", "echoes", "expected", "after"):
+            rows.append(np.nan_to_num(getattr(lesson, name).numpy()[past]))
     return rows
 
 
@@ -234,12 +239,50 @@ def base_remembered(table: PriceTable, cutoff: np.datetime64, config: Config) ->
     return [item.paths for one in (early, at) for item in one]
 
 
+def markets(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+    """What each row is told of the others."""
+    parts = []
+    for one in table:
+        moves = Moves.of(one)
+        parts.append(Seen(timestamps=one.timestamps[1:], signals=history_signals(moves), ranged=True))
+    rows = [
+        told[one.timestamps <= cutoff] for one, told in zip(parts, market_rows(parts, START), strict=True)
+    ]
+    assert all(np.isfinite(told).any() for told in rows)
+    return [np.nan_to_num(told) for told in rows]
+
+
 BASE_PARTS = [signal_rows, echo_rows, lessons, base_forecast, base_calibrated, base_remembered]
 
 
 @pytest.mark.parametrize("part", BASE_PARTS)
 def test_the_future_changes_nothing_for_the_base_network(part: Callable[..., list[np.ndarray]]) -> None:
     assert same(part, TINY)
+
+
+@pytest.mark.parametrize("part", [markets, lessons, base_forecast, base_calibrated])
+def test_the_future_changes_nothing_in_a_table_that_has_a_market(
+    part: Callable[..., list[np.ndarray]],
+) -> None:
+    assert same(part, TINY, items=LEAST_ITEMS)
+
+
+@pytest.mark.parametrize("part", [markets, lessons])
+def test_control_a_market_that_peeks_is_caught(
+    part: Callable[..., list[np.ndarray]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = Seen.__init__
+
+    def late(self: Seen, *, timestamps: np.ndarray, signals: Signals, ranged: bool) -> None:
+        shifted = timestamps.copy()
+        if late.turn % LEAST_ITEMS:  # all but the first are told two days early
+            shifted[2:], shifted[:2] = timestamps[:-2], timestamps[:2] - np.timedelta64(9, "D")
+        late.turn += 1
+        honest(self, timestamps=shifted, signals=signals, ranged=ranged)
+
+    late.turn = 0
+    monkeypatch.setattr(Seen, "__init__", late)
+    assert not same(part, TINY, items=LEAST_ITEMS)
 
 
 @pytest.mark.parametrize("part", [signal_rows, lessons])

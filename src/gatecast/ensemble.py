@@ -13,7 +13,8 @@ import numpy as np
 
 from gatecast.errors import ModelError, TooFewRows, UsageError
 from gatecast.forecast import Forecast, ItemForecast
-from gatecast.nn.base_sampling import Simulated, Stand, simulate
+from gatecast.nn.base_reading import Stand
+from gatecast.nn.base_sampling import Simulated, simulate
 from gatecast.nn.checkpoint import load_model, save_model
 from gatecast.nn.joint import JointNetwork, build_joint
 from gatecast.prices import PriceSeries, PriceTable
@@ -151,14 +152,13 @@ class BaseNetwork:
         """Paths from the last row of each item at each cutoff, in one batch; raises `TooFewRows` under MIN_ROWS."""
         tables = [prices.until(cutoff) for cutoff in cutoffs]
         stands = [
-            _stand(one, table, horizon, seed)
+            [_stand(one, table, horizon, seed) for one in table]
             for table, seed in zip(tables, seeds, strict=True)
-            for one in table
         ]
-        simulated = iter(zip(stands, simulate(self.members, stands, paths), strict=True))
+        simulated = iter(simulate(self.members, stands, paths))
         return [
-            Forecast(items=tuple(_item(*next(simulated), table) for _ in table), seed=seed)
-            for table, seed in zip(tables, seeds, strict=True)
+            Forecast(items=tuple(_item(one, next(simulated), table) for one in standing), seed=seed)
+            for table, seed, standing in zip(tables, seeds, stands, strict=True)
         ]
 
 

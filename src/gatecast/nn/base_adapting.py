@@ -17,6 +17,7 @@ from gatecast.nn.base_training import CHUNK, Batch, Lesson, foretold, joint_loss
 from gatecast.nn.joint import JointNetwork
 from gatecast.nn.shares import one_core
 from gatecast.prices import PriceSeries
+from gatecast.signals import START
 
 LEARNING_RATE = 3e-4  # a tenth of what the base learned with: the weights are nearly right
 EPOCHS, PATIENCE = 12, 3
@@ -64,7 +65,7 @@ def adapt(
 def _adapted(
     members: Sequence[JointNetwork], series: Sequence[PriceSeries], config: Config, known: np.datetime64
 ) -> Adaptation:
-    lessons = [Lesson.of(one) for one in series if len(one) > CHUNK + 2]
+    lessons = [one for one in Lesson.of_table(series) if len(one) > CHUNK - START]
     if not lessons:
         return Adaptation(members=tuple(members), kept=False)
     days = np.unique(np.concatenate([one.days for one in lessons]))

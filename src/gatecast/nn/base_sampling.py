@@ -11,78 +11,32 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gatecast.echoes import ECHOES, Almanac, history_echoes, summary
+from gatecast.echoes import ECHOES, Almanac, summary
 from gatecast.forecast import Density
+from gatecast.nn.base_reading import Present, Stand, read_tables
 from gatecast.nn.joint import DROPOUT, FLAGS, HIDDEN, Day, JointNetwork, State, draw_mask
 from gatecast.nn.shares import ALONE, Crew, side_by_side
-from gatecast.prices import PriceSeries
-from gatecast.signals import (
-    MOMENTUM_ROWS,
-    START,
-    WINDOW,
-    Moves,
-    Recent,
-    Signals,
-    Sums,
-    evaluate,
-    history_signals,
-    range_of,
-)
+from gatecast.signals import MOMENTUM_ROWS, WINDOW, Moves, Recent, Signals, Sums, evaluate, range_of
 
-MEMORY = 384  # rows the network reads before it speaks; it learned on 120, and what lies beyond has faded
-LOOKBACK = MEMORY + 400  # rows kept of a series: the echoes look back 371 days and 64 rows from there
 _FARTHEST = 30.0  # scales a day may move
 _PATHS_AT_ONCE = 8192  # of all stands together; bounds memory, and more would leave the caches
-
-
-@dataclass(frozen=True, kw_only=True)
-class Present:
-    """Where a series stands: its last window, its almanac, and the last days as the network reads them."""
-
-    moves: Moves
-    signals: Signals
-    flags: Float[np.ndarray, " flag"]
-    almanac: Almanac | None
-    expected: Float[np.ndarray, "time summary"]
-
-    @classmethod
-    def of(cls, series: PriceSeries) -> Present:
-        """The last rows of `series`; older ones than LOOKBACK are not read."""
-        recent = series.rows(max(len(series) - LOOKBACK, 0), len(series))
-        moves = Moves.of(recent)
-        almanac = Almanac.of(recent, moves)
-        first = max(START, len(moves) - MEMORY)
-        return cls(
-            moves=moves,
-            signals=history_signals(moves, first),
-            flags=np.array([moves.day_range is not None, moves.log_volume is not None], dtype=np.float64),
-            almanac=almanac,
-            # A row's own day, as it was expected on the row before.
-            expected=summary(history_echoes(almanac, len(moves) - 1, first - 1)),
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stand:
-    """One place to forecast from: a series up to its last row, the timestamps to come, a random stream of its own."""
-
-    series: PriceSeries
-    future: np.ndarray
-    rng: np.random.Generator
 
 
 Simulated = tuple[Float[np.ndarray, "paths horizon"], Density]
 
 
-def simulate(members: Sequence[JointNetwork], stands: Sequence[Stand], paths: int) -> list[Simulated]:
-    """Cumulative log returns at the timestamps of each stand, (paths, horizon), and their density.
+def simulate(
+    members: Sequence[JointNetwork], tables: Sequence[Sequence[Stand]], paths: int
+) -> list[Simulated]:
+    """Cumulative log returns at the timestamps of each stand, (paths, horizon), and their density; table by table.
 
+    The stands of a table see its market up to where they stand; along the paths, each for itself, there is none.
     The members share the paths in equal parts, and each path keeps one dropout mask. Stands that have the same
     columns and as many rows are read and simulated in blocks, which changes the time it takes and the last digits
     of single precision: a step of a thousand rows costs little more than one of ten. Blocks run side by side, or
     where there is one alone, its members do. All stands look equally far ahead.
     """
-    presents = [Present.of(one.series) for one in stands]
+    stands, presents = [one for table in tables for one in table], read_tables(tables)
     alike: dict[tuple[object, ...], list[int]] = {}
     for place, present in enumerate(presents):
         alike.setdefault((*present.flags, len(present.expected)), []).append(place)
@@ -217,9 +171,13 @@ def _minds(
     crew: Crew,
 ) -> list[_Mind]:
     """Each member after reading the last rows of every history, with masks for its paths."""
-    signals, expected = (
+    signals, market, expected = (
         torch.tensor(np.stack(parts, axis=1), dtype=torch.float32)
-        for parts in ([one.signals.values for one in presents], [one.expected for one in presents])
+        for parts in (
+            [one.signals.values for one in presents],
+            [one.market for one in presents],
+            [one.expected for one in presents],
+        )
     )
     flags = torch.tensor(presents[0].flags, dtype=torch.float32).expand(*signals.shape[:2], FLAGS)
     generators = [torch.Generator().manual_seed(int(one.rng.integers(2**63))) for one in stands]
@@ -233,7 +191,7 @@ def _minds(
     @torch.inference_mode()
     def read(number: int) -> _Mind:
         network, share = members[number], len(shares[number])
-        inputs = network.standardise(signals, flags)
+        inputs = network.standardise(signals, flags, market)
         _, (hidden, cell_state) = network.remember(inputs, expected)
         return _Mind(
             network=network,

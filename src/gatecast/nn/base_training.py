@@ -15,9 +15,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gatecast.echoes import Almanac, history_echoes, summary
+from gatecast.market import Seen, market_rows
 from gatecast.nn.joint import DROPOUT, FLAGS, HIDDEN, INPUTS, Day, JointNetwork, build_joint, draw_mask
 from gatecast.prices import PriceSeries
-from gatecast.signals import START, Moves, history_signals, next_day
+from gatecast.signals import START, Moves, Signals, history_signals, next_day
 
 CHUNK = 120  # rows; half a year
 BATCH = 64  # chunks an update
@@ -25,6 +26,8 @@ UPDATES = 600
 LEARNING_RATE = 3e-3  # the peak of one cycle
 SHRINKAGE = 3e-3  # of the weights at every update of the peak's size
 INPUT_DROPOUT = 0.15  # of whole columns, per chunk
+NO_MARKET = 0.35  # of the chunks of a table never see its market: a single file has none
+MARKET_ENDS = 0.3  # of the chunks see it up to a row: along a path there is none
 AVERAGE = 0.995  # decay of the running mean of weights, which is what is kept
 RANGE_WEIGHT, VOLUME_WEIGHT = 0.3, 0.1  # of their losses beside the return's
 _FARTHEST = 30.0  # scales; an error beyond counts as this one
@@ -35,6 +38,7 @@ class Lesson:
     """One version of one series as tensors, (time, ...): what is seen at each row, and the day after it."""
 
     signals: Float[Tensor, "time signal"]
+    market: Float[Tensor, "time market"]
     flags: Float[Tensor, "time flag"]
     echoes: Float[Tensor, "time echo"]
     expected: Float[Tensor, "time summary"]
@@ -43,30 +47,52 @@ class Lesson:
 
     @classmethod
     def of(cls, series: PriceSeries, *, ranges: bool = True, volumes: bool = True) -> Lesson:
-        """The rows of a series from START on whose next day is known; `ranges`, `volumes` false hides them."""
-        moves = Moves.of(series)
-        moves = replace(
-            moves,
-            day_range=moves.day_range if ranges else None,
-            log_volume=moves.log_volume if volumes else None,
-        )
-        signals = history_signals(moves)
+        """The lesson of a series by itself."""
+        return cls.of_table([series], ranges=ranges, volumes=volumes)[0]
+
+    @classmethod
+    def of_table(
+        cls, table: Sequence[PriceSeries], *, ranges: bool = True, volumes: bool = True
+    ) -> list[Lesson]:
+        """A lesson each: the rows from START on whose next day is known; `ranges`, `volumes` false hides them."""
+        parts = []
+        for series in table:
+            moves = Moves.of(series)
+            moves = replace(
+                moves,
+                day_range=moves.day_range if ranges else None,
+                log_volume=moves.log_volume if volumes else None,
+            )
+            parts.append((series, moves, history_signals(moves)))
+        seen = [
+            Seen(timestamps=series.timestamps[1:], signals=signals, ranged=moves.day_range is not None)
+            for series, moves, signals in parts
+        ]
+        return [
+            cls._of(*part, market) for part, market in zip(parts, market_rows(seen, START), strict=True)
+        ]
+
+    @classmethod
+    def _of(
+        cls, series: PriceSeries, moves: Moves, signals: Signals, market: Float[np.ndarray, "time market"]
+    ) -> Lesson:
         echoes = history_echoes(Almanac.of(series, moves), len(moves))
         expected = np.vstack([np.zeros((1, summary(echoes).shape[1])), summary(echoes)[:-1]])
-        rows = slice(START, len(moves) - 1)
         flags = np.broadcast_to(
             [moves.day_range is not None, moves.log_volume is not None], (len(moves), FLAGS)
         )
+        rows = slice(START, len(moves) - 1)
         tensors = [
             torch.tensor(values[rows], dtype=torch.float32)
-            for values in (signals.values, flags, echoes, expected, next_day(moves, signals))
+            for values in (signals.values, market, flags, echoes, expected, next_day(moves, signals))
         ]
         return cls(
             signals=tensors[0],
-            flags=tensors[1],
-            echoes=tensors[2],
-            expected=tensors[3],
-            after=tensors[4],
+            market=tensors[1],
+            flags=tensors[2],
+            echoes=tensors[3],
+            expected=tensors[4],
+            after=tensors[5],
             days=series.timestamps[2:][rows],
         )
 
@@ -77,6 +103,7 @@ class Lesson:
         """The rows `start..stop` as a lesson of their own."""
         return Lesson(
             signals=self.signals[start:stop],
+            market=self.market[start:stop],
             flags=self.flags[start:stop],
             echoes=self.echoes[start:stop],
             expected=self.expected[start:stop],
@@ -90,6 +117,7 @@ class Batch:
     """Chunks side by side, (time, batch, ...), as `Lesson` has them."""
 
     signals: Float[Tensor, "time batch signal"]
+    market: Float[Tensor, "time batch market"]
     flags: Float[Tensor, "time batch flag"]
     echoes: Float[Tensor, "time batch echo"]
     expected: Float[Tensor, "time batch summary"]
@@ -100,6 +128,7 @@ class Batch:
         """Lessons of one length as a batch."""
         return cls(
             signals=torch.stack([one.signals for one in chunks], dim=1),
+            market=torch.stack([one.market for one in chunks], dim=1),
             flags=torch.stack([one.flags for one in chunks], dim=1),
             echoes=torch.stack([one.echoes for one in chunks], dim=1),
             expected=torch.stack([one.expected for one in chunks], dim=1),
@@ -137,16 +166,29 @@ class Pool:
 
 def foretold(network: JointNetwork, batch: Batch, generator: torch.Generator | None = None) -> Day:
     """The day after each row from a blank memory; with a generator, inputs and hidden units are dropped."""
-    inputs = network.standardise(batch.signals, batch.flags)
+    market = batch.market if generator is None else _dropped(batch.market, generator)
+    inputs = network.standardise(batch.signals, batch.flags, market)
     count = inputs.shape[1]
     if generator is not None:
         kept = draw_mask((count, INPUTS), 1 - INPUT_DROPOUT, generator)
-        kept[:, -FLAGS:] = 1.0
+        kept[:, -FLAGS - 1 :] = 1.0
         inputs = inputs * kept
     hidden, _ = network.remember(inputs, batch.expected)
     if generator is not None:
         hidden = hidden * (draw_mask((count, HIDDEN), 1 - DROPOUT, generator) / (1 - DROPOUT))
     return network.foretell(hidden, inputs, batch.echoes)
+
+
+def _dropped(
+    market: Float[Tensor, "time batch market"], generator: torch.Generator
+) -> Float[Tensor, "time batch market"]:
+    """The market, absent from some chunks, and from others from some row on."""
+    time, count = market.shape[:2]
+    there = draw_mask((count,), 1 - NO_MARKET, generator) > 0
+    ends = torch.randint(1, time, (count,), generator=generator)
+    ends = torch.where(draw_mask((count,), MARKET_ENDS, generator) > 0, ends, time)
+    kept = there & (torch.arange(time)[:, None] < ends)
+    return market.where(kept[..., None], torch.nan)
 
 
 def joint_loss(day: Day, after: Float[Tensor, "*rows 3"]) -> Float[Tensor, ""]:
@@ -177,15 +219,18 @@ def train_base(
 ) -> JointNetwork:
     """One member of the ensemble: AdamW (Loshchilov and Hutter 2019) over one cycle (Smith and Topin 2018).
 
-    `standard` gives the means and spreads of the inputs; its lessons have ranges, volumes and echoes.
+    `standard` gives the means and spreads of the inputs; its lessons have ranges, volumes, echoes and a market.
     """
     network = build_joint(seed, kind)
+    market = torch.cat([one.market for one in standard])
     for name, values in (
         ("input", torch.cat([one.signals for one in standard])),
+        ("market", market[market.isfinite().all(dim=1)]),
         ("echo", torch.cat([one.echoes for one in standard])),
     ):
-        getattr(network, f"{name}_mean").copy_(values.mean(dim=0))
-        getattr(network, f"{name}_std").copy_(values.std(dim=0) + 1e-6)
+        if len(values) > 1:  # a few series have no market
+            getattr(network, f"{name}_mean").copy_(values.mean(dim=0))
+            getattr(network, f"{name}_std").copy_(values.std(dim=0) + 1e-6)
     matrices = [weight for weight in network.parameters() if weight.dim() > 1]
     vectors = [weight for weight in network.parameters() if weight.dim() <= 1]
     optimiser = torch.optim.AdamW(

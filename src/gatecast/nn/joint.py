@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gatecast.echoes import ECHOES, SUMMARY
+from gatecast.market import MARKET
 from gatecast.signals import RANGE_SIGNALS, SIGNALS, VOLUME_SIGNALS
 
 HIDDEN, DENSE = 64, 32
 FLAGS = 2  # has ranges, has volumes
-INPUTS = SIGNALS + FLAGS
+INPUTS = SIGNALS + MARKET + FLAGS + 1  # the last says whether there is a market
 DROPOUT = 0.4  # of the hidden units; one mask per sequence or path (Gal and Ghahramani 2016)
 _OUTPUTS = 8  # all but the location
 
@@ -64,13 +65,15 @@ class Day:
 
 
 class JointNetwork(nn.Module):
-    """Signals and echoes in, the `Day` after every row out; absent ranges and volumes are masked.
+    """Signals and echoes in, the `Day` after every row out; absent ranges, volumes and markets are masked.
 
     Rows are (time, batch, ...). `standardise` comes first, so that training can drop inputs between.
     """
 
     input_mean: Tensor
     input_std: Tensor
+    market_mean: Tensor
+    market_std: Tensor
     echo_mean: Tensor
     echo_std: Tensor
 
@@ -78,6 +81,8 @@ class JointNetwork(nn.Module):
         super().__init__()
         self.register_buffer("input_mean", torch.zeros(SIGNALS))
         self.register_buffer("input_std", torch.ones(SIGNALS))
+        self.register_buffer("market_mean", torch.zeros(MARKET))
+        self.register_buffer("market_std", torch.ones(MARKET))
         self.register_buffer("echo_mean", torch.zeros(ECHOES))
         self.register_buffer("echo_std", torch.ones(ECHOES))
         self.location = nn.Parameter(torch.tensor(0.03))
@@ -97,14 +102,26 @@ class JointNetwork(nn.Module):
             self.head.bias[3] = self.head.bias[5] = -1.0  # spreads of 0.37
 
     def standardise(
-        self, signals: Float[Tensor, "*rows signal"], flags: Float[Tensor, "*rows flag"]
+        self,
+        signals: Float[Tensor, "*rows signal"],
+        flags: Float[Tensor, "*rows flag"],
+        market: Float[Tensor, "*rows market"] | None = None,
     ) -> Float[Tensor, "*rows input"]:
-        """Centred, scaled and clipped signals, zeros where the flags say there are none, and the flags."""
+        """Centred, scaled and clipped signals and market, zeros where there are none, and what there is.
+
+        `flags` tell of ranges and volumes; a `market` that is absent is NaN, or None for all rows.
+        """
         present = torch.ones_like(signals)
         present[..., RANGE_SIGNALS] = flags[..., :1]
         present[..., VOLUME_SIGNALS] = flags[..., 1:]
         scaled = ((signals - self.input_mean) / self.input_std).clamp(-5, 5)
-        return torch.cat([scaled * present, flags], dim=-1)
+        if market is None:
+            around = signals.new_zeros(*signals.shape[:-1], MARKET)
+            known = around[..., :1]
+        else:
+            around = ((market - self.market_mean) / self.market_std).clamp(-5, 5).nan_to_num(0.0)
+            known = market[..., :1].isfinite().to(signals)
+        return torch.cat([scaled * present, around, flags, known], dim=-1)
 
     def remember(
         self,

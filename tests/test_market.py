@@ -1,0 +1,151 @@
+"""The market of a table: what it says, when it says nothing, and that the network listens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import torch
+
+from conftest import simulated_series
+from gatecast.ensemble import BaseNetwork, load_base, shipped
+from gatecast.market import AVERAGED, LEAST_ITEMS, MARKET, Seen, market_rows
+from gatecast.nn.base_reading import Stand, read_tables
+from gatecast.nn.base_training import Batch, Lesson, _dropped, foretold
+from gatecast.nn.joint import JointNetwork
+from gatecast.prices import PriceSeries, PriceTable
+from gatecast.signals import SIGNALS, SOFT, START, Signals
+
+DAYS = pd.bdate_range("2020-01-01", periods=3).to_numpy()
+
+
+def seen(values: np.ndarray, scale: float = 0.01, *, days: np.ndarray = DAYS, ranged: bool = True) -> Seen:
+    """An item whose signals are all alike on a day."""
+    signals = np.repeat(values[:, None], SIGNALS, axis=1)
+    ones = np.ones(len(values))
+    return Seen(
+        timestamps=days,
+        signals=Signals(values=signals, scale=scale * ones, overnight=ones, usual_volume=0 * ones),
+        ranged=ranged,
+    )
+
+
+def table_of(count: int, rows: int = 160, first_seed: int = 0) -> PriceTable:
+    return PriceTable(
+        series=tuple(simulated_series(f"S{one:02d}", rows, first_seed + one) for one in range(count))
+    )
+
+
+def present_markets(table: PriceTable) -> list[np.ndarray]:
+    stands = [Stand(series=one, future=np.array([]), rng=np.random.default_rng(0)) for one in table]
+    return [one.market for one in read_tables([stands])]
+
+
+def test_means_spread_and_own_scale_are_what_they_say() -> None:
+    moves = np.linspace(-1, 2, LEAST_ITEMS)
+    items = [seen(np.array([0.0, move, 1.0]), 0.01 * np.exp(place)) for place, move in enumerate(moves)]
+    rows = market_rows(items)
+    for place, told in enumerate(rows):
+        assert told.shape == (3, MARKET)
+        np.testing.assert_allclose(told[:, : len(AVERAGED)], np.outer([0, moves.mean(), 1], np.ones(6)))
+        np.testing.assert_allclose(told[:, 6], np.log(np.array([0, moves.std(), 0]) + SOFT))
+        np.testing.assert_allclose(told[:, 7], np.log(np.abs([0, moves.mean(), 1]) + SOFT))
+        np.testing.assert_allclose(told[:, 8], place - (LEAST_ITEMS - 1) / 2)
+
+
+def test_few_items_are_no_market_and_a_day_that_few_have_tells_nothing() -> None:
+    items = [seen(np.zeros(3)) for _ in range(LEAST_ITEMS)]
+    assert all(np.isfinite(told).all() for told in market_rows(items))
+    assert all(np.isnan(told).all() for told in market_rows(items[1:]))
+    items[0] = seen(np.zeros(2), days=DAYS[:2])
+    for told in market_rows(items)[1:]:
+        assert np.isfinite(told[:2]).all() and np.isnan(told[2]).all()
+
+
+def test_ranges_are_averaged_over_those_that_have_them_and_told_to_them_alone() -> None:
+    items = [seen(np.ones(3)) for _ in range(LEAST_ITEMS)]
+    items.append(seen(np.full(3, 10.0), ranged=False))
+    with_ranges, without = market_rows(items)[0], market_rows(items)[-1]
+    np.testing.assert_allclose(with_ranges[:, 2:6], 1.0)
+    np.testing.assert_allclose(with_ranges[:, 0], 18 / 9)
+    assert np.isnan(without[:, 2:6]).all() and np.isfinite(without[:, [0, 1, 6, 7, 8]]).all()
+
+
+def test_no_row_before_the_first_counts() -> None:
+    items = [seen(np.array([float(place), 0, 0])) for place in range(LEAST_ITEMS)]
+    assert all(np.isnan(told[0]).all() and np.isfinite(told[1:]).all() for told in market_rows(items, 1))
+
+
+def test_what_a_forecast_sees_is_what_the_network_learned_from() -> None:
+    table = table_of(LEAST_ITEMS)
+    for lesson, market in zip(Lesson.of_table(list(table)), present_markets(table), strict=True):
+        np.testing.assert_allclose(lesson.market, market[:-1], rtol=1e-4, atol=1e-5)
+        assert len(market) == 159 - START
+
+
+def test_currencies_do_not_enter_the_market() -> None:
+    table = table_of(LEAST_ITEMS)
+    dear = table.series[0]
+    columns = {
+        name: values * (1 if name == "volume" else 1e5) for name, values in dear.columns().items()
+    }
+    other = PriceTable(
+        series=(PriceSeries(item_id=dear.item_id, timestamps=dear.timestamps, **columns), *table.series[1:])
+    )
+    for one, two in zip(present_markets(table), present_markets(other), strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-6)
+
+
+def test_an_absent_market_is_zero_and_said_to_be_absent() -> None:
+    network = JointNetwork()
+    signals, flags, market = torch.randn(2, SIGNALS), torch.ones(2, 2), torch.randn(2, MARKET)
+    market[1] = torch.nan
+    around = network.standardise(signals, flags, market)
+    torch.testing.assert_close(around[0, SIGNALS : SIGNALS + MARKET], market[0].clamp(-5, 5))
+    assert around[0, -1] == 1
+    torch.testing.assert_close(around[1], network.standardise(signals, flags)[1])
+    assert (around[1, SIGNALS : SIGNALS + MARKET] == 0).all() and around[1, -1] == 0
+
+
+def test_training_hides_the_market_from_some_and_ends_it_for_others() -> None:
+    hidden = _dropped(torch.ones(50, 2000, MARKET), torch.Generator().manual_seed(0)).isnan()[..., 0]
+    never, always = hidden.all(dim=0), ~hidden.any(dim=0)
+    assert 0.30 < never.float().mean() < 0.40
+    assert 0.40 < always.float().mean() < 0.51
+    ending = hidden[:, ~never & ~always]
+    assert (ending[1:] >= ending[:-1]).all()  # gone, it does not come back
+
+
+def test_a_wild_day_of_the_others_widens_the_band_of_a_calm_item() -> None:
+    members = load_base(shipped()[0]).members
+    calm = table_of(12, 300)
+    others = []
+    for one in calm.series[1:]:
+        columns = {name: values.copy() for name, values in one.columns().items()}
+        columns["low"][-1] *= 0.92
+        columns["close"][-1] *= 0.93
+        others.append(PriceSeries(item_id=one.item_id, timestamps=one.timestamps, **columns))
+    wild = PriceTable(series=(calm.series[0], *others))
+
+    def width(table: PriceTable, item: int = 0) -> float:
+        forecast = BaseNetwork(members).predict_at(
+            table, [table.series[0].timestamps[-1]], 1, paths=4000, seeds=[0]
+        )[0]
+        return float(np.subtract(*np.quantile(forecast.items[item].log_returns()[:, 0], [0.95, 0.05])))
+
+    assert width(wild) > 1.1 * width(calm)
+    few = LEAST_ITEMS - 1
+    assert width(wild.select(wild.item_ids[:few])) == width(calm.select(calm.item_ids[:few]))
+
+
+def test_a_lesson_by_itself_has_no_market() -> None:
+    table = table_of(LEAST_ITEMS)
+    alone = Lesson.of(table.series[0])
+    assert alone.market.isnan().all()
+    together = Lesson.of_table(list(table))[0]
+    batch = Batch.of([together.rows(0, 100)])
+    unseen = replace(batch, market=torch.full_like(batch.market, torch.nan))
+    network = JointNetwork()
+    torch.nn.init.normal_(network.head.weight, generator=torch.Generator().manual_seed(1))
+    assert (foretold(network, batch).scale != foretold(network, unseen).scale).any()
