@@ -2,6 +2,7 @@
 
 - head: networks remade with normal returns in place of Student-t
 - range: closes alone, of the same networks
+- market: each stock by itself, as if it came alone in its file
 - base network: one trained on the panel's own rows up to 2017 instead
 - ensemble: one of the five members
 - calibration: the bands as the networks give them
@@ -48,7 +49,7 @@ from gatecast.roster import parse_models
 UNTIL, MEMBERS = "2015-12-31", 5
 NORMAL_DF = 1e4  # of a Student-t that nobody can tell from a normal
 WHOLE = "gatecast:base"
-PARTS = ("head", "range", "base network", "ensemble", "calibration")
+PARTS = ("head", "range", "market", "base network", "ensemble", "calibration")
 
 
 class NormalNetwork(JointNetwork):
@@ -144,8 +145,13 @@ def without(part: str, networks: Path, prices: PriceTable) -> Model:
         folder = networks / "one"
         save_base(folder, base.members[:1], until=day_of(base.until), items=base.items)
         return BaseForecaster(name=f"gatecast {name}", folder=folder)
-    text = {"range": WHOLE, "calibration": RAW, "base network": "gatecast:start=scratch,calibrate=true"}[part]
-    return named(text, f"gatecast {name}")
+    settings = {
+        "range": WHOLE,
+        "market": "gatecast:start=base,market=false",
+        "calibration": RAW,
+        "base network": "gatecast:start=scratch,calibrate=true",
+    }
+    return named(settings[part], f"gatecast {name}")
 
 
 def named(text: str, name: str) -> Any:

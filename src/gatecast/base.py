@@ -94,7 +94,7 @@ class BaseForecaster:
             if self.adaptation_.kept:
                 self.until_ = max(base.until, self.adaptation_.until)
         spared = None if adapts else self.spared_
-        self.walked_ = spared or Remembering(BaseNetwork(self.adaptation_.members))
+        self.walked_ = spared or Remembering(self._network)
         self.following_: Following | None = None
         if self.config.calibrate and not self.own_:
             self.following_ = follow(self.walked_, prices, after=self.until_, steps=self.steps)
@@ -129,12 +129,15 @@ class BaseForecaster:
         if self.own_ is not None:
             parts = zip(cutoffs, seeds, strict=True)
             return [self.predict(prices.until(at), horizon, paths=paths, seed=seed) for at, seed in parts]
-        network = BaseNetwork(self.adaptation_.members)
-        raw = network.predict_at(prices, cutoffs, horizon, paths=paths, seeds=seeds)
+        raw = self._network.predict_at(prices, cutoffs, horizon, paths=paths, seeds=seeds)
         raw = [replace(one, items=tuple(self._warned(item, prices) for item in one)) for one in raw]
         if self.following_ is not None:
             raw = self.following_.apply(self.walked_, prices, cutoffs, raw)
         return [_noted(forecast, self.notes_) for forecast in raw]
+
+    @property
+    def _network(self) -> BaseNetwork:
+        return BaseNetwork(self.adaptation_.members, market=self.config.market)
 
     def _warned(self, item: ItemForecast, prices: PriceTable) -> ItemForecast:
         """With notes of what the network has learned from, and of rows that are no days."""
@@ -191,7 +194,7 @@ class BaseForecaster:
             forecaster.data_hash_ = str(document["data_hash"])
             forecaster.own_ = None
             forecaster.adaptation_ = Adaptation(members=base.members, kept=False)
-            forecaster.walked_ = Remembering(BaseNetwork(base.members))
+            forecaster.walked_ = Remembering(forecaster._network)
             forecaster.until_ = base.until
             forecaster.notes_ = tuple(map(str, document["notes"]))
             forecaster.following_ = revived(document["calibration"])

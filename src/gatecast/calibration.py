@@ -17,8 +17,10 @@ from gatecast.prices import PriceTable, stamp_text
 
 LEVELS = np.array([0.2, 0.4, 0.5, 0.6, 0.8, 0.9, 0.95, 0.98])
 HORIZON = 20  # steps with a stretch of their own; a longer forecast takes the last one's
-GAIN = 0.25  # of the log stretch per origin; on 2008-2017 this cost 0.15% of CRPS at most
-GAIN_FALL = 0.2  # the gain at step h is GAIN h^-0.2: outcomes come later, so a strong answer would swing
+GAIN = 0.18  # of the log stretch per origin; on 2008-2017 this cost 0.15% of CRPS at most
+PROMPT = 5  # steps whose outcomes are known by the next origin
+GAIN_FALL = 0.35  # the gain falls as h^-0.35 beyond PROMPT: outcomes come later, so a strong answer would swing
+EAGER, SETTLING = 1.0, 20.0  # the first origin counts twice, the 20th half as much more: what is far off comes in soon
 FEW = 3.0  # N assets weigh N / (N + FEW): one asset's hit or miss says little
 NARROWEST, WIDEST = -1.5, 2.0  # log stretch: 0.22 to 7.4 times
 MEMORY = 50  # origins; half-life of the usual width
@@ -47,7 +49,7 @@ class Calibrator:
     A band at level l and step h is median +- exp(theta) times the model's own distance, in log return. After
     each origin whose outcome is known, theta moves by gain times (l - share of assets covered): adaptive
     conformal inference (Gibbs and Candes 2021, equation 2) on the log stretch, with the assets of a date
-    pooled. theta = gain * `missed` / w, where w is the present 90% width over its usual one: where the model
+    pooled, and the first origins counting more (step sizes that fall: Angelopoulos, Barber and Bates 2024). theta = gain * `missed` / w, where w is the present 90% width over its usual one: where the model
     has widened its bands itself, the shock is not counted twice.
 
     `missed` (horizon, levels) sums what was promised less what was covered, `usual` (horizon,) is the mean log
@@ -78,7 +80,8 @@ class Calibrator:
     @property
     def gain(self) -> Float[np.ndarray, " horizon"]:
         """How much one wholly missed origin moves the log stretch, by step."""
-        return np.asarray(GAIN * np.arange(1.0, self.horizon + 1) ** -GAIN_FALL)
+        late = np.maximum(np.arange(1.0, self.horizon + 1) / PROMPT, 1)
+        return np.asarray(GAIN * late**-GAIN_FALL)
 
     def learn(
         self, model: Forecasting, prices: PriceTable, cutoffs: Iterable[np.datetime64], *, paths: int
@@ -125,6 +128,7 @@ class Calibrator:
                 f"a calibrator of {self.horizon} steps learns from as many; got {forecast.horizon}. Forecast farther."
             )
         theta = self.stretch(forecast)[: self.horizon]
+        eager = 1 + EAGER * 0.5 ** (self.origins / SETTLING)
         waiting = []
         for item in forecast:
             middle, below, above = _distances(item, self.horizon)
@@ -134,7 +138,7 @@ class Calibrator:
                     cutoff=item.last_timestamp,
                     lower=middle[:, None] - _nested(below, theta),
                     upper=middle[:, None] + _nested(above, theta),
-                    weight=1 / (len(forecast.items) + FEW),
+                    weight=eager / (len(forecast.items) + FEW),
                 )
             )
         return replace(

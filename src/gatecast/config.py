@@ -28,6 +28,7 @@ class Config(BaseModel):
     start: Literal["scratch", "base", "adapt"] = (
         "scratch"  # of the weights; base: the network that comes with gatecast; adapt: it, trained further
     )
+    market: bool = True  # the items of a table tell the base network how all of them moved
 
     # What the network sees
     context_length: int = Field(60, ge=2, le=20_000)  # rows of lookback; 60 sessions are a quarter of a year
@@ -96,6 +97,11 @@ class Config(BaseModel):
 
     @model_validator(mode="after")
     def _start_alone(self) -> Config:
+        if self.start == "scratch" and not self.market:
+            raise ValueError(
+                "market: a network of your own sees no market in any case; market=false is for the base network. "
+                "Leave it out, or add start=base"
+            )
         if self.start != "scratch":
             shaped = self.model_fields_set - _OF_EVERY_START
             changed = sorted(
@@ -163,6 +169,7 @@ _OF_EVERY_START = {
     "device",
     "validation",
     "calibrate",
+    "market",
 }  # settings that mean the same for the base network
 
 

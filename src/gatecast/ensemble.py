@@ -136,9 +136,10 @@ def _members(tensors: Mapping[str, Tensor], count: int) -> tuple[JointNetwork, .
 
 @dataclass(frozen=True)
 class BaseNetwork:
-    """The members' forecasts as they are, before any calibration."""
+    """The members' forecasts as they are, before any calibration; without `market`, each item's by itself."""
 
     members: tuple[JointNetwork, ...]
+    market: bool = True
 
     def predict_at(
         self,
@@ -155,7 +156,8 @@ class BaseNetwork:
             [_stand(one, table, horizon, seed) for one in table]
             for table, seed in zip(tables, seeds, strict=True)
         ]
-        simulated = iter(simulate(self.members, stands, paths))
+        alone = [[one] for standing in stands for one in standing]
+        simulated = iter(simulate(self.members, stands if self.market else alone, paths))
         return [
             Forecast(items=tuple(_item(one, next(simulated), table) for one in standing), seed=seed)
             for table, seed, standing in zip(tables, seeds, stands, strict=True)

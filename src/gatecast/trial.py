@@ -14,6 +14,7 @@ from gatecast.config import Config
 from gatecast.ensemble import MIN_ROWS, load_base, suited
 from gatecast.errors import TooFewRows
 from gatecast.following import Remembering
+from gatecast.market import LEAST_ITEMS
 from gatecast.prices import PriceSeries, PriceTable
 from gatecast.verdict import Verdict, cannot_tell
 from gatecast.walkforward import backtest
@@ -77,8 +78,13 @@ def recent_verdict(
     limits = [f"Steps beyond {steps} were not judged."] if horizon > steps else []
     if len(judged) < len(prices):
         names = ", ".join(one.item_id for one in judged)
-        limits.append(f"It was judged on {len(judged)} of the {len(prices)} items: {names}.")
+        alone = ", without the market that all of them make" if _has_market(config, prices) else ""
+        limits.append(f"It was judged on {len(judged)} of the {len(prices)} items{alone}: {names}.")
     return replace(report.verdict, text=" ".join([report.verdict.text, *limits]))
+
+
+def _has_market(config: Config, prices: PriceTable) -> bool:
+    return config.start != "scratch" and config.market and len(prices) >= LEAST_ITEMS
 
 
 def _least(config: Config) -> int:

@@ -65,7 +65,8 @@ def adapt(
 def _adapted(
     members: Sequence[JointNetwork], series: Sequence[PriceSeries], config: Config, known: np.datetime64
 ) -> Adaptation:
-    lessons = [one for one in Lesson.of_table(series) if len(one) > CHUNK - START]
+    each = Lesson.of_table(series) if config.market else [Lesson.of(one) for one in series]
+    lessons = [one for one in each if len(one) > CHUNK - START]
     if not lessons:
         return Adaptation(members=tuple(members), kept=False)
     days = np.unique(np.concatenate([one.days for one in lessons]))
