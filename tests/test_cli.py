@@ -86,6 +86,18 @@ def test_forecast_json_has_the_designs_shape_and_the_same_bytes(prices: Path, ho
     assert not list(home.rglob("*.safetensors"))
 
 
+@pytest.mark.parametrize(
+    ("paths", "level", "enough"), [(99, "0.9", "100"), (100, "0.9", ""), (199, "0.95", "200")]
+)
+def test_few_paths_are_said_to_draw_a_band_roughly(
+    paths: int, level: str, enough: str, prices: Path, home: Path
+) -> None:
+    options = ("--preset", "base", "--no-verdict", "--paths", paths, "--level", level)
+    told = gatecast("forecast", prices, *options, home=home).stderr.decode()
+    assert (f"give --paths {enough} or more" in told) == bool(enough)
+    assert ("roughly" in told) == bool(enough)
+
+
 def test_forecast_for_people_fits_the_terminal(prices: Path, home: Path) -> None:
     for columns in ("40", "100"):
         result = gatecast("forecast", prices, *FAST, "--no-verdict", home=home, COLUMNS=columns)
@@ -258,6 +270,7 @@ def test_a_model_is_not_given_columns_it_was_not_trained_on(prices: Path, home: 
     ("options", "words"),
     [
         (("--report", "."), "is a folder"),
+        (("--report", "r.pdf"), "'r.html'"),
         (("--save", "{prices}"), "is a file"),
         (("--set", "seed=5", "--seed", "3"), "give one of them"),
         (("--set", "huber_delta=inf"), "huber_delta"),

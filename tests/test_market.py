@@ -87,9 +87,7 @@ def test_what_a_forecast_sees_is_what_the_network_learned_from() -> None:
 def test_currencies_do_not_enter_the_market() -> None:
     table = table_of(LEAST_ITEMS)
     dear = table.series[0]
-    columns = {
-        name: values * (1 if name == "volume" else 1e5) for name, values in dear.columns().items()
-    }
+    columns = {name: values * (1 if name == "volume" else 1e5) for name, values in dear.columns().items()}
     other = PriceTable(
         series=(PriceSeries(item_id=dear.item_id, timestamps=dear.timestamps, **columns), *table.series[1:])
     )

@@ -16,8 +16,9 @@ from gatecast.comparisons import compare
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.prices import PriceSeries, PriceTable
 from gatecast.report import backtest_report
+from gatecast.report.page import verdict_values
 from gatecast.scores import COLUMNS, join_rows, score_forecast, score_table
-from gatecast.verdict import judge
+from gatecast.verdict import cannot_tell, judge
 from test_figures import EVIL, colours, edges, trace
 from test_report import Reader
 
@@ -231,3 +232,17 @@ def test_numbers_that_do_not_exist_are_dashes():
     blank = SimpleNamespace(**{**vars(report), "scores": report.scores.assign(mase=np.nan, log_score=np.nan)})
     html = backtest_report(blank, prices)
     assert "nan" not in Reader(html).text.lower() and html.count("<td>\u2013</td>") >= 6
+
+
+def test_a_verdict_without_origins_is_shown_as_not_told() -> None:
+    verdict = cannot_tell("gatecast", "there are 30 rows").to_dict()
+    values = verdict_values(verdict)
+    assert values is not None
+    assert values["chips"] == [
+        ("Median", "cannot tell"),
+        ("Bands", "cannot tell"),
+        ("Bands honest", "cannot tell"),
+        ("Origins", "0"),
+    ]
+    judged = verdict_values({**verdict, "origins": 20})
+    assert judged is not None and judged["chips"][0] == ("Median", "no evidence")

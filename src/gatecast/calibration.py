@@ -19,8 +19,13 @@ LEVELS = np.array([0.2, 0.4, 0.5, 0.6, 0.8, 0.9, 0.95, 0.98])
 HORIZON = 20  # steps with a stretch of their own; a longer forecast takes the last one's
 GAIN = 0.18  # of the log stretch per origin; on 2008-2017 this cost 0.15% of CRPS at most
 PROMPT = 5  # steps whose outcomes are known by the next origin
-GAIN_FALL = 0.35  # the gain falls as h^-0.35 beyond PROMPT: outcomes come later, so a strong answer would swing
-EAGER, SETTLING = 1.0, 20.0  # the first origin counts twice, the 20th half as much more: what is far off comes in soon
+GAIN_FALL = (
+    0.35  # the gain falls as h^-0.35 beyond PROMPT: outcomes come later, so a strong answer would swing
+)
+EAGER, SETTLING = (
+    1.0,
+    20.0,
+)  # the first origin counts twice, the 20th half as much more: what is far off comes in soon
 FEW = 3.0  # N assets weigh N / (N + FEW): one asset's hit or miss says little
 NARROWEST, WIDEST = -1.5, 2.0  # log stretch: 0.22 to 7.4 times
 MEMORY = 50  # origins; half-life of the usual width
@@ -49,7 +54,8 @@ class Calibrator:
     A band at level l and step h is median +- exp(theta) times the model's own distance, in log return. After
     each origin whose outcome is known, theta moves by gain times (l - share of assets covered): adaptive
     conformal inference (Gibbs and Candes 2021, equation 2) on the log stretch, with the assets of a date
-    pooled, and the first origins counting more (step sizes that fall: Angelopoulos, Barber and Bates 2024). theta = gain * `missed` / w, where w is the present 90% width over its usual one: where the model
+    pooled, and the first origins counting more (step sizes that fall: Angelopoulos, Barber and Bates 2024).
+    theta = gain * `missed` / w, where w is the present 90% width over its usual one: where the model
     has widened its bands itself, the shock is not counted twice.
 
     `missed` (horizon, levels) sums what was promised less what was covered, `usual` (horizon,) is the mean log

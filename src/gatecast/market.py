@@ -1,7 +1,7 @@
 """What a table tells of a day beyond an item's own rows: how all its items moved, each in its own units.
 
-Volatility is catching: where many stocks had a wild day, the next will be wild for those that were calm, too. A table of
-few items tells nothing of a market, nor does a single file; the network has learned to do without.
+Volatility is catching: where many stocks had a wild day, the next will be wild for those that were calm, too. A table
+of few items tells nothing of a market, nor does a single file; the network has learned to do without.
 """
 
 from __future__ import annotations

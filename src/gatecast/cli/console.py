@@ -41,6 +41,15 @@ def check_writable(*paths: Path | None) -> None:
             raise UsageError(f"an output can be written; '{path}' cannot. Choose another path.")
 
 
+def check_page(path: Path | None) -> None:
+    """`check_writable`, and the name must not promise another format than HTML."""
+    check_writable(path)
+    if path is not None and path.suffix.lower() not in ("", ".html", ".htm"):
+        raise UsageError(
+            f"a page is HTML; '{path.name}' says {path.suffix}. Name it '{path.stem}.html', and print from the browser."
+        )
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """One line where the disk refuses a file."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gatecast.cli.app import app
-from gatecast.cli.console import check_writable, say, training_bar
+from gatecast.cli.console import check_page, say, training_bar
 from gatecast.cli.options import Calendar, Json, Model, Paths, Preset, Repair, Report, Seed, Settings, Source
 from gatecast.errors import UsageError
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from gatecast.forecast import Forecast
     from gatecast.forecaster import Forecaster
     from gatecast.prices import PriceTable
+
+LEAST_BEYOND = 5  # paths beyond each end of a band; with fewer the end is a few paths' luck
 
 
 @app.command()
@@ -45,10 +48,11 @@ def forecast(
     """Train on SOURCE and simulate what the next steps may bring."""
     from gatecast.bounds import check_sizes
     from gatecast.forecast import check_level
+    from gatecast.wording import level_text
 
     check_level(level)
     check_sizes(horizon, paths, seed)
-    check_writable(report)
+    check_page(report)
     if save is not None and save.exists() and not save.is_dir():
         raise UsageError(f"--save names a folder; '{save}' is a file. Choose another name.")
     if model is not None and (settings or save or resume or preset != "default"):
@@ -61,6 +65,9 @@ def forecast(
     result = forecaster.predict(prices, horizon, paths=paths, seed=seed)
     for note in dict.fromkeys(note for item in result for note in item.notes):
         say(note)
+    enough = math.ceil(round(2 * LEAST_BEYOND / (1 - level), 6))
+    if paths < enough:
+        say(f"{paths} paths draw a band of {level_text(level)} but roughly; give --paths {enough} or more")
     judged = _judged(forecaster, prices, horizon, seed, saved=model) if verdict else None
     shown = forecaster.config.model_dump(mode="json")
     if report is not None:

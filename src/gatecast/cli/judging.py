@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gatecast.cli.app import app
-from gatecast.cli.console import check_writable, folds_bar, say, writing
+from gatecast.cli.console import check_page, check_writable, folds_bar, say, writing
 from gatecast.cli.forecasting import cache, config_of, read
 from gatecast.cli.options import Calendar, Jobs, Json, Paths, Preset, Repair, Report, Seed, Settings, Source
 
@@ -56,7 +56,8 @@ def backtest(
     from gatecast.roster import parse_models
     from gatecast.walkforward import backtest as run
 
-    check_writable(forecasts, report)
+    check_writable(forecasts)
+    check_page(report)
     chosen = parse_models(models, preset=preset, settings=(f"seed={seed}", *(settings or [])))
     prices = read(source, calendar, repair)
     shown: dict[str, Any] = {
@@ -111,7 +112,7 @@ def ablate(
     """Turn each of the five improvements off, and say what it was worth."""
     from gatecast.ablation import ablate as run
 
-    check_writable(report)
+    check_page(report)
     # What is turned off are parts of a network of one's own: the one that comes trained has none of these switches.
     config = config_of(preset, settings, seed).replace(start="scratch")
     prices = read(source, calendar, repair)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gatecast.cli.app import app
-from gatecast.cli.console import check_writable, say
+from gatecast.cli.console import check_page, say
 from gatecast.cli.forecasting import config_of, fitted, read
 from gatecast.cli.options import Calendar, Jobs, Json, Model, Preset, Repair, Seed, Settings, Source
 from gatecast.errors import UsageError
@@ -33,7 +33,7 @@ def explain(
     repair: Repair = False,
 ) -> None:
     """Write a page that takes a network and its latest forecast apart, step by step."""
-    check_writable(out)
+    check_page(out)
     if model is not None and (settings or preset != "default"):
         raise UsageError("--model brings its own settings; it goes with neither --preset nor --set.")
     # What is taken apart is a network of one's own: the one that comes trained is an ensemble with inputs of its own.

@@ -54,9 +54,7 @@ def _read(table: Sequence[PriceSeries]) -> list[Present]:
         Seen(timestamps=recent.timestamps[1 + first :], signals=signals, ranged=moves.day_range is not None)
         for recent, moves, first, signals in parts
     ]
-    return [
-        _present(*part, market=market) for part, market in zip(parts, market_rows(seen), strict=True)
-    ]
+    return [_present(*part, market=market) for part, market in zip(parts, market_rows(seen), strict=True)]
 
 
 def _present(

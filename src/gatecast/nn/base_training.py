@@ -68,9 +68,7 @@ class Lesson:
             Seen(timestamps=series.timestamps[1:], signals=signals, ranged=moves.day_range is not None)
             for series, moves, signals in parts
         ]
-        return [
-            cls._of(*part, market) for part, market in zip(parts, market_rows(seen, START), strict=True)
-        ]
+        return [cls._of(*part, market) for part, market in zip(parts, market_rows(seen, START), strict=True)]
 
     @classmethod
     def _of(

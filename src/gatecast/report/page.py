@@ -59,7 +59,9 @@ def verdict_values(verdict: Mapping[str, object] | None) -> dict[str, object] | 
     """The verdict's paragraph and its machine form as short labels; None where there is no verdict."""
     if verdict is None:
         return None
-    chips = [(label, _chip(verdict[key])) for key, label in CHIPS.items() if key in verdict]
+    # Without origins nothing was judged: no evidence was looked for, let alone not found.
+    words = {**verdict, **({"median": None, "bands": None} if verdict.get("origins") == 0 else {})}
+    chips = [(label, _chip(words[key])) for key, label in CHIPS.items() if key in verdict]
     return {"text": value_text(verdict.get("text", "")), "chips": chips}
 
 
