@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 
-from gatecast.signals import RANGE_SIGNALS, SOFT, Signals
+from gatecast.signals import RANGE_SIGNALS, SIGNALS, SOFT, Signals
 
 AVERAGED = (0, 1, 6, 7, 8, 10)  # signals whose mean over the items is told: moves, and ranges of 1 to 50 days
 MARKET = len(AVERAGED) + 3
 LEAST_ITEMS = 8  # with a row that day; fewer are a few prices, and no market
-_RANGED = [place for place, one in enumerate(AVERAGED) if RANGE_SIGNALS.start <= one < RANGE_SIGNALS.stop]
+_RANGES = range(SIGNALS)[RANGE_SIGNALS]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,16 @@ class Seen:
     timestamps: Shaped[np.ndarray, " time"]
     signals: Signals
     ranged: bool
+
+    @property
+    def values(self) -> Float[np.ndarray, "time told"]:
+        """What it tells the others: the AVERAGED signals, and its log scale."""
+        return np.column_stack([self.signals.values[:, AVERAGED], np.log(self.signals.scale)])
+
+    @property
+    def tells(self) -> Bool[np.ndarray, " told"]:
+        """Which of them it has."""
+        return np.array([self.ranged or one not in _RANGES for one in AVERAGED] + [True])
 
 
 def market_rows(items: Sequence[Seen], first: int = 0) -> list[Float[np.ndarray, "_ market"]]:
@@ -41,25 +51,25 @@ def market_rows(items: Sequence[Seen], first: int = 0) -> list[Float[np.ndarray,
     if len(items) < LEAST_ITEMS:
         return [np.full((len(one.timestamps), MARKET), np.nan) for one in items]
     calendar = np.unique(np.concatenate([one.timestamps for one in items]))
-    each = np.full((len(items), len(calendar), len(AVERAGED) + 1), np.nan)
     places = [np.searchsorted(calendar, one.timestamps) for one in items]
-    for values, one, rows in zip(each, items, places, strict=True):
-        values[rows[first:], :-1] = one.signals.values[first:, AVERAGED]
-        values[rows[first:], -1] = np.log(one.signals.scale[first:])
-        if not one.ranged:
-            values[:, _RANGED] = np.nan
-    there = np.isfinite(each).sum(axis=0)
-    means = np.where(there >= LEAST_ITEMS, np.nansum(each, axis=0) / np.maximum(there, 1), np.nan)
+    total, there = np.zeros((len(calendar), len(AVERAGED) + 1)), np.zeros((len(calendar), len(AVERAGED) + 1))
+    for one, rows in zip(items, places, strict=True):
+        there[rows[first:]] += one.tells
+        total[rows[first:]] += np.where(one.tells, one.values[first:], 0.0)
+    means = np.where(there >= LEAST_ITEMS, total / np.maximum(there, 1), np.nan)
     move = means[:, 0]
-    spread = np.sqrt(np.nansum(np.square(each[:, :, 0] - move), axis=0) / np.maximum(there[:, 0], 1))
-    told = np.column_stack(
-        [means[:, :-1], np.log(spread + SOFT) + 0 * move, np.log(np.abs(move) + SOFT), -means[:, -1]]
-    )
-    rows_of = []
-    for values, one, rows in zip(each, items, places, strict=True):
-        own = told[rows]
-        own[:, -1] += values[rows, -1]
-        if not one.ranged:
-            own[:, _RANGED] = np.nan
-        rows_of.append(own)
-    return rows_of
+    squared = np.where(np.isnan(move), np.nan, 0.0)
+    for one, rows in zip(items, places, strict=True):
+        squared[rows[first:]] += np.square(one.values[first:, 0] - move[rows[first:]])
+    spread = np.sqrt(squared / np.maximum(there[:, 0], 1))
+    told = np.column_stack([means[:, :-1], np.log(spread + SOFT), np.log(np.abs(move) + SOFT), -means[:, -1]])
+    return [_told_to(one, told[rows], first) for one, rows in zip(items, places, strict=True)]
+
+
+def _told_to(
+    item: Seen, market: Float[np.ndarray, "time market"], first: int
+) -> Float[np.ndarray, "time market"]:
+    market[:, -1] += item.values[:, -1]
+    market[:first, -1] = np.nan
+    market[:, np.flatnonzero(~item.tells[:-1])] = np.nan
+    return market
