@@ -319,6 +319,16 @@ def test_forecast_and_verdict_are_of_the_same_network() -> None:
     assert verdict.text == recent_verdict(config, table, horizon=5, walked=fitted.walked_).text
 
 
+def test_a_short_item_of_a_table_leaves_the_verdict_its_origins() -> None:
+    table = long_table()
+    short = table.series[0].rows(len(table.series[0]) - 60, len(table.series[0]))
+    newcomer = dataclasses.replace(short, item_id="NEW")
+    config = Config.from_preset("base")
+    both = recent_verdict(config, PriceTable(series=(newcomer, *table)), horizon=5)
+    assert both.origins == recent_verdict(config, table, horizon=5).origins
+    assert 0 < recent_verdict(config, PriceTable(series=(newcomer,)), horizon=5).origins < both.origins
+
+
 def test_a_remade_network_is_another_model_to_the_judge(tmp_path: Path) -> None:
     members = load_base(shipped()[0]).members
     save_base(tmp_path, members[:1], until="2015-12-31", items=())

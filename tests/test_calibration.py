@@ -112,6 +112,17 @@ def learned(seed: int = 0) -> tuple[Calibrator, PriceTable]:
     return Calibrator.fresh(4).learn(Fixed(0.004), prices, origins, paths=200), prices
 
 
+def test_an_item_that_has_ended_neither_counts_nor_heaps_up() -> None:
+    prices = market(np.full(200, 0.01))
+    ended = PriceTable(series=(prices.series[0].rows(0, 60), *prices.series[1:]))
+    model, origins = Fixed(0.01), prices.series[1].timestamps[100:180:5]
+    known = Calibrator.fresh(3).learn(model, ended, origins, paths=200)
+    alone = Calibrator.fresh(3).learn(model, ended.select(ended.item_ids[1:]), origins, paths=200)
+    assert [one.item_id for one in known.waiting].count(prices.item_ids[0]) == 1
+    first = {one.item_id: one.weight for one in known.waiting}
+    assert first["A1"] == pytest.approx({one.item_id: one.weight for one in alone.waiting}["A1"])
+
+
 def test_quantiles_never_cross_and_the_order_of_the_paths_stays() -> None:
     calibrator, prices = learned()
     rng = np.random.default_rng(1)

@@ -128,15 +128,20 @@ class Calibrator:
         return replace(self, missed=missed, waiting=tuple(waiting))
 
     def record(self, forecast: Forecast) -> Calibrator:
-        """Note a raw forecast, so that its outcomes count once they are known; `horizon` steps or more."""
+        """Note a raw forecast, so that its outcomes count once they are known; `horizon` steps or more.
+
+        An item without a row since its last forecast, as one that no longer trades, is not noted twice.
+        """
         if forecast.horizon < self.horizon:
             raise UsageError(
                 f"a calibrator of {self.horizon} steps learns from as many; got {forecast.horizon}. Forecast farther."
             )
         theta = self.stretch(forecast)[: self.horizon]
+        noted = {(one.item_id, one.cutoff) for one in self.waiting}
+        fresh = [one for one in forecast if (one.item_id, one.last_timestamp) not in noted]
         eager = 1 + EAGER * 0.5 ** (self.origins / SETTLING)
         waiting = []
-        for item in forecast:
+        for item in fresh:
             middle, below, above = _distances(item, self.horizon)
             waiting.append(
                 Waiting(
@@ -144,7 +149,7 @@ class Calibrator:
                     cutoff=item.last_timestamp,
                     lower=middle[:, None] - _nested(below, theta),
                     upper=middle[:, None] + _nested(above, theta),
-                    weight=eager / (len(forecast.items) + FEW),
+                    weight=eager / (len(fresh) + FEW),
                 )
             )
         return replace(

@@ -40,7 +40,7 @@ def recent_verdict(
 
     It is trained anew on the rows before the first of the recent origins, so that every day it is judged on is one
     it has not seen; the base network is judged on days after the last it learned from. Of a table it looks at the
-    first few items that still trade and have rows enough. `saved`: the folder of a base network, adapted or not, that
+    first few items that still trade and have rows enough for all origins, or where none has, for some. `saved`: the folder of a base network, adapted or not, that
     is judged as it is. `walked`: where these settings start from the base, its past forecasts that were made already.
     """
     # HAR stands for the models of volatility: GARCH is no stronger a rival, and takes as long to import as all this.
@@ -53,7 +53,9 @@ def recent_verdict(
         config = config.replace(start="base" if saved else "scratch")
     model, first = new_forecaster(config, steps=steps, folder=folder, walked=walked), _least(config)
     fresh = {one.item_id: _fresh(config, one, until) for one in live}
-    judged = [one for one in live if fresh[one.item_id] >= 2 * steps][:ITEMS]
+    judged = [one for one in live if fresh[one.item_id] >= 2 * steps]
+    # A short one would leave few origins to all.
+    judged = ([one for one in judged if fresh[one.item_id] >= ORIGINS * steps] or judged)[:ITEMS]
     if not judged:
         most = max(live, key=lambda one: fresh[one.item_id])
         needed = f"{first + 2 * steps} rows are needed, {2 * steps} of them new to the network"
