@@ -40,8 +40,9 @@ def recent_verdict(
 
     It is trained anew on the rows before the first of the recent origins, so that every day it is judged on is one
     it has not seen; the base network is judged on days after the last it learned from. Of a table it looks at the
-    first few items that still trade and have rows enough for all origins, or where none has, for some. `saved`: the folder of a base network, adapted or not, that
-    is judged as it is. `walked`: where these settings start from the base, its past forecasts that were made already.
+    first few items that still trade and have rows enough for all origins, or where none has, for some. `saved`: the
+    folder of a base network, adapted or not, that is judged as it is. `walked`: where these settings start from the
+    base, its past forecasts that were made already.
     """
     # HAR stands for the models of volatility: GARCH is no stronger a rival, and takes as long to import as all this.
     steps = min(horizon, STEPS)
