@@ -243,11 +243,9 @@ def markets(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np
     """What each row is told of the others."""
     parts = []
     for one in table:
-        moves = Moves.of(one)
-        parts.append(Seen(timestamps=one.timestamps[1:], signals=history_signals(moves), ranged=True))
-    rows = [
-        told[one.timestamps <= cutoff] for one, told in zip(parts, market_rows(parts, START), strict=True)
-    ]
+        signals = history_signals(Moves.of(one), START)
+        parts.append(Seen(timestamps=one.timestamps[1 + START :], signals=signals, ranged=True))
+    rows = [told[one.timestamps <= cutoff] for one, told in zip(parts, market_rows(parts), strict=True)]
     assert all(np.isfinite(told).any() for told in rows)
     return [np.nan_to_num(told) for told in rows]
 

@@ -72,11 +72,6 @@ def test_ranges_are_averaged_over_those_that_have_them_and_told_to_them_alone() 
     assert np.isnan(without[:, 2:6]).all() and np.isfinite(without[:, [0, 1, 6, 7, 8]]).all()
 
 
-def test_no_row_before_the_first_counts() -> None:
-    items = [seen(np.array([float(place), 0, 0])) for place in range(LEAST_ITEMS)]
-    assert all(np.isnan(told[0]).all() and np.isfinite(told[1:]).all() for told in market_rows(items, 1))
-
-
 def test_what_a_forecast_sees_is_what_the_network_learned_from() -> None:
     table = table_of(LEAST_ITEMS)
     for lesson, market in zip(Lesson.of_table(list(table)), present_markets(table), strict=True):

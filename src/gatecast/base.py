@@ -26,6 +26,7 @@ from gatecast.errors import UsageError
 from gatecast.following import Following, Remembering, follow, revived, timestamps
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.forecaster import Forecaster
+from gatecast.market import LEAST_ITEMS
 from gatecast.nn.base_adapting import Adaptation, adapt
 from gatecast.nn.checkpoint import load_model, save_model
 from gatecast.nn.training import Progress
@@ -86,7 +87,9 @@ class BaseForecaster:
                 f"the base network learned from days up to {day_of(base.until)}, so that these prices cannot test it: "
                 "a network of their own was trained",
             )
-            own = Forecaster(self.config.replace(start="scratch"), name=self.name, steps=self.steps)
+            own = Forecaster(
+                self.config.replace(start="scratch", market=True), name=self.name, steps=self.steps
+            )
             self.own_ = own.fit(prices, checkpoint=checkpoint, resume=resume, progress=progress)
         elif adapts:
             self.adaptation_ = adapt(base.members, list(prices), self.config, known=base.until)
@@ -130,10 +133,17 @@ class BaseForecaster:
             parts = zip(cutoffs, seeds, strict=True)
             return [self.predict(prices.until(at), horizon, paths=paths, seed=seed) for at, seed in parts]
         raw = self._network.predict_at(prices, cutoffs, horizon, paths=paths, seeds=seeds)
+        raw = [_noted(one, self._company(one)) for one in raw]
         raw = [replace(one, items=tuple(self._warned(item, prices) for item in one)) for one in raw]
         if self.following_ is not None:
             raw = self.following_.apply(self.walked_, prices, cutoffs, raw)
         return [_noted(forecast, self.notes_) for forecast in raw]
+
+    def _company(self, forecast: Forecast) -> tuple[str, ...]:
+        """Which other items had a say."""
+        if not self.config.market or len(forecast.items) < LEAST_ITEMS:
+            return ()
+        return (f"each item was told how all {len(forecast.items)} moved of late",)
 
     @property
     def _network(self) -> BaseNetwork:

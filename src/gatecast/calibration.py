@@ -19,13 +19,11 @@ LEVELS = np.array([0.2, 0.4, 0.5, 0.6, 0.8, 0.9, 0.95, 0.98])
 HORIZON = 20  # steps with a stretch of their own; a longer forecast takes the last one's
 GAIN = 0.18  # of the log stretch per origin; on 2008-2017 this cost 0.15% of CRPS at most
 PROMPT = 5  # steps whose outcomes are known by the next origin
-GAIN_FALL = (
-    0.35  # the gain falls as h^-0.35 beyond PROMPT: outcomes come later, so a strong answer would swing
-)
+GAIN_FALL = 0.35  # beyond PROMPT the gain falls as h^-0.35: outcomes come later, a strong answer would swing
 EAGER, SETTLING = (
     1.0,
     20.0,
-)  # the first origin counts twice, the 20th half as much more: what is far off comes in soon
+)  # the first origin counts twice, the 20th 1.5 times: what is far off comes in soon
 FEW = 3.0  # N assets weigh N / (N + FEW): one asset's hit or miss says little
 NARROWEST, WIDEST = -1.5, 2.0  # log stretch: 0.22 to 7.4 times
 MEMORY = 50  # origins; half-life of the usual width

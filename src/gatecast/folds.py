@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from gatecast.scores import Rows
 
 FALLBACK = "This is the random walk's answer."  # the end of a baseline's note where it could not answer
-FORMAT = 2  # raised when what a fold holds, or how it is scored, changes
+FORMAT = 3  # raised when what a fold holds, or how it is scored, changes
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
@@ -28,21 +29,19 @@ class Seen:
     signals: Signals
     ranged: bool
 
-    @property
+    @cached_property
     def values(self) -> Float[np.ndarray, "time told"]:
         """What it tells the others: the AVERAGED signals, and its log scale."""
         return np.column_stack([self.signals.values[:, AVERAGED], np.log(self.signals.scale)])
 
-    @property
+    @cached_property
     def tells(self) -> Bool[np.ndarray, " told"]:
         """Which of them it has."""
         return np.array([self.ranged or one not in _RANGES for one in AVERAGED] + [True])
 
 
-def market_rows(items: Sequence[Seen], first: int = 0) -> list[Float[np.ndarray, "_ market"]]:
+def market_rows(items: Sequence[Seen]) -> list[Float[np.ndarray, "_ market"]]:
     """The market at every row of every item: (time, MARKET) each, NaN where it cannot be told.
-
-    An item's rows before `first` count for nobody.
 
     The means of the AVERAGED signals over the items that have a row at that timestamp; the logarithms of the spread
     of their moves and of the size of the mean move; the item's own log scale against their mean. Means of ranges are
@@ -54,22 +53,19 @@ def market_rows(items: Sequence[Seen], first: int = 0) -> list[Float[np.ndarray,
     places = [np.searchsorted(calendar, one.timestamps) for one in items]
     total, there = np.zeros((len(calendar), len(AVERAGED) + 1)), np.zeros((len(calendar), len(AVERAGED) + 1))
     for one, rows in zip(items, places, strict=True):
-        there[rows[first:]] += one.tells
-        total[rows[first:]] += np.where(one.tells, one.values[first:], 0.0)
+        there[rows] += one.tells
+        total[rows] += np.where(one.tells, one.values, 0.0)
     means = np.where(there >= LEAST_ITEMS, total / np.maximum(there, 1), np.nan)
     move = means[:, 0]
     squared = np.where(np.isnan(move), np.nan, 0.0)
     for one, rows in zip(items, places, strict=True):
-        squared[rows[first:]] += np.square(one.values[first:, 0] - move[rows[first:]])
+        squared[rows] += np.square(one.values[:, 0] - move[rows])
     spread = np.sqrt(squared / np.maximum(there[:, 0], 1))
     told = np.column_stack([means[:, :-1], np.log(spread + SOFT), np.log(np.abs(move) + SOFT), -means[:, -1]])
-    return [_told_to(one, told[rows], first) for one, rows in zip(items, places, strict=True)]
+    return [_told_to(one, told[rows]) for one, rows in zip(items, places, strict=True)]
 
 
-def _told_to(
-    item: Seen, market: Float[np.ndarray, "time market"], first: int
-) -> Float[np.ndarray, "time market"]:
+def _told_to(item: Seen, market: Float[np.ndarray, "time market"]) -> Float[np.ndarray, "time market"]:
     market[:, -1] += item.values[:, -1]
-    market[:first, -1] = np.nan
     market[:, np.flatnonzero(~item.tells[:-1])] = np.nan
     return market

@@ -207,6 +207,10 @@ class Signals:
     overnight: Float[np.ndarray, " row"]
     usual_volume: Float[np.ndarray, " row"]
 
+    def since(self, first: int) -> Signals:
+        """Without the rows before `first`."""
+        return Signals(**{name: part[first:] for name, part in vars(self).items()})
+
 
 def evaluate(sums: Sums) -> Signals:
     """The signals at each window's end.

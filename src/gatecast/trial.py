@@ -51,7 +51,7 @@ def recent_verdict(
     folder = saved or suited(prices)  # by all rows, as the forecast chose: fewer might find an older network
     until = load_base(folder).until
     if saved or (config.start == "adapt" and last <= until):
-        config = config.replace(start="base" if saved else "scratch")
+        config = config.replace(start="base") if saved else config.replace(start="scratch", market=True)
     model, first = new_forecaster(config, steps=steps, folder=folder, walked=walked), _least(config)
     fresh = {one.item_id: _fresh(config, one, until) for one in live}
     judged = [one for one in live if fresh[one.item_id] >= 2 * steps]

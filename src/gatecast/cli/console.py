@@ -24,6 +24,7 @@ def say(text: str) -> None:
         print(f"gatecast: {clean}", file=sys.stderr)
 
 
+OTHER_FORMATS = (".pdf", ".png", ".jpg", ".svg", ".csv", ".json", ".parquet", ".xlsx", ".docx", ".md", ".txt")
 QUIET = 30.0  # seconds between two lines where there is no bar: a sign of life, not a log
 
 
@@ -44,10 +45,8 @@ def check_writable(*paths: Path | None) -> None:
 def check_page(path: Path | None) -> None:
     """`check_writable`, and the name must not promise another format than HTML."""
     check_writable(path)
-    if path is not None and path.suffix.lower() not in ("", ".html", ".htm"):
-        raise UsageError(
-            f"a page is HTML; '{path.name}' says {path.suffix}. Name it '{path.stem}.html', and print from the browser."
-        )
+    if path is not None and path.suffix.lower() in OTHER_FORMATS:
+        raise UsageError(f"a page is HTML; '{path.name}' says {path.suffix}. Name it '{path.stem}.html'.")
 
 
 @contextmanager

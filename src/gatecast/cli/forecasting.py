@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gatecast.forecaster import Forecaster
     from gatecast.prices import PriceTable
 
+MANY = 100_000  # paths; more take minutes
 LEAST_BEYOND = 5  # paths beyond each end of a band; with fewer the end is a few paths' luck
 
 
@@ -67,7 +68,8 @@ def forecast(
         say(note)
     enough = math.ceil(round(2 * LEAST_BEYOND / (1 - level), 6))
     if paths < enough:
-        say(f"{paths} paths draw a band of {level_text(level)} but roughly; give --paths {enough} or more")
+        remedy = f"give --paths {enough} or more" if enough <= MANY else "take a lower --level"
+        say(f"{paths} paths draw a band of {level_text(level)} but roughly; {remedy}")
     judged = _judged(forecaster, prices, horizon, seed, saved=model) if verdict else None
     shown = forecaster.config.model_dump(mode="json")
     if report is not None:

@@ -65,7 +65,8 @@ def adapt(
 def _adapted(
     members: Sequence[JointNetwork], series: Sequence[PriceSeries], config: Config, known: np.datetime64
 ) -> Adaptation:
-    each = Lesson.of_table(series) if config.market else [Lesson.of(one) for one in series]
+    told = [one for one in series if len(one) > START + 2]  # the rest has nothing to tell the others either
+    each = Lesson.of_table(told) if config.market else [Lesson.of(one) for one in told]
     lessons = [one for one in each if len(one) > CHUNK - START]
     if not lessons:
         return Adaptation(members=tuple(members), kept=False)

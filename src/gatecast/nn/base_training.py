@@ -65,14 +65,18 @@ class Lesson:
             )
             parts.append((series, moves, history_signals(moves)))
         seen = [
-            Seen(timestamps=series.timestamps[1:], signals=signals, ranged=moves.day_range is not None)
+            Seen(
+                timestamps=series.timestamps[1 + START :],
+                signals=signals.since(START),
+                ranged=moves.day_range is not None,
+            )
             for series, moves, signals in parts
         ]
-        return [cls._of(*part, market) for part, market in zip(parts, market_rows(seen, START), strict=True)]
+        return [cls._of(*part, market) for part, market in zip(parts, market_rows(seen), strict=True)]
 
     @classmethod
     def _of(
-        cls, series: PriceSeries, moves: Moves, signals: Signals, market: Float[np.ndarray, "time market"]
+        cls, series: PriceSeries, moves: Moves, signals: Signals, market: Float[np.ndarray, "row market"]
     ) -> Lesson:
         echoes = history_echoes(Almanac.of(series, moves), len(moves))
         expected = np.vstack([np.zeros((1, summary(echoes).shape[1])), summary(echoes)[:-1]])
@@ -82,15 +86,15 @@ class Lesson:
         rows = slice(START, len(moves) - 1)
         tensors = [
             torch.tensor(values[rows], dtype=torch.float32)
-            for values in (signals.values, market, flags, echoes, expected, next_day(moves, signals))
+            for values in (signals.values, flags, echoes, expected, next_day(moves, signals))
         ]
         return cls(
             signals=tensors[0],
-            market=tensors[1],
-            flags=tensors[2],
-            echoes=tensors[3],
-            expected=tensors[4],
-            after=tensors[5],
+            market=torch.tensor(market[:-1], dtype=torch.float32),
+            flags=tensors[1],
+            echoes=tensors[2],
+            expected=tensors[3],
+            after=tensors[4],
             days=series.timestamps[2:][rows],
         )
 
