@@ -112,6 +112,13 @@ def learned(seed: int = 0) -> tuple[Calibrator, PriceTable]:
     return Calibrator.fresh(4).learn(Fixed(0.004), prices, origins, paths=200), prices
 
 
+def test_the_answer_is_as_strong_while_outcomes_are_prompt_and_weaker_after() -> None:
+    gain = Calibrator.fresh(20).gain
+    assert (gain[:5] == gain[0]).all()
+    assert (np.diff(gain[4:]) < 0).all()
+    assert gain[19] == pytest.approx(gain[0] * 4**-0.35)
+
+
 def test_an_item_that_has_ended_neither_counts_nor_heaps_up() -> None:
     prices = market(np.full(200, 0.01))
     ended = PriceTable(series=(prices.series[0].rows(0, 60), *prices.series[1:]))

@@ -6,16 +6,22 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 
 from conftest import simulated_series
+from gatecast.base import BaseForecaster
+from gatecast.config import Config
 from gatecast.ensemble import BaseNetwork, load_base, shipped
+from gatecast.errors import ConfigError, TooFewRows
 from gatecast.market import AVERAGED, LEAST_ITEMS, MARKET, Seen, market_rows
+from gatecast.nn import base_adapting, base_training
 from gatecast.nn.base_reading import Stand, read_tables
 from gatecast.nn.base_training import Batch, Lesson, _dropped, foretold
-from gatecast.nn.joint import JointNetwork
+from gatecast.nn.joint import Day, JointNetwork
 from gatecast.prices import PriceSeries, PriceTable
 from gatecast.signals import SIGNALS, SOFT, START, Signals
+from gatecast.trial import recent_verdict
 
 DAYS = pd.bdate_range("2020-01-01", periods=3).to_numpy()
 
@@ -142,3 +148,73 @@ def test_a_lesson_by_itself_has_no_market() -> None:
     network = JointNetwork()
     torch.nn.init.normal_(network.head.weight, generator=torch.Generator().manual_seed(1))
     assert (foretold(network, batch).scale != foretold(network, unseen).scale).any()
+
+
+def test_market_false_forecasts_each_item_by_itself() -> None:
+    table = table_of(LEAST_ITEMS, 300)
+    config = Config.from_preset("base", ["calibrate=false", "market=false"])
+    apart = BaseForecaster(config).fit(table).predict(table, 3, paths=50)
+    for item in apart:
+        alone = (
+            BaseForecaster(config)
+            .fit(table.select((item.item_id,)))
+            .predict(table.select((item.item_id,)), 3, paths=50)
+        )
+        np.testing.assert_allclose(item.paths, alone.items[0].paths, rtol=1e-5)
+        assert not any("told how" in note for note in item.notes)
+    together = BaseForecaster(config.replace(market=True)).fit(table).predict(table, 3, paths=50)
+    assert all(
+        np.abs(one.paths / other.paths - 1).max() > 1e-4 for one, other in zip(together, apart, strict=True)
+    )
+    assert all(f"told how all {LEAST_ITEMS} moved" in " ".join(one.notes) for one in together)
+
+
+@pytest.mark.parametrize("market", [True, False])
+def test_adapting_hears_the_market_or_does_not(market: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = []
+
+    def listening(network: JointNetwork, batch: Batch, generator: torch.Generator | None = None) -> Day:
+        heard.append(bool(batch.market.isfinite().any()))
+        return foretold(network, batch, generator)
+
+    monkeypatch.setattr(base_adapting, "foretold", listening)
+    config = Config.from_preset("default", [f"market={market}"])
+    base_adapting.adapt(load_base(shipped()[0]).members[:1], list(table_of(LEAST_ITEMS, 400)), config)
+    assert heard and all(one == market for one in heard)
+
+
+def test_training_drops_inputs_but_never_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, read = JointNetwork(), []
+    remember = network.remember
+    monkeypatch.setattr(base_training, "INPUT_DROPOUT", 1.0)
+    monkeypatch.setattr(network, "remember", lambda *parts: read.append(parts[0]) or remember(*parts))
+    lesson = Lesson.of_table(list(table_of(LEAST_ITEMS)))[0]
+    batch = Batch.of([lesson.rows(0, 100)] * 60)
+    foretold(network, batch, torch.Generator().manual_seed(0))
+    inputs = read[0]
+    assert (inputs[..., : SIGNALS + MARKET] == 0).all()
+    assert (inputs[..., SIGNALS + MARKET : -1] == 1).all()
+    assert 0.2 < inputs[..., -1].mean() < 0.9  # the market is hidden from some
+
+
+def test_a_verdict_on_a_few_of_many_says_that_they_were_judged_without_the_others() -> None:
+    table, config = table_of(LEAST_ITEMS, 300), Config.from_preset("base", ["calibrate=false"])
+    words = "4 of the 8 items, without the market that all of them make: "
+    assert words in recent_verdict(config, table, horizon=2).text
+    assert "without" not in recent_verdict(config.replace(market=False), table, horizon=2).text
+
+
+def test_where_a_network_of_ones_own_is_trained_instead_there_is_no_market() -> None:
+    table = PriceTable(series=(simulated_series("X", 300, start="2010-01-04"),))
+    config = Config.from_preset("default", ["market=false"]).replace(device="cpu")
+    fitted = BaseForecaster(config).fit(table)
+    assert fitted.own_ is not None
+    recent_verdict(config, table, horizon=1)
+    with pytest.raises(ConfigError, match="sees no market"):
+        Config(market=False)
+
+
+def test_an_item_of_one_row_is_refused_in_one_line_by_the_adapted_network_too() -> None:
+    table = PriceTable(series=(*table_of(2, 300), simulated_series("N", 1)))
+    with pytest.raises(TooFewRows, match="'N' has 1"):
+        BaseForecaster(Config.from_preset("default")).fit(table).predict(table, 2)
