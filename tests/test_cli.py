@@ -243,8 +243,11 @@ def test_ctrl_c_says_how_to_go_on(prices: Path, tmp_path: Path) -> None:
         "--preset",
         "quick",
     ]
+    # Shells let what they start in the background, as these tests may be, ignore the signal.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    run = heed + "from gatecast.cli import main; main()"
     with subprocess.Popen(
-        [sys.executable, "-m", "gatecast", *command], stderr=subprocess.PIPE, env={"HOME": str(tmp_path)}
+        [sys.executable, "-c", run, *command], stderr=subprocess.PIPE, env={"HOME": str(tmp_path)}
     ) as child:
         folder = tmp_path / ".cache" / "gatecast" / "folds"
         limit = time.monotonic() + 60
