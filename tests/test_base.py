@@ -37,6 +37,7 @@ from gatecast.signals import (
     range_of,
 )
 from gatecast.trial import recent_verdict
+from gatecast.walkforward import backtest
 
 
 def priced(close: np.ndarray, **columns: np.ndarray) -> PriceTable:
@@ -277,6 +278,18 @@ def test_a_short_history_is_all_new_or_not_and_an_ended_item_does_not_choose() -
     }
     assert f"up to {young.name}" in notes["X"] and "none after it" not in notes["X"]
     assert "none after it" in notes["Y"]
+
+
+def test_a_verdict_on_days_that_the_network_has_learned_from_says_so() -> None:
+    until = np.datetime64(shipped()[0].name)
+    table = long_table(start=str(until - 900))
+    models = parse_models("gatecast:base,random_walk")
+    straddling = backtest(models, table, horizon=2, cutoffs=6, every=100, refit=0, paths=50)
+    known = int((straddling.forecasts.groupby("cutoff").size().index <= until).sum())
+    assert 0 < known < 6
+    assert f"In {known} of 6 forecasts it had learned from the very days" in straddling.verdict.text
+    after = backtest(models, long_table(), horizon=2, cutoffs=6, every=20, refit=0, paths=50)
+    assert "learned from the very days" not in after.verdict.text
 
 
 def test_rows_that_are_no_days_are_said_to_be_none() -> None:

@@ -24,7 +24,7 @@ from gatecast.ensemble import (
 )
 from gatecast.errors import UsageError
 from gatecast.following import Following, Remembering, follow, revived, timestamps
-from gatecast.forecast import Forecast, ItemForecast
+from gatecast.forecast import TAUGHT, Forecast, ItemForecast
 from gatecast.forecaster import Forecaster
 from gatecast.market import LEAST_ITEMS
 from gatecast.nn.base_adapting import Adaptation, adapt
@@ -153,7 +153,7 @@ class BaseForecaster:
         """With notes of what the network has learned from, and of rows that are no days."""
         learned = f"the network learned from days up to {day_of(self.until_)}"
         if item.last_timestamp <= self.until_:
-            learned += f"; none after it is among those of '{item.item_id}'"
+            learned += f"; {TAUGHT}"
         kind = describe(prices[item.item_id].timestamps).freq
         notes = [learned]
         if kind not in "BD":

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
+from gatecast.forecast import TAUGHT
 from gatecast.scores import Rows
 
 FALLBACK = "This is the random walk's answer."  # the end of a baseline's note where it could not answer
@@ -36,6 +37,11 @@ class Fold:
     def fallbacks(self) -> int:
         """How many of the forecasts are the random walk's, since the model had no answer."""
         return sum(note.endswith(FALLBACK) for note in self.notes)
+
+    @property
+    def taught(self) -> int:
+        """How many of the forecasts are of days that the network had learned from."""
+        return sum(note.endswith(TAUGHT) for note in self.notes)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from gatecast.prices import stamp_text
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+TAUGHT = "none after it is among the rows before the forecast"  # the end of a note: such days test no network
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Density:

@@ -265,11 +265,16 @@ def _report(
             "table every forecast"
         )
     tests = compare(forecasts)
+    verdict = judge(forecasts, tests, fallbacks)
+    if taught := sum(folds[verdict.model, cutoff].taught for cutoff in kept):
+        count = len(forecasts.loc[forecasts["model"] == verdict.model]) // walk.horizon
+        warning = f"In {taught} of {count} forecasts it had learned from the very days it was judged on"
+        verdict = replace(verdict, text=f"{verdict.text} {warning}: it looks better than it is.")
     return Report(
         forecasts=forecasts,
         scores=score_table(forecasts),
         tests=tests,
-        verdict=judge(forecasts, tests, fallbacks),
+        verdict=verdict,
         notes=tuple(dict.fromkeys(notes)),
     )
 
