@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -96,6 +97,19 @@ def test_few_paths_are_said_to_draw_a_band_roughly(
     told = gatecast("forecast", prices, *options, home=home).stderr.decode()
     assert (f"give --paths {enough} or more" in told) == bool(enough)
     assert ("roughly" in told) == bool(enough)
+
+
+def test_a_note_names_the_items_it_is_of(home: Path, tmp_path: Path) -> None:
+    days = pd.bdate_range("2020-01-01", periods=120)
+    rng = np.random.default_rng(0)
+    walks = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, (120, 6)), axis=0))
+    walks[:, 1] = 5.0
+    frame = pd.DataFrame(walks, columns=list("ABCDEF")).assign(date=days)
+    frame.to_csv(tmp_path / "wide.csv", index=False)
+    options = ("--preset", "base", "--no-verdict", "--paths", 100, "--horizon", 2)
+    told = gatecast("forecast", tmp_path / "wide.csv", *options, home=home).stderr.decode()
+    assert "gatecast: B: the close is 5 in all 120 rows" in told
+    assert "gatecast: the network learned from" in told
 
 
 def test_forecast_for_people_fits_the_terminal(prices: Path, home: Path) -> None:

@@ -64,7 +64,7 @@ def forecast(
     prices = read(source, calendar, repair)
     forecaster = fitted(prices, config, model, save=save, resume=resume)
     result = forecaster.predict(prices, horizon, paths=paths, seed=seed)
-    for note in dict.fromkeys(note for item in result for note in item.notes):
+    for note in _notes(result):
         say(note)
     enough = math.ceil(round(2 * LEAST_BEYOND / (1 - level), 6))
     if paths < enough:
@@ -95,6 +95,19 @@ def samples() -> None:
 
     for name, about in SAMPLES.items():
         print(f"sample:{name}  {about}")
+
+
+def _notes(forecast: Forecast) -> list[str]:
+    """Every note once; one that is not of all items with the names of those it is of."""
+    whose: dict[str, list[str]] = {}
+    for item in forecast:
+        for note in dict.fromkeys(item.notes):
+            whose.setdefault(note, []).append(item.item_id)
+    told = []
+    for note, names in whose.items():
+        some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        told.append(note if len(names) == len(forecast.items) else f"{some}: {note}")
+    return told
 
 
 def config_of(preset: str, settings: list[str] | None, seed: int) -> Config:
