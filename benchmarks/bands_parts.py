@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT / "benchmarks"), str(ROOT / "scripts")]
 
 from bands import AGAINST, DATA, EVERY, PANEL, RAW, closes, judged, show, summary
-from make_base import curriculum, histories
+from make_base import curriculum, histories, trained
 
 import gatecast
 from gatecast.base import BaseForecaster
@@ -40,13 +40,12 @@ from gatecast.baselines import Model
 from gatecast.ensemble import BaseNetwork, day_of, load_base, save_base, suited
 from gatecast.following import Following, follow, timestamps
 from gatecast.forecast import Forecast
-from gatecast.nn.base_training import train_base
 from gatecast.nn.joint import Day, JointNetwork
 from gatecast.prices import PriceTable
 from gatecast.readers import read_prices
 from gatecast.roster import parse_models
 
-UNTIL, MEMBERS = "2015-12-31", 5
+UNTIL = "2015-12-31"
 NORMAL_DF = 1e4  # of a Student-t that nobody can tell from a normal
 WHOLE = "gatecast:base"
 PARTS = ("head", "range", "market", "base network", "ensemble", "calibration")
@@ -167,11 +166,8 @@ def normal_members(folder: Path) -> tuple[JointNetwork, ...]:
     torch.set_num_threads(1)
     file = folder / "weights.pt"
     if not file.exists():
-        pool, standard = curriculum(*histories(DATA, UNTIL))
-        made = []
-        for seed in range(MEMBERS):
-            made.append(train_base(pool, standard, seed, kind=NormalNetwork).state_dict())
-            print(f"network {seed + 1} of {MEMBERS} has learned", file=sys.stderr, flush=True)
+        networks = trained(*curriculum(*histories(DATA, UNTIL)), kind=NormalNetwork)
+        made = [network.state_dict() for network in networks]
         folder.mkdir(parents=True, exist_ok=True)
         torch.save(made, file)
     members = []

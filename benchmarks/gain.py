@@ -29,18 +29,16 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT / "benchmarks"), str(ROOT / "scripts")]
 
 from bands import DATA, EVERY, HORIZON, PANEL, STEPS
-from make_base import curriculum, histories
+from make_base import curriculum, histories, trained
 
 from gatecast import calibration
 from gatecast.ensemble import SHIPPED, BaseNetwork, load_base, save_base
 from gatecast.forecast import Forecast
 from gatecast.metrics import crps_paths, inside
-from gatecast.nn.base_training import train_base
 from gatecast.prices import PriceTable
 from gatecast.readers import read_prices
 
 PERIODS = (("2007-12-31", "2011-12-31"), ("2011-12-31", "2015-12-31"), ("2015-12-31", "2017-12-31"))
-MEMBERS = 5
 LEAST_ROWS = 30  # a stock takes part from then on
 AT_ONCE = 8  # origins a batch
 BANDS = (0.5, 0.8, 0.9, 0.95)
@@ -93,11 +91,7 @@ def network(until: str, folder: Path) -> BaseNetwork:
         place = folder / until
     if not (place / "model.json").exists():
         panel, others = histories(DATA, until)
-        pool, standard = curriculum(panel, others)
-        members = []
-        for seed in range(MEMBERS):
-            members.append(train_base(pool, standard, seed))
-            print(f"to {until}: member {seed + 1} of {MEMBERS} has learned", file=sys.stderr, flush=True)
+        members = trained(*curriculum(panel, others))
         save_base(place, members, until=until, items=[one.item_id for one in panel])
     return BaseNetwork(load_base(place).members)
 

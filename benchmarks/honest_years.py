@@ -1,7 +1,7 @@
 """How far do bands stray when nothing is wrong with them?
 
-Eighty simulated stocks of known volatility, of which a common factor explains some of every day's move, as in the panel
-of `bands.py`: the mean correlation of its stocks was 0.3 to 0.4 on 2008-2015. Every fifth session for four years they
+Eighty simulated stocks of known volatility, of which a common factor explains some of every day's move, as it does with
+real ones; --correlation is that of any two. Every fifth session for four years they
 are forecast with the very distribution they are drawn from, as they are and through the calibrator that ships. The
 table has, for steps 1, 5 and 20, how often each of the four years holds 50, 80, 90 and 95% within two points; how often
 the four years together do within three; and the farthest that a band strays in a year, the median and the 90%

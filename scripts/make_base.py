@@ -18,6 +18,7 @@ import torch
 
 from gatecast.ensemble import SHIPPED, save_base
 from gatecast.nn.base_training import Lesson, Pool, train_base
+from gatecast.nn.joint import JointNetwork
 from gatecast.prices import PriceSeries, PriceTable
 from gatecast.readers import read_prices
 from gatecast.signals import Moves
@@ -42,13 +43,14 @@ OTHERS = (  # ranges and volumes where they have them
 )
 PEGGED = "DKK"  # to the euro: its noise is the peg's, not a market's
 LEAST_ROWS = 200
+MEMBERS = 5
 SMALL = 12  # items of a small table
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--until", default="2015-12-31", help="the last day the network may learn from")
-    parser.add_argument("--members", type=int, default=5)
+    parser.add_argument("--members", type=int, default=MEMBERS)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument(
         "--to", type=Path, help="the folder to write; else the one that ships, named by the day"
@@ -58,13 +60,21 @@ def main() -> None:
     torch.set_num_threads(1)  # sums in one order: the same bytes on any number of cores
     panel, others = histories(arguments.data, arguments.until)
     pool, standard = curriculum(panel, others)
-    members = []
-    for seed in range(arguments.members):
-        members.append(train_base(pool, standard, seed))
-        print(f"member {seed + 1} of {arguments.members} has learned", file=sys.stderr, flush=True)
+    members = trained(pool, standard, arguments.members)
     learned_from = sorted({one.item_id for table in (panel, *others) for one in table})
     save_base(to, members, until=arguments.until, items=learned_from)
     print(f"base network to {arguments.until} written to {to}")
+
+
+def trained(
+    pool: Pool, standard: list[Lesson], members: int = MEMBERS, kind: type[JointNetwork] = JointNetwork
+) -> list[JointNetwork]:
+    """The members of an ensemble, a seed each; progress on stderr."""
+    made = []
+    for seed in range(members):
+        made.append(train_base(pool, standard, seed, kind=kind))
+        print(f"member {seed + 1} of {members} has learned", file=sys.stderr, flush=True)
+    return made
 
 
 def histories(data: Path, until: str) -> tuple[list[PriceSeries], list[list[PriceSeries]]]:

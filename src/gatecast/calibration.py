@@ -20,10 +20,8 @@ HORIZON = 20  # steps with a stretch of their own; a longer forecast takes the l
 GAIN = 0.18  # of the log stretch per origin; cost 0.15% of CRPS at most on 2008-2017 (benchmarks/gain.py)
 PROMPT = 5  # steps whose outcomes are known by the next origin
 GAIN_FALL = 0.35  # beyond PROMPT the gain falls as h^-0.35: outcomes come later, a strong answer would swing
-EAGER, SETTLING = (
-    1.0,
-    20.0,
-)  # the first origin counts twice, the 20th 1.5 times: what is far off comes in soon
+EAGER = 1.0  # how much more the first origin counts: what is far off comes in soon
+SETTLING = 20.0  # origins until half as much more
 FEW = 3.0  # N assets weigh N / (N + FEW): one asset's hit or miss says little
 NARROWEST, WIDEST = -1.5, 2.0  # log stretch: 0.22 to 7.4 times
 MEMORY = 50  # origins; half-life of the usual width
