@@ -24,15 +24,15 @@ import numpy as np
 import pandas as pd
 
 import gatecast
-from gatecast.baselines import Model
-from gatecast.comparisons import overlap_of
-from gatecast.metrics import inside
+from gatecast.forecast import BANDS
+from gatecast.judge.comparisons import overlap_of
+from gatecast.judge.metrics import inside
+from gatecast.judge.significance import by_date, coverage_interval, diebold_mariano
+from gatecast.judge.walkforward import backtest
+from gatecast.model import Model
+from gatecast.models.registry import parse_models
 from gatecast.prices import PriceTable
-from gatecast.readers import read_prices
-from gatecast.roster import parse_models
-from gatecast.scores import BANDS
-from gatecast.significance import by_date, coverage_interval, diebold_mariano
-from gatecast.walkforward import backtest
+from gatecast.readers.read import read_prices
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"

@@ -35,15 +35,15 @@ from bands import AGAINST, DATA, EVERY, PANEL, RAW, closes, judged, show, summar
 from make_base import curriculum, histories, trained
 
 import gatecast
-from gatecast.base import BaseForecaster
-from gatecast.baselines import Model
-from gatecast.ensemble import BaseNetwork, day_of, load_base, save_base, suited
-from gatecast.following import Following, follow, timestamps
+from gatecast.calibration.online import Following, follow, timestamps
 from gatecast.forecast import Forecast
+from gatecast.model import Model
+from gatecast.models.base import BaseForecaster
+from gatecast.models.ensemble import BaseNetwork, day_of, load_base, save_base, suited
+from gatecast.models.registry import parse_models
 from gatecast.nn.joint import Day, JointNetwork
 from gatecast.prices import PriceTable
-from gatecast.readers import read_prices
-from gatecast.roster import parse_models
+from gatecast.readers.read import read_prices
 
 UNTIL = "2015-12-31"
 NORMAL_DF = 1e4  # of a Student-t that nobody can tell from a normal

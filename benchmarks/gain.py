@@ -31,12 +31,12 @@ sys.path += [str(ROOT / "benchmarks"), str(ROOT / "scripts")]
 from bands import DATA, EVERY, HORIZON, PANEL, STEPS
 from make_base import curriculum, histories, trained
 
-from gatecast import calibration
-from gatecast.ensemble import SHIPPED, BaseNetwork, load_base, save_base
+from gatecast.calibration import bands as calibration
 from gatecast.forecast import Forecast
-from gatecast.metrics import crps_paths, inside
+from gatecast.judge.metrics import crps_paths, inside
+from gatecast.models.ensemble import SHIPPED, BaseNetwork, load_base, save_base
 from gatecast.prices import PriceTable
-from gatecast.readers import read_prices
+from gatecast.readers.read import read_prices
 
 PERIODS = (("2007-12-31", "2011-12-31"), ("2011-12-31", "2015-12-31"), ("2015-12-31", "2017-12-31"))
 LEAST_ROWS = 30  # a stock takes part from then on

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import stats
 
-from gatecast.calibration import EAGER, FEW, LEVELS, SETTLING, Calibrator
+from gatecast.calibration.bands import EAGER, FEW, LEVELS, SETTLING, Calibrator
 
 EVERY, YEARS, ORIGINS = 5, 4, 50  # origins a year
 BEFORE = 100  # origins that the calibrator has seen

@@ -26,9 +26,9 @@ from rivals.keras_recipe import build as build_keras
 from rivals.recipe import BATCH, FEATURES, rows, windows_of
 
 from gatecast import Config
-from gatecast.nn.adam import FlatAdam
-from gatecast.nn.losses import elementwise
 from gatecast.nn.network import Network, build
+from gatecast.nn.training.adam import FlatAdam
+from gatecast.nn.training.losses import elementwise
 
 FORWARD, STEP = 1e-5, 1e-4
 

@@ -26,10 +26,11 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from gatecast.baselines import Drift, Model, RandomWalk
 from gatecast.forecast import Forecast, ItemForecast
+from gatecast.judge.walkforward import backtest
+from gatecast.model import Model
+from gatecast.models.baselines import Drift, RandomWalk
 from gatecast.prices import PriceSeries, PriceTable
-from gatecast.walkforward import backtest
 
 HISTORY = 300  # rows before the first origin; every model is fitted once, on these
 PATHS = 400

@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from gatecast.ensemble import SHIPPED, save_base
-from gatecast.nn.base_training import Lesson, Pool, train_base
+from gatecast.features.signals import Moves
+from gatecast.models.ensemble import SHIPPED, save_base
 from gatecast.nn.joint import JointNetwork
+from gatecast.nn.training.base import Lesson, Pool, train_base
 from gatecast.prices import PriceSeries, PriceTable
-from gatecast.readers import read_prices
-from gatecast.signals import Moves
+from gatecast.readers.read import read_prices
 
 ROOT = Path(__file__).parents[1]
 PANEL = "panel/us_stocks_80_ohlcv_2005_2021.csv.gz"

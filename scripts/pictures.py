@@ -13,9 +13,9 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 import gatecast as gc
-from gatecast.baselines import Garch, RandomWalk, Sma, Theta
-from gatecast.report import backtest_report, forecast_report, write_html
-from gatecast.walkforward import backtest
+from gatecast.faces.report import backtest_report, forecast_report, write_html
+from gatecast.judge.walkforward import backtest
+from gatecast.models.baselines import Garch, RandomWalk, Sma, Theta
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "img"
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]

@@ -16,11 +16,11 @@ import pandas as pd
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import gatecast as gc
-from gatecast import figures
-from gatecast.explain import explain
-from gatecast.memory import Memory
-from gatecast.report.explain import explain_report
-from gatecast.report.page import write_html
+from gatecast.explain.explain import explain
+from gatecast.explain.memory import Memory
+from gatecast.faces import figures
+from gatecast.faces.report.explain import explain_report
+from gatecast.faces.report.page import write_html
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]

@@ -11,15 +11,16 @@ import pandas as pd
 import pytest
 
 from conftest import TINY, simulated_series
-from gatecast import ablation, figures
-from gatecast.ablation import ALL, ALL_BUT_GUARD, OFF, SCORES, Ablation, ablate
 from gatecast.config import Config
 from gatecast.errors import UsageError
-from gatecast.forecaster import Forecaster
+from gatecast.faces import figures
+from gatecast.judge import ablation
+from gatecast.judge.ablation import ALL, ALL_BUT_GUARD, OFF, SCORES, Ablation, ablate
+from gatecast.judge.scores import score_table
+from gatecast.judge.significance import change_interval
+from gatecast.judge.walkforward import Report
+from gatecast.models.forecaster import Forecaster
 from gatecast.prices import PriceTable
-from gatecast.scores import score_table
-from gatecast.significance import change_interval
-from gatecast.walkforward import Report
 
 
 def rising(rows: int = 260) -> PriceTable:

@@ -14,13 +14,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from gatecast.audit import TIMES, audit
-from gatecast.baselines import EwmaT, RandomWalk
+from gatecast.faces.report import backtest_report
+from gatecast.faces.terminal.scores import show_audit
+from gatecast.judge.audit import TIMES, audit
+from gatecast.judge.coverage import christoffersen, design_effect, kupiec, pairs, pit_test
+from gatecast.judge.walkforward import Report, backtest
+from gatecast.models.baselines import EwmaT, RandomWalk
 from gatecast.prices import PriceTable
-from gatecast.report import backtest_report
-from gatecast.scoreboard import show_audit
-from gatecast.violations import christoffersen, design_effect, kupiec, pairs, pit_test
-from gatecast.walkforward import Report, backtest
 from test_calibration import Fixed, market
 from test_report import Reader
 

@@ -14,20 +14,11 @@ import torch
 from typer.testing import CliRunner
 
 from conftest import simulated_series
-from gatecast.base import BaseForecaster, load_forecaster, new_forecaster
 from gatecast.cli import app
 from gatecast.config import Config
-from gatecast.echoes import ECHOES, QUARTERS, Almanac, history_echoes
-from gatecast.ensemble import LEAST_AFTER, MIN_ROWS, SHIPPED, load_base, save_base, shipped, suited
 from gatecast.errors import ConfigError, ModelError, TooFewRows
-from gatecast.forecast import Density
-from gatecast.forecaster import Forecaster
-from gatecast.nn import base_sampling, base_training
-from gatecast.nn.base_adapting import adapt
-from gatecast.nn.base_training import CHUNK, Batch, Lesson, Pool, foretold, joint_loss, train_base
-from gatecast.prices import PriceSeries, PriceTable
-from gatecast.roster import parse_models
-from gatecast.signals import (
+from gatecast.features.event_calendar import ECHOES, QUARTERS, Almanac, history_echoes
+from gatecast.features.signals import (
     RANGE_SIGNALS,
     VOLUME_SIGNALS,
     Moves,
@@ -36,8 +27,18 @@ from gatecast.signals import (
     next_day,
     range_of,
 )
-from gatecast.trial import recent_verdict
-from gatecast.walkforward import backtest
+from gatecast.forecast import Density
+from gatecast.judge.recent import recent_verdict
+from gatecast.judge.walkforward import backtest
+from gatecast.models.base import BaseForecaster, load_forecaster, new_forecaster
+from gatecast.models.ensemble import LEAST_AFTER, MIN_ROWS, SHIPPED, load_base, save_base, shipped, suited
+from gatecast.models.forecaster import Forecaster
+from gatecast.models.registry import parse_models
+from gatecast.nn.sampling import base as base_sampling
+from gatecast.nn.training import base as base_training
+from gatecast.nn.training.adapting import adapt
+from gatecast.nn.training.base import CHUNK, Batch, Lesson, Pool, foretold, joint_loss, train_base
+from gatecast.prices import PriceSeries, PriceTable
 
 
 def priced(close: np.ndarray, **columns: np.ndarray) -> PriceTable:

@@ -10,22 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gatecast.baselines import (
-    Drift,
-    Ema,
-    EwmaT,
-    Garch,
-    Har,
-    Kalman,
-    Model,
-    Ols,
-    RandomWalk,
-    Sma,
-    Theta,
-)
-from gatecast.baselines.garch import GarchParameters, _nonsense
-from gatecast.baselines.noise import fit_student_t
-from gatecast.features import DECAY, FeatureSpec, series_features, volatility
+from gatecast.features.indicators import DECAY, FeatureSpec, series_features, volatility
+from gatecast.model import Model
+from gatecast.models.baselines import Drift, Ema, EwmaT, Garch, Har, Kalman, Ols, RandomWalk, Sma, Theta
+from gatecast.models.baselines.garch import GarchParameters, _nonsense
+from gatecast.models.baselines.noise import fit_student_t
 from gatecast.prices import PriceSeries, PriceTable
 
 WARM, ROWS, ORIGINS = 300, 1500, 300

@@ -10,20 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatecast.baselines import (
-    Drift,
-    Ema,
-    EwmaT,
-    Garch,
-    Har,
-    Kalman,
-    Model,
-    Ols,
-    RandomWalk,
-    Sma,
-    Theta,
-)
 from gatecast.errors import ConfigError, TooFewRows, UsageError
+from gatecast.model import Model
+from gatecast.models.baselines import Drift, Ema, EwmaT, Garch, Har, Kalman, Ols, RandomWalk, Sma, Theta
 from gatecast.prices import PriceSeries, PriceTable
 
 MODELS: dict[str, Callable[[], Model]] = {

@@ -11,14 +11,14 @@ import pandas as pd
 import pytest
 
 from conftest import simulated_series
-from gatecast.baselines import Garch, RandomWalk
-from gatecast.calibrated import Calibrated
-from gatecast.calibration import LEVELS, Calibrator
+from gatecast.calibration.bands import LEVELS, Calibrator
 from gatecast.errors import ModelError, UsageError
 from gatecast.forecast import Density, Forecast, ItemForecast
+from gatecast.judge.walkforward import backtest
+from gatecast.models.baselines import Garch, RandomWalk
+from gatecast.models.calibrated import Calibrated
+from gatecast.models.registry import parse_models
 from gatecast.prices import PriceTable
-from gatecast.roster import parse_models
-from gatecast.walkforward import backtest
 
 
 @dataclass

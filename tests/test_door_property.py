@@ -15,7 +15,7 @@ import pytest
 
 from gatecast.errors import GatecastError
 from gatecast.prices import PriceTable
-from gatecast.readers import read_prices
+from gatecast.readers.read import read_prices
 
 TODAY = datetime.date(2026, 1, 1)
 JUNK = [

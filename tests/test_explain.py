@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from conftest import TINY, simulated_series
-from gatecast.baselines import Drift
 from gatecast.config import Config
 from gatecast.errors import TooFewRows, UsageError
-from gatecast.explain import context_inputs, explain, unrolled
-from gatecast.explanation import Explanation
-from gatecast.forecaster import Forecaster
-from gatecast.nn import inside
+from gatecast.explain.explain import context_inputs, explain, unrolled
+from gatecast.explain.explanation import Explanation
+from gatecast.models.baselines import Drift
+from gatecast.models.forecaster import Forecaster
+from gatecast.nn import introspection as inside
 from gatecast.nn.network import Network, build
 from gatecast.prices import PriceTable
 

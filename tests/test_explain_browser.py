@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from conftest import TINY, simulated_series
-from gatecast.explain import explain
-from gatecast.explanation import Explanation
-from gatecast.forecaster import Forecaster
+from gatecast.explain.explain import explain
+from gatecast.explain.explanation import Explanation
+from gatecast.faces.report.explain import explain_report
+from gatecast.faces.report.page import write_html
+from gatecast.models.forecaster import Forecaster
 from gatecast.prices import PriceSeries, PriceTable
-from gatecast.report.explain import explain_report
-from gatecast.report.page import write_html
 
 pytestmark = pytest.mark.browser
 

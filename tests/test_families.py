@@ -8,12 +8,12 @@ import torch
 
 from conftest import TINY
 from gatecast.config import Config
-from gatecast.forecaster import Forecaster
+from gatecast.models.forecaster import Forecaster
+from gatecast.models.registry import parse_models
 from gatecast.nn.families import CausalAttention, CausalConvolutions, dilations
 from gatecast.nn.network import Network, build
 from gatecast.nn.sizes import matched, parameter_count
 from gatecast.prices import PriceTable
-from gatecast.roster import parse_models
 
 CPU = torch.device("cpu")
 

@@ -10,10 +10,10 @@ import talib
 from conftest import simulated_series
 from gatecast.config import Config
 from gatecast.errors import DataError
-from gatecast.features import WARMUP, WINDOW, FeatureSpec, evaluate, series_features, volatility
-from gatecast.features import _trailing as trailing_windows
+from gatecast.features.indicators import WARMUP, WINDOW, FeatureSpec, evaluate, series_features, volatility
+from gatecast.features.indicators import _trailing as trailing_windows
+from gatecast.features.windows import checked_features
 from gatecast.prices import PriceSeries
-from gatecast.windows import checked_features
 
 SPECS = [
     FeatureSpec(returns=returns, has_range=full, has_volume=full)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gatecast import figures
+from gatecast.faces import figures
 from gatecast.forecast import ItemForecast
 from gatecast.prices import PriceSeries
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from conftest import TINY, simulated_series
 from gatecast.errors import GatecastError, ModelError, TrainingError
-from gatecast.forecaster import Forecaster
+from gatecast.models.forecaster import Forecaster
 from gatecast.nn import checkpoint
 from gatecast.prices import PriceTable
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from conftest import simulated_series
-from gatecast import following
-from gatecast.base import BaseForecaster
+from gatecast.calibration import online as following
+from gatecast.calibration.online import FEW_ITEMS, Remembering, timestamps
 from gatecast.config import Config
-from gatecast.ensemble import BaseNetwork, load_base, shipped
-from gatecast.following import FEW_ITEMS, Remembering, timestamps
 from gatecast.forecast import Forecast
+from gatecast.judge.recent import recent_verdict
+from gatecast.models.base import BaseForecaster
+from gatecast.models.ensemble import BaseNetwork, load_base, shipped
 from gatecast.prices import PriceTable
-from gatecast.trial import recent_verdict
 
 TABLE = PriceTable(series=(simulated_series("X", 900, 1, start="2016-06-01"),))
 DAYS = list(timestamps(TABLE)[-12::4])

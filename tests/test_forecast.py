@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from gatecast import plot
 from gatecast.errors import UsageError
 from gatecast.forecast import Density, Forecast, ItemForecast
 
@@ -96,6 +97,6 @@ def test_density_equals_scipy_and_averages_over_paths() -> None:
 
 
 def test_plot_gives_a_figure_with_a_trace_for_the_median(fan: Forecast) -> None:
-    figure = fan.plot()
+    figure = plot(fan)
     assert len(figure.data) >= 3
     assert "html" in figure.to_html()[:100]

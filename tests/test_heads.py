@@ -9,10 +9,10 @@ import torch
 
 from conftest import TINY, simulated_series
 from gatecast.config import Config
-from gatecast.forecaster import Forecaster
+from gatecast.models.forecaster import Forecaster
 from gatecast.nn.heads import Components
-from gatecast.nn.losses import centre, elementwise
-from gatecast.nn.sampling import draw
+from gatecast.nn.sampling.recipe import draw
+from gatecast.nn.training.losses import centre, elementwise
 from gatecast.prices import PriceSeries, PriceTable
 
 KINDS = {"normal": 2, "student_t": 3, "mixture": 9}

@@ -87,5 +87,6 @@ PUBLIC = [
     "Verdict",
     "ablate",
     "backtest",
+    "plot",
     "read_prices",
 ]

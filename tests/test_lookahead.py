@@ -9,22 +9,23 @@ import pytest
 import torch
 
 from conftest import TINY, simulated_series
-from gatecast import features, signals
-from gatecast.base import BaseForecaster
-from gatecast.baselines import EwmaT
-from gatecast.calibrated import Calibrated
-from gatecast.calibration import Calibrator
+from gatecast.calibration.bands import Calibrator
+from gatecast.calibration.online import Remembering
 from gatecast.config import Config
-from gatecast.echoes import Almanac, history_echoes
-from gatecast.ensemble import BaseNetwork, load_base, shipped
-from gatecast.features import FeatureSpec, series_features, volatility
-from gatecast.following import Remembering
-from gatecast.forecaster import Forecaster
-from gatecast.market import LEAST_ITEMS, Seen, market_rows
-from gatecast.nn.base_training import Lesson
+from gatecast.features import indicators as features
+from gatecast.features import signals
+from gatecast.features.cross_section import LEAST_ITEMS, Seen, market_rows
+from gatecast.features.event_calendar import Almanac, history_echoes
+from gatecast.features.indicators import FeatureSpec, series_features, volatility
+from gatecast.features.signals import START, Moves, Signals, history_signals
+from gatecast.features.windows import assemble, learn_scaler, split_timestamp, training_samples
+from gatecast.models.base import BaseForecaster
+from gatecast.models.baselines import EwmaT
+from gatecast.models.calibrated import Calibrated
+from gatecast.models.ensemble import BaseNetwork, load_base, shipped
+from gatecast.models.forecaster import Forecaster
+from gatecast.nn.training.base import Lesson
 from gatecast.prices import PriceSeries, PriceTable
-from gatecast.signals import START, Moves, Signals, history_signals
-from gatecast.windows import assemble, learn_scaler, split_timestamp, training_samples
 
 ROWS, CUT = 200, 160
 

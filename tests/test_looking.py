@@ -9,11 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from conftest import TINY, simulated_series
-from gatecast import memory
 from gatecast.cli import app
 from gatecast.errors import DataError, UsageError
-from gatecast.explain import explain
-from gatecast.forecaster import Forecaster
+from gatecast.explain import memory
+from gatecast.explain.explain import explain
+from gatecast.models.forecaster import Forecaster
 from gatecast.prices import PriceTable
 
 FAST = ["--preset", "quick", "--set", "epochs=1", "--set", "context_length=10"]

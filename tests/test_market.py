@@ -10,18 +10,19 @@ import pytest
 import torch
 
 from conftest import simulated_series
-from gatecast.base import BaseForecaster
 from gatecast.config import Config
-from gatecast.ensemble import BaseNetwork, load_base, shipped
 from gatecast.errors import ConfigError, TooFewRows
-from gatecast.market import AVERAGED, LEAST_ITEMS, MARKET, Seen, market_rows
-from gatecast.nn import base_adapting, base_training
-from gatecast.nn.base_reading import Stand, read_tables
-from gatecast.nn.base_training import Batch, Lesson, _dropped, foretold
+from gatecast.features.cross_section import AVERAGED, LEAST_ITEMS, MARKET, Seen, market_rows
+from gatecast.features.signals import SIGNALS, SOFT, START, Signals
+from gatecast.judge.recent import recent_verdict
+from gatecast.models.base import BaseForecaster
+from gatecast.models.ensemble import BaseNetwork, load_base, shipped
 from gatecast.nn.joint import Day, JointNetwork
+from gatecast.nn.sampling.context import Stand, read_tables
+from gatecast.nn.training import adapting as base_adapting
+from gatecast.nn.training import base as base_training
+from gatecast.nn.training.base import Batch, Lesson, _dropped, foretold
 from gatecast.prices import PriceSeries, PriceTable
-from gatecast.signals import SIGNALS, SOFT, START, Signals
-from gatecast.trial import recent_verdict
 
 DAYS = pd.bdate_range("2020-01-01", periods=3).to_numpy()
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from gatecast.errors import UsageError
-from gatecast.memory import MODELS, RECALLED, Memory, run_memory
-from gatecast.nn.memory import recall
+from gatecast.explain.memory import MODELS, RECALLED, Memory, run_memory
+from gatecast.nn.training.recall import recall
 
 
 def test_an_open_forget_gate_reaches_further() -> None:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, mean_pinball_loss, root_mean_squared_error
 
-from gatecast import metrics
 from gatecast.errors import UsageError
+from gatecast.judge import metrics
 
 values = st.floats(-1e3, 1e3, allow_nan=False, width=32)
 

@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 
 from gatecast.errors import DataError, GatecastError, UnreadableSource, UnsafeData
-from gatecast.readers import read_prices
-from gatecast.sources import open_source
+from gatecast.readers.read import read_prices
+from gatecast.readers.sources import open_source
 
 TODAY = datetime.date(2026, 1, 1)
 REFUSED = (UnreadableSource, UnsafeData)
@@ -178,14 +178,14 @@ def test_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     path.write_text("ticker,date,close\n" + "".join(f"t{i},2021-01-04,1\n" for i in range(10_001)))
     with pytest.raises(UnreadableSource, match="at most 10,000 items"):
         read_prices(path)
-    monkeypatch.setattr("gatecast.sources.MAX_BYTES", 1000)
+    monkeypatch.setattr("gatecast.readers.sources.MAX_BYTES", 1000)
     with pytest.raises(UnreadableSource, match="at most 2 GB"):
         read_prices(path)
     path.write_bytes(gzip.compress(bytes(1_000_000)))
     with pytest.raises(UnreadableSource, match="is larger"):
         read_prices(path)
     monkeypatch.undo()
-    monkeypatch.setattr("gatecast.grids.MAX_ROWS", 10)
+    monkeypatch.setattr("gatecast.readers.cells.MAX_ROWS", 10)
     path.write_text(rows())
     with pytest.raises(UnreadableSource, match="at most 10 rows"):
         read_prices(path)

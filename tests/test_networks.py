@@ -9,10 +9,10 @@ import torch
 from conftest import TINY
 from gatecast.config import Config
 from gatecast.nn import encoders
-from gatecast.nn.adam import FlatAdam
 from gatecast.nn.cells import CellWeights, unroll
-from gatecast.nn.losses import elementwise, weighted_mean
 from gatecast.nn.network import build
+from gatecast.nn.training.adam import FlatAdam
+from gatecast.nn.training.losses import elementwise, weighted_mean
 
 CPU = torch.device("cpu")
 KINDS = ["lstm", "gru", "rnn"]

@@ -17,8 +17,8 @@ import pytest
 
 from gatecast.errors import UnreadableSource, UnsafeData, UsageError
 from gatecast.prices import PriceTable
-from gatecast.readers import read_prices
-from gatecast.sources import SAMPLES
+from gatecast.readers.read import read_prices
+from gatecast.readers.sources import SAMPLES
 
 RECORDED = Path(__file__).parent / "recorded"
 DAYS = pd.bdate_range("2021-01-04", periods=30)

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from gatecast.errors import UnsafeData
-from gatecast.notices import notice
-from gatecast.readers import read_prices
+from gatecast.readers.diagnostics import notice
+from gatecast.readers.read import read_prices
 
 DAYS = pd.bdate_range("2021-01-04", periods=40)
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from gatecast.errors import GatecastError, UsageError
+from gatecast.faces.report import forecast_report, write_html
 from gatecast.forecast import Forecast
 from gatecast.prices import PriceTable
-from gatecast.report import forecast_report, write_html
 from test_figures import EVIL, item_and_history
 
 VERDICT = {

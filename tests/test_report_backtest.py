@@ -11,14 +11,14 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from gatecast import figures
-from gatecast.comparisons import compare
+from gatecast.faces import figures
+from gatecast.faces.report import backtest_report
+from gatecast.faces.report.page import verdict_values
 from gatecast.forecast import Forecast, ItemForecast
+from gatecast.judge.comparisons import compare
+from gatecast.judge.scores import COLUMNS, join_rows, score_forecast, score_table
+from gatecast.judge.verdict import cannot_tell, judge
 from gatecast.prices import PriceSeries, PriceTable
-from gatecast.report import backtest_report
-from gatecast.report.page import verdict_values
-from gatecast.scores import COLUMNS, join_rows, score_forecast, score_table
-from gatecast.verdict import cannot_tell, judge
 from test_figures import EVIL, colours, edges, trace
 from test_report import Reader
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gatecast.report import backtest_report, write_html
+from gatecast.faces.report import backtest_report, write_html
 from test_figures import EVIL
 from test_report import VERDICT, page
 from test_report_backtest import ABLATION, walk

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from conftest import TINY, simulated_series
-from gatecast.explain import explain
-from gatecast.explanation import Bands, Explanation
-from gatecast.forecaster import Forecaster
+from gatecast.explain.explain import explain
+from gatecast.explain.explanation import Bands, Explanation
+from gatecast.faces.report.explain import explain_report
+from gatecast.models.forecaster import Forecaster
 from gatecast.prices import PriceSeries, PriceTable
-from gatecast.report.explain import explain_report
 
 TABLE = PriceTable(series=(simulated_series("A", 160, 1),))
 

@@ -8,9 +8,9 @@ import pytest
 from conftest import TINY, simulated_series
 from gatecast.config import Config
 from gatecast.errors import TooFewRows, UsageError
-from gatecast.features import FeatureSpec, series_features
-from gatecast.forecaster import Forecaster
-from gatecast.nn import sampling
+from gatecast.features.indicators import FeatureSpec, series_features
+from gatecast.models.forecaster import Forecaster
+from gatecast.nn.sampling import recipe as sampling
 from gatecast.prices import PriceSeries, PriceTable
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gatecast.calendars import describe, future_timestamps, gaps
 from gatecast.errors import UsageError
 from gatecast.prices import PriceSeries
-from gatecast.sessions import describe, future_timestamps, gaps
 
 
 def series(stamps: object) -> PriceSeries:

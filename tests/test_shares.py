@@ -10,11 +10,11 @@ import torch
 
 from conftest import TINY
 from gatecast.config import Config
-from gatecast.forecaster import Forecaster
-from gatecast.nn.adam import FlatAdam
+from gatecast.models.forecaster import Forecaster
 from gatecast.nn.network import build
-from gatecast.nn.sampling import PATHS_AT_ONCE
-from gatecast.nn.shares import SHARE, STEPS, shares, side_by_side
+from gatecast.nn.parallel import SHARE, STEPS, shares, side_by_side
+from gatecast.nn.sampling.recipe import PATHS_AT_ONCE
+from gatecast.nn.training.adam import FlatAdam
 from gatecast.prices import PriceTable
 
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from gatecast.significance import (
+from gatecast.judge.significance import (
     by_date,
     coverage_interval,
     diebold_mariano,

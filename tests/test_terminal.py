@@ -12,9 +12,9 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from gatecast.errors import UsageError
+from gatecast.faces.terminal.forecast import fan_lines, show_forecast
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.prices import PriceSeries, PriceTable
-from gatecast.terminal import fan_lines, show_forecast
 from test_figures import EVIL, item_and_history
 
 

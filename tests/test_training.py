@@ -17,8 +17,8 @@ import torch
 
 from conftest import TINY, simulated_series
 from gatecast.errors import ModelError, TrainingError
-from gatecast.forecaster import Forecaster
-from gatecast.nn import training
+from gatecast.models.forecaster import Forecaster
+from gatecast.nn.training import loop as training
 from gatecast.prices import PriceSeries, PriceTable
 
 
@@ -49,7 +49,7 @@ def test_learns_what_can_be_learned(encoder: str, mode: str) -> None:
 
 
 def training_loss_of_zero(table: PriceTable) -> float:
-    from gatecast.features import volatility
+    from gatecast.features.indicators import volatility
 
     close = table.series[0].close
     z = np.diff(np.log(close))[-80:] / volatility(close)[-81:-1]
@@ -142,7 +142,7 @@ sys.path.insert(0, {tests!r})
 import torch
 torch.set_num_threads(1)
 from conftest import TINY, simulated_series
-from gatecast.forecaster import Forecaster
+from gatecast.models.forecaster import Forecaster
 from gatecast.prices import PriceTable
 table = PriceTable(series=(simulated_series("A", 160, 1),))
 print("ready", flush=True)

@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gatecast.baselines import Drift, Ema, RandomWalk, Sma
-from gatecast.comparisons import compare, loss
+from gatecast.forecast import QUANTILES
+from gatecast.judge.comparisons import compare, loss
+from gatecast.judge.scores import COLUMNS
+from gatecast.judge.significance import diebold_mariano, holm
+from gatecast.judge.verdict import Verdict, judge
+from gatecast.judge.walkforward import backtest
+from gatecast.models.baselines import Drift, Ema, RandomWalk, Sma
 from gatecast.prices import PriceTable
-from gatecast.scores import COLUMNS, QUANTILES
-from gatecast.significance import diebold_mariano, holm
-from gatecast.verdict import Verdict, judge
-from gatecast.walkforward import backtest
 
 WORDS = {"skill", "no evidence", "worse"}
 Z_SCORES = (-2.3, -2, -1.6, -1.3, -0.8, -0.7, -0.5, -0.25, 0, 0.25, 0.5, 0.7, 0.8, 1.3, 1.6, 2, 2.3)

@@ -14,18 +14,18 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from gatecast import metrics
-from gatecast.baselines import Drift, RandomWalk, Sma
 from gatecast.config import Config
 from gatecast.errors import DataError, GatecastError, TooFewRows, UsageError
-from gatecast.folds import FALLBACK, settings_of
-from gatecast.forecast import Density, Forecast, ItemForecast
-from gatecast.forecaster import Forecaster
-from gatecast.origins import apart, overlaps, plan_walk
+from gatecast.forecast import QUANTILES, Density, Forecast, ItemForecast
+from gatecast.judge import metrics
+from gatecast.judge.fold_store import FALLBACK, settings_of
+from gatecast.judge.plan import apart, overlaps, plan_walk
+from gatecast.judge.scores import COLUMNS
+from gatecast.judge.walkforward import Report, backtest, cutoff_seed
+from gatecast.models.baselines import Drift, RandomWalk, Sma
+from gatecast.models.forecaster import Forecaster
+from gatecast.models.registry import BASELINES
 from gatecast.prices import PriceTable
-from gatecast.roster import BASELINES
-from gatecast.scores import COLUMNS, QUANTILES
-from gatecast.walkforward import Report, backtest, cutoff_seed
 
 SIGMA = 0.01
 

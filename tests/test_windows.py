@@ -9,8 +9,8 @@ import torch
 from conftest import TINY, simulated_series
 from gatecast.config import Config
 from gatecast.errors import TooFewRows
-from gatecast.features import WARMUP, FeatureSpec
-from gatecast.windows import (
+from gatecast.features.indicators import WARMUP, FeatureSpec
+from gatecast.features.windows import (
     CLIP,
     assemble,
     learn_scaler,

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from gatecast import Config, Forecaster, PriceTable, read_prices
-from gatecast.nn.losses import elementwise
+from gatecast.features.windows import Panel
 from gatecast.nn.network import Network, build
-from gatecast.nn.training import Progress, train
-from gatecast.windows import Panel
+from gatecast.nn.training.loop import Progress, train
+from gatecast.nn.training.losses import elementwise
 from rivals.recipe import CONTEXT, FEATURES, answer, rows
 
 

@@ -10,47 +10,49 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from gatecast.version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from gatecast.ablation import Ablation, ablate
-    from gatecast.base import BaseForecaster
-    from gatecast.baselines import Drift, Ema, EwmaT, Garch, Har, Kalman, Ols, RandomWalk, Sma, Theta
     from gatecast.config import Config
     from gatecast.errors import GatecastError
+    from gatecast.faces.figures.fans import plot
     from gatecast.forecast import Forecast, ItemForecast
-    from gatecast.forecaster import Forecaster
+    from gatecast.judge.ablation import Ablation, ablate
+    from gatecast.judge.verdict import Verdict
+    from gatecast.judge.walkforward import Report, backtest
+    from gatecast.models.base import BaseForecaster
+    from gatecast.models.baselines import Drift, Ema, EwmaT, Garch, Har, Kalman, Ols, RandomWalk, Sma, Theta
+    from gatecast.models.forecaster import Forecaster
     from gatecast.prices import PriceSeries, PriceTable
-    from gatecast.readers import read_prices
-    from gatecast.verdict import Verdict
-    from gatecast.walkforward import Report, backtest
-
-__version__ = "0.1.0"
+    from gatecast.readers.read import read_prices
 
 # Loaded when first asked for, so that `gatecast --help` loads neither torch nor pandas.
 _HOMES = {
-    "Ablation": "ablation",
-    "BaseForecaster": "base",
+    "Ablation": "judge.ablation",
+    "BaseForecaster": "models.base",
     "Config": "config",
-    "Drift": "baselines",
-    "Ema": "baselines",
-    "EwmaT": "baselines",
+    "Drift": "models.baselines",
+    "Ema": "models.baselines",
+    "EwmaT": "models.baselines",
     "Forecast": "forecast",
-    "Forecaster": "forecaster",
-    "Garch": "baselines",
+    "Forecaster": "models.forecaster",
+    "Garch": "models.baselines",
     "GatecastError": "errors",
-    "Har": "baselines",
+    "Har": "models.baselines",
     "ItemForecast": "forecast",
-    "Kalman": "baselines",
-    "Ols": "baselines",
+    "Kalman": "models.baselines",
+    "Ols": "models.baselines",
     "PriceSeries": "prices",
     "PriceTable": "prices",
-    "RandomWalk": "baselines",
-    "Report": "walkforward",
-    "Sma": "baselines",
-    "Theta": "baselines",
-    "Verdict": "verdict",
-    "ablate": "ablation",
-    "backtest": "walkforward",
-    "read_prices": "readers",
+    "RandomWalk": "models.baselines",
+    "Report": "judge.walkforward",
+    "Sma": "models.baselines",
+    "Theta": "models.baselines",
+    "Verdict": "judge.verdict",
+    "ablate": "judge.ablation",
+    "backtest": "judge.walkforward",
+    "plot": "faces.figures.fans",
+    "read_prices": "readers.read",
 }
 
 __all__ = [
@@ -77,6 +79,7 @@ __all__ = [
     "Verdict",
     "ablate",
     "backtest",
+    "plot",
     "read_prices",
 ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,27 @@ from scipy.special import gammaln, logsumexp
 from gatecast.errors import UsageError
 from gatecast.prices import stamp_text
 
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
+# The quantiles that a stored forecast keeps, and the bands they bound, by name.
+QUANTILES: dict[str, float] = {
+    "q01": 0.01,
+    "q025": 0.025,
+    "q05": 0.05,
+    "q10": 0.10,
+    "q20": 0.20,
+    "q25": 0.25,
+    "q30": 0.30,
+    "q40": 0.40,
+    "q50": 0.50,
+    "q60": 0.60,
+    "q70": 0.70,
+    "q75": 0.75,
+    "q80": 0.80,
+    "q90": 0.90,
+    "q95": 0.95,
+    "q975": 0.975,
+    "q99": 0.99,
+}
+BANDS = {50: ("q25", "q75"), 80: ("q10", "q90"), 90: ("q05", "q95"), 95: ("q025", "q975")}
 
 TAUGHT = "none after it is among the rows before the forecast"  # the end of a note: such days test no network
 
@@ -187,16 +206,6 @@ class Forecast:
     def to_json(self, level: float = 0.9) -> str:
         """`to_dict` as JSON text; no NaN or Infinity in it."""
         return json.dumps(self.to_dict(level), allow_nan=False)
-
-    def plot(self, history: Any = None, item_id: str | None = None) -> Figure:
-        """A fan chart of one item (the first unless named) over its recent history (a `PriceTable`)."""
-        import importlib
-
-        # The floor above draws; asked for here only when a person asks for a picture.
-        figures = importlib.import_module("gatecast.figures")
-        item = self.items[0] if item_id is None else self[item_id]
-        figure: Figure = figures.fan(item, None if history is None else history[item.item_id])
-        return figure
 
 
 def _item_dict(item: ItemForecast, level: float) -> dict[str, Any]:

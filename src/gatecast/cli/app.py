@@ -24,7 +24,7 @@ def _options(
     ] = False,
 ) -> None:
     if version:
-        from gatecast import __version__
+        from gatecast.version import __version__
 
         print(__version__)
         raise typer.Exit

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from gatecast.errors import GatecastError, UsageError
 
 if TYPE_CHECKING:
-    from gatecast.nn.training import Progress
+    from gatecast.nn.training.loop import Progress
 
 
 def say(text: str) -> None:

@@ -16,10 +16,10 @@ from gatecast.cli.options import Calendar, Json, Model, Paths, Preset, Repair, R
 from gatecast.errors import UsageError
 
 if TYPE_CHECKING:
-    from gatecast.base import BaseForecaster
     from gatecast.config import Config
     from gatecast.forecast import Forecast
-    from gatecast.forecaster import Forecaster
+    from gatecast.models.base import BaseForecaster
+    from gatecast.models.forecaster import Forecaster
     from gatecast.prices import PriceTable
 
 MANY = 100_000  # paths; more take minutes
@@ -47,9 +47,9 @@ def forecast(
     as_json: Json = False,
 ) -> None:
     """Train on SOURCE and simulate what the next steps may bring."""
-    from gatecast.bounds import check_sizes
+    from gatecast.faces.wording import level_text
     from gatecast.forecast import check_level
-    from gatecast.wording import level_text
+    from gatecast.models.limits import check_sizes
 
     check_level(level)
     check_sizes(horizon, paths, seed)
@@ -80,7 +80,7 @@ def forecast(
         return
     from rich.console import Console
 
-    from gatecast.terminal import show_forecast
+    from gatecast.faces.terminal.forecast import show_forecast
 
     console = Console()
     show_forecast(result, prices, level=level, console=console)
@@ -91,7 +91,7 @@ def forecast(
 @app.command()
 def samples() -> None:
     """List the price histories that come with gatecast."""
-    from gatecast.sources import SAMPLES
+    from gatecast.readers.sources import SAMPLES
 
     for name, about in SAMPLES.items():
         print(f"sample:{name}  {about}")
@@ -123,7 +123,7 @@ def config_of(preset: str, settings: list[str] | None, seed: int) -> Config:
 
 def read(source: str, calendar: str | None, repair: bool) -> PriceTable:
     """The price table of SOURCE."""
-    from gatecast.readers import read_prices
+    from gatecast.readers.read import read_prices
 
     return read_prices(source, calendar=calendar, repair=repair)
 
@@ -137,8 +137,8 @@ def fitted(
     resume: bool = False,
 ) -> Forecaster | BaseForecaster:
     """The saved model, or one trained with progress on stderr; a checkpoint waits until it is no longer needed."""
-    from gatecast.base import load_forecaster, new_forecaster
     from gatecast.config import Config
+    from gatecast.models.base import load_forecaster, new_forecaster
 
     if model is not None:
         return load_forecaster(model)
@@ -170,9 +170,9 @@ def _judged(
     *,
     saved: Path | None,
 ) -> dict[str, Any]:
-    from gatecast.base import BaseForecaster
     from gatecast.cli.console import folds_bar
-    from gatecast.trial import recent_verdict
+    from gatecast.judge.recent import recent_verdict
+    from gatecast.models.base import BaseForecaster
 
     walked = forecaster.walked_ if isinstance(forecaster, BaseForecaster) else None
     with folds_bar("judging") as show:
@@ -198,7 +198,7 @@ def _write_report(
     forecaster: Forecaster | BaseForecaster,
     verdict: dict[str, Any] | None,
 ) -> None:
-    from gatecast.report import forecast_report, write_html
+    from gatecast.faces.report import forecast_report, write_html
 
     title = f"Forecast of {source}" if len(source) < 80 else "Forecast"
     page = forecast_report(

@@ -17,10 +17,10 @@ from gatecast.cli.forecasting import cache, config_of, read
 from gatecast.cli.options import Calendar, Jobs, Json, Paths, Preset, Repair, Report, Seed, Settings, Source
 
 if TYPE_CHECKING:
-    from gatecast.ablation import Ablation
-    from gatecast.audit import Audit
+    from gatecast.judge.ablation import Ablation
+    from gatecast.judge.audit import Audit
+    from gatecast.judge.walkforward import Report as Results
     from gatecast.prices import PriceTable
-    from gatecast.walkforward import Report as Results
 
 _MODELS = "gatecast,random_walk,garch"
 Models = Annotated[str, typer.Option(help="Comma-separated, such as gatecast,gatecast:gru,sma:window=50.")]
@@ -53,8 +53,8 @@ def backtest(
     as_json: Json = False,
 ) -> None:
     """Hold models against each other on days they have not seen, and say which deserve trust."""
-    from gatecast.roster import parse_models
-    from gatecast.walkforward import backtest as run
+    from gatecast.judge.walkforward import backtest as run
+    from gatecast.models.registry import parse_models
 
     check_writable(forecasts)
     check_page(report)
@@ -110,7 +110,7 @@ def ablate(
     as_json: Json = False,
 ) -> None:
     """Turn each of the five improvements off, and say what it was worth."""
-    from gatecast.ablation import ablate as run
+    from gatecast.judge.ablation import ablate as run
 
     check_page(report)
     # What is turned off are parts of a network of one's own: the one that comes trained has none of these switches.
@@ -144,14 +144,14 @@ def ablate(
     if as_json:
         print(json.dumps(result.to_dict(), allow_nan=False))
     else:
-        from gatecast.scoreboard import show_ablation
+        from gatecast.faces.terminal.scores import show_ablation
 
         show_ablation(result)
     shutil.rmtree(store, ignore_errors=True)
 
 
 def _audit(result: Results, prices: PriceTable) -> Audit:
-    from gatecast.audit import audit
+    from gatecast.judge.audit import audit
 
     return audit(result.forecasts, prices)
 
@@ -161,7 +161,7 @@ def _print(result: Results, found: Audit | None, as_json: bool) -> None:
         more = {} if found is None else {"audit": found.to_dict()}
         print(json.dumps({**result.to_dict(), **more}, allow_nan=False))
         return
-    from gatecast.scoreboard import show_audit, show_scores
+    from gatecast.faces.terminal.scores import show_audit, show_scores
 
     show_scores(result)
     if found is not None:
@@ -188,14 +188,14 @@ def _write_files(
             result.to_parquet(forecasts)
         say(f"forecasts written to {forecasts}")
     if report is not None:
-        from gatecast.report import backtest_report, write_html
+        from gatecast.faces.report import backtest_report, write_html
 
         write_html(report, backtest_report(result, prices, config=shown, title=title, audit=found))
         say(f"report written to {report}")
 
 
 def _write_ablation(path: Path, result: Ablation, title: str) -> None:
-    from gatecast.report import ablation_report, write_html
+    from gatecast.faces.report import ablation_report, write_html
 
     write_html(path, ablation_report(result, title=title))
     say(f"report written to {path}")

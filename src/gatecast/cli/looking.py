@@ -15,7 +15,7 @@ from gatecast.cli.options import Calendar, Jobs, Json, Model, Preset, Repair, Se
 from gatecast.errors import UsageError
 
 if TYPE_CHECKING:
-    from gatecast.memory import Memory
+    from gatecast.explain.memory import Memory
 
 
 @app.command()
@@ -48,9 +48,9 @@ def explain(
         config = config.replace(calibrate=True)
     prices = read(source, calendar, repair)
     forecaster = fitted(prices, config, model)
-    from gatecast.explain import explain as take_apart
-    from gatecast.report.explain import explain_report
-    from gatecast.report.page import write_html
+    from gatecast.explain.explain import explain as take_apart
+    from gatecast.faces.report.explain import explain_report
+    from gatecast.faces.report.page import write_html
 
     explanation = take_apart(forecaster, prices, item_id=item, seed=seed)
     write_html(out, explain_report(explanation, title=f"Inside a forecast of {explanation.history.item_id}"))
@@ -60,7 +60,7 @@ def explain(
 @app.command()
 def memory(jobs: Jobs = None, as_json: Json = False) -> None:
     """Train every family to recall a value seen k steps ago, and show which can; some 5 to 10 minutes."""
-    from gatecast.memory import run_memory
+    from gatecast.explain.memory import run_memory
 
     result = run_memory(jobs=jobs or -1)
     if as_json:

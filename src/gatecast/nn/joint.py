@@ -14,9 +14,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gatecast.echoes import ECHOES, SUMMARY
-from gatecast.market import MARKET
-from gatecast.signals import RANGE_SIGNALS, SIGNALS, VOLUME_SIGNALS
+from gatecast.features.cross_section import MARKET
+from gatecast.features.event_calendar import ECHOES, SUMMARY
+from gatecast.features.signals import RANGE_SIGNALS, SIGNALS, VOLUME_SIGNALS
 
 HIDDEN, DENSE = 64, 32
 FLAGS = 2  # has ranges, has volumes

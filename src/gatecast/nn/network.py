@@ -11,7 +11,7 @@ from gatecast.errors import UsageError
 from gatecast.nn.encoders import Masks, State
 from gatecast.nn.families import make_encoder
 from gatecast.nn.heads import make_head
-from gatecast.nn.shares import one_core
+from gatecast.nn.parallel import one_core
 
 
 class Network(nn.Module):

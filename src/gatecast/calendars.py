@@ -1,0 +1,234 @@
+"""When a series trades: its frequency, its gaps, and the timestamps that come after its last."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Int
+
+from gatecast.errors import UsageError
+from gatecast.prices import PriceSeries
+from gatecast.text import shown
+
+_DAY = np.timedelta64(1, "D")
+_HOUR_NS = 3_600_000_000_000
+_RECENT = 60  # rows that say which weekdays trade: a quarter of sessions
+_RECENT_DAYS = 35  # of hourly bars that say which hours trade: five weeks, so that one holiday drops no slot
+_END = np.datetime64("2200-01-01", "ns")
+
+
+@dataclass(frozen=True)
+class Spacing:
+    """How a series is spaced. `freq` is B, D, h, W or M; `weekdays` are those that trade (Monday 0).
+
+    `step` counts nanoseconds for h, days for W, months for M, and is 1 for B and D.
+    """
+
+    freq: Literal["B", "D", "h", "W", "M"]
+    weekdays: tuple[int, ...]
+    step: int = 1
+
+
+def describe(timestamps: np.ndarray) -> Spacing:
+    """The spacing of increasing timestamps; one row counts as a daily series.
+
+    >>> describe(np.array(["2024-01-05", "2024-01-06", "2024-01-07"], "M8[ns]")).freq
+    'D'
+    """
+    days = timestamps.astype("datetime64[D]")
+    if len(days) < 2:
+        return _daily(days)
+    recent = timestamps[-2000:].astype("datetime64[ns]")
+    step = float(np.median(np.diff(recent).astype(np.int64))) / (24 * _HOUR_NS)
+    if step < 20 / 24:
+        return Spacing("h", _daily(days).weekdays, max(1, round(step * 24 * _HOUR_NS)))
+    if step <= 4:
+        return _daily(days)
+    if step < 25:
+        return Spacing("W", _daily(days).weekdays, 7 if 4 < step < 10 else round(step))
+    return Spacing("M", _daily(days).weekdays, max(1, round(step / 30.44)))
+
+
+def _daily(days: np.ndarray) -> Spacing:
+    """Which weekdays trade, by the last quarter: Monday to Friday unless a tenth lies on a weekend."""
+    recent = days[-20 * _RECENT :]
+    recent = _weekday(recent[np.append(recent[1:] != recent[:-1], True)][-_RECENT:])
+    share = np.bincount(recent, minlength=7) / len(recent)
+    if share[5] + share[6] < 0.1:
+        return Spacing("B", (0, 1, 2, 3, 4))
+    if len(recent) < 20:
+        return Spacing("D", tuple(range(7)))
+    return Spacing("D", tuple(int(day) for day in np.flatnonzero(share > 0.05)))
+
+
+def _weekday(days: np.ndarray) -> np.ndarray:
+    return np.asarray((days.astype("datetime64[D]").astype(np.int64) + 3) % 7)  # 1970-01-01 was a Thursday
+
+
+def gaps(timestamps: np.ndarray) -> Int[np.ndarray, " steps"]:
+    """Sessions (weeks or months for such data) that are missing between each row and the next; (T - 1,)."""
+    if len(timestamps) < 2:
+        return np.zeros(0, dtype=np.int64)
+    spacing = describe(timestamps)
+    days = timestamps.astype("datetime64[D]")
+    if spacing.freq == "W":
+        return np.asarray(np.diff(days).astype(np.int64) // spacing.step - 1)
+    if spacing.freq == "M":
+        return np.asarray(np.diff(days.astype("datetime64[M]")).astype(np.int64) // spacing.step - 1)
+    if np.diff(days).max() <= _DAY:
+        return np.zeros(len(days) - 1, dtype=np.int64)
+    mask = [day in spacing.weekdays for day in range(7)]
+    return np.asarray(np.maximum(np.busday_count(days[:-1] + 1, days[1:], weekmask=mask), 0))
+
+
+def future_timestamps(series: PriceSeries, horizon: int, calendar: str | None = None) -> np.ndarray:
+    """The next `horizon` timestamps after the last of a series, increasing; `datetime64[ns]`, (horizon,).
+
+    Sessions of `calendar` where one is named; else the weekdays the series trades on; hourly data keeps to
+    the (weekday, hour) slots of its last weeks; weekly and monthly data keep their spacing, month ends too.
+    Raises `UsageError` where the horizon is not positive or the calendar does not reach so far.
+    """
+    if horizon < 1:
+        raise UsageError(f"a horizon is at least 1 step; got {horizon}. Give for example 30.")
+    stamps = series.timestamps
+    spacing = describe(stamps)
+    last = stamps[-1]
+    if horizon * _least_step(spacing) > (_END - last).astype("timedelta64[D]").astype(float):
+        raise UsageError(f"a forecast ends before 2200; {horizon} steps go beyond. Give a shorter horizon.")
+    if spacing.freq == "M":
+        future = _months(stamps, horizon, spacing.step)
+    elif spacing.freq == "W":
+        future = _weeks(stamps, horizon, spacing.step)
+    elif spacing.freq == "h":
+        future = _intraday(stamps, horizon, spacing, calendar)
+    else:
+        days = _trading_days(last.astype("datetime64[D]") + 1, horizon, spacing.weekdays, calendar)
+        future = days.astype("datetime64[ns]") + (last - last.astype("datetime64[D]"))
+    return np.asarray(future[:horizon].astype("datetime64[ns]"))
+
+
+def _least_step(spacing: Spacing) -> float:
+    """Days a step takes at least, to refuse what can't fit before 2200."""
+    if spacing.freq == "h":
+        return spacing.step / (24 * _HOUR_NS)
+    return {"M": 31.0 * spacing.step, "W": float(spacing.step), "B": 1.5, "D": 7 / len(spacing.weekdays)}[
+        spacing.freq
+    ]
+
+
+def _trading_days(
+    first: np.datetime64, count: int, weekdays: tuple[int, ...], calendar: str | None
+) -> np.ndarray:
+    """The first `count` trading days from `first` on; `datetime64[D]`."""
+    if calendar is not None:
+        return _sessions(calendar, first, first + int(count * 1.6) + 30)[:count]
+    mask = [day in weekdays for day in range(7)]
+    return np.asarray(np.busday_offset(first, np.arange(count), roll="forward", weekmask=mask))
+
+
+def _intraday(stamps: np.ndarray, horizon: int, spacing: Spacing, calendar: str | None) -> np.ndarray:
+    """Bars on the (weekday, time) slots that the last weeks used."""
+    last = stamps[-1]
+    recent = stamps[stamps > last - np.timedelta64(_RECENT_DAYS, "D")]
+    days = recent.astype("datetime64[D]")
+    clock = (recent - days).astype(np.int64)  # nanoseconds since midnight
+    weekday = _weekday(days)
+    weeks = (last - recent[0]) / np.timedelta64(7, "D")
+    times = np.unique(clock)
+    if calendar is not None or weeks < 2:
+        used = np.ones(
+            (7, len(times)), dtype=bool
+        )  # too little history to tell Monday's hours from Tuesday's
+        used[[day for day in range(7) if day not in spacing.weekdays]] = calendar is not None
+        used[np.unique(weekday)] = True
+    else:
+        count = np.zeros((7, len(times)), dtype=np.int64)
+        np.add.at(count, (weekday, np.searchsorted(times, clock)), 1)
+        used = count >= max(1, weeks / 3)
+    # Times seen once (a late print at 14:03) are no part of the grid.
+    regular = (
+        np.bincount(np.searchsorted(times, clock)) * 10 >= np.bincount(np.searchsorted(times, clock)).max()
+    )
+    used &= regular
+    per_week = int(used.sum())
+    if per_week == 0:
+        return np.asarray(last + spacing.step * np.arange(1, horizon + 1))
+    first = last.astype("datetime64[D]")
+    if calendar is None:
+        ahead = first + np.arange(7 * (horizon // per_week + 3))
+    else:
+        ahead = _sessions(calendar, first, first + 10 + int(2 * 7 * horizon / max(1, per_week)))
+    slots = used[_weekday(ahead)]
+    grid = (ahead[:, None].astype("datetime64[ns]") + times.astype("timedelta64[ns]"))[slots]
+    return np.asarray(grid[grid > last])
+
+
+def _weeks(stamps: np.ndarray, horizon: int, step: int) -> np.ndarray:
+    """Every `step` days, on the weekday that weekly rows usually have: a holiday may have moved the last."""
+    last = stamps[-1]
+    if step == 7:
+        usual = int(np.bincount(_weekday(stamps[-_RECENT:]), minlength=7).argmax())
+        shift = (usual - int(_weekday(last.reshape(1))[0]) + 3) % 7 - 3  # the nearest such day
+        last = last + shift * _DAY
+    return np.asarray(last + step * _DAY * np.arange(1, horizon + 1))
+
+
+def _months(stamps: np.ndarray, horizon: int, step: int) -> np.ndarray:
+    """Every `step` months: month ends, first or last business days where usual, else the usual day."""
+    days = stamps[-_RECENT:].astype("datetime64[D]")
+    months = days.astype("datetime64[M]")
+    ahead = months[-1] + step * np.arange(1, horizon + 1)
+    ends = (ahead + 1).astype("datetime64[D]") - 1
+    starts = ahead.astype("datetime64[D]")
+    last_day = (months + 1).astype("datetime64[D]") - 1
+    if np.mean(days == last_day) > 0.9:
+        future = ends
+    elif np.mean(days == np.busday_offset(last_day, 0, roll="backward")) > 0.7:
+        future = np.busday_offset(ends, 0, roll="backward")
+    elif (days != months.astype("datetime64[D]")).any() and np.mean(
+        days == np.busday_offset(months.astype("datetime64[D]"), 0, roll="forward")
+    ) > 0.7:
+        future = np.busday_offset(starts, 0, roll="forward")
+    else:
+        usual = int(np.bincount((days - months.astype("datetime64[D]")).astype(np.int64)).argmax())
+        future = np.minimum(starts + usual, ends)
+    return np.asarray(future.astype("datetime64[ns]") + (stamps[-1] - stamps[-1].astype("datetime64[D]")))
+
+
+@functools.lru_cache(maxsize=8)
+def open_calendar(code: str, first: str | None = None, last: str | None = None) -> Any:
+    """A calendar of exchange_calendars; raises `UsageError` for an unknown code or dates out of reach."""
+    import exchange_calendars
+
+    known = exchange_calendars.get_calendar_names(include_aliases=True)
+    if code not in known:
+        raise UsageError(
+            f"no calendar {shown(code)}. "
+            "There are for example XNYS, XNAS, XLON, XETR, XTKS, XHKG, 24/7, 24/5."
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it uses parts of pandas that are on their way out
+            return exchange_calendars.get_calendar(code, start=first, end=last)
+    except (ValueError, TypeError, exchange_calendars.errors.CalendarError) as error:
+        raise UsageError(
+            f"calendar {code} does not reach from {first} to {last} ({type(error).__name__}). "
+            "Give a shorter horizon or leave the calendar out."
+        ) from None
+
+
+def _sessions(code: str, first: np.datetime64, last: np.datetime64) -> np.ndarray:
+    """Sessions of a calendar from `first` to `last`; `datetime64[D]`."""
+    calendar = open_calendar(code, str(first), str(last))
+    return np.asarray(pd.DatetimeIndex(calendar.sessions).to_numpy().astype("datetime64[D]"))
+
+
+def off_calendar(timestamps: np.ndarray, code: str) -> Bool[np.ndarray, " time"]:
+    """Which rows lie on no session of a calendar."""
+    days = timestamps.astype("datetime64[D]")
+    return np.asarray(~np.isin(days, _sessions(code, days[0], days[-1] + 7)))

@@ -1,0 +1,1 @@
+"""Bands that hold: online calibration of past forecasts' coverage."""

@@ -1,0 +1,1 @@
+"""A network opened: cells, gradients, contributions, bands."""

@@ -1,0 +1,54 @@
+"""Plotly figures: each takes values and returns a `Figure`; none reads a file or opens a window."""
+
+from __future__ import annotations
+
+from gatecast.faces.figures.fans import fan, loss_curve
+from gatecast.faces.figures.ingredients import collapsed_bands, losses, price_and_returns, recency, squashing
+from gatecast.faces.figures.inside import (
+    attention_map,
+    band_sources,
+    band_stretch,
+    belt,
+    contribution_map,
+    feature_contributions,
+    half_lives,
+    receptive_field,
+)
+from gatecast.faces.figures.judged import (
+    ablation_bars,
+    pit_histogram,
+    reliability,
+    score_by_step,
+    skill_bars,
+)
+from gatecast.faces.figures.recall import gradients, memory_errors, memory_gradients
+from gatecast.faces.figures.strips import fan_strip
+from gatecast.faces.figures.style import DARK
+
+__all__ = [
+    "DARK",
+    "ablation_bars",
+    "attention_map",
+    "band_sources",
+    "band_stretch",
+    "belt",
+    "collapsed_bands",
+    "contribution_map",
+    "fan",
+    "fan_strip",
+    "feature_contributions",
+    "gradients",
+    "half_lives",
+    "loss_curve",
+    "losses",
+    "memory_errors",
+    "memory_gradients",
+    "pit_histogram",
+    "price_and_returns",
+    "recency",
+    "receptive_field",
+    "reliability",
+    "score_by_step",
+    "skill_bars",
+    "squashing",
+]

@@ -1,0 +1,112 @@
+"""The page of a forecast: verdict, fan, table, training, notes and settings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+
+from gatecast.faces import figures
+from gatecast.faces.report.page import render, value_text, verdict_values
+from gatecast.faces.wording import (
+    change_text,
+    date_text,
+    level_text,
+    price_decimals,
+    price_text,
+    reading,
+    share_text,
+)
+from gatecast.forecast import Forecast, ItemForecast, check_level
+from gatecast.prices import PriceTable
+
+MANY_ITEMS = 30  # beyond it each fan is drawn from fewer points, so that 500 assets stay a file one can mail
+
+
+def forecast_report(
+    forecast: Forecast,
+    prices: PriceTable,
+    *,
+    level: float,
+    config: Mapping[str, object] | None = None,
+    losses: Sequence[tuple[int, float, float]] = (),
+    verdict: Mapping[str, object] | None = None,
+    title: str,
+) -> str:
+    """One HTML page without need of a network; the same arguments give the same text.
+
+    `losses` are rows of (epoch, training loss, validation loss). `verdict` has the keys of the design
+    (`text, median, bands, honest, origins`). Raises `UsageError` where `level` is not between 0 and 1.
+    """
+    check_level(level)
+    drawings: dict[str, go.Figure] = {}
+    items = []
+    for position, item in enumerate(forecast):
+        drawings[f"fan-{position}"] = _fan(item, prices, level, many=len(forecast.items) > MANY_ITEMS)
+        items.append({**_item_values(item, level), "id": f"item-{position}", "figure": f"fan-{position}"})
+    if losses:
+        drawings["loss"] = figures.loss_curve(losses, _best_epoch(losses))
+    return render(
+        "forecast.html",
+        drawings,
+        {
+            "title": title,
+            "subtitle": _subtitle(forecast),
+            "level": level_text(level),
+            "verdict": verdict_values(verdict),
+            "items": items,
+            "loss_figure": "loss" if losses else None,
+            "notes": prices.notes,
+            "config": [(key, value_text(value)) for key, value in (config or {}).items()],
+        },
+    )
+
+
+def _subtitle(forecast: Forecast) -> str:
+    steps = "1 step" if forecast.horizon == 1 else f"{forecast.horizon:,} steps"
+    assets = "" if len(forecast.items) == 1 else f" for each of {len(forecast.items):,} assets"
+    return f"{forecast.n_paths:,} simulated paths of {steps}{assets} · seed {forecast.seed}"
+
+
+def _fan(item: ItemForecast, prices: PriceTable, level: float, *, many: bool) -> go.Figure:
+    history = prices[item.item_id] if item.item_id in prices.item_ids else None
+    rows = 60 if many else max(60, 2 * item.horizon)
+    levels = sorted({0.5, 0.8, level})
+    return figures.fan(
+        item, history, levels=levels, history_rows=rows, sample_paths=0 if many else 12, title=False
+    )
+
+
+def _best_epoch(losses: Sequence[tuple[int, float, float]]) -> int | None:
+    """The epoch whose weights were kept: the least validation loss, the first of equals."""
+    finite = [(validation, epoch) for epoch, _, validation in losses if math.isfinite(validation)]
+    return min(finite)[1] if finite else None
+
+
+def _item_values(item: ItemForecast, level: float) -> dict[str, object]:
+    lower, upper = item.interval(level)
+    median, above = item.median, item.probability_above(item.last_close)
+    digits = price_decimals(item.last_close)
+    rows = [
+        {
+            "step": step + 1,
+            "date": date_text(item.timestamps[step]),
+            "median": price_text(float(median[step]), digits),
+            "lower": price_text(float(lower[step]), digits),
+            "upper": price_text(float(upper[step]), digits),
+            "above": share_text(float(above[step])),
+        }
+        for step in range(item.horizon)
+    ]
+    return {
+        "name": item.item_id,
+        "reading": reading(item, level),
+        "last_close": price_text(item.last_close, digits),
+        "last_date": date_text(item.last_timestamp),
+        "change": change_text(float(median[-1]), item.last_close),
+        "lower_change": change_text(float(lower[-1]), item.last_close),
+        "upper_change": change_text(float(upper[-1]), item.last_close),
+        "rows": rows,
+        "notes": item.notes,
+    }

@@ -1,0 +1,301 @@
+"""A forecast in the terminal: a table, and a fan drawn in characters that fits the width."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from rich import box
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gatecast.faces.wording import (
+    change_text,
+    date_text,
+    known_history,
+    level_text,
+    price_decimals,
+    price_text,
+    reading,
+    share_text,
+)
+from gatecast.forecast import Forecast, ItemForecast, check_level
+from gatecast.prices import PriceSeries, PriceTable
+
+FULL_ITEMS = 3  # beyond it each item has one row; more fans than this scroll off the screen
+TABLE_ROWS = 12
+FAN_ROWS = 15
+NAME_COLUMNS = 28  # of an item id; longer ones are cut
+WIDEST = 120  # columns of a fan; a wider one is no easier to read
+
+_ACCENT = "blue"
+
+
+@dataclass(frozen=True)
+class _Glyphs:
+    """The characters of a fan, outermost band first."""
+
+    bands: tuple[str, str, str]
+    median: str
+    axis: str
+    tick: str
+    floor: str
+    corner: str
+
+
+_UNICODE = _Glyphs(bands=("░", "▒", "▓"), median="━", axis="│", tick="┤", floor="─", corner="└")
+_ASCII = _Glyphs(bands=(".", ":", "+"), median="=", axis="|", tick="|", floor="-", corner="+")
+
+
+def show_forecast(forecast: Forecast, prices: PriceTable, *, level: float, console: Console) -> None:
+    """Print each item's reading, fan and table; of many items, one row each.
+
+    Fits the console's width, stays in ASCII where its encoding is no Unicode one, and is plain where it has
+    no colour. Raises `UsageError` for a level outside (0, 1).
+    """
+    check_level(level)
+    if len(forecast.items) > FULL_ITEMS:
+        console.print(f"{len(forecast.items)} items, after {forecast.horizon} steps:\n", highlight=False)
+        console.print(_summary(forecast, level, console))
+        return
+    for item in forecast:
+        console.print(Text(_safe(item.item_id, console), style=_style("bold", console)))
+        console.print(Text(_safe(reading(item, level), console)))
+        console.print()
+        history = prices[item.item_id] if item.item_id in prices.item_ids else None
+        for line in fan_lines(
+            item, history, level=level, width=console.width, ascii_only=console.options.ascii_only
+        ):
+            console.print(_coloured(line, console), no_wrap=True, overflow="crop", crop=True)
+        console.print()
+        console.print(_steps_table(item, level, console))
+
+
+def _style(style: str, console: Console) -> str:
+    return "" if console.no_color else style
+
+
+def _safe(text: str, console: Console) -> str:
+    """Text without control characters (an item id must not steer the terminal), in the stream's encoding."""
+    visible = "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+    return visible.encode(console.encoding, "replace").decode(console.encoding)
+
+
+def _coloured(line: str, console: Console) -> Text:
+    """The line with its bands and median in the accent colour."""
+    text = Text(line)
+    for letters, style in (("░▒▓", _ACCENT), ("━", f"bold {_ACCENT}")):
+        text.highlight_regex(f"[{letters}]+", _style(style, console))
+    return text
+
+
+def _fitted(columns: dict[str, list[str]], spare: tuple[str, ...], console: Console) -> Table:
+    """A table that fits the width: `spare` columns go first, in order, then names are cut, never numbers."""
+
+    def width(names: Iterable[str]) -> int:
+        return sum(max(map(cell_len, [name, *columns[name]])) + 3 for name in names)
+
+    for name in spare:
+        if width(columns) > console.width:
+            columns.pop(name)
+    if "item" in columns:
+        room = max(console.width - width(columns.keys() - {"item"}) - 3, 6)
+        columns["item"] = [_cut(name, min(room, NAME_COLUMNS)) for name in columns["item"]]
+    table = Table(
+        box=box.ASCII if console.options.ascii_only else box.SIMPLE_HEAD,
+        header_style=_style("bold", console),
+        show_edge=False,
+    )
+    for name in columns:
+        table.add_column(name, justify="left" if name in ("item", "date") else "right", overflow="fold")
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def _cut(name: str, room: int) -> str:
+    return name if cell_len(name) <= room else set_cell_size(name, room - 2) + ".."
+
+
+def _value_columns(rows: list[tuple[ItemForecast, int]], level: float) -> dict[str, list[str]]:
+    """Median, band and share above the last close, a row for each (item, step counted from 0)."""
+    columns: dict[str, list[str]] = {
+        "median": [],
+        f"{level_text(level)} from": [],
+        "to": [],
+        "above last": [],
+    }
+    for item, step in rows:
+        digits = price_decimals(item.last_close)
+        prices = [float(values[step]) for values in (item.median, *item.interval(level))]
+        above = share_text(float(item.probability_above(item.last_close)[step]))
+        for cells, text in zip(
+            columns.values(), [*(price_text(one, digits) for one in prices), above], strict=True
+        ):
+            cells.append(text)
+    return columns
+
+
+def _steps_table(item: ItemForecast, level: float, console: Console) -> Table:
+    steps = shown_steps(item.horizon)
+    columns = {
+        "step": [str(step) for step in steps],
+        "date": [date_text(item.timestamps[step - 1]) for step in steps],
+    }
+    columns |= _value_columns([(item, step - 1) for step in steps], level)
+    return _fitted(columns, ("above last", "step"), console)
+
+
+def _summary(forecast: Forecast, level: float, console: Console) -> Table:
+    """One row an item: the last step alone."""
+    items = list(forecast)
+    changes = [change_text(float(item.median[-1]), item.last_close) for item in items]
+    columns = {
+        "item": [_safe(item.item_id, console) for item in items],
+        "last": [price_text(item.last_close, price_decimals(item.last_close)) for item in items],
+        "change": [change.replace("\u2212", "-") for change in changes],
+        **_value_columns([(item, -1) for item in items], level),
+    }
+    return _fitted(columns, ("last", "above last", "change"), console)
+
+
+def shown_steps(horizon: int) -> list[int]:
+    """All steps of a short horizon; of a long one the first, the last, and an even choice between.
+
+    >>> shown_steps(4)
+    [1, 2, 3, 4]
+    >>> shown_steps(30)
+    [1, 4, 6, 9, 12, 14, 17, 19, 22, 25, 27, 30]
+    """
+    if horizon <= TABLE_ROWS:
+        return list(range(1, horizon + 1))
+    return sorted({round(step) for step in np.linspace(1, horizon, TABLE_ROWS).tolist()})
+
+
+def fan_lines(
+    item: ItemForecast, history: PriceSeries | None, *, level: float, width: int, ascii_only: bool = False
+) -> list[str]:
+    """The fan as text lines, none wider than `width` (at least 30 columns are used).
+
+    History is a dotted line of Braille (asterisks in ASCII); then the bands of 50%, 80% and `level` of the
+    paths in three shades, the median through them. Prices stand at the left, three dates and a key below.
+    """
+    glyphs = _ASCII if ascii_only else _UNICODE
+    digits = price_decimals(item.last_close)
+    closes = _recent(item, history)
+    levels = sorted({0.5, 0.8, level}, reverse=True)[:3]
+    bands = [item.interval(one) for one in levels]
+    low = min(closes.min(), *(lower.min() for lower, _ in bands))
+    high = max(closes.max(), *(upper.max() for _, upper in bands))
+    if high <= low:  # a constant price: a line through the middle
+        low, high = 0.99 * low, 1.01 * high
+    labels = [price_text(price, digits) for price in np.linspace(high, low, FAN_ROWS).tolist()]
+    gutter = max(len(label) for label in labels)
+    columns = max(min(width, WIDEST), 30) - gutter - 2
+    ahead = min(max(columns * item.horizon // (item.horizon + len(closes)), columns // 4), columns * 2 // 3)
+    grid = [[" "] * columns for _ in range(FAN_ROWS)]
+    scale = _Scale(low=float(low), high=float(high), rows=FAN_ROWS)
+    _draw_history(grid, closes, columns - ahead, scale, ascii_only=ascii_only)
+    _draw_fan(grid, item, bands, ahead=ahead, scale=scale, glyphs=glyphs)
+    lines = []
+    for row, cells in enumerate(grid):
+        ticked = row % 7 == 0
+        left = labels[row].rjust(gutter) if ticked else " " * gutter
+        lines.append(f"{left} {glyphs.tick if ticked else glyphs.axis}{''.join(cells)}".rstrip())
+    lines.append(f"{' ' * gutter} {glyphs.corner}{glyphs.floor * columns}")
+    lines.append(" " * (gutter + 2) + _date_line(item, history, len(closes), columns, ahead))
+    shades = [
+        f"{glyph} {level_text(one)}" for glyph, one in zip(glyphs.bands[-len(levels) :], levels, strict=True)
+    ]
+    key = "  ".join([*shades, f"{glyphs.median} median"])
+    return [*lines, " " * min(gutter + 2, max(width - len(key), 0)) + key]
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Prices to rows: the highest price is in row 0, the lowest in the last."""
+
+    low: float
+    high: float
+    rows: int
+
+    def row(self, price: Float[np.ndarray, " n"], parts: int = 1) -> np.ndarray:
+        """The row of each price; in `parts` of a row where parts > 1."""
+        depth = (self.high - price) / (self.high - self.low)
+        return np.rint(depth * (self.rows * parts - 1)).astype(int)
+
+
+def _recent(item: ItemForecast, history: PriceSeries | None) -> Float[np.ndarray, " time"]:
+    """Closes up to the last known one, twice as many as there are steps ahead (40 at least)."""
+    known = known_history(item, history)
+    return known.close[-max(40, 2 * item.horizon) :] if known is not None else np.array([item.last_close])
+
+
+def _draw_history(
+    grid: list[list[str]],
+    closes: Float[np.ndarray, " time"],
+    columns: int,
+    scale: _Scale,
+    *,
+    ascii_only: bool,
+) -> None:
+    """A line through the closes; Braille gives two dots across and four down in a character."""
+    across, down = (1, 1) if ascii_only else (2, 4)
+    places = np.linspace(0, len(closes) - 1, columns * across)
+    rows = scale.row(np.interp(places, np.arange(len(closes)), closes), down)
+    dots = np.zeros((len(grid) * down, columns * across), dtype=bool)
+    for x, row in enumerate(rows):
+        before = rows[max(x - 1, 0)]
+        dots[min(before + (before < row), row) : max(before - (before > row), row) + 1, x] = (
+            True  # no gap in a jump
+        )
+    bits = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
+    for y in range(len(grid)):
+        for x in range(columns):
+            cell = dots[y * down : (y + 1) * down, x * across : (x + 1) * across]
+            if cell.any():
+                grid[y][x] = "*" if ascii_only else chr(0x2800 + int((cell * bits).sum()))
+
+
+def _draw_fan(
+    grid: list[list[str]],
+    item: ItemForecast,
+    bands: list[tuple[Float[np.ndarray, " horizon"], Float[np.ndarray, " horizon"]]],
+    *,
+    ahead: int,
+    scale: _Scale,
+    glyphs: _Glyphs,
+) -> None:
+    """Shaded bands from the last close on, outermost first, then the median over them."""
+    start = len(grid[0]) - ahead
+    places = np.linspace(0, item.horizon, ahead + 1)[1:]
+    steps = np.arange(item.horizon + 1)
+
+    def rows(prices: Float[np.ndarray, " horizon"]) -> np.ndarray:
+        return scale.row(np.interp(places, steps, np.concatenate([[item.last_close], prices])))
+
+    for glyph, (lower, upper) in zip(glyphs.bands[-len(bands) :], bands, strict=True):
+        for x, (top, bottom) in enumerate(zip(rows(upper), rows(lower), strict=True)):
+            for y in range(top, bottom + 1):
+                grid[y][start + x] = glyph
+    for x, y in enumerate(rows(item.median)):
+        grid[y][start + x] = glyphs.median
+
+
+def _date_line(item: ItemForecast, history: PriceSeries | None, shown: int, columns: int, ahead: int) -> str:
+    """First date, last known date and last forecast date under their columns; where tight, not the first."""
+    middle, last = date_text(item.last_timestamp), date_text(item.timestamps[-1])
+    line = [" "] * columns
+    place = max(columns - ahead - len(middle), 0)
+    line[place : place + len(middle)] = middle
+    line[columns - len(last) :] = last
+    known = known_history(item, history)
+    if known is not None:
+        first = date_text(known.timestamps[-shown])
+        if len(first) + 2 <= place:
+            line[: len(first)] = first
+    return "".join(line[:columns])

@@ -1,0 +1,270 @@
+"""From features to what a network trains on: scaling, targets, a split in time, recency weights, window views."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from gatecast.config import Config
+from gatecast.errors import DataError, TooFewRows
+from gatecast.features.indicators import WARMUP, FeatureSpec, series_features, volatility
+from gatecast.prices import PriceSeries, stamp_text
+
+CLIP = (
+    10.0  # scaled inputs and targets beyond ten deviations count as ten: one crash must not own the gradient
+)
+MIN_SAMPLES = 20  # training targets under which nothing can be learned or held out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaler:
+    """Mean and standard deviation of each feature, learned from training rows alone; (feature,).
+
+    `levels` holds each item's mean and standard deviation of price, for `returns="none"` only: there the price
+    itself is feature and target, and the scale is what ties it to its currency.
+    """
+
+    mean: Float[np.ndarray, " feature"]
+    std: Float[np.ndarray, " feature"]
+    levels: Mapping[str, tuple[float, float]]
+
+    @classmethod
+    def fit(cls, rows: Mapping[str, Float[np.ndarray, "row feature"]], spec: FeatureSpec) -> Scaler:
+        """Learn from these rows, pooled over items; a feature that never varies keeps scale 1."""
+        levels = {}
+        if spec.returns == "none":
+            levels = {
+                item: (float(part[:, 0].mean()), float(_std(part[:, 0]))) for item, part in rows.items()
+            }
+        pooled = np.concatenate([_levelled(part, levels.get(item)) for item, part in rows.items()])
+        return cls(mean=pooled.mean(axis=0), std=_std(pooled), levels=levels)
+
+    def apply(
+        self, features: Float[np.ndarray, "row feature"], item_id: str
+    ) -> Float[np.ndarray, "row feature"]:
+        """Scaled features as float32, within ±CLIP; raises `DataError` for an item whose level is not known."""
+        scaled = (_levelled(features, self._level(item_id)) - self.mean) / self.std
+        return np.asarray(np.clip(scaled, -CLIP, CLIP), dtype=np.float32)
+
+    def target_frame(
+        self, item_id: str, sigma: Float[np.ndarray, " row"]
+    ) -> tuple[Float[np.ndarray, " row"], Float[np.ndarray, " row"]]:
+        """Centre and scale of each row's target: (0, trailing volatility), or the item's price level."""
+        level = self._level(item_id)
+        if level is None:
+            return np.zeros_like(sigma), sigma
+        return np.full_like(sigma, level[0]), np.full_like(sigma, level[1])
+
+    def _level(self, item_id: str) -> tuple[float, float] | None:
+        if not self.levels:
+            return None
+        if item_id not in self.levels:
+            raise DataError(
+                f"with returns=none a network knows only the price levels it was trained on; '{item_id}' is none "
+                "of them. Train on it, or use returns=log."
+            )
+        return self.levels[item_id]
+
+
+def _levelled(features: np.ndarray, level: tuple[float, float] | None) -> np.ndarray:
+    if level is None:
+        return features
+    return np.column_stack([(features[:, 0] - level[0]) / level[1], features[:, 1:]])
+
+
+def _std(values: np.ndarray) -> np.ndarray:
+    std = values.std(axis=0)
+    return np.asarray(np.where(std > 1e-12 * (1 + np.abs(values).max(axis=0)), std, 1.0))
+
+
+def next_value(returns: str, close: Float[np.ndarray, " time"]) -> Float[np.ndarray, " time"]:
+    """What row t is to foretell: the next log return, simple return or price; the last row has 0 for want of one."""
+    following = np.append(close[1:], close[-1])
+    if returns == "none":
+        return following
+    return np.asarray(np.log(following / close) if returns == "log" else following / close - 1)
+
+
+def to_log_return(
+    returns: str, log_close: Float[np.ndarray, " row"], value: Float[np.ndarray, " row"]
+) -> Float[np.ndarray, " row"]:
+    """The log return that a foretold value means; prices stay positive: none falls below 1/1000 in a step."""
+    if returns == "log":
+        return value
+    ratio = 1 + value if returns == "simple" else value * np.exp(-log_close)
+    return np.asarray(np.log(np.maximum(ratio, 1e-3)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """The rows of all items end to end, each item after `padding` rows of zeros: what a network trains on.
+
+    `inputs` (row, feature) float32, `target` (row,) float32 in units of its own `scale`, `usable` (row,): rows
+    that have both a past and a next value, `stamps` (row,): when the target becomes known.
+    """
+
+    inputs: Float[np.ndarray, "row feature"]
+    target: Float[np.ndarray, " row"]
+    usable: Bool[np.ndarray, " row"]
+    stamps: np.ndarray
+    first_rows: Int[np.ndarray, " item"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """Windows as start rows: each spans `length` rows and is judged on its last `judged`, weighted by row."""
+
+    starts: Int[np.ndarray, " sample"]
+    length: int
+    judged: int
+    row_weights: Float[np.ndarray, " row"]
+
+
+def rows_needed(config: Config) -> int:
+    """The shortest history a network can be trained on: warm-up, one context, and targets to learn from."""
+    return WARMUP + config.context_length + MIN_SAMPLES
+
+
+def split_timestamp(series: Sequence[PriceSeries], config: Config) -> np.datetime64:
+    """The last timestamp of training: `validation` of all usable targets lie after it, for every item alike."""
+    stamps = np.sort(np.concatenate([one.timestamps[_first_target(config) :] for one in series]))
+    return np.datetime64(stamps[int(len(stamps) * (1 - config.validation)) - 1])
+
+
+def _first_target(config: Config) -> int:
+    """The row whose value is the first that a full context can be asked for."""
+    return WARMUP + config.context_length - 1
+
+
+def long_enough(series: Sequence[PriceSeries], config: Config) -> list[PriceSeries]:
+    """The items with rows enough to train on; raises `TooFewRows` with the number needed where there is none."""
+    needed = rows_needed(config)
+    kept = [one for one in series if len(one) >= needed]
+    if not kept:
+        longest = max(series, key=len)
+        raise TooFewRows(
+            f"training needs at least {needed} rows (context_length {config.context_length} + {WARMUP} to warm up + "
+            f"{MIN_SAMPLES} targets); '{longest.item_id}' has {len(longest)}. Give more history or a smaller "
+            "context_length."
+        )
+    return kept
+
+
+def learn_scaler(series: Sequence[PriceSeries], spec: FeatureSpec, split: np.datetime64) -> Scaler:
+    """The scaler of the rows at or before `split`, warm-up rows left out."""
+    rows = {}
+    for one in series:
+        features = checked_features(one, spec)[WARMUP - 1 :]
+        rows[one.item_id] = features[one.timestamps[WARMUP - 1 :] <= split]
+    return Scaler.fit({item: part for item, part in rows.items() if len(part)}, spec)
+
+
+def checked_features(series: PriceSeries, spec: FeatureSpec) -> Float[np.ndarray, "time feature"]:
+    """`series_features`, refused with the row where the unguarded Bollinger position is undefined."""
+    features = series_features(series, spec)
+    features[: WARMUP - 1] = np.where(np.isfinite(features[: WARMUP - 1]), features[: WARMUP - 1], 0.0)
+    broken = ~np.isfinite(features).all(axis=1)
+    if broken.any():
+        row = int(np.argmax(broken))
+        raise DataError(
+            f"features must be finite; the Bollinger position of '{series.item_id}' is undefined on "
+            f"{stamp_text(series.timestamps[row])}, where 20 equal prices collapse the bands ({int(broken.sum())} such "
+            "rows). Keep bollinger_guard=true."
+        )
+    return features
+
+
+def assemble(series: Sequence[PriceSeries], spec: FeatureSpec, scaler: Scaler, config: Config) -> Panel:
+    """Lay the items end to end; the padding in front of each lets a window reach back past its first row."""
+    padding = max(config.context_length, config.chunk_length)
+    parts: dict[str, list[np.ndarray]] = {"inputs": [], "target": [], "usable": [], "stamps": []}
+    first_rows, position = [], 0
+    for one in series:
+        n = len(one)
+        center, scale = scaler.target_frame(one.item_id, volatility(one.close))
+        scaled = scaler.apply(checked_features(one, spec), one.item_id)
+        target = np.clip((next_value(spec.returns, one.close) - center) / scale, -CLIP, CLIP)
+        row = np.arange(n)
+        pad = np.zeros(padding, dtype=np.float32)
+        parts["inputs"] += [np.zeros((padding, scaled.shape[1]), dtype=np.float32), scaled]
+        parts["target"] += [pad, target.astype(np.float32)]
+        parts["usable"] += [pad.astype(bool), (row >= _first_target(config) - 1) & (row < n - 1)]
+        parts["stamps"] += [
+            np.repeat(one.timestamps[:1], padding),
+            np.append(one.timestamps[1:], one.timestamps[-1]),
+        ]
+        first_rows.append(position + padding)
+        position += padding + n
+    whole = {name: np.concatenate(values) for name, values in parts.items()}
+    end = {name: np.zeros((padding, *values.shape[1:]), dtype=values.dtype) for name, values in whole.items()}
+    whole = {
+        name: np.concatenate([values, end[name]]) for name, values in whole.items()
+    }  # room for the last tile
+    return Panel(
+        inputs=whole["inputs"],
+        target=whole["target"],
+        usable=whole["usable"],
+        stamps=whole["stamps"],
+        first_rows=np.array(first_rows),
+    )
+
+
+def recency_weights(stamps: np.ndarray, config: Config) -> Float[np.ndarray, " sample"]:
+    """The weight of each training target by its age, scaled to mean 1; oldest first is not required.
+
+    t runs from 0 at the oldest to 1 at the newest: linear 0.5 + 0.5 t; exponential exp(3 t); half_life
+    0.5 ** (age / half_life_days).
+    """
+    days = (stamps - stamps.min()) / np.timedelta64(1, "D")
+    t = days / max(float(days.max()), 1e-9)
+    if config.weights == "linear":
+        weights = 0.5 + 0.5 * t
+    elif config.weights == "exponential":
+        weights = np.exp(3 * t)
+    elif config.weights == "half_life":
+        weights = 0.5 ** ((days.max() - days) / config.half_life_days)
+    else:
+        weights = np.ones(len(days))
+    return np.asarray(weights / weights.mean())
+
+
+def training_samples(panel: Panel, split: np.datetime64, config: Config, epoch: int) -> Samples:
+    """The windows of one epoch. Dense chunks start on a grid shifted by the epoch, so that no row is always first."""
+    trained = panel.usable & (panel.stamps <= split)
+    row_weights = np.zeros(len(trained), dtype=np.float32)
+    row_weights[trained] = recency_weights(panel.stamps[trained], config)
+    rows = np.flatnonzero(trained)
+    if config.training == "windows":
+        length = config.context_length
+        return Samples(starts=rows - length + 1, length=length, judged=1, row_weights=row_weights)
+    length = config.chunk_length
+    stride = max(length // 4, 1)
+    shift = int(np.random.default_rng([config.seed, epoch]).integers(stride))
+    ends = rows[(np.arange(len(rows)) + shift) % stride == stride - 1] if len(rows) >= stride else rows[-1:]
+    return Samples(starts=ends - length + 1, length=length, judged=length, row_weights=row_weights)
+
+
+def validation_samples(panel: Panel, split: np.datetime64, config: Config) -> Samples:
+    """The held-out tail, every target judged once, after a full context."""
+    held_out = panel.usable & (panel.stamps > split)
+    rows = np.flatnonzero(held_out)
+    context = config.context_length
+    if config.training == "windows":
+        return Samples(
+            starts=rows - context + 1, length=context, judged=1, row_weights=held_out.astype(np.float32)
+        )
+    judged = config.chunk_length
+    tiles = []
+    for first in rows[np.diff(rows, prepend=-2) > 1]:  # the first held-out row of each item
+        count = int(np.argmin(np.append(held_out[first:], False)))
+        tiles.append(np.arange(first, first + count, judged))
+    starts = np.concatenate(tiles) if tiles else rows
+    return Samples(
+        starts=starts - context + 1,
+        length=context + judged - 1,
+        judged=judged,
+        row_weights=held_out.astype(np.float32),
+    )

@@ -1,0 +1,1 @@
+"""Evidence: walk-forward tests, scores, tests of significance, and the verdict."""

@@ -1,0 +1,123 @@
+"""Are a band's misses as many as promised, and scattered as luck would: the classic tests, and one of the PIT."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.special import eval_legendre, fdtrc, xlogy
+
+from gatecast.judge.significance import Kernel, by_date, variance_of_mean
+
+MOMENTS = 4  # of the PIT: where it lies, how wide, how lopsided, how heavy its ends
+FEW_MOMENTS, MANY_BLOCKS = 2, 40  # with fewer blocks of dates only the first two can be told apart
+LEAST_DATES = 12  # fewer cannot tell
+
+
+def kupiec(violations: int, n: int, rate: float) -> float:
+    """Likelihood ratio of "a violation has probability `rate`": chi-squared with 1 degree of freedom.
+
+    Kupiec (1995), the proportion of failures among `n` independent forecasts.
+
+    >>> round(kupiec(10, 250, 0.01), 2)
+    12.96
+    """
+    found = violations / n
+    return float(2 * (_likelihood(violations, n, found) - _likelihood(violations, n, rate)))
+
+
+def christoffersen(transitions: Int[np.ndarray, "before after"]) -> float:
+    """Likelihood ratio of "a violation does not make the next likelier or less": chi-squared, 1 degree.
+
+    Christoffersen (1998), equation 10. `transitions[i, j]` counts forecasts with outcome j after one with
+    outcome i; 1 is a violation. Added to Kupiec's ratio it tests both, with 2 degrees of freedom.
+
+    >>> round(christoffersen(np.array([[90, 5], [4, 1]])), 3)
+    1.213
+    """
+    before = transitions.sum(axis=1)
+    after = int(transitions[:, 1].sum())
+    total = int(before.sum())
+    if total == 0:
+        return 0.0
+    apart = sum(
+        _likelihood(int(row[1]), int(count), row[1] / count)
+        for row, count in zip(transitions, before, strict=True)
+        if count
+    )
+    return float(2 * (apart - _likelihood(after, total, after / total)))
+
+
+def _likelihood(violations: int, n: int, rate: float) -> float:
+    return float(xlogy(violations, rate) + xlogy(n - violations, 1 - rate))
+
+
+def design_effect(
+    values: Float[np.ndarray, " rows"], dates: np.ndarray, *, overlap: int = 0, kernel: Kernel = "cautious"
+) -> float:
+    """How many times the variance of the mean of `values` is what independent rows would have; 1 at least.
+
+    Rows of a date move together, and dates overlap: the variance of the mean is the HAC one of the dates' means
+    (`significance.variance_of_mean`). A likelihood ratio divided by this has about its usual distribution (Rao
+    and Scott 1981). Where the rows do not vary, each date without overlap counts as one row. One asset without
+    overlap has 1: that is the classic test.
+    """
+    shares = by_date(values, dates)
+    if len(shares) == len(values) and overlap == 0:
+        return 1.0
+    blocks = max(len(shares) / (overlap + 1), 1.0)
+    if len(shares) < 3 or not values.var() > 0:
+        return len(values) / blocks
+    spread = variance_of_mean(shares, overlap=min(overlap, len(shares) - 2), kernel=kernel)
+    return max(spread * len(values) / float(values.var()), 1.0)
+
+
+def pairs(
+    violated: Bool[np.ndarray, " rows"], items: np.ndarray, dates: np.ndarray, *, gap: int = 1
+) -> tuple[Bool[np.ndarray, " pairs"], Bool[np.ndarray, " pairs"], np.ndarray]:
+    """Each item's violations before and after, and the later date, over every `gap`-th date."""
+    kept = np.isin(dates, np.unique(dates)[::gap])
+    violated, items, dates = violated[kept], items[kept], dates[kept]
+    order = np.lexsort((dates, items))
+    violated, items, dates = violated[order], items[order], dates[order]
+    same = items[1:] == items[:-1]
+    return violated[:-1][same], violated[1:][same], dates[1:][same]
+
+
+def pit_test(pit: Float[np.ndarray, " rows"], dates: np.ndarray, *, gap: int = 1) -> tuple[float, float]:
+    """Whether the PIT is uniform: (statistic, p-value); NaN and 1 where the dates are too few.
+
+    Its moments, as normalised Legendre polynomials (Neyman's smooth test, 1937), are averaged by date and held
+    against zero with their HAC covariance (Knueppel 2015). Only every `gap`-th date counts, so that forecasts
+    share no days. Hotelling's F, with a degree of freedom for each block of lags, allows for an estimated
+    covariance. On uniform PITs it rejected at 5% in 3 to 6% of trials with 12 to 200 dates, 1 or 20 assets.
+    """
+    kept = np.isin(dates, np.unique(dates)[::gap])
+    pit, dates = pit[kept], dates[kept]
+    n = len(np.unique(dates))
+    if n < LEAST_DATES:
+        return float("nan"), 1.0
+    lags = int(4 * (n / 100) ** (2 / 9))
+    blocks = n / (lags + 1)
+    count = MOMENTS if blocks >= MANY_BLOCKS else FEW_MOMENTS
+    moments = np.stack(
+        [by_date(np.sqrt(2 * k + 1) * eval_legendre(k, 2 * pit - 1), dates) for k in range(1, count + 1)],
+        axis=1,
+    )
+    mean, covariance = moments.mean(axis=0), _covariance_of_mean(moments, lags=lags)
+    if np.linalg.matrix_rank(covariance) < count:
+        return float("nan"), 1.0
+    squared = float(mean @ np.linalg.solve(covariance, mean))
+    statistic = squared * (blocks - count) / (count * (blocks - 1))
+    return statistic, float(fdtrc(count, blocks - count, statistic))
+
+
+def _covariance_of_mean(
+    rows: Float[np.ndarray, "dates moments"], *, lags: int
+) -> Float[np.ndarray, "moments moments"]:
+    """Bartlett's HAC covariance of the mean of rows in time order (Newey and West 1987)."""
+    n, centred = len(rows), rows - rows.mean(axis=0)
+    total = centred.T @ centred
+    for lag in range(1, lags + 1):
+        across = centred[lag:].T @ centred[:-lag]
+        total += (1 - lag / (lags + 1)) * (across + across.T)
+    return np.asarray(total / n**2)

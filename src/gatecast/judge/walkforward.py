@@ -1,0 +1,321 @@
+"""The walk-forward test: every model at every cutoff, seeing nothing after it, and the report on them."""
+
+from __future__ import annotations
+
+import copy
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gatecast.errors import GatecastError, TooFewRows, UsageError
+from gatecast.executors import run_tasks
+from gatecast.forecast import Forecast
+from gatecast.judge.comparisons import compare
+from gatecast.judge.fold_store import FORMAT, Fold, FoldStore, settings_of
+from gatecast.judge.plan import Stamp, WalkForward, left_out, plan_walk
+from gatecast.judge.scores import COLUMNS, join_rows, score_forecast, score_table
+from gatecast.judge.verdict import Verdict, fallback_text, judge
+from gatecast.model import Model, forecasts_at
+from gatecast.prices import PriceTable, stamp_text
+from gatecast.version import __version__
+
+NUMBER = re.compile(r"('[^']*')|\d[\d.]*")  # outside quotes: the first group keeps an item's name
+Progress = Callable[[int, int, str], None]  # folds done, folds in all, what was just finished
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Report:
+    """What a walk-forward test found; immutable.
+
+    `forecasts`: a row a model, item, cutoff and step (`scores.COLUMNS`). `scores`: by model and step
+    (`scores.score_table` has the units). `tests`: Diebold-Mariano tests (`comparisons.compare`).
+    """
+
+    forecasts: pd.DataFrame
+    scores: pd.DataFrame
+    tests: pd.DataFrame
+    verdict: Verdict
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document: plain types; None where a number does not exist."""
+        return {
+            "scores": [_plain(row) for row in self.scores.to_dict("records")],
+            "tests": [_plain(row) for row in self.tests.to_dict("records")],
+            "verdict": self.verdict.to_dict(),
+            "notes": list(self.notes),
+        }
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write `forecasts`, a row a model, item, cutoff and step."""
+        self.forecasts.to_parquet(path, index=False)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Task:
+    """One model over the cutoffs of one fit; the cutoffs already finished are not in `todo`."""
+
+    model: Model
+    prices: PriceTable
+    walk: WalkForward
+    group: tuple[np.datetime64, ...]
+    todo: tuple[np.datetime64, ...]
+    paths: int
+    seed: int
+    store: FoldStore | None
+    about: Mapping[str, object]  # what a stored fold depends on, but for its cutoff
+
+
+def backtest(
+    models: Sequence[Model],
+    prices: PriceTable,
+    *,
+    horizon: int = 5,
+    cutoffs: int | None = None,
+    every: int | None = None,
+    start: Stamp | None = None,
+    span: int | None = None,
+    refit: int = 1,
+    min_rows: int | None = None,
+    paths: int = 1000,
+    seed: int = 0,
+    jobs: int = 1,
+    store: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Judge models on days they have not seen; the verdict is on the first that is not the random walk.
+
+    At each cutoff a model is given the rows at or before it and nothing else. `cutoffs`, `every`, `start`,
+    `span`, `refit` and `min_rows` plan the walk (`origins.plan_walk`). `paths` per forecast; a cutoff's seed
+    comes from `seed` and the cutoff alone, so that models share it and other cutoffs do not matter. `jobs`
+    processes; the answer is the same for any number. `store`: a folder for finished folds; a run that was cut
+    short goes on from there. The folds of a model are not stored where a setting of it, such as a function,
+    cannot be told from another. `progress(done, total, what)` is told after the folds of each fit.
+
+    Early cutoffs at which a model has too few rows are left out for all models, with a note. Raises
+    `UsageError`, `TooFewRows`, or a model's own `GatecastError` with the model and the cutoff named.
+
+    >>> from gatecast import Drift, RandomWalk
+    >>> days = pd.bdate_range("2020-01-01", periods=120)
+    >>> walk = 100 * np.exp(np.random.default_rng(0).normal(0, 0.01, 120).cumsum())
+    >>> table = PriceTable.from_close({"X": (walk, days)})
+    >>> report = backtest([Drift(), RandomWalk()], table, horizon=2, cutoffs=10, paths=100)
+    >>> report.verdict.median, len(report.forecasts)
+    ('no evidence', 40)
+    """
+    names = [model.name for model in models]
+    if not names or len(set(names)) != len(names):
+        raise UsageError(f"models have names of their own, at least one; got {', '.join(names) or 'none'}.")
+    if paths < 2 or seed < 0:
+        raise UsageError(f"paths are at least 2 and the seed at least 0; got {paths} and {seed}.")
+    walk = plan_walk(
+        prices,
+        horizon=horizon,
+        cutoffs=cutoffs,
+        every=every,
+        start=start,
+        span=span,
+        refit=refit,
+        min_rows=min_rows,
+    )
+    folder = None if store is None else FoldStore(Path(store))
+    tasks = _tasks(models, prices, walk, paths=paths, seed=seed, store=folder)
+    return _report(names, walk, _run(tasks, jobs, progress), prices)
+
+
+def _tasks(
+    models: Sequence[Model],
+    prices: PriceTable,
+    walk: WalkForward,
+    *,
+    paths: int,
+    seed: int,
+    store: FoldStore | None,
+) -> list[_Task]:
+    data = prices.data_hash() if store else ""
+    settings = {model.name: settings_of(model) for model in models}
+    return [
+        _Task(
+            model=model,
+            prices=prices,
+            walk=walk,
+            group=group,
+            todo=group,
+            paths=paths,
+            seed=seed,
+            store=None if settings[model.name] is None else store,
+            about={
+                "version": f"{__version__}/{FORMAT}",
+                "data": data,
+                "model": [model.name, f"{type(model).__module__}.{type(model).__qualname__}"],
+                "settings": settings[model.name],
+                "fitted": stamp_text(group[0]),
+                "horizon": walk.horizon,
+                "span": walk.span,
+                "min_rows": walk.min_rows,
+                "paths": paths,
+                "seed": seed,
+            },
+        )
+        for model in models
+        for group in walk.groups
+    ]
+
+
+def _run(tasks: list[_Task], jobs: int, progress: Progress | None) -> dict[tuple[str, np.datetime64], Fold]:
+    """Every fold by model and cutoff: from the store where finished, else run, `jobs` at a time."""
+    folds: dict[tuple[str, np.datetime64], Fold] = {}
+    total = sum(len(task.group) for task in tasks)
+    left: list[_Task] = []
+    for task in tasks:
+        stored = {cutoff: _stored(task, cutoff) for cutoff in task.group}
+        folds |= {(task.model.name, cutoff): fold for cutoff, fold in stored.items() if fold is not None}
+        todo = tuple(cutoff for cutoff, fold in stored.items() if fold is None)
+        if todo:
+            left.append(replace(task, todo=todo))
+    if folds and progress:
+        progress(len(folds), total, "finished before")
+    # A generator, so that each task is told of as it ends and an error stops the rest at once.
+    for name, finished in run_tasks(_run_task, left, jobs=jobs):
+        folds |= {(name, cutoff): fold for cutoff, fold in finished}
+        if progress:  # once a fit: its first fold takes nearly all the time, and tells nothing of the others
+            progress(len(folds), total, f"{name} at {stamp_text(finished[-1][0])}")
+    return folds
+
+
+def _stored(task: _Task, cutoff: np.datetime64) -> Fold | None:
+    return None if task.store is None else task.store.load({**task.about, "cutoff": stamp_text(cutoff)})
+
+
+def _run_task(task: _Task) -> tuple[str, list[tuple[np.datetime64, Fold]]]:
+    """Fit a copy of the model at the group's first cutoff, then forecast from each cutoff still to do."""
+    finished: list[tuple[np.datetime64, Fold]] = []
+    cutoff, name = task.group[0], task.model.name
+    try:
+        first = task.walk.visible(task.prices, cutoff)
+        model = copy.deepcopy(task.model).fit(first)
+        prices = task.prices.select(first.item_ids)
+        seeds = [cutoff_seed(task.seed, cutoff) for cutoff in task.todo]
+        forecasts = _forecasts(task, model, prices, seeds)
+        for cutoff in task.todo:
+            seen = task.walk.visible(prices, cutoff)
+            forecast = next(forecasts)
+            rows = score_forecast(forecast, seen, task.prices, cutoff=cutoff, horizon=task.walk.horizon)
+            scored = set(rows.get("item_id", ()))
+            notes = (note for item in forecast if item.item_id in scored for note in item.notes)
+            fold = Fold(rows, tuple(notes))
+            if task.store is not None:
+                task.store.save({**task.about, "cutoff": stamp_text(cutoff)}, fold)
+            finished.append((cutoff, fold))
+    except TooFewRows as error:
+        lost = [c for c in task.todo if c not in {done for done, _ in finished}]
+        reason = f"model '{name}' at cutoff {stamp_text(cutoff)}: {error}"
+        finished += [(c, Fold({}, too_few=reason)) for c in lost]
+    except GatecastError as error:
+        raise type(error)(f"model '{name}' at cutoff {stamp_text(cutoff)}: {error}") from error
+    return name, finished
+
+
+def _forecasts(task: _Task, model: Model, prices: PriceTable, seeds: Sequence[int]) -> Iterator[Forecast]:
+    """A forecast from each cutoff to do; where every one sees all the rows before it, many at a time."""
+    horizon = task.walk.horizon
+    if task.walk.span is None:
+        yield from forecasts_at(model, prices, task.todo, horizon, paths=task.paths, seeds=seeds)
+        return
+    for cutoff, seed in zip(task.todo, seeds, strict=True):
+        yield model.predict(task.walk.visible(prices, cutoff), horizon, paths=task.paths, seed=seed)
+
+
+def cutoff_seed(seed: int, cutoff: np.datetime64) -> int:
+    """The seed of the forecasts made at a cutoff; 0 or more, also before 1970."""
+    moment = int(cutoff.astype("datetime64[ns]").astype("int64")) % 2**64
+    return int(np.random.SeedSequence([seed, moment]).generate_state(1)[0])
+
+
+def _report(
+    names: list[str], walk: WalkForward, folds: dict[tuple[str, np.datetime64], Fold], prices: PriceTable
+) -> Report:
+    kept, notes = _kept(walk, folds)
+    parts, fallbacks = [], {}
+    data_notes = {*prices.notes, *(note for one in prices for note in one.notes)}
+    for name in names:
+        own = [folds[name, cutoff] for cutoff in kept]
+        rows = join_rows([fold.rows for fold in own])
+        if not rows:
+            raise TooFewRows(f"no item has {walk.horizon} rows after any cutoff. Shorten the horizon.")
+        parts.append({"model": np.full(len(rows["step"]), name, dtype=object), **rows})
+        fallbacks[name] = sum(fold.fallbacks for fold in own)
+        notes += _model_notes(name, own, len(rows["step"]) // walk.horizon, data_notes)
+    forecasts = pd.DataFrame(join_rows(parts), columns=list(COLUMNS))
+    notes += left_out(walk, prices, set(forecasts["item_id"]))
+    if forecasts.groupby(["model", "cutoff"]).size().nunique() > 1:
+        notes.append(
+            "cutoffs differ in their number of items: tests and verdict count every cutoff once, the score "
+            "table every forecast"
+        )
+    tests = compare(forecasts)
+    verdict = judge(forecasts, tests, fallbacks)
+    if taught := sum(folds[verdict.model, cutoff].taught for cutoff in kept):
+        count = len(forecasts.loc[forecasts["model"] == verdict.model]) // walk.horizon
+        warning = f"In {taught} of {count} forecasts it had learned from the very days it was judged on"
+        verdict = replace(verdict, text=f"{verdict.text} {warning}: it looks better than it is.")
+    return Report(
+        forecasts=forecasts,
+        scores=score_table(forecasts),
+        tests=tests,
+        verdict=verdict,
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _kept(
+    walk: WalkForward, folds: dict[tuple[str, np.datetime64], Fold]
+) -> tuple[list[np.datetime64], list[str]]:
+    """The cutoffs at which every model could be fitted, and a note of the early ones at which one could not."""
+    short = {
+        cutoff: fold.too_few
+        for (_, cutoff), fold in sorted(folds.items(), key=lambda one: one[0][1])
+        if fold.too_few
+    }
+    kept = [cutoff for cutoff in walk.cutoffs if cutoff not in short]
+    if not short:
+        return kept, []
+    reason = next(reversed(short.values()))
+    if not kept or max(short) > min(kept):
+        raise TooFewRows(f"{reason} Start later, or leave that model or item out.")
+    return kept, [
+        f"{len(short)} early cutoffs to {stamp_text(max(short))} are left out for all: {reason}",
+    ]
+
+
+def _model_notes(name: str, folds: list[Fold], forecasts: int, data_notes: set[str]) -> list[str]:
+    """What a model said of its forecasts: notes that differ in their numbers alone once, with their count."""
+    fallbacks = sum(fold.fallbacks for fold in folds)
+    notes = [fallback_text(name, fallbacks, forecasts)] if fallbacks else []
+    alike: dict[str, Counter[str]] = {}
+    for note in (note for fold in folds for note in fold.notes):
+        alike.setdefault(NUMBER.sub(lambda found: found[1] or "#", note), Counter())[note] += 1
+    for counts in alike.values():
+        first, times = next(iter(counts)), counts.total()
+        like = "and the like " if len(counts) > 1 else ""
+        many = times > 1 and first not in data_notes
+        notes.append(f"{first} ({like}in {times} of {forecasts} forecasts)" if many else first)
+    return notes
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A row as JSON has it: Python numbers, None where a number is missing or infinite."""
+    return {str(name): _plain_value(value) for name, value in row.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,1 @@
+"""Whatever has fit and predict, and the registry of their names."""

@@ -1,0 +1,25 @@
+"""The rivals: simple models behind the same door as the networks, `fit` and `predict`."""
+
+from __future__ import annotations
+
+from gatecast.models.baselines.averages import Ema, Sma
+from gatecast.models.baselines.ewma import EwmaT
+from gatecast.models.baselines.garch import Garch
+from gatecast.models.baselines.har import Har
+from gatecast.models.baselines.kalman import Kalman
+from gatecast.models.baselines.ols import Ols
+from gatecast.models.baselines.random_walk import Drift, RandomWalk
+from gatecast.models.baselines.theta import Theta
+
+__all__ = [
+    "Drift",
+    "Ema",
+    "EwmaT",
+    "Garch",
+    "Har",
+    "Kalman",
+    "Ols",
+    "RandomWalk",
+    "Sma",
+    "Theta",
+]

@@ -1,0 +1,175 @@
+"""What every baseline shares: one answer for each item, its own or the random walk's."""
+
+from __future__ import annotations
+
+import warnings
+import zlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+from jaxtyping import Float
+
+from gatecast.calendars import future_timestamps
+from gatecast.errors import TooFewRows, UsageError
+from gatecast.forecast import Forecast, ItemForecast
+from gatecast.models.baselines.noise import (
+    Simulation,
+    StudentT,
+    bootstrap,
+    cumulated_before,
+    fit_student_t,
+    path_density,
+)
+from gatecast.prices import PriceSeries, PriceTable
+
+LEAST_ROWS = 3  # two returns: the least that has a spread
+FARTHEST = 10.0  # of a log return: tails explode after a crash, and 22,000-fold is enough for any price
+
+
+# Not typing.Self: beartype refuses it where jaxtyping's hook decorates functions, not classes.
+AnyBaseline = TypeVar("AnyBaseline", bound="Baseline[Any]")
+Learned = TypeVar("Learned")
+
+
+class Unfit(Exception):
+    """A model cannot answer for an item; its text is the reason, and the random walk answers instead."""
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """A random walk in log price: mean log return per step, errors about it, the Student-t fitted to them."""
+
+    drift: float
+    errors: Float[np.ndarray, " time"]
+    student: StudentT
+
+    @classmethod
+    def learn(cls, series: PriceSeries, *, drift: bool = False) -> Walk:
+        """From the series' log returns; without `drift` the mean is 0. Raises `TooFewRows` under 3 rows."""
+        if len(series) < LEAST_ROWS:
+            raise TooFewRows(
+                f"a model needs {LEAST_ROWS} rows; '{series.item_id}' has {len(series)}. Give more history."
+            )
+        returns = np.diff(np.log(series.close))
+        mean = float(returns.mean()) if drift else 0.0
+        return cls(mean, returns - mean, fit_student_t(returns - mean))
+
+    def simulate(self, horizon: int, paths: int, rng: np.random.Generator) -> Simulation:
+        """Bootstrapped errors about the drift; the density is the Student-t about each path's place."""
+        returns = self.drift + bootstrap(self.errors, paths, horizon, rng)
+        centre = cumulated_before(returns) + self.drift
+        return Simulation(np.cumsum(returns, axis=1), path_density(centre, 1.0, self.student))
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted(Generic[Learned]):
+    """What a model learned of one item (None where it could not), the walk to fall back on, and notes."""
+
+    learned: Learned | None
+    walk: Walk
+    notes: tuple[str, ...]
+
+
+class Baseline(ABC, Generic[Learned]):
+    """A model that learns each item on its own. `fitted_` maps item ids to what was learned.
+
+    Where a model cannot learn or answer (too few rows, no convergence, an item `fit` never saw), the item's
+    forecast is the random walk's for the same seed, and its notes say why.
+    """
+
+    name: ClassVar[str]
+    min_rows: ClassVar[int] = 30  # under this a parameter estimate says nothing
+
+    fitted_: dict[str, Fitted[Learned]]
+
+    @abstractmethod
+    def _learn(self, series: PriceSeries) -> Learned:
+        """The item's parameters from these rows; raises `Unfit` with the reason."""
+
+    @abstractmethod
+    def _simulate(
+        self, series: PriceSeries, learned: Learned, horizon: int, paths: int, rng: np.random.Generator
+    ) -> Simulation:
+        """Paths after the series' last row with the parameters frozen; raises `Unfit` with the reason."""
+
+    def fit(self: AnyBaseline, prices: PriceTable) -> AnyBaseline:
+        """Learn each item from its rows; returns self. Raises `TooFewRows` where an item has under 3 rows."""
+        self.fitted_ = {series.item_id: self._fit_item(series) for series in prices}
+        return self
+
+    def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
+        """Simulate after each item's last row; the same seed gives the same bytes, with any other items."""
+        if not hasattr(self, "fitted_"):
+            raise UsageError(
+                f"a model predicts after it is fitted; '{self.name}' is not. Call fit(prices) first."
+            )
+        if horizon < 1 or paths < 1 or seed < 0:
+            raise UsageError(
+                f"horizon and paths are at least 1 and the seed at least 0; got {horizon}, {paths}, {seed}."
+            )
+        items = tuple(self._predict_item(series, horizon, paths, seed, prices.calendar) for series in prices)
+        return Forecast(items=items, seed=seed)
+
+    def _fit_item(self, series: PriceSeries) -> Fitted[Learned]:
+        walk = Walk.learn(series)
+        notes: list[str] = []
+        learned: Learned | None = None
+        try:
+            if len(series) < self.min_rows:
+                raise Unfit(f"{len(series)} rows are fewer than the {self.min_rows} it learns from")
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                learned = self._learn(series)
+            notes += self._warned(series, caught)
+        except (Unfit, np.linalg.LinAlgError) as reason:
+            notes.append(self._fallback_note(series, reason))
+        return Fitted(learned, walk, tuple(notes))
+
+    def _predict_item(
+        self, series: PriceSeries, horizon: int, paths: int, seed: int, calendar: str | None
+    ) -> ItemForecast:
+        fitted = self.fitted_.get(series.item_id)
+        if fitted is None:
+            reason = self._fallback_note(series, Unfit("it was not among the items of fit"))
+            fitted = Fitted(None, Walk.learn(series), (reason,))
+        simulation, notes = self._simulate_or_walk(series, fitted, horizon, paths, seed)
+        last_close = float(series.close[-1])
+        return ItemForecast(
+            item_id=series.item_id,
+            last_timestamp=series.timestamps[-1],
+            last_close=last_close,
+            timestamps=future_timestamps(series, horizon, calendar),
+            paths=last_close * np.exp(np.clip(simulation.log_returns, -FARTHEST, FARTHEST)),
+            density=simulation.density,
+            notes=notes,
+        )
+
+    def _simulate_or_walk(
+        self, series: PriceSeries, fitted: Fitted[Learned], horizon: int, paths: int, seed: int
+    ) -> tuple[Simulation, tuple[str, ...]]:
+        notes = list(fitted.notes)
+        if fitted.learned is not None:
+            try:
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always")
+                    simulation = self._simulate(series, fitted.learned, horizon, paths, _stream(series, seed))
+                if not np.isfinite(simulation.log_returns).all():
+                    raise Unfit("its paths are not finite")
+                return simulation, (*notes, *self._warned(series, caught))
+            except (Unfit, np.linalg.LinAlgError) as reason:
+                notes.append(self._fallback_note(series, reason))
+        return fitted.walk.simulate(horizon, paths, _stream(series, seed)), tuple(notes)
+
+    def _fallback_note(self, series: PriceSeries, reason: Exception) -> str:
+        return f"{self.name} cannot forecast '{series.item_id}': {reason}. This is the random walk's answer."
+
+    def _warned(self, series: PriceSeries, caught: list[warnings.WarningMessage]) -> list[str]:
+        texts = dict.fromkeys(" ".join(str(one.message).split()) for one in caught)
+        return [f"{self.name} on '{series.item_id}' warned: {text}" for text in texts]
+
+
+def _stream(series: PriceSeries, seed: int) -> np.random.Generator:
+    """The item's own random stream: the other items of the table do not matter."""
+    return np.random.default_rng([seed, zlib.crc32(series.item_id.encode())])

@@ -1,0 +1,112 @@
+"""Log-HAR: tomorrow's variance from the last day's, week's and month's, in logs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.special import stdtrit
+
+from gatecast.features.indicators import FLOOR, log_range
+from gatecast.models.baselines.contract import Baseline, Unfit
+from gatecast.models.baselines.noise import (
+    Simulation,
+    StudentT,
+    cumulated_before,
+    fit_student_t,
+    path_density,
+)
+from gatecast.prices import PriceSeries
+
+WEEK, MONTH = 5, 22  # rows; Corsi (2009)
+_QUIET = 0.01  # of the mean variance: the least a day counts, so that a still day's log is finite
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HarParameters:
+    """Coefficients (constant, day, week, month), the errors of log variance, and of the returns over it."""
+
+    ranged: bool  # variances are from highs and lows; else squared returns
+    floor: float  # least variance of a day
+    coefficients: Float[np.ndarray, " 4"]
+    surprises: Float[np.ndarray, " time"]  # log variance less its forecast
+    ranks: Int[np.ndarray, " time"]  # of the same rows' returns over their forecast volatility, 0 the lowest
+    student: StudentT  # of those returns: its scale makes up for what the range misses, such as the night
+
+
+@dataclass(kw_only=True, eq=False)
+class Har(Baseline[HarParameters]):
+    """HAR on the log of Parkinson's (1980) range variance; on squared returns where no highs and lows are.
+
+    A path's return is Student-t around zero, with the forecast volatility; the surprise in the day's range
+    comes from the past day whose return ranked alike, so that a large fall brings a wide range with it.
+    """
+
+    name: ClassVar[str] = "har"
+    min_rows: ClassVar[int] = 100  # a month to start from, and some eighty days to regress on
+
+    def _learn(self, series: PriceSeries) -> HarParameters:
+        returns = np.diff(np.log(series.close))
+        raw = _variances(series, series.has_range)
+        floor = _QUIET * float(raw.mean())
+        if floor < FLOOR**2:
+            raise Unfit("its price hardly moves")
+        variances = np.maximum(raw, floor)
+        design, target = _design(sliding_window_view(variances, MONTH)[:-1]), np.log(variances[MONTH:])
+        coefficients = np.linalg.lstsq(design, target, rcond=None)[0]
+        if coefficients[1:].sum() >= 1:
+            raise Unfit(f"its variance explodes (persistence {coefficients[1:].sum():.3f})")
+        forecast = design @ coefficients
+        relative = returns[MONTH:] / np.exp(forecast / 2)
+        return HarParameters(
+            ranged=series.has_range,
+            floor=floor,
+            coefficients=coefficients,
+            surprises=target - forecast,
+            ranks=np.argsort(np.argsort(relative, kind="stable"), kind="stable"),
+            student=fit_student_t(relative),
+        )
+
+    def _simulate(
+        self, series: PriceSeries, learned: HarParameters, horizon: int, paths: int, rng: np.random.Generator
+    ) -> Simulation:
+        if learned.ranged and not series.has_range:
+            raise Unfit("it learned from highs and lows that these rows lack")
+        past = np.maximum(_variances(series, learned.ranged)[-MONTH:], learned.floor)
+        if len(past) < MONTH:
+            raise Unfit(f"{len(series)} rows are fewer than the {MONTH + 1} it looks back on")
+        picked = rng.integers(len(learned.ranks), size=(paths, horizon))
+        level = (learned.ranks[picked] + rng.uniform(0, 1, (paths, horizon))) / len(learned.ranks)
+        shocks = learned.student.scale * stdtrit(
+            min(learned.student.df, 1e6), np.clip(level, 1e-12, 1 - 1e-12)
+        )
+        variances = np.hstack([np.tile(past, (paths, 1)), np.empty((paths, horizon))])
+        sigma = np.empty((paths, horizon))
+        for step in range(horizon):
+            forecast = _design(variances[:, step : step + MONTH]) @ learned.coefficients
+            sigma[:, step] = np.exp(forecast / 2)
+            if learned.ranged:
+                after = np.exp(forecast + learned.surprises[picked[:, step]])
+            else:
+                after = np.square(sigma[:, step] * shocks[:, step])
+            variances[:, MONTH + step] = np.maximum(after, learned.floor)
+        returns = sigma * shocks
+        return Simulation(
+            np.cumsum(returns, axis=1), path_density(cumulated_before(returns), sigma, learned.student)
+        )
+
+
+def _design(variances: Float[np.ndarray, "row month"]) -> Float[np.ndarray, "row 4"]:
+    """Constant, and logs of the day's, week's and month's mean variance; Corsi (2009), in logs."""
+    day, week, month = variances[:, -1], variances[:, -WEEK:].mean(axis=1), variances.mean(axis=1)
+    return np.stack([np.ones_like(day), np.log(day), np.log(week), np.log(month)], axis=1)
+
+
+def _variances(series: PriceSeries, ranged: bool) -> Float[np.ndarray, " returns"]:
+    """A variance for each row but the first, so that it stands beside the row's log return."""
+    if ranged:
+        return np.asarray(np.exp(2 * log_range(series)[1:]))
+    return np.asarray(np.square(np.diff(np.log(series.close))))

@@ -1,0 +1,110 @@
+"""The noise of simulated paths: bootstrapped or Student-t errors in mirrored pairs, and their densities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.optimize import minimize
+from scipy.special import digamma, gammaln
+
+from gatecast.features.indicators import FLOOR, WINDOW, volatility
+from gatecast.forecast import Density
+
+DF_BOUNDS = (2.05, 200.0)  # under 2 the variance is infinite; at 200 a Student-t is a normal to three digits
+
+
+@dataclass(frozen=True)
+class StudentT:
+    """A Student-t around zero: `scale` in the errors' units, `df` degrees of freedom (inf: a normal)."""
+
+    scale: float
+    df: float
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """Log returns from the last close, (paths, horizon), and their density where the model has one."""
+
+    log_returns: Float[np.ndarray, "paths horizon"]
+    density: Density | None = None
+
+
+def fit_student_t(errors: Float[np.ndarray, " time"]) -> StudentT:
+    """The Student-t around zero of greatest likelihood; errors that never leave zero get the floor's normal.
+
+    >>> fit_student_t(np.random.default_rng(0).standard_t(4, 20_000) * 0.01).df.__round__()
+    4
+    """
+    size = float(np.sqrt(np.mean(np.square(errors))))
+    if size < FLOOR:
+        return StudentT(FLOOR, np.inf)
+    squares = np.square(errors / size)
+
+    def cost(parameters: Float[np.ndarray, " 2"]) -> tuple[float, Float[np.ndarray, " 2"]]:
+        """Mean negative log-likelihood, and its gradient by the logs of scale and df."""
+        scale, df = np.exp(parameters)
+        relative = squares / (df * scale**2)
+        log_mean, share = np.log1p(relative).mean(), (relative / (1 + relative)).mean()
+        constant = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * np.log(np.pi * df) - np.log(scale)
+        by_df = log_mean - (df + 1) / df * share - digamma((df + 1) / 2) + digamma(df / 2) + 1 / df
+        return (df + 1) / 2 * log_mean - constant, np.array([1 - (df + 1) * share, df / 2 * by_df])
+
+    # Errors mostly zero (a pegged price) would send the scale to zero: a twentieth of the size ends it.
+    best = minimize(
+        cost,
+        np.log([0.8, 5.0]),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(np.log(0.05), np.log(1.5)), tuple(np.log(DF_BOUNDS))],
+    )
+    scale, df = np.exp(best.x)
+    return StudentT(max(float(scale) * size, FLOOR), float(df))
+
+
+def mirrored(half: Float[np.ndarray, "half ..."], paths: int) -> Float[np.ndarray, "paths ..."]:
+    """Draws and their negatives: the median is then the model's own centre, free of sampling noise."""
+    return np.concatenate([half, -half])[:paths]
+
+
+def half_of(paths: int) -> int:
+    """How many draws `mirrored` needs for so many paths."""
+    return (paths + 1) // 2
+
+
+def bootstrap(
+    errors: Float[np.ndarray, " time"], paths: int, horizon: int, rng: np.random.Generator
+) -> Float[np.ndarray, "paths horizon"]:
+    """Past errors drawn with replacement, each step on its own, mirrored."""
+    return mirrored(errors[rng.integers(len(errors), size=(half_of(paths), horizon))], paths)
+
+
+def student_draws(
+    student: StudentT, paths: int, horizon: int, rng: np.random.Generator
+) -> Float[np.ndarray, "paths horizon"]:
+    """Student-t errors (normal where df is inf), mirrored."""
+    shape = (half_of(paths), horizon)
+    normal = np.isinf(student.df)
+    draws = rng.standard_normal(shape) if normal else rng.standard_t(student.df, shape)
+    return student.scale * mirrored(draws, paths)
+
+
+def last_volatility(close: Float[np.ndarray, " time"]) -> float:
+    """Trailing volatility after the last row; it looks back on WINDOW rows, so the rest is not computed."""
+    return float(volatility(close[-WINDOW:])[-1])
+
+
+def path_density(
+    centre: Float[np.ndarray, "paths horizon"],
+    sigma: Float[np.ndarray, "paths horizon"] | float,
+    student: StudentT,
+) -> Density:
+    """Each path's one-step density: around `centre`, errors of `student` times `sigma`."""
+    scale = np.maximum(np.broadcast_to(sigma * student.scale, centre.shape), FLOOR)
+    return Density(loc=centre, scale=scale, df=np.broadcast_to(student.df, centre.shape))
+
+
+def cumulated_before(log_returns: Float[np.ndarray, "paths horizon"]) -> Float[np.ndarray, "paths horizon"]:
+    """Where each path stands before each step: the cumulative log return, one step late."""
+    return np.hstack([np.zeros((len(log_returns), 1)), np.cumsum(log_returns, axis=1)[:, :-1]])

@@ -1,0 +1,52 @@
+"""What a forecast may be asked for: sizes that fit in memory, histories that fit the network."""
+
+from __future__ import annotations
+
+from gatecast.config import Config
+from gatecast.errors import DataError, TooFewRows, UsageError
+from gatecast.features.indicators import WARMUP, WINDOW, FeatureSpec
+from gatecast.prices import PriceSeries
+
+MAX_CELLS = 100_000_000  # paths x (window + horizon) of one item: 0.8 GB of prices, a few times that at work
+
+
+def check_sizes(horizon: int, paths: int, seed: int = 0) -> None:
+    """Refuse a horizon, a number of paths or a seed that cannot be simulated."""
+    if seed < 0:
+        raise UsageError(f"a seed is 0 or more; got {seed}. Give for example 0.")
+    if horizon < 1 or paths < 1:
+        raise UsageError(
+            f"horizon and paths are at least 1; got {horizon} and {paths}. Give for example 30 and 1000."
+        )
+    cells = paths * (horizon + WINDOW)
+    if cells > MAX_CELLS:
+        raise UsageError(
+            f"paths x (horizon + {WINDOW} rows of history) is at most {MAX_CELLS:,}; got {cells:,}. Ask for fewer."
+        )
+
+
+def check_context(series: PriceSeries, config: Config) -> None:
+    """Refuse a history without one full context."""
+    needed = config.context_length + WARMUP
+    if len(series) < needed:
+        raise TooFewRows(
+            f"a forecast needs at least {needed} rows (context_length {config.context_length} + {WARMUP} to warm up); "
+            f"'{series.item_id}' has {len(series)}. Give more history, a smaller context_length, or leave it out."
+        )
+
+
+def check_columns(series: PriceSeries, spec: FeatureSpec) -> None:
+    """A network sees what it was trained on: no feature is made up for a column that is not there."""
+    missing = [
+        name
+        for name, needed, there in (
+            ("high and low", spec.has_range, series.has_range),
+            ("volume", spec.has_volume, series.volume is not None),
+        )
+        if needed and not there
+    ]
+    if missing:
+        raise DataError(
+            f"a model needs the columns it was trained on; '{series.item_id}' has no {' and no '.join(missing)}. Give "
+            "them, or train on closes alone."
+        )

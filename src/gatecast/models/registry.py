@@ -1,0 +1,120 @@
+"""From words to models: `gatecast:encoder=gru,loss=mse,garch:errors=normal,random_walk` and the like."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from gatecast.config import Config
+from gatecast.errors import ConfigError, UsageError
+from gatecast.model import Model
+from gatecast.models import baselines
+from gatecast.models.base import BaseForecaster, new_forecaster
+from gatecast.models.calibrated import Calibrated
+from gatecast.models.forecaster import Forecaster
+from gatecast.nn.sizes import matched
+
+BASELINES: dict[str, type[Any]] = {
+    kind.name: kind
+    for kind in (
+        baselines.RandomWalk,
+        baselines.Drift,
+        baselines.Sma,
+        baselines.Ema,
+        baselines.Kalman,
+        baselines.Ols,
+        baselines.Garch,
+        baselines.Har,
+        baselines.EwmaT,
+        baselines.Theta,
+    )
+}
+NETWORK = "gatecast"
+CALIBRATED = "calibrated"
+MOST = 50  # models in one run; a list that long is a slip of the keyboard
+
+
+def parse_models(text: str, *, preset: str = "default", settings: tuple[str, ...] = ()) -> list[Model]:
+    """Models by name, in the order given; a name may carry settings after a colon.
+
+    `gatecast` is the network with `preset` and `settings`; `gatecast:gru` is another family with as many weights as
+    that LSTM, `gatecast:encoder=gru,loss=mse` changes any setting and nothing beside; `sma:window=50` is a
+    baseline's; `calibrated:garch` is any of these with bands stretched by what its past bands held. Raises
+    `UsageError`.
+
+    >>> [model.name for model in parse_models("gatecast:encoder=gru,loss=mse,sma:window=5,random_walk")]
+    ['gatecast:encoder=gru,loss=mse', 'sma:window=5', 'random_walk']
+    """
+    words = _words(text)
+    if len(set(words)) != len(words) or not words or len(words) > MOST:
+        raise UsageError(
+            f"models are named once each, 1 to {MOST} of them; got '{text[:200]}'. Name each one once."
+        )
+    return [_model(word, preset, settings) for word in words]
+
+
+def _words(text: str) -> list[str]:
+    """Split at commas that begin a model: one that begins `key=value`, or a number, belongs to the model before."""
+    words: list[str] = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        head = part.partition("=")[0]
+        if words and (part.isdigit() or ("=" in part and ":" not in head)):
+            words[-1] += f",{part}"
+        else:
+            words.append(part)
+    return words
+
+
+def _model(word: str, preset: str, settings: tuple[str, ...]) -> Model:
+    kind, _, rest = word.partition(":")
+    if kind == CALIBRATED and rest:
+        inner = _model(rest, preset, settings)
+        if isinstance(inner, Forecaster | BaseForecaster):  # one calibration, not two on top of each other
+            inner.config = inner.config.replace(calibrate=False)
+        return Calibrated(inner)
+    if kind == NETWORK:
+        if rest == "base":
+            return new_forecaster(Config.from_preset("base", _seed_of(settings)), name=word)
+        config = Config.from_preset(preset, [*settings, *_network_settings(rest)])
+        family = rest.partition(",")[0]
+        return new_forecaster(matched(config, family) if family and "=" not in family else config, name=word)
+    if kind not in BASELINES:
+        raise UsageError(
+            f"no model '{kind[:80]}'. There are: {', '.join([NETWORK, *BASELINES])}, and {CALIBRATED}: before any."
+        )
+    model = _baseline(BASELINES[kind], rest)
+    if rest:
+        object.__setattr__(model, "name", word)
+    return model
+
+
+def _seed_of(settings: tuple[str, ...]) -> list[str]:
+    """Of the settings meant for `gatecast`, the one that the base network knows too."""
+    return [setting for setting in settings if setting.partition("=")[0].strip() == "seed"]
+
+
+def _network_settings(rest: str) -> list[str]:
+    """`gru` is short for `encoder=gru`; a part without a sign continues a list, as in dense=64,32."""
+    parts: list[str] = []
+    for part in filter(None, rest.split(",")):
+        if parts and "=" not in part:
+            parts[-1] += f",{part}"
+        else:
+            parts.append(part if "=" in part else f"encoder={part}")
+    return parts
+
+
+def _baseline(kind: type[Any], rest: str) -> Model:
+    values = dict(part.partition("=")[::2] for part in filter(None, rest.split(",")))
+    known = [field.name for field in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+    for key in values:
+        if key not in known:
+            has = ", ".join(known) or "no settings"
+            raise ConfigError(f"{kind.name} has no setting '{key[:80]}'. It has: {has}.")
+    try:
+        model: Model = TypeAdapter(kind).validate_python(values) if values else kind()
+    except ValidationError as error:
+        raise ConfigError(f"{kind.name}:{rest[:80]} cannot be: {error.errors()[0]['msg'].lower()}.") from None
+    return model

@@ -1,0 +1,1 @@
+"""One sampler of paths, and what each network sees along them."""

@@ -1,0 +1,1 @@
+"""From the bytes of any source to a checked PriceTable."""

@@ -1,0 +1,242 @@
+"""From bytes or a frame to a grid of cells, each with its line: encoding and separator, no meaning yet."""
+
+from __future__ import annotations
+
+import codecs
+import datetime
+import io
+import re
+import warnings
+from collections import Counter
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from gatecast.errors import UnreadableSource
+from gatecast.readers.findings import Findings
+from gatecast.text import clean, shown
+
+MAX_ROWS = 50_000_000
+MAX_COLUMNS = 10_050  # 10,000 items and some room for dates and extras
+_SEPARATORS = (",", ";", "\t", "|")
+_BOMS = (  # the longer first: UTF-32's begins with UTF-16's
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+Column: TypeAlias = pa.ChunkedArray | np.ndarray  # text; or float64 or datetime64 from a frame
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Columns of cells without meaning; `lines[i]` is where row i stands in the file (or frame), from 1."""
+
+    names: tuple[tuple[str, ...], ...]  # of each column, one per header row: ("Close",) or ("Close", "AAPL")
+    columns: tuple[Column, ...]
+    lines: np.ndarray
+    word: str  # "line" of a file, "row" of a frame
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return len(self.lines)
+
+    def text(self, column: int, row: int) -> str:
+        """A cell as the source wrote it, for a message."""
+        cell = self.columns[column][row]
+        return shown(cell.as_py() if isinstance(cell, pa.Scalar) else cell)
+
+    def place(self, row: int) -> str:
+        """Where a row stands: `line 57`."""
+        return f"{self.word} {self.lines[row]:,}".replace(",", "")
+
+
+def from_frame(frame: pd.DataFrame) -> Grid:
+    """A grid of a pandas frame; its index becomes a column where it is more than a row count."""
+    if len(frame) > MAX_ROWS or frame.shape[1] > MAX_COLUMNS:
+        raise UnreadableSource(
+            f"a source holds at most {MAX_ROWS:,} rows and {MAX_COLUMNS:,} columns; "
+            "this frame has more. Cut it."
+        )
+    names = [_names(label) for label in frame.columns]
+    columns = [_column(frame.iloc[:, position]) for position in range(frame.shape[1])]
+    if not (isinstance(frame.index, pd.RangeIndex) or pd.api.types.is_integer_dtype(frame.index.dtype)):
+        levels = frame.index.nlevels
+        for level in reversed(range(levels)):
+            values = frame.index.get_level_values(level)
+            default = (
+                "date" if isinstance(values, (pd.DatetimeIndex, pd.PeriodIndex)) or levels == 1 else "index"
+            )
+            names.insert(0, (clean(values.name) if values.name is not None else default,))
+            columns.insert(0, _column(pd.Series(values)))
+    elif frame.index.name is not None:
+        names.insert(0, (clean(frame.index.name),))
+        columns.insert(0, _column(pd.Series(frame.index)))
+    return Grid(tuple(names), tuple(columns), np.arange(1, len(frame) + 1), "row")
+
+
+def _names(label: object) -> tuple[str, ...]:
+    levels = label if isinstance(label, tuple) else (label,)
+    return tuple(clean(level) for level in levels if str(level)) or ("",)
+
+
+def _column(values: pd.Series) -> Column:
+    """One frame column as floats, timestamps without a zone, or text."""
+    kind = values.dtype
+    if isinstance(kind, pd.PeriodDtype):
+        values = values.dt.to_timestamp()
+    elif isinstance(kind, pd.DatetimeTZDtype):
+        wall = values.dt.tz_localize(None)
+        # An hour that the clock repeats in autumn would stand twice: then universal time keeps the order.
+        repeats = wall.nunique() < values.nunique()
+        values = values.dt.tz_convert("UTC").dt.tz_localize(None) if repeats else wall
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return values.to_numpy(dtype="datetime64[s]" if _beyond_ns(values) else "datetime64[ns]")
+    if pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind):
+        if pd.api.types.is_complex_dtype(kind):
+            return _as_text(values)
+        return values.to_numpy(dtype=np.float64, na_value=np.nan)
+    return _as_text(values)
+
+
+def _beyond_ns(values: pd.Series) -> bool:
+    """Whether a timestamp lies outside what 64 bits of nanoseconds hold; `dates` checks the years."""
+    seconds = values.dropna().to_numpy(dtype="datetime64[s]")
+    return bool(len(seconds)) and bool(
+        (seconds.min() < np.datetime64("1678-01-01")) or (seconds.max() > np.datetime64("2262-01-01"))
+    )
+
+
+def _as_text(values: pd.Series) -> Column:
+    if isinstance(values.dtype, pd.StringDtype):
+        return pa.chunked_array([pa.array(values.fillna(""), type=pa.large_string())])
+    cells = [_cell_text(cell) for cell in values]
+    return pa.chunked_array([pa.array(cells, type=pa.large_string())])
+
+
+def _cell_text(cell: object) -> str:
+    if cell is None or cell is pd.NaT or cell is pd.NA or (isinstance(cell, float) and np.isnan(cell)):
+        return ""
+    if isinstance(cell, (datetime.datetime, datetime.date)):
+        return cell.isoformat()
+    return str(cell).encode("utf-8", "replace").decode("utf-8")[:200]
+
+
+def from_bytes(content: bytes, name: str, findings: Findings) -> Grid:
+    """A grid of a CSV's cells without names yet; raises `UnreadableSource` where no table can be made."""
+    text = _decode(content, name, findings)
+    head = [line for line in text[:200_000].split("\n")[:60] if line.strip()]
+    separator, width = _separator(head)
+    if width > MAX_COLUMNS:
+        raise UnreadableSource(
+            f"a source holds at most 10,000 items; {name} has {width:,} columns. "
+            "Leave some out, or use a long table."
+        )
+    if text.count("\n") > MAX_ROWS:
+        raise UnreadableSource(
+            f"a source holds at most {MAX_ROWS:,} rows; {name} has more. Cut it into parts."
+        )
+    frame = _parse(text, separator, width, name)
+    columns = [pa.chunked_array([pa.array(frame[at], type=pa.large_string())]) for at in range(width)]
+    lines = _lines(frame, '"' in text)
+    return Grid(tuple(("",) for _ in columns), tuple(columns), lines, "line")
+
+
+def _parse(text: str, separator: str, width: int, name: str) -> pd.DataFrame:
+    """All cells as text; a row with more cells than the table has columns is refused by its line."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            frame = pd.read_csv(
+                io.StringIO(text),
+                sep=separator,
+                header=None,
+                names=range(width + 1),  # one spare column: separators at the end of every line are common
+                index_col=False,
+                dtype=str,
+                na_filter=False,
+                skip_blank_lines=False,
+                skipinitialspace=separator != "\t",
+                low_memory=False,
+            )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OverflowError) as error:
+        raise UnreadableSource(_parse_failure(str(error), name, width)) from None
+    spare = frame[width].str.strip() != ""
+    if spare.any():
+        row = int(spare.to_numpy().argmax())
+        raise UnreadableSource(
+            f"every line has the header's {width} cells; line {row + 1} of {name} has more. "
+            "Quote or correct it."
+        )
+    return frame
+
+
+def _parse_failure(message: str, name: str, width: int) -> str:
+    more = re.search(r"in line (\d+), saw (\d+)", message)
+    if more:
+        where = f"line {more[1]} of {name} has {more[2]}"
+        return f"every line has the header's {width} cells; {where}. Quote or correct it."
+    if "EOF inside string" in message:
+        row = re.search(r"row (\d+)", message)
+        where = f"line {int(row[1]) + 1}" if row else "a line"
+        return f"a quote must be closed; {where} of {name} opens one that never ends. Correct that line."
+    return f"{name} can't be read as a table: {clean(message, 100)}. Export it as plain CSV."
+
+
+def _lines(frame: pd.DataFrame, quotes: bool) -> np.ndarray:
+    """The file's line of each row; cells in quotes may hold line breaks."""
+    lines = np.arange(1, len(frame) + 1)
+    if quotes:
+        breaks = sum(
+            (frame[at].str.count("\n").to_numpy(dtype=np.int64) for at in frame), np.zeros(len(frame), int)
+        )
+        lines[1:] += np.cumsum(breaks)[:-1]
+    return lines
+
+
+def _decode(content: bytes, name: str, findings: Findings) -> str:
+    """The text of the bytes with `\\n` line ends; a Windows code page is the last resort and is noted."""
+    encoding = next((code for bom, code in _BOMS if content.startswith(bom)), None)
+    if encoding is None and content[1:200:2].count(0) > 60:
+        encoding = "utf-16-le"  # a Windows export without its mark
+    try:
+        text = content.decode(encoding or "utf-8")
+    except UnicodeDecodeError:
+        if encoding is not None:
+            raise UnreadableSource(f"{name} is damaged {encoding} text. Save it again as UTF-8.") from None
+        text = _windows(content)
+        findings.notes.append("read the text as Windows-1252: it is not valid UTF-8.")
+    start = text[:100_000]
+    unseen = sum((c < " " and c not in "\t\n\r\f") or "\x7f" <= c < "\xa0" for c in start)
+    if "\0" in text or unseen > 0.1 * len(start):
+        raise UnreadableSource(f"a source is CSV or Parquet; {name} holds binary data. Export it as CSV.")
+    opening = start.lstrip().lower()
+    if opening.startswith(("<!doctype", "<html", "<?xml")):
+        raise UnreadableSource(f"a source is CSV or Parquet; {name} is a web page or XML. Export it as CSV.")
+    if opening.startswith(("{", "[{", "[[", "[\n")):
+        raise UnreadableSource(f"a source is CSV or Parquet; {name} is JSON. Export it as CSV.")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _windows(content: bytes) -> str:
+    try:
+        return content.decode("cp1252")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _separator(head: list[str]) -> tuple[str, int]:
+    """The separator that divides the first lines most evenly, and the most cells a line has with it."""
+    bare = [re.sub(r'"[^"]*"', '""', line) for line in head]
+    best = (0.0, 0, ",")
+    for separator in _SEPARATORS:
+        counts = [line.count(separator) for line in bare]
+        usual, times = max(Counter(filter(None, counts)).items(), key=lambda pair: pair[1], default=(0, 0))
+        best = max(best, (times / len(counts), usual, separator), key=lambda one: one[:2])
+    separator = best[2]
+    return separator, max(line.count(separator) for line in bare) + 1
