@@ -28,7 +28,9 @@ class Config(BaseModel):
     start: Literal["scratch", "base", "adapt"] = (
         "scratch"  # of the weights; base: the network that comes with gatecast; adapt: it, trained further
     )
-    market: bool = True  # the items of a table tell the base network how all of them moved
+    cross_section: bool = (
+        True  # recent moves of all items of a table enter the base network's forecast of each
+    )
 
     # What the network sees
     context_length: int = Field(60, ge=2, le=20_000)  # rows of lookback; 60 sessions are a quarter of a year
@@ -97,9 +99,10 @@ class Config(BaseModel):
 
     @model_validator(mode="after")
     def _start_alone(self) -> Config:
-        if self.start == "scratch" and not self.market:
+        if self.start == "scratch" and not self.cross_section:
             raise ValueError(
-                "market: a network of your own sees no market in any case; market=false is for the base network. "
+                "cross_section: a network trained on your prices sees no cross-section in any case; cross_section=false is for the "
+                "base network. "
                 "Leave it out, or add start=base"
             )
         if self.start != "scratch":
@@ -169,7 +172,7 @@ _OF_EVERY_START = {
     "device",
     "validation",
     "calibrate",
-    "market",
+    "cross_section",
 }  # settings that mean the same for the base network
 
 

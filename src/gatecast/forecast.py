@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from jaxtyping import Float
 from scipy.special import gammaln, logsumexp
 
 from gatecast.errors import UsageError
+from gatecast.notes import Note
 from gatecast.prices import stamp_text
 
 # The quantiles that a stored forecast keeps, and the bands they bound, by name.
@@ -77,7 +79,7 @@ class ItemForecast:
     timestamps: np.ndarray
     paths: Float[np.ndarray, "paths horizon"]
     density: Density | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     @property
     def horizon(self) -> int:
@@ -151,6 +153,10 @@ class Forecast:
         """Number of simulated paths per asset."""
         return len(self.items[0].paths)
 
+    def noted(self, *notes: Note) -> Forecast:
+        """The forecast with more notes on every item."""
+        return replace(self, items=tuple(replace(item, notes=(*item.notes, *notes)) for item in self.items))
+
     def _frame(self, **columns: Any) -> pd.DataFrame:
         parts = [
             pd.DataFrame(
@@ -214,7 +220,7 @@ def _item_dict(item: ItemForecast, level: float) -> dict[str, Any]:
     return {
         "item_id": item.item_id,
         "last": {"timestamp": stamp_text(item.last_timestamp), "close": item.last_close},
-        "notes": list(item.notes),
+        "notes": [note.text for note in item.notes],
         "forecast": [
             {
                 "timestamp": stamp_text(stamp),
@@ -227,6 +233,19 @@ def _item_dict(item: ItemForecast, level: float) -> dict[str, Any]:
             for step, (stamp, median, mean, low, high) in enumerate(rows, 1)
         ],
     }
+
+
+def item_rng(item_id: str, seed: int) -> np.random.Generator:
+    """The random stream of one item's paths: the other items of the table do not matter."""
+    return np.random.default_rng([seed, zlib.crc32(item_id.encode())])
+
+
+FARTHEST = 10.0  # of a log return: tails explode after a crash, and 22,000-fold is enough for any price
+
+
+def price_paths(last_close: float, log_returns: np.ndarray) -> np.ndarray:
+    """Prices of simulated log returns since the last close."""
+    return np.asarray(last_close * np.exp(np.clip(log_returns, -FARTHEST, FARTHEST)))
 
 
 def check_level(level: float) -> None:

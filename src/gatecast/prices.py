@@ -12,6 +12,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from gatecast.errors import DataError, UsageError
+from gatecast.notes import Note
 
 COLUMNS = ("open", "high", "low", "close", "volume")  # the order of every frame and hash
 
@@ -32,7 +33,7 @@ class PriceSeries:
     high: Float[np.ndarray, " time"] | None = None
     low: Float[np.ndarray, " time"] | None = None
     volume: Float[np.ndarray, " time"] | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def __post_init__(self) -> None:
         stamps = np.array(self.timestamps, dtype="datetime64[ns]")
@@ -96,7 +97,7 @@ class PriceTable:
 
     series: tuple[PriceSeries, ...]
     calendar: str | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     _index: Mapping[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -15,12 +15,11 @@ from jaxtyping import Float, Int
 from numpy.lib.stride_tricks import sliding_window_view
 
 from gatecast.config import Config
+from gatecast.features.contract import FLOOR, WINDOW, parkinson
 from gatecast.prices import PriceSeries
 
-WINDOW = 129  # closes a feature may look back on; beyond it the slowest average (MACD's 26) weighs under 1e-4
+CLOSES = WINDOW + 1  # closes a feature may look back on
 WARMUP = 20  # rows an item needs before its first usable one: the 20 closes of SMA and Bollinger
-FLOOR = 1e-6  # of a daily volatility; far under a pegged currency's 1e-4, far over rounding
-RANGE_FLOOR = 1e-4  # of a Parkinson range: a day with high = low is quiet, not infinitely so
 DECAY = 0.94  # of the trailing variance; RiskMetrics (1996), daily
 SLOW_DECAY = 0.99  # of the longer volatility; half-life of 69 rows
 _COLLAPSED = 1e-9  # Bollinger bands narrower than this share of the price are rounding
@@ -38,13 +37,13 @@ class FeatureSpec:
 
     @classmethod
     def of(cls, series: Iterable[PriceSeries], config: Config | None = None) -> FeatureSpec:
-        """The features that all of these items can give; one item's missing column leaves it out for all."""
+        """The features that all of these items can give; a column that an item lacks is left out for all."""
         items, config = list(series), config or Config()
         return cls(
             returns=config.returns,
             bollinger_guard=config.bollinger_guard,
-            has_range=all(one.has_range for one in items),
-            has_volume=all(one.volume is not None for one in items),
+            has_range=all(series.has_range for series in items),
+            has_volume=all(series.volume is not None for series in items),
         )
 
     @property
@@ -65,7 +64,7 @@ class FeatureSpec:
 
 @dataclass(frozen=True)
 class Trailing:
-    """Trailing windows (row, WINDOW), newest value last. `rows` counts the real ones; older ones repeat the first."""
+    """Trailing windows (row, CLOSES), newest value last. `rows` counts the real ones; older ones repeat the first."""
 
     log_close: Float[np.ndarray, "row window"]
     rows: Int[np.ndarray, " row"]
@@ -74,11 +73,8 @@ class Trailing:
 
 
 def log_range(series: PriceSeries) -> Float[np.ndarray, " time"]:
-    """Log of the day's volatility from its high and low, ln(H/L) / sqrt(4 ln 2): Parkinson (1980), equation 4."""
-    assert series.high is not None
-    assert series.low is not None
-    sigma = np.log(series.high / series.low) / np.sqrt(4 * np.log(2))
-    return np.asarray(np.log(np.maximum(sigma, RANGE_FLOOR)))
+    """Log of each day's Parkinson volatility."""
+    return np.asarray(np.log(parkinson(series)))
 
 
 def log_volume(series: PriceSeries) -> Float[np.ndarray, " time"]:
@@ -88,19 +84,19 @@ def log_volume(series: PriceSeries) -> Float[np.ndarray, " time"]:
 
 
 def padded(values: Float[np.ndarray, " time"]) -> Float[np.ndarray, " longer"]:
-    """`values` with the first one repeated WINDOW - 1 times in front: what lies before the history stood still."""
-    return np.concatenate([np.full(WINDOW - 1, values[0]), values])
+    """`values` with the first repeated WINDOW times in front: before its first row the price stood still."""
+    return np.concatenate([np.full(WINDOW, values[0]), values])
 
 
 def _trailing(series: PriceSeries, spec: FeatureSpec, start: int, stop: int) -> Trailing:
     """The windows of rows start..stop as views on the padded history."""
 
     def view(values: np.ndarray) -> np.ndarray:
-        return sliding_window_view(padded(values), WINDOW)[start:stop]
+        return sliding_window_view(padded(values), CLOSES)[start:stop]
 
     return Trailing(
         log_close=view(np.log(series.close)),
-        rows=np.minimum(np.arange(start, stop) + 1, WINDOW),
+        rows=np.minimum(np.arange(start, stop) + 1, CLOSES),
         log_range=log_range(series)[start:stop] if spec.has_range else None,
         log_volume=view(log_volume(series)) if spec.has_volume else None,
     )
@@ -124,8 +120,8 @@ def volatility(close: Float[np.ndarray, " time"]) -> Float[np.ndarray, " time"]:
     logs = padded(np.log(close))
     parts = []
     for start in range(0, len(close), _CHUNK):
-        windows = sliding_window_view(logs, WINDOW)[start : start + _CHUNK]
-        rows = np.minimum(np.arange(start, start + len(windows)) + 1, WINDOW)
+        windows = sliding_window_view(logs, CLOSES)[start : start + _CHUNK]
+        rows = np.minimum(np.arange(start, start + len(windows)) + 1, CLOSES)
         parts.append(_ewma_volatility(np.diff(windows, axis=-1), rows, DECAY))
     return np.concatenate(parts)
 
@@ -172,15 +168,15 @@ def _smoothing(alpha: float, length: int) -> Float[np.ndarray, " length"]:
     return np.asarray(weights / weights.sum())
 
 
-_MACD = _smoothing(2 / 13, WINDOW) - _smoothing(2 / 27, WINDOW)
-_WILDER = _smoothing(1 / 14, WINDOW - 1)
+_MACD = _smoothing(2 / 13, CLOSES) - _smoothing(2 / 27, CLOSES)
+_WILDER = _smoothing(1 / 14, WINDOW)
 
 
 def _ewma_volatility(
     log_returns: Float[np.ndarray, "row past"], rows: Int[np.ndarray, " row"], decay: float
 ) -> Float[np.ndarray, " row"]:
     """sqrt of the exponentially weighted mean of the squared returns there are; never under FLOOR."""
-    weights = decay ** np.arange(WINDOW - 1)[::-1]
+    weights = decay ** np.arange(WINDOW)[::-1]
     mass = np.cumsum(weights[::-1])[np.maximum(rows - 2, 0)]  # of the returns that exist; the rest are zeros
     return np.asarray(np.sqrt(np.square(log_returns) @ weights / mass + FLOOR**2))
 

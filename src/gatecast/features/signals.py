@@ -17,14 +17,33 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.lib.stride_tricks import sliding_window_view
 
-from gatecast.features.indicators import FLOOR
+from gatecast.features.contract import FLOOR, WINDOW, parkinson
 from gatecast.prices import PriceSeries
 
-WINDOW = 128  # moves a signal may look back on
 START = 20  # moves before the first row the network sees
-SIGNALS = 18
+NAMES = (
+    "move",
+    "move_size",
+    "size_2_days",
+    "size_5_days",
+    "size_20_days",
+    "size_50_days",
+    "range_today",
+    "range_2_days",
+    "range_5_days",
+    "range_20_days",
+    "range_50_days",
+    "overnight_share",
+    "momentum_5",
+    "momentum_20",
+    "momentum_60",
+    "falls_share",
+    "volume_today",
+    "volume_2_days",
+)
+SIGNALS = len(NAMES)
 RANGE_SIGNALS, VOLUME_SIGNALS = slice(6, 12), slice(16, 18)  # zero where the series has none
-RANGE_FLOOR = 1e-5  # of a Parkinson volatility; a quiet day, not an impossible one
+RANGE_SOFT = 0.02  # added to a range, in scales, before its logarithm
 SOFT = 0.05  # added inside logarithms, in trailing volatilities: a day without a move is not infinitely calm
 QUIET_SHARE = 0.05  # the scale stays above this share of the window's mean move
 TRADED_SHARE = 0.9  # of the days must have volume for it to be used
@@ -50,7 +69,7 @@ class _Weights:
 
     @cached_property
     def columns(self) -> Float[np.ndarray, "window mean"]:
-        return np.stack([_decay(one) for one in self.half_lives], axis=1)
+        return np.stack([_decay(half_life) for half_life in self.half_lives], axis=1)
 
     @cached_property
     def of_newest(self) -> Float[np.ndarray, "rows mean"]:
@@ -58,7 +77,7 @@ class _Weights:
         return np.vstack([np.zeros(len(self.half_lives)), np.cumsum(self.columns[::-1], axis=0)])
 
     @cached_property
-    def fading(self) -> Float[np.ndarray, " mean"]:
+    def decay(self) -> Float[np.ndarray, " mean"]:
         """By how much a weight falls a row."""
         return np.asarray(0.5 ** (1 / np.array(self.half_lives)))
 
@@ -84,13 +103,9 @@ class Moves:
     @classmethod
     def of(cls, series: PriceSeries) -> Moves:
         """The moves between the rows of `series`; one fewer than its rows."""
-        day_range = None
-        if series.high is not None and series.low is not None:
-            parkinson = np.log(series.high / series.low) / np.sqrt(4 * np.log(2))
-            day_range = np.maximum(parkinson, RANGE_FLOOR)[1:]
         return cls(
             log_return=np.diff(np.log(series.close)),
-            day_range=day_range,
+            day_range=parkinson(series)[1:] if series.has_range else None,
             log_volume=_log_volume(series.volume),
         )
 
@@ -110,7 +125,7 @@ def _log_volume(volume: Float[np.ndarray, " row"] | None) -> Float[np.ndarray, "
 
 @dataclass(frozen=True, kw_only=True)
 class Recent:
-    """Trailing windows (row, WINDOW), newest last, zeros in front; `rows` counts the real ones."""
+    """Trailing windows (row, WINDOW), newest last, zeros in front; `rows` counts the real moves."""
 
     log_return: Float[np.ndarray, "row window"]
     day_range: Float[np.ndarray, "row window"] | None
@@ -155,22 +170,22 @@ class Sums:
             parts[name] = None if part is None else part.repeat(times, axis=0)
         return Sums(**parts)
 
-    def moved(self, new: Recent, gone: Recent, recent_gone: Float[np.ndarray, "row momentum"]) -> Sums:
-        """The sums a day later, from windows of one row: the day that came, and the one that leaves the window for it.
+    def moved(self, new: Recent, old: Recent, old_momentum: Float[np.ndarray, "row momentum"]) -> Sums:
+        """The sums a day later, from windows of one row: the new day, and the day that leaves the window.
 
-        `recent_gone` are the returns that leave the momentum sums. Where no day leaves, zeros do.
+        `old_momentum` are the returns that leave the momentum sums. Where no day leaves, zeros do.
         """
         return Sums(
             log_return=new.log_return[:, 0],
             day_range=None if new.day_range is None else new.day_range[:, 0],
             log_volume=None if new.log_volume is None else new.log_volume[:, 0],
-            of_size=_slid(_OF_SIZE, self.of_size, np.abs(new.log_return), np.abs(gone.log_return)),
+            of_size=_slid(_OF_SIZE, self.of_size, np.abs(new.log_return), np.abs(old.log_return)),
             of_falls=_slid(
-                _OF_FALLS, self.of_falls, np.maximum(-new.log_return, 0), np.maximum(-gone.log_return, 0)
+                _OF_FALLS, self.of_falls, np.maximum(-new.log_return, 0), np.maximum(-old.log_return, 0)
             ),
-            of_range=_slid_if(_OF_RANGE, self.of_range, new.day_range, gone.day_range),
-            of_volume=_slid_if(_OF_VOLUME, self.of_volume, new.log_volume, gone.log_volume),
-            momentum=self.momentum + new.log_return - recent_gone,
+            of_range=_slid_if(_OF_RANGE, self.of_range, new.day_range, old.day_range),
+            of_volume=_slid_if(_OF_VOLUME, self.of_volume, new.log_volume, old.log_volume),
+            momentum=self.momentum + new.log_return - old_momentum,
             rows=np.minimum(self.rows + 1, WINDOW),
         )
 
@@ -179,19 +194,19 @@ def _slid(
     weights: _Weights,
     sums: Float[np.ndarray, "row mean"],
     new: Float[np.ndarray, "row 1"],
-    gone: Float[np.ndarray, "row 1"],
+    old: Float[np.ndarray, "row 1"],
 ) -> Float[np.ndarray, "row mean"]:
-    """Older values fade by a row, the newest counts whole, and the oldest has left with what it still weighed."""
-    return np.asarray(sums * weights.fading + new - gone * weights.fading**WINDOW)
+    """Older values lose a row's weight, the newest counts whole, and the oldest leaves with its remaining weight."""
+    return np.asarray(sums * weights.decay + new - old * weights.decay**WINDOW)
 
 
 def _slid_if(
     weights: _Weights,
     sums: Float[np.ndarray, "row mean"] | None,
     new: Float[np.ndarray, "row 1"] | None,
-    gone: Float[np.ndarray, "row 1"] | None,
+    old: Float[np.ndarray, "row 1"] | None,
 ) -> Float[np.ndarray, "row mean"] | None:
-    return None if sums is None or new is None or gone is None else _slid(weights, sums, new, gone)
+    return None if sums is None or new is None or old is None else _slid(weights, sums, new, old)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,12 +264,12 @@ def evaluate(sums: Sums) -> Signals:
 
 def history_signals(moves: Moves, first: int = 0) -> Signals:
     """The signals of every move from `first` on; row t uses moves up to t alone."""
-    windows = [_padded(one) for one in (moves.log_return, moves.day_range, moves.log_volume)]
+    windows = [_padded(values) for values in (moves.log_return, moves.day_range, moves.log_volume)]
     parts = []
     for start in range(first, len(moves), _CHUNK):
         stop = min(start + _CHUNK, len(moves))
         log_return, day_range, log_volume = (
-            None if one is None else sliding_window_view(one, WINDOW)[start:stop] for one in windows
+            None if values is None else sliding_window_view(values, WINDOW)[start:stop] for values in windows
         )
         assert log_return is not None
         rows = np.minimum(np.arange(start, stop) + 1, WINDOW)
@@ -275,22 +290,20 @@ def _padded(values: Float[np.ndarray, " time"] | None) -> Float[np.ndarray, " lo
     return None if values is None else np.concatenate([np.zeros(WINDOW - 1), values])
 
 
-def next_day(moves: Moves, signals: Signals) -> Float[np.ndarray, "time 3"]:
-    """What the network foretells from each row: the next day's return, log range and volume; NaN where unknown.
+def next_day(moves: Moves, signals: Signals, first: int = 0) -> Float[np.ndarray, "time 3"]:
+    """The targets of each row from `first` on: the next day's return, log range and volume; NaN where unknown.
 
     Return and range in units of the row's scale, volume against its trailing mean. The last row's are NaN.
     """
-    after = np.full((len(moves), 3), np.nan)
+    observed = np.full((len(moves) - first, 3), np.nan)
     scale = signals.scale[:-1]
-    after[:-1, 0] = moves.log_return[1:] / scale
+    observed[:-1, 0] = moves.log_return[first + 1 :] / scale
     if moves.day_range is not None:
-        after[:-1, 1] = np.log(signals.overnight[:-1] * moves.day_range[1:] / scale + RANGE_SOFT)
+        ratio = signals.overnight[:-1] * moves.day_range[first + 1 :] / scale
+        observed[:-1, 1] = np.log(ratio + RANGE_SOFT)
     if moves.log_volume is not None:
-        after[:-1, 2] = moves.log_volume[1:] - signals.usual_volume[:-1]
-    return after
-
-
-RANGE_SOFT = 0.02  # added to a range, in scales, before its logarithm
+        observed[:-1, 2] = moves.log_volume[first + 1 :] - signals.usual_volume[:-1]
+    return observed
 
 
 def range_of(

@@ -1,10 +1,10 @@
-"""What a forecast may be asked for: sizes that fit in memory, histories that fit the network."""
+"""Limits of what a forecast may be asked for: sizes that fit in memory, histories that fit the network."""
 
 from __future__ import annotations
 
 from gatecast.config import Config
 from gatecast.errors import DataError, TooFewRows, UsageError
-from gatecast.features.indicators import WARMUP, WINDOW, FeatureSpec
+from gatecast.features.indicators import CLOSES, WARMUP, FeatureSpec
 from gatecast.prices import PriceSeries
 
 MAX_CELLS = 100_000_000  # paths x (window + horizon) of one item: 0.8 GB of prices, a few times that at work
@@ -18,10 +18,10 @@ def check_sizes(horizon: int, paths: int, seed: int = 0) -> None:
         raise UsageError(
             f"horizon and paths are at least 1; got {horizon} and {paths}. Give for example 30 and 1000."
         )
-    cells = paths * (horizon + WINDOW)
+    cells = paths * (horizon + CLOSES)
     if cells > MAX_CELLS:
         raise UsageError(
-            f"paths x (horizon + {WINDOW} rows of history) is at most {MAX_CELLS:,}; got {cells:,}. Ask for fewer."
+            f"paths x (horizon + {CLOSES} rows of history) is at most {MAX_CELLS:,}; got {cells:,}. Ask for fewer."
         )
 
 

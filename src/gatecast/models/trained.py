@@ -1,4 +1,4 @@
-"""What training makes: a network and all that gives its numbers meaning; learned, described as JSON, and revived."""
+"""One network trained on the user's own prices, and all that gives its numbers meaning: learned, described, revived."""
 
 from __future__ import annotations
 
@@ -9,14 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from gatecast.config import Config
-from gatecast.features.indicators import FeatureSpec
-from gatecast.features.windows import Scaler, assemble, learn_scaler, long_enough, split_timestamp
-from gatecast.nn.network import Network, build, pick_device
-from gatecast.nn.sampling.recipe import Shocks, Simulator, worth
+from gatecast.features.indicator_windows import Indicators
+from gatecast.features.indicators import (
+    CLOSES,
+    FeatureSpec,
+    log_range,
+    log_volume,
+    padded,
+    volatility,
+)
+from gatecast.features.targets import CLIP, Scaler
+from gatecast.features.windows import Panel, assemble, learn_scaler, long_enough, split_timestamp
+from gatecast.nn.network import Network, build, own_memory, pick_device
+from gatecast.nn.next_day import HeldOutDays, shrinkage_of
+from gatecast.nn.sampling.sampler import PathModel
 from gatecast.nn.training.loop import Progress, TrainingRecord, residuals, train
+from gatecast.notes import Note
 from gatecast.prices import PriceSeries, stamp_text
+from gatecast.text import counted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,21 +39,39 @@ if TYPE_CHECKING:
 class Trained:
     """A network and all that gives its numbers meaning, as learned from the rows of `items`."""
 
-    simulator: Simulator
+    network: Network
+    features: Indicators
+    config: Config
     record: TrainingRecord
     items: tuple[str, ...]
-    notes: tuple[str, ...]
-    until: np.datetime64  # the last day whose target it learned from; later ones were held out
+    notes: tuple[Note, ...]
+    until: np.datetime64  # the last day whose target it learned from; later days were held out
+
+    @property
+    def model(self) -> PathModel:
+        """What its paths are made of."""
+        return PathModel(
+            networks=(self.network,),
+            features=self.features,
+            mc_dropout=self.config.mc_dropout,
+            noise=self.config.noise != "none",
+        )
+
+    @property
+    def held_out(self) -> HeldOutDays:
+        """The days that its paths resample."""
+        assert self.network.held_out is not None
+        return self.network.held_out
 
 
 def learn(
     group: Sequence[PriceSeries],
     config: Config,
     *,
-    checkpoint: Path | None,
-    fingerprint: str,
-    resume: bool,
-    progress: Callable[[Progress], None] | None,
+    checkpoint: Path | None = None,
+    fingerprint: str = "",
+    resume: bool = False,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Trained:
     """Train a network on the items of `group` that are long enough; the rest of the arguments as `train` has them."""
     series = long_enough(group, config)
@@ -59,59 +90,108 @@ def learn(
         resume=resume,
         progress=progress,
     )
+    own_memory(network)
     error, rows = residuals(network, panel, split, config)
-    foretold = panel.target[rows] - error
+    predicted = panel.target[rows] - error
     shrunk = config.shrink and config.head == "point" and config.returns != "none"
-    trust = worth(foretold, panel.target[rows]) if shrunk else 1.0
-    shocks = Shocks.of(error + (1 - trust) * foretold, rows, panel, series, spec)
+    shrinkage = shrinkage_of(predicted, panel.target[rows]) if shrunk else 1.0
+    network.held_out = _held_out_days(
+        error + (1 - shrinkage) * predicted, rows, panel, series, spec, shrinkage
+    )
     return Trained(
-        simulator=Simulator(
-            network=network, config=config, spec=spec, scaler=scaler, shocks=shocks, trust=trust
-        ),
+        network=network,
+        features=Indicators(spec=spec, scaler=scaler, context_length=config.context_length),
+        config=config,
         record=record,
-        items=tuple(one.item_id for one in series),
+        items=tuple(item.item_id for item in series),
         until=split,
-        notes=_training_notes(record, len(group) - len(series), trust, config),
+        notes=_training_notes(record, len(group) - len(series), shrinkage, config),
     )
 
 
-def _training_notes(record: TrainingRecord, left_out: int, trust: float, config: Config) -> tuple[str, ...]:
-    notes = list(record.notes)
-    if trust < 1:
-        notes.append(
-            f"of the moves that the network foretold on its held-out days {trust:.0%} is borne out beyond doubt; its "
-            "median moves by that share"
+def _held_out_days(
+    error: Float[np.ndarray, " held_out"],
+    rows: np.ndarray,
+    panel: Panel,
+    series: Sequence[PriceSeries],
+    spec: FeatureSpec,
+    shrinkage: float,
+) -> HeldOutDays:
+    """What the held-out rows did; errors centred, so that the network alone decides the drift."""
+    range_ratio, volume_ratio = np.zeros(len(panel.target)), np.zeros(len(panel.target))
+    for first, item in zip(panel.first_rows, series, strict=True):
+        here = slice(first, first + len(item) - 1)  # row t holds what day t + 1 did
+        if spec.has_range:
+            range_ratio[here] = log_range(item)[1:] - np.log(volatility(item.close))[:-1]
+        if spec.has_volume:
+            volume_ratio[here] = _volume_ratio(log_volume(item))
+    return HeldOutDays(
+        error=np.clip(error - error.mean(), -CLIP, CLIP),
+        range_ratio=range_ratio[rows],
+        volume_ratio=volume_ratio[rows],
+        shrinkage=shrinkage,
+    )
+
+
+def _volume_ratio(log_volumes: Float[np.ndarray, " time"]) -> Float[np.ndarray, " shorter"]:
+    windows = np.lib.stride_tricks.sliding_window_view(padded(log_volumes), CLOSES)[:-1, -20:]
+    return np.asarray(log_volumes[1:] - windows.mean(axis=1))
+
+
+def _training_notes(
+    record: TrainingRecord, left_out: int, shrinkage: float, config: Config
+) -> tuple[Note, ...]:
+    texts = list(record.notes)
+    if shrinkage == 0:
+        texts.append(
+            "held-out days show no evidence that the network predicts direction; its drift is switched off "
+            "(shrinkage 0%)"
+        )
+    elif shrinkage < 1:
+        texts.append(
+            f"held-out days confirm {shrinkage:.0%} of the moves that the network predicts; its drift is shrunk to "
+            "that share"
         )
     if record.interrupted:
-        notes.append(
-            f"training was interrupted after {len(record.losses)} of {config.epochs} epochs; the best so far, epoch "
+        texts.append(
+            f"training was interrupted after {len(record.losses)} of {config.epochs} epochs; the best epoch so far, "
             f"{record.best_epoch}, is used"
         )
     if left_out:
-        notes.append(f"{left_out} items were too short to train on; the network learned from the others")
-    return tuple(notes)
+        texts.append(
+            f"{counted(left_out, 'item')} had too few rows to train on; the network learned from the others"
+        )
+    return tuple(Note("model", text) for text in texts)
 
 
 def describe(trained: Trained) -> dict[str, Any]:
     """All but the weights, as plain types for JSON."""
-    simulator, record = trained.simulator, trained.record
+    spec, scaler, record, held_out = (
+        trained.features.spec,
+        trained.features.scaler,
+        trained.record,
+        trained.held_out,
+    )
     return {
-        "features": list(simulator.spec.names),
-        "spec": asdict(simulator.spec),
+        "features": list(spec.names),
+        "spec": asdict(spec),
         "scaler": {
-            "mean": simulator.scaler.mean.tolist(),
-            "std": simulator.scaler.std.tolist(),
-            "levels": {item: list(level) for item, level in simulator.scaler.levels.items()},
+            "mean": scaler.mean.tolist(),
+            "std": scaler.std.tolist(),
+            "levels": {item: list(level) for item, level in scaler.levels.items()},
         },
-        "shocks": {name: values.tolist() for name, values in vars(simulator.shocks).items()},
-        "trust": simulator.trust,
+        "held_out": {name: getattr(held_out, name).tolist() for name in _HELD_OUT},
+        "shrinkage": held_out.shrinkage,
         "items": list(trained.items),
-        "notes": list(trained.notes),
+        "notes": [note.text for note in trained.notes],
         "losses": record.losses,
         "best_epoch": record.best_epoch,
         "best_loss": record.best_loss,
         "until": stamp_text(trained.until),
     }
+
+
+_HELD_OUT = ("error", "range_ratio", "volume_ratio")
 
 
 def revive(
@@ -122,10 +202,13 @@ def revive(
     if list(spec.names) != described["features"]:
         raise ValueError(f"features {described['features']} are not those of this version")
     network = _filled(number, tensors, config, len(spec.names))
+    count = len(described["held_out"]["error"])
+    network.held_out = HeldOutDays(
+        **{name: _vector(described["held_out"][name], count) for name in _HELD_OUT},
+        shrinkage=float(np.clip(_vector([described["shrinkage"]])[0], 0, 1)),
+    )
     scaler = described["scaler"]
-    simulator = Simulator(
-        network=network,
-        config=config,
+    features = Indicators(
         spec=spec,
         scaler=Scaler(
             mean=_vector(scaler["mean"], len(spec.names)),
@@ -134,8 +217,7 @@ def revive(
                 str(item): (float(level[0]), float(level[1])) for item, level in scaler["levels"].items()
             },
         ),
-        trust=float(np.clip(_vector([described["trust"]])[0], 0, 1)),
-        shocks=Shocks(**{name: _vector(values) for name, values in described["shocks"].items()}),
+        context_length=config.context_length,
     )
     record = TrainingRecord(
         losses=[(int(epoch), float(loss), float(held_out)) for epoch, loss, held_out in described["losses"]],
@@ -143,11 +225,13 @@ def revive(
         best_loss=float(described["best_loss"]),
     )
     return Trained(
-        simulator=simulator,
+        network=network,
+        features=features,
+        config=config,
         record=record,
         items=tuple(map(str, described["items"])),
         until=pd.Timestamp(described["until"]).as_unit("ns").to_datetime64(),
-        notes=tuple(map(str, described["notes"])),
+        notes=tuple(Note("model", str(text)) for text in described["notes"]),
     )
 
 

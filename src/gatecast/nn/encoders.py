@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gatecast.config import Config
+from gatecast.nn.masks import Masks
 
-Masks = list[Float[Tensor, "paths hidden"]]
 State = list[tuple[Tensor, ...]]  # what is carried from step to step, by layer; the second axis is the batch
 
 STRETCH = 3840  # steps of all sequences at a time: 128 units then need no block over 32 MiB (`nn.shares`)
@@ -31,29 +31,21 @@ class Encoder(nn.Module):
         inputs: Float[Tensor, "time batch feature"],
         masks: Masks | None = None,
         state: State | None = None,
-        judged: int | None = None,
-    ) -> tuple[Float[Tensor, "judged paths hidden"], State]:
-        """The outputs of the last `judged` steps (all unless given), and the state to carry on from."""
+        last: int | None = None,
+    ) -> tuple[Float[Tensor, "last paths hidden"], State]:
+        """The outputs of the last `last` steps (all unless given), and the state to carry on from."""
         raise NotImplementedError
 
     def initialise(self, generator: torch.Generator) -> None:
         """Draw every weight from `generator`."""
         raise NotImplementedError
 
-    def draw_masks(self, batch: int, generator: torch.Generator) -> Masks | None:
-        """One inverted-dropout mask per layer and sequence; None where nothing is dropped."""
-        if self.dropout == 0:
-            return None
-        device, keep = generator.device, 1 - self.dropout
-        draws = torch.rand((self.depth, batch, self.hidden), generator=generator, device=device) < keep
-        return list((draws / keep).unbind())
-
 
 class RecurrentEncoder(Encoder):
     """`layers` recurrent layers of `hidden` units over (time, batch, feature).
 
     Masks stay the same along a sequence (Gal and Ghahramani 2016, section 4), in training and along a simulated
-    path alike; `masks=None` is the network without dropout. A batch of one sequence may be given many masks.
+    path alike; `masks=None` is the network without dropout. Each sequence of a batch may be given k masks, for k paths.
     """
 
     def __init__(self, config: Config, inputs: int) -> None:
@@ -66,9 +58,9 @@ class RecurrentEncoder(Encoder):
         inputs: Float[Tensor, "time batch feature"],
         masks: Masks | None = None,
         state: State | None = None,
-        judged: int | None = None,
-    ) -> tuple[Float[Tensor, "judged paths hidden"], State]:
-        """The last layer's hidden states of the last `judged` steps (all unless given), and the state to carry on.
+        last: int | None = None,
+    ) -> tuple[Float[Tensor, "last paths hidden"], State]:
+        """The last layer's hidden states of the last `last` steps (all unless given), and the state to carry on.
 
         On a processor a long sequence goes through all layers stretch by stretch, which changes where its numbers lie,
         and their last digits.
@@ -82,13 +74,13 @@ class RecurrentEncoder(Encoder):
                 outputs, end = layer(outputs, _packed(carried[depth]))
                 carried[depth] = end if isinstance(end, tuple) else (end,)
                 if masks is not None and depth + 1 < self.depth:
-                    outputs = outputs * masks[depth]
+                    outputs = masked(outputs, masks.layers[depth])
             stretches.append(outputs)
         outputs = stretches[0] if len(stretches) == 1 else torch.cat(stretches)
-        if judged is not None:
-            outputs = outputs[-judged:]  # before the masks: a thousand of them need no long context each
+        if last is not None:
+            outputs = outputs[-last:]  # before the masks: a thousand of them need no long context each
         if masks is not None:
-            outputs = outputs * masks[-1]
+            outputs = masked(outputs, masks.layers[-1])
         return outputs, [end for end in carried if end is not None]
 
     def initialise(self, generator: torch.Generator) -> None:
@@ -110,9 +102,22 @@ class RecurrentEncoder(Encoder):
                 weights["bias_hh_l0"].requires_grad_(False)
 
 
-def expand_state(state: State, paths: int) -> State:
-    """The same state for every path, where the context was encoded once for all."""
-    return [tuple(part.expand(-1, paths, -1).contiguous() for part in layer) for layer in state]
+def repeated(values: Tensor, rows: int) -> Tensor:
+    """Values (time, batch, ...) with every sequence repeated so that there are `rows` of them."""
+    count = values.shape[1]
+    return values if count == rows else values.repeat_interleave(rows // count, dim=1)
+
+
+def masked(outputs: Float[Tensor, "time batch hidden"], mask: Float[Tensor, "paths hidden"]) -> Tensor:
+    """Outputs under each path's mask; a sequence that was read once is repeated for its paths."""
+    if outputs.shape[1] == 1:
+        return outputs * mask  # (T, 1, H) * (P, H), without a copy
+    return repeated(outputs, len(mask)) * mask
+
+
+def expanded(state: State, rows: int) -> State:
+    """The same state for every path, where the context was encoded once for all paths of a start."""
+    return [tuple(repeated(part, rows).contiguous() for part in layer) for layer in state]
 
 
 def _packed(state: tuple[Tensor, ...] | None) -> Tensor | tuple[Tensor, ...] | None:

@@ -1,4 +1,4 @@
-"""Two encoders without recurrence, causal convolutions and causal attention, and the switch between all families."""
+"""Two encoders without recurrence, causal convolutions and causal attention, and the choice between all families."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gatecast.config import Config
-from gatecast.nn.encoders import Encoder, Masks, RecurrentEncoder, State
+from gatecast.nn.encoders import Encoder, RecurrentEncoder, State, masked
+from gatecast.nn.masks import Masks
 
 TAPS = 3  # inputs a convolution weighs: this step's and two before it, `dilation` steps apart
 HEADS = 4  # ways of looking back at once, where the width allows it
@@ -57,9 +58,9 @@ class CausalConvolutions(Encoder):
         inputs: Float[Tensor, "time batch feature"],
         masks: Masks | None = None,
         state: State | None = None,
-        judged: int | None = None,
-    ) -> tuple[Float[Tensor, "judged paths hidden"], State]:
-        """The last block's outputs of the last `judged` steps, and the trailing inputs of each convolution."""
+        last: int | None = None,
+    ) -> tuple[Float[Tensor, "last paths hidden"], State]:
+        """The last block's outputs of the last `last` steps, and the trailing inputs of each convolution."""
         carried: State = []
         outputs = inputs
         for depth, (stack, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
@@ -67,11 +68,11 @@ class CausalConvolutions(Encoder):
             for block in stack:
                 outputs, kept = block(outputs, None if state is None else state[len(carried)])
                 carried.append(kept)
-            if judged is not None and depth + 1 == self.depth:
-                outputs = outputs[-judged:]
+            if last is not None and depth + 1 == self.depth:
+                outputs = outputs[-last:]
             outputs = norm(outputs)
             if masks is not None:
-                outputs = outputs * masks[depth]
+                outputs = masked(outputs, masks.layers[depth])
         return outputs, carried
 
     def initialise(self, generator: torch.Generator) -> None:
@@ -140,20 +141,20 @@ class CausalAttention(Encoder):
         inputs: Float[Tensor, "time batch feature"],
         masks: Masks | None = None,
         state: State | None = None,
-        judged: int | None = None,
-    ) -> tuple[Float[Tensor, "judged paths hidden"], State]:
-        """The last layer's outputs of the last `judged` steps, and each layer's keys and values."""
+        last: int | None = None,
+    ) -> tuple[Float[Tensor, "last paths hidden"], State]:
+        """The last layer's outputs of the last `last` steps, and each layer's keys and values."""
         carried: State = []
         outputs = self.embed(inputs)
         for depth, layer in enumerate(self.layers):
-            last = depth + 1 == self.depth
+            top = depth + 1 == self.depth
             before = None if state is None else state[depth]
-            outputs, kept = layer(outputs, before, judged if last else None)
+            outputs, kept = layer(outputs, before, last if top else None)
             carried.append(kept)
-            if last:
+            if top:
                 outputs = self.norm(outputs)
             if masks is not None:
-                outputs = outputs * masks[depth]
+                outputs = masked(outputs, masks.layers[depth])
         return outputs, carried
 
     @torch.no_grad()
@@ -191,14 +192,14 @@ class _Attention(nn.Module):
         self.wide, self.narrow = nn.Linear(hidden, 4 * hidden), nn.Linear(4 * hidden, hidden)
 
     def forward(
-        self, inputs: Tensor, before: tuple[Tensor, ...] | None, judged: int | None
+        self, inputs: Tensor, before: tuple[Tensor, ...] | None, last: int | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Outputs of the last `judged` steps, and the keys and values that a later step may still look at."""
+        """Outputs of the last `last` steps, and the keys and values that a later step may still look at."""
         query, key, value = self.project(inputs)
         if before is not None:
             key, value = torch.cat([before[0], key]), torch.cat([before[1], value])
-        if judged is not None:
-            inputs, query = inputs[-judged:], query[-judged:]
+        if last is not None:
+            inputs, query = inputs[-last:], query[-last:]
         weights = self.weights(query, key)  # (query, key, batch, head)
         seen = torch.einsum("qkbh,kbhw->qbhw", weights, self._split(value)).flatten(2)
         outputs = inputs + self.mix(seen)

@@ -27,7 +27,7 @@ def exact(network: Network) -> Network:
 
 def point_value(network: Network, inputs: Float[Tensor, "time batch feature"]) -> Float[Tensor, " batch"]:
     """The forecast after the last input, without dropout, in units of the target's scale."""
-    return torch.as_tensor(network(inputs, None, 1)[0])
+    return network(inputs, last=1)[0].mean[0]
 
 
 def layer_weights(network: Network) -> list[CellWeights]:

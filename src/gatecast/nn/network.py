@@ -1,6 +1,9 @@
-"""The network: an encoder, dropout, a head; built from a config and a seed, nothing else."""
+"""The network contract, and the recipe's network: an encoder, dropout, a head; built from a config and a seed."""
 
 from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -8,36 +11,61 @@ from torch import Tensor, nn
 
 from gatecast.config import Config
 from gatecast.errors import UsageError
-from gatecast.nn.encoders import Masks, State
+from gatecast.nn.encoders import State
 from gatecast.nn.families import make_encoder
-from gatecast.nn.heads import make_head
+from gatecast.nn.heads import Head
+from gatecast.nn.masks import Masks, draw_masks
+from gatecast.nn.next_day import HeldOutDays, MixtureDay, NextDay, PointDay
 from gatecast.nn.parallel import one_core
 
 
-class Network(nn.Module):
-    """Scaled features in, the forecast value of every judged step out."""
+class PathNetwork(nn.Module, ABC):
+    """What training and sampling ask of a network: the day after each row, and a state to carry on from."""
+
+    units: int  # of all layers together, by which paths are shared out
+
+    @abstractmethod
+    def forward(
+        self, inputs: Any, state: State | None = None, masks: Masks | None = None, *, last: int | None = None
+    ) -> tuple[NextDay, State]:
+        """The days after the last `last` steps (all unless given), (last, sequence), and the state after them.
+
+        `masks` may hold k for each sequence, for the k paths that go on from it; the answer then has as many.
+        """
+
+    @abstractmethod
+    def draw_masks(self, sequences: int, generator: torch.Generator) -> Masks | None:
+        """Dropout masks of so many sequences; None where nothing is dropped."""
+
+
+class Network(PathNetwork):
+    """Scaled features in, the day after every step out. `held_out` are the days its samples resample, once trained."""
 
     def __init__(self, config: Config, inputs: int) -> None:
         super().__init__()
+        self.config = config
+        self.units = config.layers * config.hidden
         self.encoder = make_encoder(config, inputs)
-        self.head = make_head(config)
+        self.head = Head(config)
+        self.held_out: HeldOutDays | None = None
 
     def forward(
         self,
         inputs: Float[Tensor, "time batch feature"],
+        state: State | None = None,
         masks: Masks | None = None,
-        judged: int | None = None,
-    ) -> Float[Tensor, "judged paths ..."]:
-        """Values of the last `judged` steps (all of them unless given), or the parameters of their distribution."""
-        hidden, _ = self.encoder(inputs, masks, judged=judged)
-        return torch.as_tensor(self.head(hidden))
+        *,
+        last: int | None = None,
+    ) -> tuple[PointDay | MixtureDay, State]:
+        """The days after the last `last` steps, in units of the target's scale, and the encoder's state."""
+        hidden, state = self.encoder(inputs, masks, state, last)
+        return self.head(hidden, self.held_out), state
 
-    def step(
-        self, inputs: Float[Tensor, "time batch feature"], masks: Masks | None, state: State | None
-    ) -> tuple[Float[Tensor, "paths ..."], State]:
-        """The value (or the parameters) after the last of these inputs, and the state to carry on from."""
-        hidden, state = self.encoder(inputs, masks, state, judged=1)
-        return self.head(hidden)[0], state
+    def draw_masks(self, sequences: int, generator: torch.Generator) -> Masks | None:
+        """A mask after each layer."""
+        if self.config.dropout == 0:
+            return None
+        return draw_masks(self.config.layers, sequences, self.config.hidden, self.config.dropout, generator)
 
 
 def build(config: Config, inputs: int, device: torch.device) -> Network:
@@ -49,6 +77,16 @@ def build(config: Config, inputs: int, device: torch.device) -> Network:
         network.encoder.initialise(generator)
         network.head.initialise(generator)
     return network.to(device)
+
+
+def own_memory(network: nn.Module) -> None:
+    """Give every weight aligned memory of its own, as a loaded network has.
+
+    While training, weights are views into one vector at any offset, and the last digits of a matrix product depend on
+    the alignment of its factors: without this a saved network would not repeat the bytes of the one it was saved from.
+    """
+    for parameter in network.parameters():
+        parameter.data = parameter.data.clone()
 
 
 def pick_device(config: Config) -> torch.device:

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from gatecast.config import Config
 from gatecast.features.signals import START
-from gatecast.nn.joint import JointNetwork
+from gatecast.nn.base_network import BaseNetwork
 from gatecast.nn.parallel import one_core
 from gatecast.nn.training.adam import FlatAdam
-from gatecast.nn.training.base import CHUNK, Batch, Lesson, foretold, joint_loss
+from gatecast.nn.training.base import CHUNK, Batch, TrainingSequence, joint_loss, predicted
 from gatecast.prices import PriceSeries
 
 LEARNING_RATE = 3e-4  # a tenth of what the base learned with: the weights are nearly right
@@ -36,7 +36,7 @@ class Adaptation:
     every training record.
     """
 
-    members: tuple[JointNetwork, ...]
+    members: tuple[BaseNetwork, ...]
     kept: bool
     until: np.datetime64 = NEVER
     gain: float = 0.0
@@ -46,7 +46,7 @@ class Adaptation:
 
 
 def adapt(
-    members: Sequence[JointNetwork],
+    members: Sequence[BaseNetwork],
     series: Sequence[PriceSeries],
     config: Config,
     *,
@@ -63,24 +63,24 @@ def adapt(
 
 
 def _adapted(
-    members: Sequence[JointNetwork], series: Sequence[PriceSeries], config: Config, known: np.datetime64
+    members: Sequence[BaseNetwork], series: Sequence[PriceSeries], config: Config, known: np.datetime64
 ) -> Adaptation:
     told = [one for one in series if len(one) > START + 2]  # the rest has nothing to tell the others either
-    each = Lesson.of_table(told) if config.market else [Lesson.of(one) for one in told]
-    lessons = [one for one in each if len(one) > CHUNK - START]
-    if not lessons:
+    each = TrainingSequence.of_table(told, cross_section=config.cross_section)
+    sequences = [one for one in each if len(one) > CHUNK - START]
+    if not sequences:
         return Adaptation(members=tuple(members), kept=False)
-    days = np.unique(np.concatenate([one.days for one in lessons]))
+    days = np.unique(np.concatenate([one.days for one in sequences]))
     split = max(days[int(len(days) * (1 - config.validation)) - 1], known)
-    before = [int(np.searchsorted(one.days, split, side="right")) for one in lessons]
-    learned = [one.rows(0, end) for one, end in zip(lessons, before, strict=True) if end >= CHUNK]
-    tails = [len(one) - end for one, end in zip(lessons, before, strict=True)]
+    before = [int(np.searchsorted(one.days, split, side="right")) for one in sequences]
+    learned = [one.rows(0, end) for one, end in zip(sequences, before, strict=True) if end >= CHUNK]
+    tails = [len(one) - end for one, end in zip(sequences, before, strict=True)]
     if sum(map(len, learned)) < LEAST_LEARNED or sum(tails) < LEAST_HELD_OUT:
         return Adaptation(members=tuple(members), kept=False)
     ours = tuple(copy.deepcopy(member) for member in members)
     steps = Config(learning_rate=LEARNING_RATE)
     optimisers = [FlatAdam(one, steps) for one in ours]
-    unadapted = _held_out(members, lessons, before)
+    unadapted = _held_out(members, sequences, before)
     best, best_score, best_weights = 0, unadapted, [_weights(one) for one in ours]
     losses = []
     for epoch in range(1, EPOCHS + 1):
@@ -94,7 +94,7 @@ def _adapted(
                 ]
             )
         )
-        score = _held_out(ours, lessons, before)
+        score = _held_out(ours, sequences, before)
         losses.append((epoch, loss, -float(score.mean())))
         if score.mean() > best_score.mean():
             best, best_score, best_weights = epoch, score, [_weights(one) for one in ours]
@@ -117,16 +117,16 @@ def _adapted(
 
 
 def _epoch(
-    network: JointNetwork,
+    network: BaseNetwork,
     optimiser: FlatAdam,
-    lessons: Sequence[Lesson],
+    sequences: Sequence[TrainingSequence],
     rng: np.random.Generator,
     masks: torch.Generator,
 ) -> float:
     """One pass over half-overlapping chunks, or as many updates as an epoch may have; the mean loss."""
     chunks = [
         (one, start)
-        for one in lessons
+        for one in sequences
         for start in range(
             int(rng.integers(CHUNK // 2)) % (len(one) - CHUNK + 1), len(one) - CHUNK + 1, CHUNK // 2
         )
@@ -136,7 +136,7 @@ def _epoch(
     for first in range(0, len(order), BATCH):
         chosen = [chunks[place] for place in order[first : first + BATCH]]
         batch = Batch.of([one.rows(start, start + CHUNK) for one, start in chosen])
-        loss = joint_loss(foretold(network, batch, masks), batch.after)
+        loss = joint_loss(predicted(network, batch, masks), batch.observed)
         optimiser.step([optimiser.gradient_of(loss)])
         total.append(loss.detach())
     return float(torch.stack(total).mean())
@@ -144,26 +144,26 @@ def _epoch(
 
 @torch.no_grad()
 def _held_out(
-    members: Sequence[JointNetwork], lessons: Sequence[Lesson], before: Sequence[int]
+    members: Sequence[BaseNetwork], sequences: Sequence[TrainingSequence], before: Sequence[int]
 ) -> Float[np.ndarray, " held_out"]:
     """The log density the members' mixture gave each held-out return."""
     scores = []
-    for lesson, end in zip(lessons, before, strict=True):
-        if end == len(lesson):
+    for sequence, end in zip(sequences, before, strict=True):
+        if end == len(sequence):
             continue
         first = max(end - 2 * CHUNK, 0)
-        batch = Batch.of([lesson.rows(first, len(lesson))])
-        y = batch.after[end - first :, 0, 0]
+        batch = Batch.of([sequence.rows(first, len(sequence))])
+        y = batch.observed[end - first :, 0, 0]
         each = torch.stack([_tail_density(one, batch, y) for one in members])
         scores.append((torch.logsumexp(each, dim=0) - np.log(len(members))).numpy())
     return np.concatenate(scores).astype(np.float64)
 
 
-def _tail_density(network: JointNetwork, batch: Batch, y: Float[Tensor, " tail"]) -> Float[Tensor, " tail"]:
-    day = foretold(network, batch)
+def _tail_density(network: BaseNetwork, batch: Batch, y: Float[Tensor, " tail"]) -> Float[Tensor, " tail"]:
+    day = predicted(network, batch)
     first = len(day.scale) - len(y)
-    return -day.return_nll(batch.after[..., 0])[first:, 0]
+    return day.return_log_prob(batch.observed[..., 0])[first:, 0]
 
 
-def _weights(network: JointNetwork) -> dict[str, Tensor]:
+def _weights(network: BaseNetwork) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}

@@ -16,11 +16,12 @@ from torch import Tensor
 from gatecast.config import Config
 from gatecast.errors import ModelError, TrainingError
 from gatecast.features.windows import Panel, Samples, training_samples, validation_samples
-from gatecast.nn.checkpoint import read_state, write_state
+from gatecast.nn.model_files import read_state, write_state
 from gatecast.nn.network import Network
+from gatecast.nn.next_day import MixtureDay, PointDay
 from gatecast.nn.parallel import Crew, shares, side_by_side
 from gatecast.nn.training.adam import FlatAdam
-from gatecast.nn.training.losses import centre, elementwise, weighted_mean
+from gatecast.nn.training.losses import weighted_mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,15 +183,15 @@ def _update(
     run: _Run, samples: Samples, chosen: Tensor, row_weights: Tensor, masks_from: torch.Generator
 ) -> Tensor:
     """One step of the optimiser on a batch, whose loss and gradient are the sums of its shares'; the loss."""
-    masks = run.network.encoder.draw_masks(len(chosen), masks_from)
+    masks = run.network.draw_masks(len(chosen), masks_from)
     weights = run.data.judged(row_weights, samples, chosen)
     judged = int((weights > 0).sum())
 
     def learn(share: slice) -> tuple[Tensor, Tensor]:
         inputs, target = run.data.windows(samples, chosen[share])
-        own_masks = None if masks is None else [mask[share] for mask in masks]
-        forecast = run.network(inputs, own_masks, samples.judged)
-        loss = weighted_mean(elementwise(run.config, forecast, target), weights[:, share], judged)
+        own_masks = None if masks is None else masks.rows(share)
+        next_day, _ = run.network(inputs, masks=own_masks, last=samples.judged)
+        loss = weighted_mean(-next_day.log_prob(target), weights[:, share], judged)
         return loss.detach(), run.optimiser.gradient_of(loss)
 
     learned = run.crew.map(learn, shares(len(chosen), samples.length, chosen.device))
@@ -213,9 +214,9 @@ def _validation_loss(run: _Run, samples: Samples) -> float:
     starts = torch.from_numpy(samples.starts).to(device)
 
     def judge(share: slice) -> tuple[float, float]:
-        forecast, target = _foretold(run.network, run.data, samples, starts[share])
+        next_day, target = _predicted(run.network, run.data, samples, starts[share])
         counts = run.data.judged(weights, samples, starts[share])
-        return float((elementwise(run.config, forecast, target) * counts).sum()), float(counts.sum())
+        return float((-next_day.log_prob(target) * counts).sum()), float(counts.sum())
 
     run.network.eval()
     losses, counts = zip(*run.crew.map(judge, shares(len(starts), samples.length, device)), strict=True)
@@ -223,10 +224,12 @@ def _validation_loss(run: _Run, samples: Samples) -> float:
 
 
 @torch.no_grad()
-def _foretold(network: Network, data: _Tensors, samples: Samples, chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """What the network foretells of the chosen samples, without dropout, and what came."""
+def _predicted(
+    network: Network, data: _Tensors, samples: Samples, chosen: Tensor
+) -> tuple[PointDay | MixtureDay, Tensor]:
+    """What the network predicts of the chosen samples, without dropout, and what was observed."""
     inputs, target = data.windows(samples, chosen)
-    return network(inputs, None, samples.judged), target
+    return network(inputs, last=samples.judged)[0], target
 
 
 def residuals(
@@ -239,8 +242,8 @@ def residuals(
     starts, rows = torch.from_numpy(samples.starts), torch.arange(len(panel.target))
 
     def missed(share: slice) -> tuple[np.ndarray, np.ndarray]:
-        forecast, target = _foretold(network, data, samples, starts[share].to(device))
-        error = target - centre(config, forecast)
+        next_day, target = _predicted(network, data, samples, starts[share].to(device))
+        error = target - next_day.mean
         where = data.judged(rows, samples, starts[share])
         return error.T.flatten().cpu().numpy(), where.T.flatten().numpy()
 

@@ -1,4 +1,8 @@
-"""Files that carry numbers and plain text only: safetensors and JSON, checksummed, written whole or not at all."""
+"""Model folders and checkpoints: numbers and plain text only, checksummed, written whole or not at all.
+
+A model folder holds `model.json` and the `weights-<hash>.safetensors` it names. Format 2; a folder of format 1 is read
+as format 2 (`_upgraded`).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ from torch import Tensor
 
 from gatecast.errors import ModelError, TrainingError
 
-MODEL_FORMAT = 1
+MODEL_FORMAT = 2
 _MODEL_FILE = "model.json"
 _WEIGHTS_NAME = re.compile(r"weights-[0-9a-f]{16}\.safetensors")
 _MAX_JSON = 64 * 2**20  # bytes; a description of 10,000 items takes some 2 MB
@@ -113,9 +117,35 @@ def load_model(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"weights must be as they were saved; '{folder / name}' was changed. Save the model again."
         )
     try:
-        return load(body), document
+        tensors = load(body)
     except SafetensorError:
         raise ModelError(f"'{folder / name}' is no safetensors file. Save the model again.") from None
+    try:
+        return (tensors, document) if version == MODEL_FORMAT else _upgraded(tensors, document)
+    except (KeyError, TypeError, AttributeError):
+        raise ModelError(f"'{path}' does not fit model format {version}. Save the model again.") from None
+
+
+def _upgraded(
+    tensors: Mapping[str, Tensor], document: Mapping[str, Any]
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """A model of format 1 under the names of format 2."""
+    renamed = {
+        name.replace(".market_", ".cross_section_").replace(".echo_", ".event_"): tensor
+        for name, tensor in tensors.items()
+    }
+    new = dict(document)
+    new["kind"] = {None: "trained", "adapted base": "base"}.get(document.get("kind"), document.get("kind"))
+    if "config" in new:
+        config = dict(new["config"])
+        config["cross_section"] = config.pop("market", True)
+        new |= {"config": config, "choice": []}
+    if "networks" in new:
+        new["networks"] = [
+            {**network, "held_out": network["shocks"], "shrinkage": network["trust"]}
+            for network in new["networks"]
+        ]
+    return renamed, new
 
 
 def _canonical(document: Mapping[str, Any]) -> str:

@@ -1,0 +1,84 @@
+"""The contract of a feature set: rows of a history, windows that grow along paths, and the day that a path draws."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from jaxtyping import Float
+
+from gatecast.prices import PriceSeries
+
+WINDOW = (
+    128  # moves a feature may look back on, one close more; beyond it the slowest average weighs under 1e-4
+)
+FLOOR = 1e-6  # of a daily volatility; far under a pegged currency's 1e-4, far over rounding
+RANGE_FLOOR = 1e-4  # of a Parkinson volatility: a day with high = low is quiet, not infinitely so
+
+Inputs = Any  # what a network takes: an array (time, batch, feature), or a dataclass of such arrays
+
+
+def parkinson(series: PriceSeries) -> Float[np.ndarray, " time"]:
+    """Each day's volatility from its high and low, ln(H/L) / sqrt(4 ln 2): Parkinson (1980), equation 4.
+
+    Never under RANGE_FLOOR; the series must have ranges.
+    """
+    assert series.high is not None
+    assert series.low is not None
+    sigma = np.log(series.high / series.low) / np.sqrt(4 * np.log(2))
+    return np.asarray(np.maximum(sigma, RANGE_FLOOR))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Student:
+    """The Student-t that each path's return was drawn from (df inf: a normal); (row,) each."""
+
+    location: Float[np.ndarray, " row"]
+    scale: Float[np.ndarray, " row"]
+    df: Float[np.ndarray, " row"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Day:
+    """One simulated day of every path, in the units of the feature set's own targets; (row,) each.
+
+    `value` is the return (or price level) in units of its trailing scale; `log_range` and `log_volume` are relative
+    to what is usual there. `density` is what `value` was drawn from, where the network predicts a distribution.
+    """
+
+    value: Float[np.ndarray, " row"]
+    log_range: Float[np.ndarray, " row"]
+    log_volume: Float[np.ndarray, " row"]
+    density: Student | None = None
+
+
+class Windows(Protocol):
+    """The trailing windows of every path: rows are the paths of the first start, of the second, and so on."""
+
+    @property
+    def log_return(self) -> Float[np.ndarray, " row"]:
+        """The log return of each path since its start."""
+
+    def inputs(self) -> Inputs:
+        """Before any day the context, (time, start, ...); later the newest day, (1, row, ...) or (1, start, ...)."""
+
+    def density(self, day: Day) -> Student | None:
+        """The density of the log return since the start, given all that came before `day`; None where there is none."""
+
+    def append(self, day: Day) -> None:
+        """Add a simulated day to every path."""
+
+
+class Features(Protocol):
+    """What a network sees of a table: one implementation for recipe networks, one for the base network."""
+
+    def history(self, table: Sequence[PriceSeries]) -> list[Any]:
+        """The last rows of each series as the network reads them before its first prediction."""
+
+    def alike(self, rows: Any) -> Hashable:
+        """Histories with the same key can be simulated in one block."""
+
+    def start(self, rows: Sequence[Any], future: Sequence[np.ndarray], paths: int) -> Windows:
+        """Windows of `paths` paths from the end of each of these alike histories, to the timestamps `future`."""

@@ -1,0 +1,157 @@
+"""The indicators along simulated paths: every feature recomputed from the simulated prices of a recipe network."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from gatecast.features.contract import RANGE_FLOOR, Day, Student
+from gatecast.features.indicators import (
+    CLOSES,
+    FeatureSpec,
+    Trailing,
+    evaluate,
+    log_volume,
+    padded,
+    series_features,
+)
+from gatecast.features.targets import Scaler, to_log_return
+from gatecast.prices import PriceSeries
+
+MAX_STEP = float(np.log(10))  # a price may at most grow or shrink tenfold in a step
+MAX_TOTAL = 200.0  # nor leave e^±200 of the last close: far beyond sense, well within float64
+USUAL = 20  # rows whose mean log volume is the usual one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """The end of a series: its scaled features, (time, feature), and the closes and volumes a path goes on from."""
+
+    item_id: str
+    features: Float[np.ndarray, "time feature"]
+    log_close: Float[np.ndarray, " closes"]
+    log_volume: Float[np.ndarray, " closes"] | None
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Indicators:
+    """The feature set of a recipe network: which indicators, how they are scaled, and how many rows it looks back."""
+
+    spec: FeatureSpec
+    scaler: Scaler
+    context_length: int
+
+    def history(self, table: Sequence[PriceSeries]) -> list[Context]:
+        """The last `context_length` rows of each series."""
+        return [self._context(series) for series in table]
+
+    def alike(self, rows: Context) -> Hashable:
+        """A context has one length, so that all can be simulated together."""
+        return len(rows.features)
+
+    def start(self, rows: Sequence[Context], future: Sequence[np.ndarray], paths: int) -> IndicatorWindows:
+        """Windows of `paths` paths from the end of each context."""
+        return IndicatorWindows(self, rows, len(future[0]), paths)
+
+    def scaled(self, series: PriceSeries) -> Float[np.ndarray, "time feature"]:
+        """The features of the last `context_length` rows as the network sees them."""
+        recent = series.rows(max(len(series) - self.context_length - CLOSES, 0), len(series))
+        features = series_features(recent, self.spec)[-self.context_length :]
+        return self.scaler.apply(features, series.item_id)
+
+    def _context(self, series: PriceSeries) -> Context:
+        volumes = padded(log_volume(series))[-CLOSES:] if self.spec.has_volume else None
+        return Context(
+            item_id=series.item_id,
+            features=self.scaled(series),
+            log_close=padded(np.log(series.close))[-CLOSES:],
+            log_volume=volumes,
+            rows=len(series),
+        )
+
+
+class IndicatorWindows:
+    """The trailing closes and volumes of every path, grown in place by one simulated row at a time."""
+
+    def __init__(self, features: Indicators, contexts: Sequence[Context], horizon: int, paths: int) -> None:
+        self._features, self._contexts, self._paths = features, contexts, paths
+        self._step = 0
+        self._real_rows: Int[np.ndarray, " row"] = np.repeat([context.rows for context in contexts], paths)
+        self._log_close = self._room([context.log_close for context in contexts], horizon)
+        volumes = [context.log_volume for context in contexts if context.log_volume is not None]
+        self._log_volume = self._room(volumes, horizon) if volumes else None
+        self._log_range = np.zeros(len(self._log_close)) if features.spec.has_range else None
+        self._sigma = evaluate(self._trailing(), features.spec)[1]
+
+    @property
+    def log_return(self) -> Float[np.ndarray, " row"]:
+        """The log return of each path since its start."""
+        return np.asarray(self._log_close_now - self._start)
+
+    def inputs(self) -> Float[np.ndarray, "time batch feature"]:
+        """Scaled features of the contexts, (time, start, feature); later of the newest row, (1, row, feature)."""
+        if self._step == 0:
+            return np.stack([context.features for context in self._contexts], axis=1)
+        features, self._sigma = evaluate(self._trailing(), self._features.spec)
+        parts = zip(self._contexts, np.split(features, len(self._contexts)), strict=True)
+        scaler = self._features.scaler
+        return np.concatenate([scaler.apply(part, context.item_id) for context, part in parts])[None]
+
+    def density(self, day: Day) -> Student | None:
+        """The density of the log return since the start; None for targets that are no log returns."""
+        if day.density is None or self._features.spec.returns != "log":
+            return None
+        return Student(
+            location=self.log_return + self._sigma * day.density.location,
+            scale=self._sigma * day.density.scale,
+            df=day.density.df,
+        )
+
+    def append(self, day: Day) -> None:
+        """Add a simulated row to every path."""
+        center, scale = self._target_frame()
+        move = to_log_return(self._features.spec.returns, self._log_close_now, center + scale * day.value)
+        moved = self.log_return + np.clip(move, -MAX_STEP, MAX_STEP)
+        end = self._step + CLOSES
+        self._log_close[:, end] = self._start + np.clip(moved, -MAX_TOTAL, MAX_TOTAL)
+        if self._log_range is not None:
+            self._log_range = np.maximum(np.log(self._sigma) + day.log_range, np.log(RANGE_FLOOR))
+        if self._log_volume is not None:
+            usual = self._log_volume[:, end - USUAL : end].mean(axis=1)
+            self._log_volume[:, end] = np.maximum(usual + day.log_volume, 0.0)
+        self._step += 1
+
+    @property
+    def _start(self) -> Float[np.ndarray, " row"]:
+        return np.asarray(self._log_close[:, CLOSES - 1])
+
+    @property
+    def _log_close_now(self) -> Float[np.ndarray, " row"]:
+        return np.asarray(self._log_close[:, self._step + CLOSES - 1])
+
+    def _room(self, starts: Sequence[np.ndarray], horizon: int) -> Float[np.ndarray, "row longer"]:
+        room = np.empty((len(starts) * self._paths, CLOSES + horizon))
+        room[:, :CLOSES] = np.repeat(np.stack(starts), self._paths, axis=0)
+        return room
+
+    def _target_frame(self) -> tuple[Float[np.ndarray, " row"], Float[np.ndarray, " row"]]:
+        sigmas = np.split(self._sigma, len(self._contexts))
+        frames = [
+            self._features.scaler.target_frame(context.item_id, sigma)
+            for context, sigma in zip(self._contexts, sigmas, strict=True)
+        ]
+        center, scale = (np.concatenate(parts) for parts in zip(*frames, strict=True))
+        return center, scale
+
+    def _trailing(self) -> Trailing:
+        now = slice(self._step, self._step + CLOSES)
+        return Trailing(
+            log_close=self._log_close[:, now],
+            rows=np.minimum(self._real_rows + self._step, CLOSES),
+            log_range=self._log_range,
+            log_volume=None if self._log_volume is None else self._log_volume[:, now],
+        )

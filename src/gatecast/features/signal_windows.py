@@ -1,0 +1,249 @@
+"""What the base network reads: signals, cross-section and events of each row, of a history and along simulated paths."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from gatecast.features.contract import WINDOW, Day, Student
+from gatecast.features.cross_section import ItemSignals, cross_section_rows
+from gatecast.features.event_calendar import EventCalendar, future_events, history_events, summary
+from gatecast.features.signals import (
+    MOMENTUM_ROWS,
+    START,
+    Moves,
+    Recent,
+    Signals,
+    Sums,
+    evaluate,
+    history_signals,
+    range_of,
+)
+from gatecast.prices import PriceSeries
+
+MEMORY = 384  # rows the network reads before it predicts; it learned on 120, and what lies beyond has faded
+LOOKBACK = MEMORY + 400  # rows kept of a series: events look back 371 days, and 64 rows from there
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseInputs:
+    """What the base network takes, arrays or tensors (time, batch, ...).
+
+    `events` are of the day after each row; `expected` is the summary of the events that were known for the row's own
+    day. `cross_section` is NaN, or None for all rows, where there is none.
+    """
+
+    signals: Any
+    flags: Any
+    cross_section: Any
+    events: Any
+    expected: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignalRows:
+    """A series as the base network reads it: rows `first` and later of its moves."""
+
+    timestamps: np.ndarray
+    moves: Moves
+    first: int
+    signals: Signals
+    cross_section: Float[np.ndarray, "time cross_section"]
+    flags: Float[np.ndarray, " flag"]
+    calendar: EventCalendar | None
+    events: Float[np.ndarray, "time event"]
+    expected: Float[np.ndarray, "time summary"]
+
+
+def signal_rows(
+    table: Sequence[PriceSeries],
+    *,
+    last: int | None = None,
+    ranges: bool = True,
+    volumes: bool = True,
+    cross_section: bool = True,
+) -> list[SignalRows]:
+    """The rows of each series from START on, or the last so many of them; row t uses rows up to t of the table alone.
+
+    `ranges`, `volumes`, `cross_section` false hide these.
+    """
+    parts = []
+    for series in table:
+        moves = Moves.of(series)
+        moves = replace(
+            moves,
+            day_range=moves.day_range if ranges else None,
+            log_volume=moves.log_volume if volumes else None,
+        )
+        first = START if last is None else max(START, len(moves) - last)
+        parts.append((series, moves, first, history_signals(moves, first)))
+    items = [
+        ItemSignals(
+            timestamps=series.timestamps[1 + first :],
+            signals=signals,
+            has_range=moves.day_range is not None,
+        )
+        for series, moves, first, signals in parts
+    ]
+    across = cross_section_rows(items) if cross_section else [cross_section_rows([item])[0] for item in items]
+    return [_rows(*part, rows) for part, rows in zip(parts, across, strict=True)]
+
+
+def _rows(
+    series: PriceSeries, moves: Moves, first: int, signals: Signals, cross_section: np.ndarray
+) -> SignalRows:
+    calendar = EventCalendar.of(series, moves)
+    events = history_events(calendar, len(moves), first - 1)
+    return SignalRows(
+        timestamps=series.timestamps[1 + first :],
+        moves=moves,
+        first=first,
+        signals=signals,
+        cross_section=cross_section,
+        flags=np.array([moves.day_range is not None, moves.log_volume is not None], dtype=np.float64),
+        calendar=calendar,
+        events=events[1:],
+        # A row's own day, as it was expected on the row before.
+        expected=summary(events[:-1]),
+    )
+
+
+@dataclass(frozen=True)
+class SignalFeatures:
+    """The feature set of the base network; without `cross_section` each item is read by itself."""
+
+    cross_section: bool = True
+
+    def history(self, table: Sequence[PriceSeries]) -> list[SignalRows]:
+        """The last MEMORY rows of each series; of a series only the last LOOKBACK rows are read."""
+        recent = [series.rows(max(len(series) - LOOKBACK, 0), len(series)) for series in table]
+        return signal_rows(recent, last=MEMORY, cross_section=self.cross_section)
+
+    def alike(self, rows: SignalRows) -> Hashable:
+        """Histories with the same columns and as many rows can be read together."""
+        return (*rows.flags, len(rows.expected))
+
+    def start(self, rows: Sequence[SignalRows], future: Sequence[np.ndarray], paths: int) -> SignalWindows:
+        """Windows of `paths` paths from the end of each history; beyond it there is no cross-section."""
+        return SignalWindows(rows, future, paths)
+
+
+class SignalWindows:
+    """The trailing windows of every path and the sums over them; they slide by one row a day."""
+
+    def __init__(self, rows: Sequence[SignalRows], future: Sequence[np.ndarray], paths: int) -> None:
+        self._rows, self._paths, self._step = rows, paths, 0
+        self._ahead = np.stack(
+            [future_events(part.calendar, ahead) for part, ahead in zip(rows, future, strict=True)]
+        )
+        self._log_return = _Column.of([part.moves.log_return for part in rows], paths)
+        self._day_range = _Column.of([part.moves.day_range for part in rows], paths)
+        self._log_volume = _Column.of([part.moves.log_volume for part in rows], paths)
+        self._sums = self._sums_at_start()
+        self._now = _last([part.signals for part in rows], paths)
+        self._total = np.zeros(len(rows) * paths)
+
+    @property
+    def log_return(self) -> Float[np.ndarray, " row"]:
+        """The log return of each path since its start."""
+        return self._total
+
+    def inputs(self) -> BaseInputs:
+        """The histories, (time, start, ...); later the newest day, (1, row, ...), its events (1, start, ...)."""
+        if self._step > 0:
+            self._now = evaluate(self._sums)
+            return BaseInputs(
+                signals=self._now.values[None],
+                flags=np.broadcast_to(self._rows[0].flags, (1, len(self._total), 2)),
+                cross_section=None,
+                events=self._ahead[None, :, self._step],
+                expected=summary(self._ahead[None, :, self._step - 1]),
+            )
+        signals = np.stack([part.signals.values for part in self._rows], axis=1)
+        events = np.stack([part.events for part in self._rows], axis=1)
+        events[-1] = self._ahead[:, 0]  # the next timestamp is known, and may be no calendar day later
+        return BaseInputs(
+            signals=signals,
+            flags=np.broadcast_to(self._rows[0].flags, (*signals.shape[:2], 2)),
+            cross_section=np.stack([part.cross_section for part in self._rows], axis=1),
+            events=events,
+            expected=np.stack([part.expected for part in self._rows], axis=1),
+        )
+
+    def density(self, day: Day) -> Student | None:
+        """The density of the log return since the start, given all that came before `day`."""
+        if day.density is None:
+            return None
+        return Student(
+            location=self._total + day.density.location * self._now.scale,
+            scale=day.density.scale * self._now.scale,
+            df=day.density.df,
+        )
+
+    def append(self, day: Day) -> None:
+        """Add a simulated day to every path."""
+        now = self._now
+        move = day.value * now.scale
+        self._total = self._total + move
+        assert self._log_return is not None
+        self._log_return.drawn.append(move)
+        if self._day_range is not None:
+            self._day_range.drawn.append(range_of(day.log_range, now.scale, now.overnight))
+        if self._log_volume is not None:
+            self._log_volume.drawn.append(now.usual_volume + day.log_volume)
+        old = np.stack([self._log_return.before(rows) for rows in MOMENTUM_ROWS.tolist()], axis=1)
+        self._sums = self._sums.moved(self._day(0), self._day(WINDOW), old)
+        self._step += 1
+
+    def _day(self, rows: int) -> Recent:
+        """One day of every path, so many rows before the newest."""
+        log_return, day_range, log_volume = (
+            None if column is None else column.before(rows)[:, None]
+            for column in (self._log_return, self._day_range, self._log_volume)
+        )
+        assert log_return is not None
+        return Recent(log_return=log_return, day_range=day_range, log_volume=log_volume, rows=self._sums.rows)
+
+    def _sums_at_start(self) -> Sums:
+        assert self._log_return is not None
+        windows = Recent(
+            log_return=self._log_return.past,
+            day_range=None if self._day_range is None else self._day_range.past,
+            log_volume=None if self._log_volume is None else self._log_volume.past,
+            rows=np.array([min(len(part.moves), WINDOW) for part in self._rows]),
+        )
+        return Sums.of(windows).repeated(self._paths)
+
+
+def _last(signals: Sequence[Signals], paths: int) -> Signals:
+    """The last row's signals of every start, one copy a path."""
+    values, scale, overnight, usual_volume = (
+        np.repeat(np.stack([getattr(part, name)[-1] for part in signals]), paths, axis=0)
+        for name in ("values", "scale", "overnight", "usual_volume")
+    )
+    return Signals(values=values, scale=scale, overnight=overnight, usual_volume=usual_volume)
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One column: the last window of every start, and what each path drew since."""
+
+    past: Float[np.ndarray, "start window"]
+    paths: int
+    drawn: list[Float[np.ndarray, " row"]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, parts: Sequence[Float[np.ndarray, " _"] | None], paths: int) -> _Column | None:
+        last = [part[-WINDOW:] for part in parts if part is not None]
+        if not last:
+            return None
+        return cls(np.stack([np.pad(part, (WINDOW - len(part), 0)) for part in last]), paths)
+
+    def before(self, rows: int) -> Float[np.ndarray, " row"]:
+        """The value so many rows before the newest, for each path."""
+        place = len(self.drawn) - 1 - rows
+        return self.drawn[place] if place >= 0 else self.past[:, place].repeat(self.paths)

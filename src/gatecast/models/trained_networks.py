@@ -1,0 +1,167 @@
+"""Networks trained on the user's own prices as one model: one over all items of a table, or one for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from gatecast.config import Config
+from gatecast.errors import UsageError
+from gatecast.features.indicators import WARMUP
+from gatecast.forecast import Forecast, ItemForecast
+from gatecast.models.limits import check_columns, check_context
+from gatecast.models.simulated import forecasts_of
+from gatecast.models.trained import Trained, describe, learn, revive
+from gatecast.nn.training.loop import Progress
+from gatecast.notes import Note
+from gatecast.prices import PriceSeries, PriceTable
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TrainedNetworks:
+    """One network over all items of a table, or one for each (`per_asset`)."""
+
+    networks: tuple[Trained, ...]
+    config: Config
+
+    kind: ClassVar[str] = "trained"
+
+    @classmethod
+    def learn(
+        cls,
+        prices: PriceTable,
+        config: Config,
+        *,
+        checkpoint: Path | None = None,
+        fingerprint: str = "",
+        resume: bool = False,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> TrainedNetworks:
+        """Train on every row of `prices`; `checkpoint` is a folder that holds the state of training after each epoch."""
+        groups = [[series] for series in prices] if config.per_asset else [list(prices)]
+        networks = tuple(
+            learn(
+                group,
+                config,
+                checkpoint=None if checkpoint is None else checkpoint / f"training-{number}.safetensors",
+                fingerprint=fingerprint,
+                resume=resume,
+                progress=progress,
+            )
+            for number, group in enumerate(groups)
+        )
+        return cls(networks, config)
+
+    @property
+    def until(self) -> np.datetime64:
+        """The last day any of them learned from."""
+        return max(trained.until for trained in self.networks)
+
+    @property
+    def items(self) -> tuple[str, ...]:
+        """The items they learned from."""
+        return tuple(item for trained in self.networks for item in trained.items)
+
+    @property
+    def least(self) -> int:
+        """Rows an item needs to be forecast."""
+        return self.config.context_length + WARMUP
+
+    @property
+    def losses(self) -> list[tuple[int, float, float]]:
+        """(epoch, training loss, held-out loss) of the first network."""
+        return self.networks[0].record.losses
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a training was cut short by hand."""
+        return any(trained.record.interrupted for trained in self.networks)
+
+    def predict_at(
+        self,
+        prices: PriceTable,
+        cutoffs: Sequence[np.datetime64],
+        horizon: int,
+        *,
+        paths: int,
+        seeds: Sequence[int],
+    ) -> list[Forecast]:
+        """Paths as the networks give them, from the last row of each item at each cutoff.
+
+        `prices` may hold rows that training has not seen: weights stay, the context moves on. Raises `TooFewRows` for
+        an item without a full context.
+        """
+        table = prices.until(cutoffs[-1])
+        of = {series.item_id: self.network_of(series.item_id) for series in table}
+        by_item: dict[tuple[str, int], ItemForecast] = {}
+        for trained in {id(network): network for network in of.values()}.values():
+            mine = table.select(tuple(item for item, network in of.items() if network is trained))
+            begun = [n for n, at in enumerate(cutoffs) if any(series.timestamps[0] <= at for series in mine)]
+            forecasts = forecasts_of(
+                trained.model,
+                mine,
+                [cutoffs[number] for number in begun],
+                horizon,
+                paths=paths,
+                seeds=[seeds[number] for number in begun],
+                check=partial(_checked, trained=trained),
+            )
+            for number, forecast in zip(begun, forecasts, strict=True):
+                by_item |= {(item.item_id, number): item for item in forecast}
+        return [
+            Forecast(items=tuple(by_item[series.item_id, number] for series in prices.until(at)), seed=seed)
+            for number, (at, seed) in enumerate(zip(cutoffs, seeds, strict=True))
+        ]
+
+    def network_of(self, item_id: str) -> Trained:
+        """The network that learned from this item, or the first; raises `UsageError` where each item has its own."""
+        for trained in self.networks:
+            if item_id in trained.items:
+                return trained
+        if self.config.per_asset and len(self.networks) > 1:
+            raise UsageError(f"with per_asset=true each item has its network; '{item_id}' has none. Fit it.")
+        return self.networks[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the weights, as plain types for JSON."""
+        return {"networks": [describe(trained) for trained in self.networks]}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The weights of all networks, each name with the network's number before it."""
+        return {
+            f"{number}.{name}": tensor
+            for number, trained in enumerate(self.networks)
+            for name, tensor in trained.network.state_dict().items()
+        }
+
+    @classmethod
+    def from_dict(
+        cls, document: Mapping[str, Any], tensors: Mapping[str, Tensor], config: Config
+    ) -> TrainedNetworks:
+        """What `to_dict` and `tensors` gave; raises `ValueError` where they do not fit each other."""
+        networks = tuple(
+            revive(described, number, tensors, config)
+            for number, described in enumerate(document["networks"])
+        )
+        if not networks:
+            raise ValueError("it describes no network")
+        return cls(networks, config)
+
+
+def _checked(series: PriceSeries, trained: Trained) -> tuple[Note, ...]:
+    """The network's notes for a series; raises where it cannot be forecast."""
+    check_context(series, trained.config)
+    check_columns(series, trained.features.spec)
+    if series.item_id in trained.items:
+        return trained.notes
+    names = ", ".join(trained.items[:5]) + (" and others" if len(trained.items) > 5 else "")
+    stranger = f"the network was trained on {names} and not on this item; judge its forecast by the verdict"
+    return (*trained.notes, Note("model", stranger, (series.item_id,)))
