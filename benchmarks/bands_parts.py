@@ -32,6 +32,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT / "benchmarks"), str(ROOT / "scripts")]
 
 from bands import AGAINST, DATA, EVERY, PANEL, RAW, closes, judged, show, summary
+from gatecast.models.ensemble import BaseNetwork, day_of, load_base, save_base, suited
+from gatecast.nn.joint import Day, JointNetwork
 from make_base import curriculum, histories, trained
 
 import gatecast
@@ -39,9 +41,7 @@ from gatecast.calibration.online import Following, follow, timestamps
 from gatecast.forecast import Forecast
 from gatecast.model import Model
 from gatecast.models.base import BaseForecaster
-from gatecast.models.ensemble import BaseNetwork, day_of, load_base, save_base, suited
 from gatecast.models.registry import parse_models
-from gatecast.nn.joint import Day, JointNetwork
 from gatecast.prices import PriceTable
 from gatecast.readers.read import read_prices
 

@@ -29,12 +29,12 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT / "benchmarks"), str(ROOT / "scripts")]
 
 from bands import DATA, EVERY, HORIZON, PANEL, STEPS
+from gatecast.models.ensemble import SHIPPED, BaseNetwork, load_base, save_base
 from make_base import curriculum, histories, trained
 
 from gatecast.calibration import bands as calibration
 from gatecast.forecast import Forecast
 from gatecast.judge.metrics import crps_paths, inside
-from gatecast.models.ensemble import SHIPPED, BaseNetwork, load_base, save_base
 from gatecast.prices import PriceTable
 from gatecast.readers.read import read_prices
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-
-from gatecast.features.signals import Moves
 from gatecast.models.ensemble import SHIPPED, save_base
 from gatecast.nn.joint import JointNetwork
+
+from gatecast.features.signals import Moves
 from gatecast.nn.training.base import Lesson, Pool, train_base
 from gatecast.prices import PriceSeries, PriceTable
 from gatecast.readers.read import read_prices

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 
 from gatecast.config import Config
+from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable
 
 TINY = Config(
@@ -36,6 +38,11 @@ def chromium() -> str:
             pytest.fail("CI needs Chromium: install Debian's package 'chromium'")
         pytest.skip("needs Chromium")
     return path
+
+
+def texts(notes: Iterable[Note]) -> tuple[str, ...]:
+    """The texts of notes."""
+    return tuple(note.text for note in notes)
 
 
 def simulated_series(

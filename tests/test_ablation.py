@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import TINY, simulated_series
+from conftest import TINY, simulated_series, texts
 from gatecast.config import Config
 from gatecast.errors import UsageError
 from gatecast.faces import figures
@@ -99,7 +99,7 @@ def test_an_improvement_that_matters_helps_and_one_that_does_nothing_makes_no_di
     assert word(found, ALL) == "helps"
     assert [word(found, "bollinger_guard", score) for score in SCORES] == ["no difference"] * 3
     assert "helps: returns, all five" in found.text
-    assert any("no band collapses in this history" in note for note in found.notes)
+    assert any("no band collapses in this history" in note for note in texts(found.notes))
 
 
 def test_without_dropout_paths_and_noise_no_band_is_left() -> None:
@@ -112,7 +112,7 @@ def test_a_switch_that_changes_nothing_is_told() -> None:
     found = run(TINY.replace(dropout=0, noise="none"), rising())
     same = [row for row in found.rows if row.switch == "mc_dropout"]
     assert [(row.change, row.low, row.high, row.word) for row in same] == [(0, 0, 0, "no difference")] * 3
-    assert "mc_dropout=false: the forecasts are the same with it and without." in found.notes
+    assert "mc_dropout=false: the forecasts are the same with it and without." in texts(found.notes)
 
 
 def test_an_improvement_that_is_off_is_turned_on_for_its_own_comparison(
@@ -138,8 +138,8 @@ def test_where_the_naive_formula_breaks_it_is_told_and_the_others_are_judged(gua
     found = run(TINY.replace(bollinger_guard=guard), table)
     day = str(one.timestamps[169])[:10]
     told = f"the naive formula divides by zero on 11 rows of 'A' (first on {day})"
-    assert any(told in note for note in found.notes)
-    assert any("the settings turn it off" in note for note in found.notes) is not guard
+    assert any(told in note for note in texts(found.notes))
+    assert any("the settings turn it off" in note for note in texts(found.notes)) is not guard
     assert [word(found, "bollinger_guard", score) for score in SCORES] == ["breaks"] * 3
     assert word(found, "returns") == "helps"
     assert list(dict.fromkeys(row.switch for row in found.rows)) == [*OFF, ALL_BUT_GUARD]
@@ -153,7 +153,7 @@ def test_where_the_naive_formula_breaks_it_is_told_and_the_others_are_judged(gua
 def test_the_guard_is_shown_on_a_still_stretch_whatever_the_history(
     judged: tuple[Ablation, list[Forecaster], Report],
 ) -> None:
-    told = [note for note in judged[0].notes if "25 equal closes" in note]
+    told = [note for note in texts(judged[0].notes) if "25 equal closes" in note]
     assert len(told) == 1
     assert "is 0/0 on 7 rows; the guard says 0.5 there" in told[0]  # 26 equal closes hold 7 windows of 20
 
@@ -175,7 +175,7 @@ def test_too_few_seeds_are_refused_and_too_few_origins_claim_nothing() -> None:
     found = run(TINY, rising(), cutoffs=2)
     assert {row.word for row in found.rows} == {"no difference"}
     assert {(row.low, row.high) for row in found.rows} == {(None, None)}
-    assert any("2 origins are too few" in note for note in found.notes)
+    assert any("2 origins are too few" in note for note in texts(found.notes))
     json.dumps(found.to_dict(), allow_nan=False)
 
 

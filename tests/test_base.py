@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from gatecast.models.ensemble import LEAST_AFTER, MIN_ROWS, SHIPPED, load_base, save_base, shipped, suited
 from typer.testing import CliRunner
 
-from conftest import simulated_series
+from conftest import simulated_series, texts
 from gatecast.cli import app
 from gatecast.config import Config
 from gatecast.errors import ConfigError, ModelError, TooFewRows
@@ -31,7 +32,6 @@ from gatecast.forecast import Density
 from gatecast.judge.recent import recent_verdict
 from gatecast.judge.walkforward import backtest
 from gatecast.models.base import BaseForecaster, load_forecaster, new_forecaster
-from gatecast.models.ensemble import LEAST_AFTER, MIN_ROWS, SHIPPED, load_base, save_base, shipped, suited
 from gatecast.models.forecaster import Forecaster
 from gatecast.models.registry import parse_models
 from gatecast.nn.sampling import base as base_sampling
@@ -275,7 +275,8 @@ def test_a_short_history_is_all_new_or_not_and_an_ended_item_does_not_choose() -
     table = PriceTable(series=(*new.series, ended))
     assert suited(table) == young
     notes = {
-        one.item_id: " ".join(one.notes) for one in BaseForecaster().fit(table).predict(table, 2, paths=5)
+        one.item_id: " ".join(texts(one.notes))
+        for one in BaseForecaster().fit(table).predict(table, 2, paths=5)
     }
     assert f"up to {young.name}" in notes["X"] and "none after it" not in notes["X"]
     assert "none after it" in notes["Y"]
@@ -296,7 +297,7 @@ def test_a_verdict_on_days_that_the_network_has_learned_from_says_so() -> None:
 def test_rows_that_are_no_days_are_said_to_be_none() -> None:
     hours = pd.date_range("2023-01-02", periods=400, freq="h")
     table = PriceTable.from_close({"X": (1 + np.random.default_rng(0).random(400), hours)})
-    notes = BaseForecaster(UNCALIBRATED).fit(table).predict(table, 2, paths=5).items[0].notes
+    notes = texts(BaseForecaster(UNCALIBRATED).fit(table).predict(table, 2, paths=5).items[0].notes)
     assert any("rows here are hours" in note for note in notes)
 
 
@@ -311,7 +312,7 @@ def test_the_verdict_on_a_saved_model_is_on_that_model(tmp_path: Path) -> None:
     assert suited(early) == shipped()[0]
     told = recent_verdict(config, early, horizon=5, saved=tmp_path / "model", walked=again.walked_)
     assert "0 of them new" in told.text
-    assert "none after it" in " ".join(again.predict(early, 2, paths=5).items[0].notes)
+    assert "none after it" in " ".join(texts(again.predict(early, 2, paths=5).items[0].notes))
     kept = recent_verdict(config, late, horizon=5, saved=tmp_path / "model")
     assert kept.text == recent_verdict(config, late, horizon=5, walked=model.walked_).text
 
@@ -368,7 +369,7 @@ def test_a_saved_model_forecasts_the_same(tmp_path: Path, table: PriceTable) -> 
     again = load_forecaster(tmp_path / "model")
     ours, theirs = (one.predict(table, 3, paths=20).items[0] for one in (forecaster, again))
     assert ours.paths.tobytes() == theirs.paths.tobytes()
-    assert ours.notes == theirs.notes
+    assert texts(ours.notes) == texts(theirs.notes)
     document = json.loads((tmp_path / "model" / "model.json").read_text())
     assert document["kind"] == "adapted base"
 
@@ -422,7 +423,7 @@ def test_prices_the_base_has_seen_get_a_network_of_their_own() -> None:
     model.fit(table)
     assert model.own_ is not None
     assert "cannot test it" in model.notes_[0]
-    assert model.predict(table, 2, paths=5).items[0].notes[-1] == model.notes_[0]
+    assert texts(model.predict(table, 2, paths=5).items[0].notes)[-1] == model.notes_[0]
 
 
 def test_the_verdict_judges_the_base_on_days_it_has_not_seen() -> None:
@@ -479,7 +480,7 @@ def test_the_calibrator_is_part_of_a_saved_model(tmp_path: Path) -> None:
     ours, theirs = (one.predict(table, 3, paths=50) for one in (model, again))
     for one, other, bare in zip(ours, theirs, raw, strict=True):
         assert one.paths.tobytes() == other.paths.tobytes() != bare.paths.tobytes()
-        assert any("calibrated by what those of" in note for note in one.notes)
+        assert any("calibrated by what those of" in note for note in texts(one.notes))
 
 
 def test_a_saved_calibrator_goes_on_only_where_it_can(tmp_path: Path) -> None:
@@ -492,8 +493,8 @@ def test_a_saved_calibrator_goes_on_only_where_it_can(tmp_path: Path) -> None:
     def said(prices: PriceTable) -> str:
         raw = BaseForecaster(UNCALIBRATED).fit(prices).predict(prices, 3, paths=60).items[0]
         item = model.predict(prices, 3, paths=60).items[0]
-        assert (item.paths.tobytes() == raw.paths.tobytes()) == ("not calibrated" in item.notes[-1])
-        return item.notes[-1]
+        assert (item.paths.tobytes() == raw.paths.tobytes()) == ("not calibrated" in texts(item.notes)[-1])
+        return texts(item.notes)[-1]
 
     assert "of 100 past forecasts held" in said(table.until(stamps[599]))
     assert "of 160 past forecasts held" in said(table)
@@ -512,7 +513,7 @@ def test_a_newcomer_leaves_the_others_calibrated() -> None:
     days = old.timestamps[-70:]
     table = PriceTable(series=(old, dataclasses.replace(new, timestamps=days)))
     forecast = BaseForecaster().fit(table).predict(table, 2, paths=40)
-    assert "of 100 past forecasts held" in forecast["X"].notes[-1]
+    assert "of 100 past forecasts held" in texts(forecast["X"].notes)[-1]
 
 
 def test_too_few_days_to_look_back_on_leave_the_bands_as_they_are() -> None:
@@ -520,6 +521,6 @@ def test_too_few_days_to_look_back_on_leave_the_bands_as_they_are() -> None:
     model = BaseForecaster().fit(table)
     assert model.following_ is not None and 0 < model.following_.learned.origins < 10
     item = model.predict(table, 2, paths=40).items[0]
-    assert item.notes[-1].startswith("the bands are not calibrated: that takes 50 rows")
+    assert texts(item.notes)[-1].startswith("the bands are not calibrated: that takes 50 rows")
     raw = BaseForecaster(UNCALIBRATED).fit(table).predict(table, 2, paths=40).items[0]
     assert item.paths.tobytes() == raw.paths.tobytes()

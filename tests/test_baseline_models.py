@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from conftest import texts
 from gatecast.features.indicators import DECAY, FeatureSpec, series_features, volatility
 from gatecast.model import Model
 from gatecast.models.baselines import Drift, Ema, EwmaT, Garch, Har, Kalman, Ols, RandomWalk, Sma, Theta
@@ -138,7 +139,7 @@ def test_a_band_of_90_percent_holds_90_percent_of_its_own_world(make, world):
     for origin in range(ROWS, ROWS + 4 * ORIGINS - 4, 4):  # four steps apart: the outcomes do not overlap
         item = model.predict(until(table, origin), 4, paths=300, seed=origin)["X"]
         lower, upper = item.interval(0.9)
-        assert item.notes == ()
+        assert texts(item.notes) == ()
         hits.append((lower <= close[origin : origin + 4]) & (close[origin : origin + 4] <= upper))
     first, last = np.mean(hits, axis=0)[[0, 3]]
     assert 0.85 <= first <= 0.95 and 0.85 <= last <= 0.95  # three standard errors of 300 origins
@@ -278,7 +279,7 @@ def test_garch_that_does_not_converge_is_the_random_walk_and_says_so(monkeypatch
         item.paths.tobytes()
         == RandomWalk().fit(table).predict(table, 3, paths=99, seed=5)["X"].paths.tobytes()
     )
-    (note,) = item.notes
+    (note,) = texts(item.notes)
     assert note.startswith("garch cannot forecast 'X'") and "random walk" in note
     assert ("converge" if what == "flag" else "explodes") in note
 
@@ -295,7 +296,7 @@ def test_kalman_that_does_not_converge_is_the_random_walk_and_says_so(monkeypatc
 
     monkeypatch.setattr(UnobservedComponents, "fit", hurried)
     item = Kalman().fit(table).predict(table, 2, paths=20)["X"]
-    assert len(item.notes) == 1 and "converge" in item.notes[0]
+    assert len(texts(item.notes)) == 1 and "converge" in texts(item.notes)[0]
 
 
 def test_ewma_starts_from_the_trailing_volatility_and_feeds_on_its_path():

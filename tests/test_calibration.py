@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import simulated_series
+from conftest import simulated_series, texts
 from gatecast.calibration.bands import LEVELS, Calibrator
 from gatecast.errors import ModelError, UsageError
 from gatecast.forecast import Density, Forecast, ItemForecast
@@ -233,7 +233,7 @@ def test_what_it_cannot_use_is_refused_in_one_line() -> None:
 def test_too_short_a_history_is_forecast_without_calibration_and_says_so() -> None:
     prices = PriceTable(series=(simulated_series("A", 70, 1),))
     forecast = Calibrated(Fixed(0.01)).fit(prices).predict(prices, 3, paths=100)
-    assert any("without calibration" in note for note in forecast["A"].notes)
+    assert any("without calibration" in note for note in texts(forecast["A"].notes))
 
 
 def test_the_roster_wraps_any_model() -> None:

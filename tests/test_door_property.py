@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from conftest import texts
 from gatecast.errors import GatecastError
 from gatecast.prices import PriceTable
 from gatecast.readers.read import read_prices
@@ -102,7 +103,7 @@ def check(path: Path, *, repair: bool) -> str:
         assert one.timestamps[-1] < np.datetime64("2026-01-02")
         if one.high is not None and one.low is not None:
             assert (one.low <= one.close).all() and (one.close <= one.high).all()
-    for note in [*table.notes, *(note for one in table for note in one.notes)]:
+    for note in [*texts(table.notes), *(note for one in table for note in texts(one.notes))]:
         assert note.endswith(".") and note.isprintable(), repr(note)
     return "table"
 

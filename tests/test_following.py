@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from gatecast.models.ensemble import BaseNetwork, load_base, shipped
 
 from conftest import simulated_series
 from gatecast.calibration import online as following
@@ -14,7 +15,6 @@ from gatecast.config import Config
 from gatecast.forecast import Forecast
 from gatecast.judge.recent import recent_verdict
 from gatecast.models.base import BaseForecaster
-from gatecast.models.ensemble import BaseNetwork, load_base, shipped
 from gatecast.prices import PriceTable
 
 TABLE = PriceTable(series=(simulated_series("X", 900, 1, start="2016-06-01"),))

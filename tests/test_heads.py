@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from gatecast.nn.sampling.recipe import draw
 
 from conftest import TINY, simulated_series
 from gatecast.config import Config
 from gatecast.models.forecaster import Forecaster
 from gatecast.nn.heads import Components
-from gatecast.nn.sampling.recipe import draw
 from gatecast.nn.training.losses import centre, elementwise
 from gatecast.prices import PriceSeries, PriceTable
 

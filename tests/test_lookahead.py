@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from gatecast.models.ensemble import BaseNetwork, load_base, shipped
 
 from conftest import TINY, simulated_series
 from gatecast.calibration.bands import Calibrator
@@ -22,7 +23,6 @@ from gatecast.features.windows import assemble, learn_scaler, split_timestamp, t
 from gatecast.models.base import BaseForecaster
 from gatecast.models.baselines import EwmaT
 from gatecast.models.calibrated import Calibrated
-from gatecast.models.ensemble import BaseNetwork, load_base, shipped
 from gatecast.models.forecaster import Forecaster
 from gatecast.nn.training.base import Lesson
 from gatecast.prices import PriceSeries, PriceTable

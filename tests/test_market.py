@@ -8,17 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from gatecast.models.ensemble import BaseNetwork, load_base, shipped
+from gatecast.nn.joint import Day, JointNetwork
+from gatecast.nn.sampling.context import Stand, read_tables
 
-from conftest import simulated_series
+from conftest import simulated_series, texts
 from gatecast.config import Config
 from gatecast.errors import ConfigError, TooFewRows
 from gatecast.features.cross_section import AVERAGED, LEAST_ITEMS, MARKET, Seen, market_rows
 from gatecast.features.signals import SIGNALS, SOFT, START, Signals
 from gatecast.judge.recent import recent_verdict
 from gatecast.models.base import BaseForecaster
-from gatecast.models.ensemble import BaseNetwork, load_base, shipped
-from gatecast.nn.joint import Day, JointNetwork
-from gatecast.nn.sampling.context import Stand, read_tables
 from gatecast.nn.training import adapting as base_adapting
 from gatecast.nn.training import base as base_training
 from gatecast.nn.training.base import Batch, Lesson, _dropped, foretold
@@ -162,12 +162,12 @@ def test_market_false_forecasts_each_item_by_itself() -> None:
             .predict(table.select((item.item_id,)), 3, paths=50)
         )
         np.testing.assert_allclose(item.paths, alone.items[0].paths, rtol=1e-5)
-        assert not any("told how" in note for note in item.notes)
+        assert not any("told how" in note for note in texts(item.notes))
     together = BaseForecaster(config.replace(market=True)).fit(table).predict(table, 3, paths=50)
     assert all(
         np.abs(one.paths / other.paths - 1).max() > 1e-4 for one, other in zip(together, apart, strict=True)
     )
-    assert all(f"told how all {LEAST_ITEMS} moved" in " ".join(one.notes) for one in together)
+    assert all(f"told how all {LEAST_ITEMS} moved" in " ".join(texts(one.notes)) for one in together)
 
 
 @pytest.mark.parametrize("market", [True, False])

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from conftest import texts
 from gatecast.errors import DataError, GatecastError, UnreadableSource, UnsafeData
 from gatecast.readers.read import read_prices
 from gatecast.readers.sources import open_source
@@ -133,7 +134,7 @@ def test_bad_input(name: str, tmp_path: Path) -> None:
             read_prices(path, repair=True, today=TODAY)
     else:
         table = read_prices(path, repair=refusal is not None, today=TODAY)
-        notes = " ".join([*table.notes, *(note for one in table for note in one.notes)])
+        notes = " ".join([*texts(table.notes), *(note for one in table for note in texts(one.notes))])
         assert note in notes
         assert ("repair: " in notes) == (refusal is not None)
         assert all(item.isprintable() and len(item) <= 200 for item in table.item_ids)
@@ -238,7 +239,9 @@ def test_shared_naughty(name: str, shared_data: Path) -> None:
         assert refusal in str(error.value) and "\n" not in str(error.value)
     if note is not None:
         table = read_prices(path, repair=True)
-        assert note in " ".join([*table.notes, *(one for series in table for one in series.notes)])
+        assert note in " ".join(
+            [*texts(table.notes), *(one for series in table for one in texts(series.notes))]
+        )
 
 
 def test_every_shared_naughty_file_has_an_expectation(shared_data: Path) -> None:

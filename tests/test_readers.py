@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from conftest import texts
 from gatecast.errors import UnreadableSource, UnsafeData, UsageError
 from gatecast.prices import PriceTable
 from gatecast.readers.read import read_prices
@@ -64,7 +65,7 @@ def test_separators_and_names(tmp_path: Path, sep: str, head: str) -> None:
     table = read_prices(write(tmp_path, table_text(sep=sep, head=head)))
     same(table)
     assert table.item_ids == ("ACME",)
-    assert table.notes == table["ACME"].notes == ()
+    assert texts(table.notes) == texts(table["ACME"].notes) == ()
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_encodings_and_line_ends(tmp_path: Path, encoding: str, end: str) -> Non
     head = "daté,close" if encoding == "cp1252" else "date,close"
     table = read_prices(write(tmp_path, table_text(head=head).replace("\n", end).encode(encoding)))
     same(table)
-    assert any("Windows-1252" in note for note in table.notes) == (encoding == "cp1252")
+    assert any("Windows-1252" in note for note in texts(table.notes)) == (encoding == "cp1252")
 
 
 @pytest.mark.parametrize(
@@ -90,10 +91,12 @@ def test_encodings_and_line_ends(tmp_path: Path, encoding: str, end: str) -> Non
 def test_date_spellings(tmp_path: Path, spelling: str) -> None:
     table = read_prices(write(tmp_path, table_text(date=spelling, quote='"')))
     same(table)
-    assert any("first" in note for note in table.notes) == (
+    assert any("first" in note for note in texts(table.notes)) == (
         spelling[:2] in {"%m", "%d"} and "b" not in spelling
     )
-    assert any("time zone" in note for note in table.notes) == spelling.endswith(("Z", "00:00", "05:00"))
+    assert any("time zone" in note for note in texts(table.notes)) == spelling.endswith(
+        ("Z", "00:00", "05:00")
+    )
 
 
 @pytest.mark.parametrize("scale", [1, 1_000, 1_000_000, 1_000_000_000])
@@ -102,7 +105,7 @@ def test_epochs(tmp_path: Path, scale: int) -> None:
     text = "date,close\n" + "".join(f"{t},{c}\n" for t, c in zip(ticks, CLOSE, strict=True))
     table = read_prices(write(tmp_path, text))
     same(table)
-    assert "since 1970" in table.notes[0]
+    assert "since 1970" in texts(table.notes)[0]
     same(read_prices(pd.DataFrame({"date": ticks.astype(np.int64), "close": CLOSE})))
 
 
@@ -177,9 +180,9 @@ def test_layouts(tmp_path: Path) -> None:
     )
     table = read_prices(write(tmp_path, wide))
     assert table.item_ids == ("AAPL", "C", "V", "LOW") and [len(one) for one in table] == [30, 30, 26, 20]
-    assert "'note'" in table.notes[0]
-    assert table["V"].notes == ("dropped 4 blank rows before the first price.",)
-    assert table["LOW"].notes == ("dropped 10 blank rows after the last price.",)
+    assert "'note'" in texts(table.notes)[0]
+    assert texts(table["V"].notes) == ("dropped 4 blank rows before the first price.",)
+    assert texts(table["LOW"].notes) == ("dropped 10 blank rows after the last price.",)
 
 
 def test_yfinance_layouts(tmp_path: Path) -> None:
@@ -210,7 +213,7 @@ def test_adjusted_close_scales_all_prices(tmp_path: Path) -> None:
         5.5,
         9,
     ]
-    assert "adjusted" in one.notes[0]
+    assert "adjusted" in texts(one.notes)[0]
 
 
 @pytest.mark.parametrize("kind", ["gzip", "parquet", "frame", "index", "series", "stdin", "tz", "text frame"])
@@ -267,7 +270,7 @@ def test_yahoo(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setitem(sys.modules, "yfinance", types.SimpleNamespace(download=download))
     table = read_prices("yahoo:AAPL")
-    assert table.item_ids == ("AAPL",) and table["AAPL"].notes
+    assert table.item_ids == ("AAPL",) and texts(table["AAPL"].notes)
     with pytest.raises(UnreadableSource, match="no prices for 'NONE'"):
         read_prices("yahoo:NONE")
     with pytest.raises(UnreadableSource, match="no routeto host"):
@@ -299,7 +302,7 @@ def test_a_fifo_is_refused_without_being_opened(tmp_path: Path) -> None:
 def test_calendar(tmp_path: Path) -> None:
     table = read_prices(write(tmp_path, table_text()), calendar="XNYS")
     assert table.calendar == "XNYS"
-    assert table["ACME"].notes == ("1 row lies on no session of XNYS, the first on 2021-01-18.",)
+    assert texts(table["ACME"].notes) == ("1 row lies on no session of XNYS, the first on 2021-01-18.",)
     with pytest.raises(UsageError, match="XNYS"):
         read_prices(write(tmp_path, table_text()), calendar="NOWHERE")
 
@@ -315,4 +318,4 @@ def test_shared_files_need_no_repair(shared_data: Path) -> None:
         table = read_prices(path)
         assert all(len(one) > 1000 for one in table), path.name
     vix = read_prices(shared_data / "daily" / "vix_ohlc_1990_2021.csv").series[0]
-    assert any("widened low and high to hold open and close in 47 rows" in note for note in vix.notes)
+    assert any("widened low and high to hold open and close in 47 rows" in note for note in texts(vix.notes))

@@ -7,13 +7,13 @@ import threading
 import numpy as np
 import pytest
 import torch
+from gatecast.nn.sampling.recipe import PATHS_AT_ONCE
 
 from conftest import TINY
 from gatecast.config import Config
 from gatecast.models.forecaster import Forecaster
 from gatecast.nn.network import build
 from gatecast.nn.parallel import SHARE, STEPS, shares, side_by_side
-from gatecast.nn.sampling.recipe import PATHS_AT_ONCE
 from gatecast.nn.training.adam import FlatAdam
 from gatecast.prices import PriceTable
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import TINY, simulated_series
+from conftest import TINY, simulated_series, texts
 from gatecast.errors import ModelError, TrainingError
 from gatecast.models.forecaster import Forecaster
 from gatecast.nn.training import loop as training
@@ -99,7 +99,7 @@ def test_ctrl_c_keeps_the_best_so_far_and_resume_goes_on(
     cut = Forecaster(config).fit(table, checkpoint=tmp_path, progress=interrupt)
     assert cut.interrupted
     assert len(cut.losses) == 3
-    assert any("interrupted after 3 of 6 epochs" in note for note in cut.trained_[0].notes)
+    assert any("interrupted after 3 of 6 epochs" in note for note in texts(cut.trained_[0].notes))
     unbroken = Forecaster(config).fit(table)
     resumed = Forecaster(config).fit(table, checkpoint=tmp_path, resume=True)
     assert_same_weights(resumed, unbroken)
@@ -131,7 +131,7 @@ def test_a_full_disk_is_told_and_training_goes_on(table: PriceTable, tmp_path: P
 
         patch.setattr(training, "write_state", full)
         fitted = Forecaster(TINY).fit(table, checkpoint=tmp_path)
-    assert any("No space left" in note for note in fitted.trained_[0].notes)
+    assert any("No space left" in note for note in texts(fitted.trained_[0].notes))
     assert_same_weights(fitted, Forecaster(TINY).fit(table))
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from conftest import texts
 from gatecast.config import Config
 from gatecast.errors import DataError, GatecastError, TooFewRows, UsageError
 from gatecast.forecast import QUANTILES, Density, Forecast, ItemForecast
@@ -245,7 +246,9 @@ def test_finished_folds_are_read_back_and_damaged_ones_done_again(log: Path, tmp
 def test_early_cutoffs_too_short_for_a_model_are_left_out_for_all_with_a_note(log: Path) -> None:
     report = backtest([Bell(log, least=200), RandomWalk()], walk(), horizon=2, cutoffs=8, paths=10)
     assert report.forecasts.groupby("model")["cutoff"].nunique().tolist() == [5, 5]
-    assert any(note.startswith("3 early cutoffs") and "needs 200 rows" in note for note in report.notes)
+    assert any(
+        note.startswith("3 early cutoffs") and "needs 200 rows" in note for note in texts(report.notes)
+    )
     with pytest.raises(TooFewRows, match=r"model 'bell'.*needs 999 rows.*Start later"):
         backtest([Bell(log, least=999), RandomWalk()], walk(), horizon=2, cutoffs=8, paths=10)
 
@@ -336,17 +339,19 @@ def test_items_that_are_not_judged_are_named_with_the_reason(log: Path) -> None:
     plan = {"horizon": 5, "every": 10, "start": one.timestamps[180], "min_rows": 60, "paths": 10}
     report = backtest([Bell(log), RandomWalk()], table, refit=0, **plan)  # type: ignore[arg-type]
     assert set(report.forecasts["item_id"]) == {"A0", "ill"}
-    assert [note for note in report.notes if "not judged" in note] == [
+    assert [note for note in texts(report.notes) if "not judged" in note] == [
         "1 of 5 items not judged, fewer than 60 rows before the last cutoff: 'short'",
         "1 of 5 items not judged, ended less than 5 rows after the first cutoff with 60 rows of it: 'gone'",
         "1 of 5 items not judged, fewer than 60 rows when the models were fitted: 'late'",
     ]
     again = backtest([Bell(log), RandomWalk()], table, refit=1, **plan)  # type: ignore[arg-type]
     assert "late" in set(again.forecasts["item_id"])
-    assert any("count every cutoff once" in note for note in again.notes)
-    assert not any("count every cutoff once" in note for note in report.notes)
+    assert any("count every cutoff once" in note for note in texts(again.notes))
+    assert not any("count every cutoff once" in note for note in texts(report.notes))
     many = PriceTable(series=(one, *(replace(one.rows(280, 300), item_id=f"S{k}") for k in range(9))))
-    note = next(n for n in backtest([RandomWalk()], many, cutoffs=3, paths=10).notes if "not judged" in n)
+    note = next(
+        n for n in texts(backtest([RandomWalk()], many, cutoffs=3, paths=10).notes) if "not judged" in n
+    )
     assert note.startswith("9 of 10 items not judged") and note.endswith("'S0', 'S1', 'S2', 'S3', 'S4', ...")
 
 
@@ -367,8 +372,8 @@ class Sometimes(Bell):
 @pytest.mark.parametrize("fallen", [3, 10])
 def test_forecasts_that_are_not_its_own_are_counted(log: Path, fallen: int) -> None:
     report = backtest([Sometimes(log, fallen=fallen), RandomWalk()], walk(items=2), cutoffs=10, paths=20)
-    assert f"bell fell back to the random walk in {2 * fallen} of 20 forecasts" in report.notes
-    assert f"bell cannot forecast: no. {FALLBACK} (in {2 * fallen} of 20 forecasts)" in report.notes
+    assert f"bell fell back to the random walk in {2 * fallen} of 20 forecasts" in texts(report.notes)
+    assert f"bell cannot forecast: no. {FALLBACK} (in {2 * fallen} of 20 forecasts)" in texts(report.notes)
     assert f"bell fell back to the random walk in {2 * fallen} of 20 forecasts." in report.verdict.text
     none_its_own = "None of its forecasts is its own" in report.verdict.text
     assert none_its_own == (fallen == 10)
@@ -379,8 +384,8 @@ def test_forecasts_that_are_not_its_own_are_counted(log: Path, fallen: int) -> N
 
 def test_a_baseline_that_cannot_learn_is_counted_as_the_random_walk() -> None:
     report = backtest([Sma(window=290), RandomWalk()], walk(), cutoffs=10, paths=20)
-    assert "sma fell back to the random walk in 10 of 10 forecasts" in report.notes
-    assert [note for note in report.notes if "cannot forecast" in note] == [
+    assert "sma fell back to the random walk in 10 of 10 forecasts" in texts(report.notes)
+    assert [note for note in texts(report.notes) if "cannot forecast" in note] == [
         f"sma cannot forecast 'A0': 150 rows are fewer than the 290 it averages. {FALLBACK} "
         "(and the like in 9 of 10 forecasts)",
         f"sma cannot forecast 'A0': 1 past forecasts of 5 steps are fewer than 20. {FALLBACK}",
@@ -452,7 +457,7 @@ def test_the_rows_survive_a_parquet_file(log: Path, tmp_path: Path) -> None:
     report = backtest([Bell(log)], walk(), cutoffs=3, paths=20)
     report.to_parquet(tmp_path / "f.parquet")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "f.parquet"), report.forecasts)
-    assert report.notes[0].startswith("seen ")
+    assert texts(report.notes)[0].startswith("seen ")
 
 
 def test_twenty_assets_over_fifty_cutoffs_take_no_time() -> None:

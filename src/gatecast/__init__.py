@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from gatecast.judge.ablation import Ablation, ablate
     from gatecast.judge.verdict import Verdict
     from gatecast.judge.walkforward import Report, backtest
-    from gatecast.models.base import BaseForecaster
     from gatecast.models.baselines import Drift, Ema, EwmaT, Garch, Har, Kalman, Ols, RandomWalk, Sma, Theta
     from gatecast.models.forecaster import Forecaster
     from gatecast.prices import PriceSeries, PriceTable
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 # Loaded when first asked for, so that `gatecast --help` loads neither torch nor pandas.
 _HOMES = {
     "Ablation": "judge.ablation",
-    "BaseForecaster": "models.base",
     "Config": "config",
     "Drift": "models.baselines",
     "Ema": "models.baselines",
@@ -57,7 +55,6 @@ _HOMES = {
 
 __all__ = [
     "Ablation",
-    "BaseForecaster",
     "Config",
     "Drift",
     "Ema",

@@ -101,9 +101,8 @@ class Config(BaseModel):
     def _start_alone(self) -> Config:
         if self.start == "scratch" and not self.cross_section:
             raise ValueError(
-                "cross_section: a network trained on your prices sees no cross-section in any case; cross_section=false is for the "
-                "base network. "
-                "Leave it out, or add start=base"
+                "cross_section: a network trained on your prices sees no cross-section in any case; "
+                "cross_section=false is for the base network. Leave it out, or add start=base"
             )
         if self.start != "scratch":
             shaped = self.model_fields_set - _OF_EVERY_START

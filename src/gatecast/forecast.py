@@ -39,8 +39,6 @@ QUANTILES: dict[str, float] = {
 }
 BANDS = {50: ("q25", "q75"), 80: ("q10", "q90"), 90: ("q05", "q95"), 95: ("q025", "q975")}
 
-TAUGHT = "none after it is among the rows before the forecast"  # the end of a note: such days test no network
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Density:

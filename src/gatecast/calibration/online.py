@@ -13,6 +13,7 @@ from gatecast.calibration.bands import HORIZON, Calibrator, walking_seed
 from gatecast.errors import ModelError
 from gatecast.forecast import Density, Forecast, ItemForecast
 from gatecast.model import Forecasting, PredictsAt, forecasts_at
+from gatecast.notes import Note
 from gatecast.prices import PriceTable, stamp_text
 
 EVERY = 5  # sessions between the origins it learns from; the gain was chosen for this distance
@@ -158,7 +159,7 @@ class Following:
         for cutoff, known, forecast in zip(cutoffs, self.at(model, prices, cutoffs), raw, strict=True):
             enough = known.origins >= LEAST_ORIGINS
             note = self._note(known, prices) if cutoff >= self.since else self._too_early
-            told.append(_noted(known.apply(forecast) if enough else forecast, note))
+            told.append((known.apply(forecast) if enough else forecast).noted(Note("bands", note)))
         return told
 
     @property
@@ -246,10 +247,6 @@ def follow(
 def revived(document: Mapping[str, Any] | None) -> Following | None:
     """What a saved model holds of its calibration; None where it has none."""
     return None if document is None else Following.from_dict(document)
-
-
-def _noted(forecast: Forecast, note: str) -> Forecast:
-    return replace(forecast, items=tuple(replace(one, notes=(*one.notes, note)) for one in forecast))
 
 
 def tail_of(calendar: np.ndarray, tail: int, every: int) -> np.ndarray:

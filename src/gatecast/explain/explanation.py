@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -68,34 +69,57 @@ class Bands:
 class Explanation:
     """All that the page shows of one item's forecast; lags count back from the last row, index 0.
 
-    `inputs` (time, feature) are scaled as the network sees them; `value` and `base` are the forecast and that of the
-    average day, in units of `scale` around `center`; `contributions` (time, feature) sum to value - base; `gradient`
-    and `fresh` are norms of d forecast / d inputs by lag; `errors` (held_out,) those of the held-out days.
-    `log_return` is what `value` means for the price, `trust` the share of it that enters a forecast
-    (`nn.sampling.worth`). `learned_from` are the items that the network was trained on, `own_rows` whether it was on
-    these very prices.
-    `dilations` are a TCN's, two convolutions each; `attention` is a transformer's.
+    What is explained is, of a network trained on the prices, the mean return of the next day in trailing volatilities;
+    of the base network, whose mean return is a constant, the log of the next day's predicted volatility over the
+    trailing volatility, member by member (`member` of `members`). `inputs` (time, feature) are scaled as the network
+    sees them; `value` and `base` are the explained number and that of the average day; `contributions` (time, feature)
+    sum to value - base; `gradient` and `fresh` are norms of d value / d inputs by lag; `errors` (held_out,) those of
+    the held-out days, empty for the base network.
+
+    `log_return` is the predicted mean move of the price, `shrinkage` the share of it that enters a forecast
+    (`nn.next_day.shrinkage_of`), `sigma` the trailing and `next_sigma` the predicted volatility of a day.
+    `learned_from` are the items that the network was trained on, `own_rows` whether it was on these very prices, or for
+    the base network whether it learned from days of these prices. `dilations` are a TCN's, two convolutions each;
+    `attention` is a transformer's.
     """
 
+    network: Literal["trained", "base"]
+    member: int = 1
+    members: int = 1
+    encoder: str
+    layers: int
+    units: int
     config: Config
     history: PriceSeries
     features: tuple[str, ...]
     learned_from: tuple[str, ...]
+    learned_until: np.datetime64
     own_rows: bool
     inputs: Float[np.ndarray, "time feature"]
     cell: Cell | None
     value: float
     base: float
     log_return: float
-    trust: float
+    shrinkage: float
     sigma: float
+    next_sigma: float | None
     contributions: Float[np.ndarray, "time feature"]
     gradient: Float[np.ndarray, " time"]
     fresh: Mapping[str, Float[np.ndarray, " time"]]
     bands: Bands
     errors: Float[np.ndarray, " held_out"]
-    dilations: tuple[int, ...]
-    attention: Float[np.ndarray, "layer head time time"] | None
+    dilations: tuple[int, ...] = ()
+    attention: Float[np.ndarray, "layer head time time"] | None = None
+
+    @property
+    def points(self) -> Float[np.ndarray, "time feature"]:
+        """Contributions in `point_unit`: basis points of the next return, or per cent of the predicted volatility."""
+        return self.contributions * (100 if self.network == "base" else self.sigma * 1e4)
+
+    @property
+    def point_unit(self) -> str:
+        """The unit of `points`."""
+        return "% of volatility" if self.network == "base" else "basis points"
 
     @property
     def context(self) -> PriceSeries:

@@ -1,4 +1,4 @@
-"""What the base network reads: signals, cross-section and events of each row, of a history and along simulated paths."""
+"""What the base network reads: signals, cross-section and events, of a history and along simulated paths."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ from gatecast.judge.significance import by_date, change_interval
 from gatecast.judge.verdict import LEAST_ORIGINS, LEVEL, MATERIAL
 from gatecast.judge.walkforward import Progress, backtest
 from gatecast.models.forecaster import Forecaster
+from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable, stamp_text
 
 Word = Literal["helps", "no difference", "hurts", "breaks"]
@@ -78,12 +79,16 @@ class Ablation:
     items: int
     horizon: int
     refit: int
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document: plain types; None where a number does not exist."""
         about = {name: getattr(self, name) for name in ("origins", "seeds", "items", "horizon", "refit")}
-        return {"ablation": [asdict(row) for row in self.rows], **about, "notes": list(self.notes)}
+        return {
+            "ablation": [asdict(row) for row in self.rows],
+            **about,
+            "notes": [str(note) for note in self.notes],
+        }
 
     def to_rows(self, score: Score = "crps") -> list[dict[str, Any]]:
         """A row a switch for one score, as `figures.ablation_bars` and a table want them."""
@@ -167,7 +172,10 @@ def ablate(
         items=int(first["item_id"].nunique()),
         horizon=horizon,
         refit=refit,
-        notes=(*notes, *_few_origins(origins), *_same_notes(pairs, held), *report.notes),
+        notes=(
+            *(Note("test", text) for text in (*notes, *_few_origins(origins), *_same_notes(pairs, held))),
+            *report.notes,
+        ),
     )
 
 

@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import astuple, dataclass, is_dataclass
 from datetime import date
 from pathlib import Path
 
@@ -15,11 +15,10 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
-from gatecast.forecast import TAUGHT
 from gatecast.judge.scores import Rows
+from gatecast.notes import Note
 
-FALLBACK = "This is the random walk's answer."  # the end of a baseline's note where it could not answer
-FORMAT = 3  # raised when what a fold holds, or how it is scored, changes
+FORMAT = 4  # raised when what a fold holds, or how it is scored, changes
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,18 +29,18 @@ class Fold:
     """
 
     rows: Rows
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     too_few: str | None = None
 
     @property
     def fallbacks(self) -> int:
         """How many of the forecasts are the random walk's, since the model had no answer."""
-        return sum(note.endswith(FALLBACK) for note in self.notes)
+        return sum(note.kind == "fallback" for note in self.notes)
 
     @property
-    def taught(self) -> int:
+    def seen(self) -> int:
         """How many of the forecasts are of days that the network had learned from."""
-        return sum(note.endswith(TAUGHT) for note in self.notes)
+        return sum(note.kind == "seen" for note in self.notes)
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class FoldStore:
             content = rows_file.read_bytes()
             if seal["key"] != key or seal["sha256"] != hashlib.sha256(content).hexdigest():
                 return None
-            notes = tuple(str(note) for note in seal["notes"])
+            notes = tuple(Note(kind, text, tuple(items)) for kind, text, items in seal["notes"])
         except (OSError, ValueError, KeyError, TypeError):
             return None  # a damaged fold is a fold not yet done
         frame = pd.read_parquet(io.BytesIO(content))
@@ -70,7 +69,11 @@ class FoldStore:
         rows_file, seal_file = self._files(key)
         content = pd.DataFrame(fold.rows).to_parquet(None)
         _write_whole(rows_file, content)
-        seal = {"key": key, "sha256": hashlib.sha256(content).hexdigest(), "notes": list(fold.notes)}
+        seal = {
+            "key": key,
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "notes": [astuple(note) for note in fold.notes],
+        }
         _write_whole(seal_file, json.dumps(seal, indent=1).encode())
 
     def _files(self, key: dict[str, object]) -> tuple[Path, Path]:

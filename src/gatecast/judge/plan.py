@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gatecast.errors import TooFewRows, UsageError
+from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable
 
 YEAR_OF_SESSIONS = 250  # rows an item needs before it takes part, where the table is long enough
@@ -155,7 +156,7 @@ def apart(cutoffs: np.ndarray, ends: np.ndarray) -> int:
     return count
 
 
-def left_out(walk: WalkForward, prices: PriceTable, judged: set[str]) -> list[str]:
+def left_out(walk: WalkForward, prices: PriceTable, judged: set[str]) -> list[Note]:
     """A note a reason for which items of `prices` were not judged at all; `judged` are those that were."""
     reasons: dict[str, list[str]] = {}
     for one in prices:
@@ -164,7 +165,7 @@ def left_out(walk: WalkForward, prices: PriceTable, judged: set[str]) -> list[st
     notes = []
     for reason, items in reasons.items():
         named = ", ".join(f"'{item}'" for item in items[:5]) + (", ..." if len(items) > 5 else "")
-        notes.append(f"{len(items)} of {len(prices)} items not judged, {reason}: {named}")
+        notes.append(Note("test", f"{len(items)} of {len(prices)} items not judged, {reason}: {named}"))
     return notes
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,10 +22,10 @@ from gatecast.judge.plan import Stamp, WalkForward, left_out, plan_walk
 from gatecast.judge.scores import COLUMNS, join_rows, score_forecast, score_table
 from gatecast.judge.verdict import Verdict, fallback_text, judge
 from gatecast.model import Model, forecasts_at
+from gatecast.notes import Note, merged
 from gatecast.prices import PriceTable, stamp_text
 from gatecast.version import __version__
 
-NUMBER = re.compile(r"('[^']*')|\d[\d.]*")  # outside quotes: the first group keeps an item's name
 Progress = Callable[[int, int, str], None]  # folds done, folds in all, what was just finished
 
 
@@ -42,7 +41,7 @@ class Report:
     scores: pd.DataFrame
     tests: pd.DataFrame
     verdict: Verdict
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document: plain types; None where a number does not exist."""
@@ -50,7 +49,7 @@ class Report:
             "scores": [_plain(row) for row in self.scores.to_dict("records")],
             "tests": [_plain(row) for row in self.tests.to_dict("records")],
             "verdict": self.verdict.to_dict(),
-            "notes": list(self.notes),
+            "notes": [str(note) for note in self.notes],
         }
 
     def to_parquet(self, path: str | Path) -> None:
@@ -244,7 +243,6 @@ def _report(
 ) -> Report:
     kept, notes = _kept(walk, folds)
     parts, fallbacks = [], {}
-    data_notes = {*prices.notes, *(note for one in prices for note in one.notes)}
     for name in names:
         own = [folds[name, cutoff] for cutoff in kept]
         rows = join_rows([fold.rows for fold in own])
@@ -252,32 +250,30 @@ def _report(
             raise TooFewRows(f"no item has {walk.horizon} rows after any cutoff. Shorten the horizon.")
         parts.append({"model": np.full(len(rows["step"]), name, dtype=object), **rows})
         fallbacks[name] = sum(fold.fallbacks for fold in own)
-        notes += _model_notes(name, own, len(rows["step"]) // walk.horizon, data_notes)
+        notes += _model_notes(name, own, len(rows["step"]) // walk.horizon)
     forecasts = pd.DataFrame(join_rows(parts), columns=list(COLUMNS))
     notes += left_out(walk, prices, set(forecasts["item_id"]))
     if forecasts.groupby(["model", "cutoff"]).size().nunique() > 1:
-        notes.append(
-            "cutoffs differ in their number of items: tests and verdict count every cutoff once, the score "
-            "table every forecast"
-        )
+        each = "tests and verdict count every cutoff once, the score table every forecast"
+        notes.append(Note("test", f"cutoffs differ in their number of items: {each}"))
     tests = compare(forecasts)
     verdict = judge(forecasts, tests, fallbacks)
-    if taught := sum(folds[verdict.model, cutoff].taught for cutoff in kept):
+    if seen := sum(folds[verdict.model, cutoff].seen for cutoff in kept):
         count = len(forecasts.loc[forecasts["model"] == verdict.model]) // walk.horizon
-        warning = f"In {taught} of {count} forecasts it had learned from the very days it was judged on"
+        warning = f"In {seen} of {count} forecasts it had learned from the very days it was judged on"
         verdict = replace(verdict, text=f"{verdict.text} {warning}: it looks better than it is.")
     return Report(
         forecasts=forecasts,
         scores=score_table(forecasts),
         tests=tests,
         verdict=verdict,
-        notes=tuple(dict.fromkeys(notes)),
+        notes=merged(notes),
     )
 
 
 def _kept(
     walk: WalkForward, folds: dict[tuple[str, np.datetime64], Fold]
-) -> tuple[list[np.datetime64], list[str]]:
+) -> tuple[list[np.datetime64], list[Note]]:
     """The cutoffs at which every model could be fitted, and a note of the early ones at which one could not."""
     short = {
         cutoff: fold.too_few
@@ -290,24 +286,21 @@ def _kept(
     reason = next(reversed(short.values()))
     if not kept or max(short) > min(kept):
         raise TooFewRows(f"{reason} Start later, or leave that model or item out.")
-    return kept, [
-        f"{len(short)} early cutoffs to {stamp_text(max(short))} are left out for all: {reason}",
-    ]
+    text = f"{len(short)} early cutoffs to {stamp_text(max(short))} are left out for all: {reason}"
+    return kept, [Note("test", text)]
 
 
-def _model_notes(name: str, folds: list[Fold], forecasts: int, data_notes: set[str]) -> list[str]:
-    """What a model said of its forecasts: notes that differ in their numbers alone once, with their count."""
+def _model_notes(name: str, folds: list[Fold], forecasts: int) -> list[Note]:
+    """What a model noted of its forecasts: each text once, with the number of forecasts it concerns."""
     fallbacks = sum(fold.fallbacks for fold in folds)
-    notes = [fallback_text(name, fallbacks, forecasts)] if fallbacks else []
-    alike: dict[str, Counter[str]] = {}
-    for note in (note for fold in folds for note in fold.notes):
-        alike.setdefault(NUMBER.sub(lambda found: found[1] or "#", note), Counter())[note] += 1
-    for counts in alike.values():
-        first, times = next(iter(counts)), counts.total()
-        like = "and the like " if len(counts) > 1 else ""
-        many = times > 1 and first not in data_notes
-        notes.append(f"{first} ({like}in {times} of {forecasts} forecasts)" if many else first)
-    return notes
+    notes = [Note("fallback", fallback_text(name, fallbacks, forecasts))] if fallbacks else []
+    times = Counter(note for fold in folds for note in fold.notes)
+    for note, count in times.items():
+        many = note.kind != "data" and 1 < count < forecasts
+        notes.append(
+            replace(note, text=f"{note.text} (in {count} of {forecasts} forecasts)") if many else note
+        )
+    return list(merged(notes))
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:

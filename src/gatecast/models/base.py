@@ -40,6 +40,8 @@ class BaseNetworks:
     members: tuple[BaseNetwork, ...]
     until: np.datetime64
     cross_section: bool = True
+    mc_dropout: bool = True
+    noise: bool = True
     adaptation: Adaptation | None = None
     notes: tuple[Note, ...] = ()
 
@@ -62,7 +64,16 @@ class BaseNetworks:
     @property
     def model(self) -> PathModel:
         """What its paths are made of."""
-        return PathModel(networks=self.members, features=SignalFeatures(self.cross_section))
+        return PathModel(
+            networks=self.members,
+            features=SignalFeatures(self.cross_section),
+            mc_dropout=self.mc_dropout,
+            noise=self.noise,
+        )
+
+    def varied(self, *, mc_dropout: bool, noise: bool) -> BaseNetworks:
+        """The same networks with one source of spread shut off along their paths."""
+        return replace(self, mc_dropout=mc_dropout, noise=noise)
 
     @property
     def items(self) -> None:
@@ -72,6 +83,11 @@ class BaseNetworks:
     def least(self) -> int:
         """Rows an item needs before an origin to take part in calibration."""
         return LEAST_BEFORE
+
+    @property
+    def min_rows(self) -> int:
+        """Rows an item needs to be forecast."""
+        return MIN_ROWS
 
     @property
     def losses(self) -> list[tuple[int, float, float]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from gatecast.calibration.online import EVERY, LEAST_BEFORE, TAIL, Following, ta
 from gatecast.errors import TooFewRows, UsageError
 from gatecast.forecast import Forecast
 from gatecast.model import Model
+from gatecast.notes import Note
 from gatecast.prices import PriceTable
 
 
@@ -58,12 +58,12 @@ class Calibrated:
     def fit(self, prices: PriceTable) -> Calibrated:
         """Learn the model and its stretch from these rows alone; returns self."""
         calendar = timestamps(prices)
-        self.notes_: tuple[str, ...] = ()
+        self.notes_: tuple[Note, ...] = ()
         try:
             learned = self._learn(prices, calendar)
         except TooFewRows as reason:
             learned = Calibrator.fresh(self.horizon)
-            self.notes_ = (f"{self.name} starts without calibration: {reason}",)
+            self.notes_ = (Note("bands", f"{self.name} starts without calibration: {reason}"),)
         self.model_ = copy.deepcopy(self.model).fit(prices)
         self.following_ = Following(
             learned, calendar[-1], prices.item_ids, every=self.every, paths=self.paths
@@ -77,10 +77,7 @@ class Calibrated:
                 f"a model predicts after it is fitted; '{self.name}' is not. Call fit(prices) first."
             )
         raw = self.model_.predict(prices, horizon, paths=paths, seed=seed)
-        forecast = self.calibrator(prices).apply(raw)
-        return replace(
-            forecast, items=tuple(replace(item, notes=(*item.notes, *self.notes_)) for item in forecast)
-        )
+        return self.calibrator(prices).apply(raw).noted(*self.notes_)
 
     def calibrator(self, prices: PriceTable) -> Calibrator:
         """What is known at the last row of `prices`, rows since `fit` included."""

@@ -82,7 +82,7 @@ class Forecaster:
         `checkpoint` is a folder that holds the state of a training after each epoch; `resume` goes on from it.
         Raises `TooFewRows`, `DataError` or `TrainingError` with one line.
         """
-        choice = self.choice or choose(self.config, prices)
+        choice = self.choice_ = self.choice or choose(self.config, prices)
         self.data_hash_ = prices.data_hash()
         self._hold(
             choice.learn(
@@ -173,6 +173,10 @@ class Forecaster:
             forecaster.data_hash_ = str(document["data_hash"])
             forecaster._hold(networks, tuple(Note("model", str(text)) for text in document["choice"]))
             forecaster.calibration_ = revived(document["calibration"])
+            forecaster.choice_ = Choice(config=config)
+            if isinstance(networks, BaseNetworks):  # a saved base network is judged and used as it is
+                as_it_is = config.replace(start="base")
+                forecaster.choice_ = Choice(config=as_it_is, folder=Path(folder), until=networks.until)
         return forecaster
 
     def _hold(self, networks: Networks, choice_notes: tuple[Note, ...]) -> None:

@@ -11,7 +11,6 @@ from gatecast.config import Config
 from gatecast.errors import ConfigError, UsageError
 from gatecast.model import Model
 from gatecast.models import baselines
-from gatecast.models.base import BaseForecaster, new_forecaster
 from gatecast.models.calibrated import Calibrated
 from gatecast.models.forecaster import Forecaster
 from gatecast.nn.sizes import matched
@@ -71,15 +70,15 @@ def _model(word: str, preset: str, settings: tuple[str, ...]) -> Model:
     kind, _, rest = word.partition(":")
     if kind == CALIBRATED and rest:
         inner = _model(rest, preset, settings)
-        if isinstance(inner, Forecaster | BaseForecaster):  # one calibration, not two on top of each other
+        if isinstance(inner, Forecaster):  # one calibration, not two on top of each other
             inner.config = inner.config.replace(calibrate=False)
         return Calibrated(inner)
     if kind == NETWORK:
         if rest == "base":
-            return new_forecaster(Config.from_preset("base", _seed_of(settings)), name=word)
+            return Forecaster(Config.from_preset("base", _seed_of(settings)), name=word)
         config = Config.from_preset(preset, [*settings, *_network_settings(rest)])
         family = rest.partition(",")[0]
-        return new_forecaster(matched(config, family) if family and "=" not in family else config, name=word)
+        return Forecaster(matched(config, family) if family and "=" not in family else config, name=word)
     if kind not in BASELINES:
         raise UsageError(
             f"no model '{kind[:80]}'. There are: {', '.join([NETWORK, *BASELINES])}, and {CALIBRATED}: before any."

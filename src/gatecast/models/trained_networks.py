@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -45,7 +45,7 @@ class TrainedNetworks:
         resume: bool = False,
         progress: Callable[[Progress], None] | None = None,
     ) -> TrainedNetworks:
-        """Train on every row of `prices`; `checkpoint` is a folder that holds the state of training after each epoch."""
+        """Train on every row of `prices`; the folder `checkpoint` holds the state of training after each epoch."""
         groups = [[series] for series in prices] if config.per_asset else [list(prices)]
         networks = tuple(
             learn(
@@ -72,8 +72,19 @@ class TrainedNetworks:
 
     @property
     def least(self) -> int:
-        """Rows an item needs to be forecast."""
+        """Rows an item needs before an origin to take part in calibration."""
         return self.config.context_length + WARMUP
+
+    @property
+    def min_rows(self) -> int:
+        """Rows an item needs to be forecast."""
+        return self.least
+
+    def varied(self, *, mc_dropout: bool, noise: bool) -> TrainedNetworks:
+        """The same networks with one source of spread shut off along their paths."""
+        off = ({} if mc_dropout else {"mc_dropout": False}) | ({} if noise else {"noise": "none"})
+        parts = (replace(trained, config=trained.config.replace(**off)) for trained in self.networks)
+        return replace(self, networks=tuple(parts))
 
     @property
     def losses(self) -> list[tuple[int, float, float]]:

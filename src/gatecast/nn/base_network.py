@@ -28,7 +28,7 @@ _OUTPUTS = 8  # all but the location
 
 
 class BaseNetwork(PathNetwork):
-    """Signals and events in, the `JointDay` after every row out; absent ranges, volumes and cross-sections are masked."""
+    """Signals and events in, the `JointDay` after every row out; absent columns and cross-sections are masked."""
 
     input_mean: Tensor
     input_std: Tensor
@@ -67,11 +67,24 @@ class BaseNetwork(PathNetwork):
         last: int | None = None,
     ) -> tuple[JointDay, State]:
         """The days after the last `last` rows in units of each row's scale, and the LSTM's state."""
-        seen, events = self.standardised(inputs), inputs.events
+        seen, events = self.standardised(inputs), self.scaled_events(inputs.events)
+        return self.predicted(seen, inputs.expected, events, state, masks, last=last)
+
+    def predicted(
+        self,
+        seen: Float[Tensor, "time batch input"],
+        expected: Float[Tensor, "time batch summary"],
+        events: Float[Tensor, "time batch event"],
+        state: State | None = None,
+        masks: Masks | None = None,
+        *,
+        last: int | None = None,
+    ) -> tuple[JointDay, State]:
+        """`forward` for inputs that are scaled already."""
         if masks is not None and masks.inputs is not None:
             seen = seen * masks.inputs
         carried = None if state is None else (state[0][0], state[0][1])
-        hidden, end = self.lstm(torch.cat([seen, inputs.expected], dim=-1), carried)
+        hidden, end = self.lstm(torch.cat([seen, expected], dim=-1), carried)
         if last is not None:
             hidden, seen, events = hidden[-last:], seen[-last:], events[-last:]
         if masks is not None:
@@ -100,16 +113,19 @@ class BaseNetwork(PathNetwork):
             known = across[..., :1].isfinite().to(signals)
         return torch.cat([scaled * present, common, flags, known], dim=-1)
 
+    def scaled_events(self, events: Float[Tensor, "*rows event"]) -> Float[Tensor, "*rows event"]:
+        """Centred, scaled and clipped events; zero where the series has none."""
+        has_events = events.abs().sum(dim=-1, keepdim=True) > 0
+        return ((events - self.event_mean) / self.event_std).clamp(-6, 8) * has_events
+
     def _next_day(
         self,
         hidden: Float[Tensor, "*rows hidden"],
         seen: Float[Tensor, "*rows input"],
         events: Float[Tensor, "*rows event"],
     ) -> JointDay:
-        """The day after each row, given the events known for it (all zero where the series has none)."""
-        has_events = events.abs().sum(dim=-1, keepdim=True) > 0
-        scaled = ((events - self.event_mean) / self.event_std).clamp(-6, 8) * has_events
-        whole = torch.cat([hidden, seen, scaled], dim=-1)
+        """The day after each row, given the scaled events known for it."""
+        whole = torch.cat([hidden, seen, events], dim=-1)
         out = self.head(torch.cat([whole, torch.tanh(self.dense(whole))], dim=-1)).unbind(dim=-1)
         return JointDay(
             location=self.location.expand(out[0].shape),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from dataclasses import fields
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -10,6 +13,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gatecast.config import Config
+from gatecast.features.cross_section import CROSS_SECTION
+from gatecast.features.event_calendar import EVENTS, SUMMARY
+from gatecast.features.signal_windows import BaseInputs
+from gatecast.features.signals import SIGNALS
+from gatecast.nn.base_network import BaseNetwork
 from gatecast.nn.cells import CellWeights
 from gatecast.nn.encoders import RecurrentEncoder
 from gatecast.nn.families import CausalAttention, CausalConvolutions
@@ -20,21 +28,57 @@ _PIECES, _POINTS, _HALVINGS = 8, 4, 24  # of the line from the average day to th
 _ROUNDING = 1e-10  # of a daily volatility; under it a piece is as right as it can be
 
 
-def exact(network: Network) -> Network:
+Value = Callable[
+    [Tensor], Tensor
+]  # inputs (time, batch, feature) in float64 to the explained number, (batch,)
+AnyNetwork = TypeVar("AnyNetwork", bound=nn.Module)
+
+
+def exact(network: AnyNetwork) -> AnyNetwork:
     """A copy in float64 on the CPU, at rest: what follows is then exact to rounding."""
     return copy.deepcopy(network).double().cpu().eval()
 
 
-def point_value(network: Network, inputs: Float[Tensor, "time batch feature"]) -> Float[Tensor, " batch"]:
-    """The forecast after the last input, without dropout, in units of the target's scale."""
-    return network(inputs, last=1)[0].mean[0]
+def point_value(network: Network) -> Value:
+    """The mean of the next day after the last input, without dropout, in units of the target's scale."""
+
+    def value(inputs: Float[Tensor, "time batch feature"]) -> Float[Tensor, " batch"]:
+        mean: Tensor = network(inputs, last=1)[0].mean[0]
+        return mean
+
+    return value
 
 
-def layer_weights(network: Network) -> list[CellWeights]:
+def log_scale_value(network: BaseNetwork, inputs: BaseInputs) -> tuple[Value, np.ndarray]:
+    """The log of the base network's predicted scale of the next day, and its inputs as one array, (time, feature).
+
+    The inputs are scaled signals, cross-section and expected events of each row, then the scaled events of the next
+    day, which enter at the last row alone. Flags stay as they are. `network` in float64, one sequence.
+    """
+    tensors = {
+        field.name: torch.tensor(getattr(inputs, field.name), dtype=torch.float64) for field in fields(inputs)
+    }
+    seen = network.standardised(BaseInputs(**tensors))
+    flags = seen[..., SIGNALS + CROSS_SECTION :]
+    events = torch.zeros(*seen.shape[:2], EVENTS, dtype=torch.float64)
+    events[-1] = network.scaled_events(tensors["events"][-1])
+    whole = torch.cat([seen[..., : SIGNALS + CROSS_SECTION], tensors["expected"], events], dim=-1)
+
+    def value(rows: Float[Tensor, "time batch feature"]) -> Float[Tensor, " batch"]:
+        across, expected, ahead = rows.split([SIGNALS + CROSS_SECTION, SUMMARY, EVENTS], dim=-1)
+        given = torch.cat([across, flags.expand(-1, rows.shape[1], -1)], dim=-1)
+        return network.predicted(given, expected, ahead, last=1)[0].scale[0].log()
+
+    return value, np.asarray(whole[:, 0].detach().numpy())
+
+
+def layer_weights(network: nn.Module) -> list[CellWeights]:
     """The weights of each recurrent layer; none for the families without recurrence."""
-    if not isinstance(network.encoder, RecurrentEncoder):
-        return []
-    return [_cell(layer) for layer in network.encoder.layers]
+    if isinstance(network, BaseNetwork):
+        return [_cell(network.lstm)]
+    if isinstance(network, Network) and isinstance(network.encoder, RecurrentEncoder):
+        return [_cell(layer) for layer in network.encoder.layers]
+    return []
 
 
 def _cell(layer: nn.Module) -> CellWeights:
@@ -47,12 +91,16 @@ def _cell(layer: nn.Module) -> CellWeights:
     )
 
 
-def gradient_by_lag(
-    network: Network, inputs: Float[np.ndarray, "time feature"]
-) -> Float[np.ndarray, " time"]:
-    """Norm of d forecast / d inputs, k steps back at index k; `network` in float64."""
+def value_at(value_of: Value, inputs: Float[np.ndarray, "time feature"]) -> float:
+    """The explained number for these inputs."""
+    with torch.no_grad():
+        return float(value_of(torch.from_numpy(inputs.astype(np.float64))[:, None]))
+
+
+def gradient_by_lag(value: Value, inputs: Float[np.ndarray, "time feature"]) -> Float[np.ndarray, " time"]:
+    """Norm of d value / d inputs, k steps back at index k."""
     rows = torch.from_numpy(inputs.astype(np.float64))[:, None].requires_grad_(True)
-    (gradient,) = torch.autograd.grad(point_value(network, rows).sum(), rows)
+    (gradient,) = torch.autograd.grad(value(rows).sum(), rows)
     return np.asarray(gradient[:, 0].norm(dim=-1).numpy()[::-1])
 
 
@@ -62,21 +110,21 @@ def untrained(config: Config, encoder: str, inputs: int) -> Network:
 
 
 def integrated_gradients(
-    network: Network, inputs: Float[np.ndarray, "time feature"]
+    value_of: Value, inputs: Float[np.ndarray, "time feature"]
 ) -> tuple[Float[np.ndarray, "time feature"], float, float]:
-    """What each input added to the forecast, the forecast, and the forecast of the average day (all inputs zero).
+    """What each input added to the value, the value, and that of the average day (all inputs zero).
 
     (x - x0) times the mean gradient on the line from x0 to x: Sundararajan, Taly and Yan (2017), equation 1. The line
     is cut in pieces; one whose contributions miss its own change in output (a ReLU bends there) is halved until they
-    do not. `network` in float64.
+    do not.
     """
     rows = torch.from_numpy(inputs.astype(np.float64))
-    base, value = _on_line(network, rows, torch.tensor([0.0, 1.0], dtype=torch.float64))[0].tolist()
+    base, value = _on_line(value_of, rows, torch.tensor([0.0, 1.0], dtype=torch.float64))[0].tolist()
     allowed = max(COMPLETE * abs(value - base) / 64, _ROUNDING)
     contributions = torch.zeros_like(rows)
     starts, width = torch.arange(_PIECES, dtype=torch.float64) / _PIECES, 1 / _PIECES
     for halving in range(_HALVINGS + 1):
-        parts, change = _pieces(network, rows, starts, width)
+        parts, change = _pieces(value_of, rows, starts, width)
         wrong = (parts.sum((1, 2)) - change).abs() > allowed
         if halving == _HALVINGS:
             wrong = torch.zeros_like(wrong)
@@ -89,25 +137,25 @@ def integrated_gradients(
 
 
 def _pieces(
-    network: Network, rows: Float[Tensor, "time feature"], starts: Float[Tensor, " piece"], width: float
+    value_of: Value, rows: Float[Tensor, "time feature"], starts: Float[Tensor, " piece"], width: float
 ) -> tuple[Float[Tensor, "piece time feature"], Float[Tensor, " piece"]]:
     """Contributions over each piece of the line, by Gauss and Legendre's points, and the change in output over it."""
     points, weights = np.polynomial.legendre.leggauss(_POINTS)
     on_line = starts[:, None] + width * torch.from_numpy(points + 1) / 2  # (piece, point)
-    _, gradient = _on_line(network, rows, on_line.flatten())
+    _, gradient = _on_line(value_of, rows, on_line.flatten())
     mean = torch.einsum(
         "tpqf,q->ptf", gradient.reshape(len(rows), *on_line.shape, -1), torch.from_numpy(weights) / 2
     )
-    ends = _on_line(network, rows, torch.cat([starts, starts + width]))[0]
+    ends = _on_line(value_of, rows, torch.cat([starts, starts + width]))[0]
     return rows * mean * width, ends[len(starts) :] - ends[: len(starts)]
 
 
 def _on_line(
-    network: Network, rows: Float[Tensor, "time feature"], shares: Float[Tensor, " point"]
+    value_of: Value, rows: Float[Tensor, "time feature"], shares: Float[Tensor, " point"]
 ) -> tuple[Float[Tensor, " point"], Float[Tensor, "time point feature"]]:
     """The forecast and its gradient with this share of every input."""
     batch = (rows[:, None] * shares[:, None]).requires_grad_(True)
-    value = point_value(network, batch)
+    value = value_of(batch)
     (gradient,) = torch.autograd.grad(value.sum(), batch)
     return value.detach(), gradient
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from gatecast.calendars import off_calendar, open_calendar
 from gatecast.errors import UnreadableSource
+from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable, stamp_text
 from gatecast.readers.cells import MAX_ROWS, Grid, from_bytes, from_frame
 from gatecast.readers.dates import parse_dates
@@ -64,7 +65,9 @@ def read_prices(
         raise UnreadableSource(
             "a table needs at least one row with a date and a price; this one has none. Add prices."
         )
-    return PriceTable(series=series, calendar=calendar, notes=tuple(findings.notes))
+    return PriceTable(
+        series=series, calendar=calendar, notes=tuple(Note("data", text) for text in findings.notes)
+    )
 
 
 def _today() -> datetime.date:
@@ -85,7 +88,8 @@ def _on_calendar(one: PriceSeries, calendar: str | None) -> PriceSeries:
     return _with_note(one, note)
 
 
-def _with_note(one: PriceSeries, note: str) -> PriceSeries:
+def _with_note(one: PriceSeries, text: str) -> PriceSeries:
+    note = Note("data", text, (one.item_id,))
     return PriceSeries(
         item_id=one.item_id, timestamps=one.timestamps, **one.columns(), notes=(*one.notes, note)
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from gatecast.notes import Note
 from gatecast.prices import PriceSeries, stamp_text
 from gatecast.readers.cells import Grid
 from gatecast.readers.diagnostics import notice
@@ -96,12 +97,13 @@ def mend(item: RawItem, grid: Grid, findings: Findings) -> PriceSeries | None:
     columns = {name: work.values[name] for name in ("open", "high", "low", "volume") if name in work.values}
     close = work.values["close"]
     work.notes.extend(notice(work.stamps, close, columns.get("open"), adjusted=adjusted))
+    item_id = item.item_id or "item"
     return PriceSeries(
-        item_id=item.item_id or "item",
+        item_id=item_id,
         timestamps=work.stamps,
         close=close,
         **columns,
-        notes=tuple(work.notes),
+        notes=tuple(Note("data", text, (item_id,)) for text in work.notes),
     )
 
 

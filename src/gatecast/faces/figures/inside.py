@@ -46,8 +46,41 @@ FEATURE_NAMES = {
     "momentum_10": "Momentum 10",
     "volume_z": "Volume",
     "log_slow_volatility": "Slow volatility (log)",
+    "move": "Move",
+    "move_size": "Size of the move",
+    "size_2_days": "Moves, 2-day mean",
+    "size_5_days": "Moves, 5-day mean",
+    "size_20_days": "Moves, 20-day mean",
+    "size_50_days": "Moves, 50-day mean",
+    "range_today": "Day's range",
+    "range_2_days": "Ranges, 2-day mean",
+    "range_5_days": "Ranges, 5-day mean",
+    "range_20_days": "Ranges, 20-day mean",
+    "range_50_days": "Ranges, 50-day mean",
+    "overnight_share": "Moves against ranges",
+    "momentum_5": "Momentum 5",
+    "momentum_20": "Momentum 20",
+    "momentum_60": "Momentum 60",
+    "falls_share": "Share of falls",
+    "volume_today": "Volume",
+    "volume_2_days": "Volume, 2-day mean",
+    "all_move": "All items: move",
+    "all_move_size": "All items: size of moves",
+    "all_range_today": "All items: range",
+    "all_range_2_days": "All items: ranges, 2 days",
+    "all_range_5_days": "All items: ranges, 5 days",
+    "all_range_50_days": "All items: ranges, 50 days",
+    "all_spread": "All items: spread of moves",
+    "all_mean_move": "All items: size of mean move",
+    "own_against_all": "Own volatility against all",
+    "expected_quarters": "Expected: same day of quarters",
+    "expected_near": "Expected: days near it",
+    "expected_excess": "Expected: several quarters",
+    "expected_near_excess": "Expected: several, near it",
+    "next_day_events": "Events due next day",
 }
 LEAST_POINTS = 0.01  # basis points: what moves a forecast by less is drawn as nothing
+MOST_FEATURES = 16  # bars of one figure
 OPEN = [[0.0, SURFACE], [0.6, ACCENT], [1.0, INK]]  # a gate: shut to open
 SIGNED = [[0.0, RIVALS[4]], [0.5, SURFACE], [1.0, ACCENT]]  # a state: against, nothing, for
 _BELT = {
@@ -146,9 +179,9 @@ def half_lives(cell: Cell, context_length: int) -> go.Figure:
 
 
 def feature_contributions(explanation: Explanation) -> go.Figure:
-    """What each feature, over all its lags, added to the forecast; basis points of the next return."""
-    points = _basis_points(explanation).sum(axis=0)
-    order = np.argsort(np.abs(points))
+    """What each feature, over all its lags, added to the explained number; the largest contributions."""
+    points = explanation.points.sum(axis=0)
+    order = np.argsort(np.abs(points))[-MOST_FEATURES:]
     small = float(np.abs(points).max()) < LEAST_POINTS
     bars = go.Bar(
         x=numbers(points[order]),
@@ -156,12 +189,12 @@ def feature_contributions(explanation: Explanation) -> go.Figure:
         orientation="h",
         marker={"color": [ACCENT if points[i] >= 0 else RIVALS[4] for i in order]},
         showlegend=False,
-        hovertemplate="%{y}: %{x:+.2f} bp<extra></extra>",
+        hovertemplate=f"%{{y}}: %{{x:+.2f}} {explanation.point_unit}<extra></extra>",
     )
     return drawn(
         [bars],
         xaxis={
-            "title": axis_title("basis points"),
+            "title": axis_title(explanation.point_unit),
             "showgrid": True,
             "zeroline": True,
             "zerolinecolor": QUIET,
@@ -174,8 +207,8 @@ def feature_contributions(explanation: Explanation) -> go.Figure:
 
 
 def contribution_map(explanation: Explanation, *, days: int = 30) -> go.Figure:
-    """What each feature of each of the last days added to the forecast; basis points, features by days."""
-    points = _basis_points(explanation)[-days:].T
+    """What each feature of each of the last days added to the explained number; features by days."""
+    points = explanation.points[-days:].T
     top = max(float(np.abs(points).max()), LEAST_POINTS)
     heat = go.Heatmap(
         x=dates(explanation.context.timestamps[-days:]),
@@ -186,7 +219,7 @@ def contribution_map(explanation: Explanation, *, days: int = 30) -> go.Figure:
         zmax=top,
         showscale=False,
         showlegend=False,
-        hovertemplate="%{y}, %{x|%-d %b %Y}: %{z:+.3f} bp<extra></extra>",
+        hovertemplate=f"%{{y}}, %{{x|%-d %b %Y}}: %{{z:+.3f}} {explanation.point_unit}<extra></extra>",
     )
     return drawn(
         [heat],
@@ -194,11 +227,6 @@ def contribution_map(explanation: Explanation, *, days: int = 30) -> go.Figure:
         yaxis={"side": "left", "showgrid": False, "autorange": "reversed"},
         layout={"hovermode": "closest"},
     )
-
-
-def _basis_points(explanation: Explanation) -> Float[np.ndarray, "time feature"]:
-    """Contributions in basis points of the next return: outputs are in trailing volatilities."""
-    return explanation.contributions * explanation.sigma * 1e4
 
 
 def band_sources(bands: Bands) -> go.Figure:

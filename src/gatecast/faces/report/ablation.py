@@ -35,7 +35,7 @@ def ablation_report(ablation: Ablation, *, title: str) -> str:
             "table": table,
             "has_bars": bool(drawn),
             "bars_height": 90 + 34 * len(drawn),
-            "notes": list(ablation.notes),
+            "notes": [str(note) for note in ablation.notes],
         },
     )
 

@@ -104,7 +104,7 @@ def backtest_report(
             "audit": None if audit is None else audit_values(audit, subject),
             "strips": strips,
             "items_left_out": left_out,
-            "notes": [*prices.notes, *report.notes],
+            "notes": [str(note) for note in (*prices.notes, *report.notes)],
             "config": [(key, value_text(value)) for key, value in (config or {}).items()],
         },
     )

@@ -20,6 +20,11 @@ from gatecast.faces.wording import date_text, price_decimals, price_text
 
 SHOWN_DAYS = 250  # of a longer context, so that the page stays a file one can mail
 NO_WIDTH = 1e-6  # of a log return: a ten-thousandth of a per cent
+_EXPLAINED = {
+    "trained": "the mean move it predicts for the next day",
+    "base": "the volatility it predicts for the next day, against the trailing volatility",
+}
+_UNITS = {"trained": "daily volatilities", "base": "log of predicted over trailing volatility"}
 _ARTICLES = {
     "lstm": "An LSTM",
     "gru": "A GRU",
@@ -39,8 +44,9 @@ def explain_report(explanation: Explanation, *, title: str) -> str:
         "facts": _facts(explanation),
         "learned": _learned_words(explanation),
         "context_length": len(explanation.inputs),
-        "layers": explanation.config.layers,
-        "first_words": FIRST_WORDS.get(explanation.config.encoder, ""),
+        "explained": _EXPLAINED[explanation.network],
+        "layers": explanation.layers,
+        "first_words": FIRST_WORDS.get(explanation.encoder, ""),
         "steps": [] if cell is None else steps_of(cell.kind),
         "units": 0 if cell is None else cell.values["hidden"].shape[1],
         "days": [date_text(stamp) for stamp in _shown(explanation)],
@@ -73,6 +79,12 @@ def _figures(explanation: Explanation) -> dict[str, go.Figure]:
         figures["receptive"] = inside.receptive_field(explanation.dilations)
     if explanation.bands.calibrated is not None:
         figures["stretch"] = inside.band_stretch(explanation.bands)
+    if explanation.network == "trained":
+        figures |= {
+            "losses": ingredients.losses(explanation.errors, delta=explanation.config.huber_delta),
+            "recency": ingredients.recency(series.timestamps, explanation.config),
+            "collapse": ingredients.collapsed_bands(series),
+        }
     return {
         **figures,
         "gradients": recall.gradients(explanation.gradient, explanation.fresh),
@@ -80,10 +92,7 @@ def _figures(explanation: Explanation) -> dict[str, go.Figure]:
         "contributions": inside.contribution_map(explanation),
         "sources": inside.band_sources(explanation.bands),
         "squashing": ingredients.squashing(cell),
-        "losses": ingredients.losses(explanation.errors, delta=explanation.config.huber_delta),
-        "recency": ingredients.recency(series.timestamps, explanation.config),
         "returns": ingredients.price_and_returns(series),
-        "collapse": ingredients.collapsed_bands(series),
     }
 
 
@@ -150,7 +159,15 @@ def _liveliest(cell: Cell) -> int:
 
 def _learned_words(explanation: Explanation) -> str:
     """What the network was trained on, and whether on these very rows."""
-    family, item = _ARTICLES[explanation.config.encoder], explanation.history.item_id
+    family, item = _ARTICLES[explanation.encoder], explanation.history.item_id
+    still = f" Over these {len(explanation.inputs)} days the price stood still." if explanation.still else ""
+    if explanation.network == "base":
+        until = date_text(explanation.learned_until.astype("datetime64[D]"))
+        seen = "some of these rows among them" if explanation.own_rows else "none of these rows among them"
+        which = f"member {explanation.member} of the {explanation.members} of the base network"
+        return (
+            f"Opened here is {which}, an LSTM trained on many price histories up to {until}, {seen}.{still}"
+        )
     items, place = explanation.learned_from, "" if explanation.own_rows else "elsewhere, "
     if items == (item,):
         said = f"on {item}" if explanation.own_rows else f"elsewhere, on other rows of {item}"
@@ -161,7 +178,6 @@ def _learned_words(explanation: Explanation) -> str:
         if len(items) > 3:
             named = f"{len(items)} items ({named} and others)"
         said = f"{place}on {named}; {item} is new to it"
-    still = f" Over these {len(explanation.inputs)} days the price stood still." if explanation.still else ""
     return f"{family} was trained {said}.{still}"
 
 
@@ -173,8 +189,8 @@ def _usual_day(explanation: Explanation) -> tuple[str, str]:
 
 def _subtitle(explanation: Explanation) -> str:
     config, last = explanation.config, date_text(explanation.history.timestamps[-1])
-    layers = "" if config.layers == 1 else f"{config.layers} layers of "
-    return f"{layers}{config.hidden} units · {len(explanation.inputs)} days up to {last} · seed {config.seed}"
+    layers = "" if explanation.layers == 1 else f"{explanation.layers} layers of "
+    return f"{layers}{explanation.units} units · {len(explanation.inputs)} days up to {last} · seed {config.seed}"
 
 
 def _facts(explanation: Explanation) -> list[tuple[str, str, str]]:
@@ -183,11 +199,11 @@ def _facts(explanation: Explanation) -> list[tuple[str, str, str]]:
     facts = [
         ("Last close", price_text(float(last.close[-1]), digits), date_text(last.timestamps[-1])),
         (
-            "Its word on the next day",
+            "Predicted mean move",
             _signed(100 * np.expm1(explanation.log_return), "+.2f") + "%",
-            "without dropout or noise",
+            "next day, without dropout or noise",
         ),
-        ("Borne out", f"{explanation.trust:.0%}", "of such moves, on held-out days"),
+        _second_fact(explanation),
         ("A usual day", *_usual_day(explanation)),
     ]
     if explanation.cell is not None and explanation.cell.half_lives is not None:
@@ -196,10 +212,15 @@ def _facts(explanation: Explanation) -> list[tuple[str, str, str]]:
     elif explanation.receptive_field is not None:
         facts.append(("It sees", f"{explanation.receptive_field} days", "its receptive field"))
     else:
-        facts.append(
-            ("Units", str(explanation.config.hidden), recall.FAMILY_NAMES[explanation.config.encoder])
-        )
+        facts.append(("Units", str(explanation.units), recall.FAMILY_NAMES[explanation.encoder]))
     return facts
+
+
+def _second_fact(explanation: Explanation) -> tuple[str, str, str]:
+    """What the network knows best: the base network the next volatility, another the share of its moves that count."""
+    if explanation.next_sigma is not None:
+        return "Predicted volatility", f"±{100 * explanation.next_sigma:.3g}%", "scale of the next day's move"
+    return "Shrinkage", f"{explanation.shrinkage:.0%}", "of predicted moves, confirmed on held-out days"
 
 
 def _memory_words(explanation: Explanation) -> str:
@@ -232,7 +253,7 @@ def _signed(value: float, form: str) -> str:
 
 
 def _moved_words(explanation: Explanation) -> dict[str, str]:
-    points = explanation.contributions.sum(axis=0) * explanation.sigma * 1e4
+    points = explanation.points.sum(axis=0)
     most = int(np.argmax(np.abs(points)))
     recent = np.abs(explanation.contributions).sum(axis=1)
     total = float(explanation.contributions.sum())
@@ -240,14 +261,15 @@ def _moved_words(explanation: Explanation) -> dict[str, str]:
     return {
         "sum": (
             f"{_signed(explanation.base, '.4f')} (average day) {sign} {abs(total):.4f} "
-            f"(all contributions) = {_signed(explanation.value, '.4f')} daily volatilities"
+            f"(all contributions) = {_signed(explanation.value, '.4f')} {_UNITS[explanation.network]}"
         ),
         "error": f"{explanation.completeness:.2%}",
         "said": (
-            "Here they come to nothing: no feature moved it by a hundredth of a basis point."
+            f"Here no feature moved it by a hundredth of its unit ({explanation.point_unit})."
             if abs(points[most]) < 0.005
-            else f"Most came from {inside.FEATURE_NAMES[explanation.features[most]]}: {_signed(points[most], '+.2f')} "
-            f"basis points. The last ten days held {recent[-10:].sum() / recent.sum():.0%} of all movement."
+            else f"The largest contribution is {inside.FEATURE_NAMES[explanation.features[most]]}: "
+            f"{_signed(points[most], '+.2f')} {explanation.point_unit}. The last ten days made "
+            f"{recent[-10:].sum() / recent.sum():.0%} of all contributions."
         ),
     }
 

@@ -57,7 +57,7 @@ def forecast_report(
             "verdict": verdict_values(verdict),
             "items": items,
             "loss_figure": "loss" if losses else None,
-            "notes": prices.notes,
+            "notes": [note.text for note in prices.notes],
             "config": [(key, value_text(value)) for key, value in (config or {}).items()],
         },
     )
@@ -108,5 +108,5 @@ def _item_values(item: ItemForecast, level: float) -> dict[str, object]:
         "lower_change": change_text(float(lower[-1]), item.last_close),
         "upper_change": change_text(float(upper[-1]), item.last_close),
         "rows": rows,
-        "notes": item.notes,
+        "notes": [note.text for note in item.notes],
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-import zlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
@@ -13,7 +12,7 @@ from jaxtyping import Float
 
 from gatecast.calendars import future_timestamps
 from gatecast.errors import TooFewRows, UsageError
-from gatecast.forecast import Forecast, ItemForecast
+from gatecast.forecast import Forecast, ItemForecast, item_rng, price_paths
 from gatecast.models.baselines.noise import (
     Simulation,
     StudentT,
@@ -22,10 +21,10 @@ from gatecast.models.baselines.noise import (
     fit_student_t,
     path_density,
 )
+from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable
 
 LEAST_ROWS = 3  # two returns: the least that has a spread
-FARTHEST = 10.0  # of a log return: tails explode after a crash, and 22,000-fold is enough for any price
 
 
 # Not typing.Self: beartype refuses it where jaxtyping's hook decorates functions, not classes.
@@ -69,7 +68,7 @@ class Fitted(Generic[Learned]):
 
     learned: Learned | None
     walk: Walk
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 class Baseline(ABC, Generic[Learned]):
@@ -114,7 +113,7 @@ class Baseline(ABC, Generic[Learned]):
 
     def _fit_item(self, series: PriceSeries) -> Fitted[Learned]:
         walk = Walk.learn(series)
-        notes: list[str] = []
+        notes: list[Note] = []
         learned: Learned | None = None
         try:
             if len(series) < self.min_rows:
@@ -141,35 +140,33 @@ class Baseline(ABC, Generic[Learned]):
             last_timestamp=series.timestamps[-1],
             last_close=last_close,
             timestamps=future_timestamps(series, horizon, calendar),
-            paths=last_close * np.exp(np.clip(simulation.log_returns, -FARTHEST, FARTHEST)),
+            paths=price_paths(last_close, simulation.log_returns),
             density=simulation.density,
             notes=notes,
         )
 
     def _simulate_or_walk(
         self, series: PriceSeries, fitted: Fitted[Learned], horizon: int, paths: int, seed: int
-    ) -> tuple[Simulation, tuple[str, ...]]:
+    ) -> tuple[Simulation, tuple[Note, ...]]:
         notes = list(fitted.notes)
         if fitted.learned is not None:
             try:
                 with warnings.catch_warnings(record=True) as caught:
                     warnings.simplefilter("always")
-                    simulation = self._simulate(series, fitted.learned, horizon, paths, _stream(series, seed))
+                    simulation = self._simulate(
+                        series, fitted.learned, horizon, paths, item_rng(series.item_id, seed)
+                    )
                 if not np.isfinite(simulation.log_returns).all():
                     raise Unfit("its paths are not finite")
                 return simulation, (*notes, *self._warned(series, caught))
             except (Unfit, np.linalg.LinAlgError) as reason:
                 notes.append(self._fallback_note(series, reason))
-        return fitted.walk.simulate(horizon, paths, _stream(series, seed)), tuple(notes)
+        return fitted.walk.simulate(horizon, paths, item_rng(series.item_id, seed)), tuple(notes)
 
-    def _fallback_note(self, series: PriceSeries, reason: Exception) -> str:
-        return f"{self.name} cannot forecast '{series.item_id}': {reason}. This is the random walk's answer."
+    def _fallback_note(self, series: PriceSeries, reason: Exception) -> Note:
+        text = f"{self.name} cannot forecast: {reason}; this is the random walk's forecast"
+        return Note("fallback", text, (series.item_id,))
 
-    def _warned(self, series: PriceSeries, caught: list[warnings.WarningMessage]) -> list[str]:
-        texts = dict.fromkeys(" ".join(str(one.message).split()) for one in caught)
-        return [f"{self.name} on '{series.item_id}' warned: {text}" for text in texts]
-
-
-def _stream(series: PriceSeries, seed: int) -> np.random.Generator:
-    """The item's own random stream: the other items of the table do not matter."""
-    return np.random.default_rng([seed, zlib.crc32(series.item_id.encode())])
+    def _warned(self, series: PriceSeries, caught: list[warnings.WarningMessage]) -> list[Note]:
+        texts = dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught)
+        return [Note("model", f"{self.name} warned: {text}", (series.item_id,)) for text in texts]

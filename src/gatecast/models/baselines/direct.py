@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from gatecast.features.indicators import FLOOR
+from gatecast.features.contract import FLOOR
 from gatecast.forecast import Density
 from gatecast.models.baselines.contract import Unfit
 from gatecast.models.baselines.noise import Simulation, fit_student_t, half_of, mirrored

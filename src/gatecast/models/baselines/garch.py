@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gatecast.errors import ConfigError
-from gatecast.features.indicators import FLOOR
+from gatecast.features.contract import FLOOR
 from gatecast.models.baselines.contract import Baseline, Unfit
 from gatecast.models.baselines.noise import Simulation, StudentT, path_density, student_draws
 from gatecast.models.baselines.recursion import recursive

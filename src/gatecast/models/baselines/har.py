@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.special import stdtrit
 
-from gatecast.features.indicators import FLOOR, log_range
+from gatecast.features.contract import FLOOR
+from gatecast.features.indicators import log_range
 from gatecast.models.baselines.contract import Baseline, Unfit
 from gatecast.models.baselines.noise import (
     Simulation,

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from gatecast.features.indicators import FLOOR
+from gatecast.features.contract import FLOOR
 from gatecast.forecast import Density
 from gatecast.models.baselines.contract import Baseline, Unfit
 from gatecast.models.baselines.noise import Simulation, half_of, mirrored

@@ -9,7 +9,9 @@ from jaxtyping import Float
 from scipy.optimize import minimize
 from scipy.special import digamma, gammaln
 
-from gatecast.features.indicators import FLOOR, WINDOW, volatility
+from gatecast.features.contract import FLOOR
+from gatecast.features.indicators import CLOSES as WINDOW
+from gatecast.features.indicators import volatility
 from gatecast.forecast import Density
 
 DF_BOUNDS = (2.05, 200.0)  # under 2 the variance is infinite; at 200 a Student-t is a normal to three digits

@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from gatecast.features.indicators import WARMUP, WINDOW, FeatureSpec, series_features, volatility
+from gatecast.features.indicators import CLOSES as WINDOW
+from gatecast.features.indicators import WARMUP, FeatureSpec, series_features, volatility
 from gatecast.models.baselines.contract import Baseline, Unfit
 from gatecast.models.baselines.direct import log_returns_ahead, simulate_direct
 from gatecast.models.baselines.noise import Simulation, last_volatility

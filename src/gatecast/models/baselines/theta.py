@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from gatecast.features.indicators import FLOOR
+from gatecast.features.contract import FLOOR
 from gatecast.models.baselines.contract import Baseline, Unfit
 from gatecast.models.baselines.noise import Simulation, StudentT, bootstrap, fit_student_t, path_density
 from gatecast.models.baselines.recursion import recursive

@@ -111,7 +111,7 @@ def _each(inputs: BaseInputs, change: Callable[[Any], Any]) -> BaseInputs:
 
 @dataclass(frozen=True)
 class Pool:
-    """TrainingSequences in groups; a group is drawn by its share, a chunk in it wherever one fits, all equally likely."""
+    """Sequences in groups: a group is drawn by its share, a chunk in it at any place, all equally likely."""
 
     groups: tuple[tuple[float, tuple[TrainingSequence, ...]], ...]
 

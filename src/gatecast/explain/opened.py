@@ -1,0 +1,198 @@
+"""A forecaster's network opened for one item: its inputs, the number it predicts, and its cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from gatecast.calendars import future_timestamps
+from gatecast.errors import TooFewRows, UsageError
+from gatecast.explain.explanation import Cell
+from gatecast.features.cross_section import CROSS_SECTION
+from gatecast.features.event_calendar import EVENTS, future_events
+from gatecast.features.indicators import WARMUP, volatility
+from gatecast.features.signal_windows import BaseInputs, SignalRows
+from gatecast.features.signals import NAMES, SIGNALS
+from gatecast.features.targets import to_log_return
+from gatecast.models.base import BaseNetworks
+from gatecast.models.limits import check_columns
+from gatecast.models.shipped import MIN_ROWS
+from gatecast.models.trained_networks import TrainedNetworks
+from gatecast.nn import introspection
+from gatecast.nn.cells import CellWeights, trace
+from gatecast.prices import PriceSeries, PriceTable
+
+CROSS_SECTION_NAMES = (
+    "all_move",
+    "all_move_size",
+    "all_range_today",
+    "all_range_2_days",
+    "all_range_5_days",
+    "all_range_50_days",
+    "all_spread",
+    "all_mean_move",
+    "own_against_all",
+)
+EXPECTED_NAMES = ("expected_quarters", "expected_near", "expected_excess", "expected_near_excess")
+NEXT_EVENTS = "next_day_events"
+BASE_NAMES = (*NAMES, *CROSS_SECTION_NAMES, *EXPECTED_NAMES, NEXT_EVENTS)
+_GATES = {  # as torch stacks them
+    "lstm": ("input_gate", "forget_gate", "candidate", "output_gate"),
+    "gru": ("reset_gate", "update_gate", "candidate"),
+    "rnn": ("hidden",),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """One network on the last rows of one item; `parts` are the fields of an `Explanation` that depend on its kind.
+
+    `rows` are its inputs as one array; `shown` sums them, or contributions to them, into named features.
+    """
+
+    value: introspection.Value
+    rows: Float[np.ndarray, "time input"]
+    groups: int  # trailing inputs that are shown as one feature
+    cell: Cell | None
+    parts: Mapping[str, Any]
+
+    def shown(self, values: Float[np.ndarray, "time input"]) -> Float[np.ndarray, "time feature"]:
+        """Values of the inputs as values of the named features."""
+        if not self.groups:
+            return values
+        last = values[:, -self.groups :].sum(axis=1, keepdims=True)
+        return np.hstack([values[:, : -self.groups], last])
+
+
+def open_trained(networks: TrainedNetworks, series: PriceSeries) -> Opened:
+    """The network that learned from this item, or the first; raises `TooFewRows` without a full context."""
+    knows = [trained for trained in networks.networks if series.item_id in trained.items]
+    trained = (knows or list(networks.networks))[0]
+    config = trained.config
+    needed = config.context_length + WARMUP
+    if len(series) < needed:
+        raise TooFewRows(
+            f"to explain a forecast takes {needed} rows; '{series.item_id}' has {len(series)}. Give more."
+        )
+    check_columns(series, trained.features.spec)
+    inputs = trained.features.scaled(series)
+    network = introspection.exact(trained.network)
+    value = introspection.point_value(network)
+    sigma = float(volatility(series.close)[-1])
+    center, scale = trained.features.scaler.target_frame(series.item_id, np.array([sigma]))
+    mean = introspection.value_at(value, inputs)
+    move = to_log_return(trained.features.spec.returns, np.log(series.close[-1:]), center + scale * mean)
+    return Opened(
+        value=value,
+        rows=inputs,
+        groups=0,
+        cell=_cell(introspection.layer_weights(network), config.encoder, inputs),
+        parts={
+            "network": "trained",
+            "encoder": config.encoder,
+            "layers": config.layers,
+            "units": config.hidden,
+            "features": trained.features.spec.names,
+            "learned_from": trained.items,
+            "learned_until": trained.until,
+            "log_return": float(move[0]),
+            "shrinkage": trained.held_out.shrinkage,
+            "sigma": sigma,
+            "next_sigma": None,
+            "errors": trained.held_out.error,
+            "dilations": introspection.dilations_of(network),
+            "attention": introspection.attention(network, inputs),
+        },
+    )
+
+
+def open_base(networks: BaseNetworks, prices: PriceTable, series: PriceSeries, member: int) -> Opened:
+    """One member of the base network, with the cross-section of the whole table; `member` counts from 1."""
+    if not 1 <= member <= len(networks.members):
+        raise UsageError(f"the base network has members 1 to {len(networks.members)}; got {member}.")
+    long = [item for item in prices if len(item) >= MIN_ROWS]
+    if series not in long:
+        raise TooFewRows(
+            f"to explain a forecast takes {MIN_ROWS} rows; '{series.item_id}' has {len(series)}. Give more."
+        )
+    histories = networks.model.features.history(long)
+    history: SignalRows = histories[long.index(series)]
+    inputs = _inputs(history, future_timestamps(series, 1, prices.calendar))
+    network = introspection.exact(networks.members[member - 1])
+    value, rows = introspection.log_scale_value(network, inputs)
+    sigma = float(history.signals.scale[-1])
+    seen = rows[:, : SIGNALS + CROSS_SECTION]
+    known = np.isfinite(history.cross_section[:, :1]).astype(float)
+    flags = np.broadcast_to(history.flags, (len(rows), 2))
+    read = np.hstack([seen, flags, known, history.expected])  # as the LSTM takes them
+    weights = introspection.layer_weights(network)
+    return Opened(
+        value=value,
+        rows=rows,
+        groups=EVENTS,
+        cell=_cell(weights, "lstm", read),
+        parts={
+            "network": "base",
+            "member": member,
+            "members": len(networks.members),
+            "encoder": "lstm",
+            "layers": 1,
+            "units": weights[0].hidden_weight.shape[1],
+            "features": BASE_NAMES,
+            "learned_from": (),
+            "learned_until": networks.until,
+            "log_return": float(network.location.detach()) * sigma,
+            "shrinkage": 1.0,
+            "sigma": sigma,
+            "next_sigma": sigma * float(np.exp(introspection.value_at(value, rows))),
+            "errors": np.zeros(0),
+        },
+    )
+
+
+def _inputs(history: SignalRows, future: np.ndarray) -> BaseInputs:
+    events = history.events.copy()
+    events[-1] = future_events(history.calendar, future)[0]  # the next timestamp is known, as in a forecast
+    return BaseInputs(
+        signals=history.signals.values[:, None],
+        flags=np.broadcast_to(history.flags, (len(history.events), 1, 2)),
+        cross_section=history.cross_section[:, None],
+        events=events[:, None],
+        expected=history.expected[:, None],
+    )
+
+
+def unrolled(
+    weights: list[CellWeights], encoder: str, inputs: Float[np.ndarray, "time input"]
+) -> list[dict[str, np.ndarray]]:
+    """All that each recurrent layer computes, by the equations; the last layer's `hidden` is the network's own."""
+    layers, below = [], inputs.astype(np.float64)
+    for layer in weights:
+        layers.append(trace(encoder, layer, below))
+        below = layers[-1]["hidden"]
+    return layers
+
+
+def _cell(weights: list[CellWeights], encoder: str, inputs: Float[np.ndarray, "time input"]) -> Cell | None:
+    """The first layer, taken apart gate by gate."""
+    if not weights:
+        return None
+    first, gates = weights[0], _GATES[encoder]
+    values = unrolled(weights[:1], encoder, inputs)[0]
+    previous = np.vstack([np.zeros(values["hidden"].shape[1]), values["hidden"][:-1]])
+
+    def split(whole: np.ndarray) -> dict[str, np.ndarray]:
+        return dict(zip(gates, np.split(whole, len(gates), axis=-1), strict=True))
+
+    return Cell(
+        kind=encoder,
+        values=values,
+        from_inputs=split(inputs @ first.input_weight.T),
+        from_hidden=split(previous @ first.hidden_weight.T),
+        bias=split(first.input_bias),
+        hidden_bias=split(first.hidden_bias),
+    )
