@@ -11,14 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from gatecast.models.ensemble import LEAST_AFTER, MIN_ROWS, SHIPPED, load_base, save_base, shipped, suited
 from typer.testing import CliRunner
 
 from conftest import simulated_series, texts
 from gatecast.cli import app
 from gatecast.config import Config
 from gatecast.errors import ConfigError, ModelError, TooFewRows
-from gatecast.features.event_calendar import ECHOES, QUARTERS, Almanac, history_echoes
+from gatecast.features.event_calendar import EVENTS, QUARTERS, EventCalendar, history_events
 from gatecast.features.signals import (
     RANGE_SIGNALS,
     VOLUME_SIGNALS,
@@ -31,13 +30,21 @@ from gatecast.features.signals import (
 from gatecast.forecast import Density
 from gatecast.judge.recent import recent_verdict
 from gatecast.judge.walkforward import backtest
-from gatecast.models.base import BaseForecaster, load_forecaster, new_forecaster
 from gatecast.models.forecaster import Forecaster
 from gatecast.models.registry import parse_models
+from gatecast.models.shipped import (
+    LEAST_AFTER,
+    MIN_ROWS,
+    SHIPPED,
+    load_ensemble,
+    save_ensemble,
+    shipped,
+    suited,
+)
 from gatecast.nn.sampling import base as base_sampling
 from gatecast.nn.training import base as base_training
 from gatecast.nn.training.adapting import adapt
-from gatecast.nn.training.base import CHUNK, Batch, Lesson, Pool, foretold, joint_loss, train_base
+from gatecast.nn.training.base import CHUNK, Batch, Pool, TrainingSequence, foretold, joint_loss, train_base
 from gatecast.prices import PriceSeries, PriceTable
 
 
@@ -66,7 +73,7 @@ UNCALIBRATED = Config.from_preset("base", ["calibrate=false"])
 
 
 def forecast(table: PriceTable, horizon: int = 10, paths: int = 200, seed: int = 0) -> np.ndarray:
-    model = BaseForecaster(UNCALIBRATED).fit(table)
+    model = Forecaster(UNCALIBRATED).fit(table)
     return model.predict(table, horizon, paths=paths, seed=seed).items[0].paths
 
 
@@ -95,7 +102,7 @@ HARD = {
 
 @pytest.mark.parametrize("table", HARD.values(), ids=HARD.keys())
 def test_hard_histories_get_finite_positive_ordered_bands(table: PriceTable) -> None:
-    item = BaseForecaster().fit(table).predict(table, 20, paths=300).items[0]
+    item = Forecaster().fit(table).predict(table, 20, paths=300).items[0]
     assert np.isfinite(item.paths).all() and (item.paths > 0).all()
     edges = [item.quantile(q) for q in (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)]
     assert (np.diff(edges, axis=0) > 0).all()
@@ -116,7 +123,7 @@ def test_scaled_prices_have_the_scaled_forecast(factor: float) -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes_whatever_items_stand_beside(table: PriceTable) -> None:
-    model = BaseForecaster(UNCALIBRATED).fit(table)
+    model = Forecaster(UNCALIBRATED).fit(table)
     both, alone = (model.predict(one, 5, paths=40, seed=3) for one in (table, table.select(("B",))))
     np.testing.assert_allclose(both["B"].paths, alone["B"].paths, rtol=1e-9)
     assert (forecast(table, seed=1) != forecast(table, seed=2)).any()
@@ -162,7 +169,7 @@ def test_what_a_path_sees_is_what_a_grown_history_shows(
 
 def test_the_density_is_one_and_agrees_with_the_paths() -> None:
     table = PriceTable(series=(simulated_series("X", 250, 6),))
-    item = BaseForecaster(UNCALIBRATED).fit(table).predict(table, 3, paths=3000).items[0]
+    item = Forecaster(UNCALIBRATED).fit(table).predict(table, 3, paths=3000).items[0]
     assert item.density is not None
     grid = np.linspace(-0.4, 0.4, 801)
     for step in range(3):
@@ -186,8 +193,8 @@ def test_a_range_comes_back_from_its_logarithm() -> None:
 
 
 def test_absent_ranges_and_volumes_are_masked() -> None:
-    lesson = Lesson.of(simulated_series("X", 200, 1), ranges=False, volumes=False)
-    inputs = load_base(shipped()[0]).members[0].standardise(lesson.signals, lesson.flags)
+    lesson = TrainingSequence.of(simulated_series("X", 200, 1), ranges=False, volumes=False)
+    inputs = load_ensemble(shipped()[0]).members[0].standardise(lesson.signals, lesson.flags)
     assert (inputs[:, RANGE_SIGNALS] == 0).all() and (inputs[:, VOLUME_SIGNALS] == 0).all()
     assert (inputs[:, -2:] == 0).all() and (lesson.echoes == 0).all()
 
@@ -207,23 +214,23 @@ def test_an_unusual_day_is_heard_a_quarter_later_and_not_before() -> None:
         volume=volume,
     )
     moves = Moves.of(loud)
-    almanac = Almanac.of(loud, moves)
+    almanac = EventCalendar.of(loud, moves)
     assert almanac is not None
-    echoes = history_echoes(almanac, len(moves))
-    assert echoes.shape == (499, ECHOES)
+    echoes = history_events(almanac, len(moves))
+    assert echoes.shape == (499, EVENTS)
     column = (84, 90, 91).index(QUARTERS[0])
     heard = int(np.argmax(echoes[:, column]))
     assert almanac.days[heard + 1] - almanac.days[199] == 91
     assert echoes[heard, column] == pytest.approx(np.log1p(almanac.unrest[199])) and almanac.unrest[199] > 8
     before = almanac.days[1:] < almanac.days[199] + 84
-    quiet = history_echoes(Almanac.of(calm, Moves.of(calm)), len(moves))
+    quiet = history_events(EventCalendar.of(calm, Moves.of(calm)), len(moves))
     np.testing.assert_allclose(echoes[:-1][before, :18], quiet[:-1][before, :18])
 
 
 def test_the_loss_falls_and_training_is_repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base_training, "BATCH", 4)
-    lessons = [Lesson.of(simulated_series("X", 400, seed)) for seed in range(3)]
-    lessons.append(Lesson.of(simulated_series("X", 400, 9), ranges=False, volumes=False))
+    lessons = [TrainingSequence.of(simulated_series("X", 400, seed)) for seed in range(3)]
+    lessons.append(TrainingSequence.of(simulated_series("X", 400, 9), ranges=False, volumes=False))
     pool = Pool.of({"all": (1.0, lessons)})
     first, again = (train_base(pool, lessons[:3], 5, updates=12) for _ in range(2))
     for one, two in zip(first.state_dict().values(), again.state_dict().values(), strict=True):
@@ -238,13 +245,13 @@ def test_the_loss_falls_and_training_is_repeatable(monkeypatch: pytest.MonkeyPat
 def test_too_few_rows_are_refused_in_one_line() -> None:
     table = PriceTable(series=(simulated_series("X", MIN_ROWS - 1, 1),))
     with pytest.raises(TooFewRows, match="at least 22 rows; 'X' has 21"):
-        BaseForecaster().fit(table).predict(table, 5)
+        Forecaster().fit(table).predict(table, 5)
 
 
 def test_the_shipped_networks_are_small_and_say_when_they_stopped_learning() -> None:
     assert sum(path.stat().st_size for path in SHIPPED.rglob("*") if path.is_file()) < 2 * 2**20
     for folder in shipped():
-        base = load_base(folder)
+        base = load_ensemble(folder)
         assert len(base.members) == 5
         assert str(base.until.astype("datetime64[D]")) == folder.name >= "2015-12-31"
         assert base.until < np.datetime64(folder.name) + 1
@@ -259,11 +266,11 @@ def test_the_youngest_network_is_taken_that_leaves_days_to_judge_it_by() -> None
     for end in (enough - pd.Timedelta("1D"), pd.Timestamp(young.name), pd.Timestamp("2012-01-02")):
         assert suited(table.until(end.to_datetime64())) == old
     weights = [
-        BaseForecaster(UNCALIBRATED).fit(part).adaptation_.members[0].state_dict()["head.weight"]
+        Forecaster(UNCALIBRATED).fit(part).adaptation_.members[0].state_dict()["head.weight"]
         for part in (table, table.until(np.datetime64("2021-12-31")))
     ]
-    assert torch.equal(weights[0], load_base(young).members[0].head.weight)
-    assert torch.equal(weights[1], load_base(old).members[0].head.weight)
+    assert torch.equal(weights[0], load_ensemble(young).members[0].head.weight)
+    assert torch.equal(weights[1], load_ensemble(old).members[0].head.weight)
 
 
 def test_a_short_history_is_all_new_or_not_and_an_ended_item_does_not_choose() -> None:
@@ -275,8 +282,7 @@ def test_a_short_history_is_all_new_or_not_and_an_ended_item_does_not_choose() -
     table = PriceTable(series=(*new.series, ended))
     assert suited(table) == young
     notes = {
-        one.item_id: " ".join(texts(one.notes))
-        for one in BaseForecaster().fit(table).predict(table, 2, paths=5)
+        one.item_id: " ".join(texts(one.notes)) for one in Forecaster().fit(table).predict(table, 2, paths=5)
     }
     assert f"up to {young.name}" in notes["X"] and "none after it" not in notes["X"]
     assert "none after it" in notes["Y"]
@@ -297,17 +303,17 @@ def test_a_verdict_on_days_that_the_network_has_learned_from_says_so() -> None:
 def test_rows_that_are_no_days_are_said_to_be_none() -> None:
     hours = pd.date_range("2023-01-02", periods=400, freq="h")
     table = PriceTable.from_close({"X": (1 + np.random.default_rng(0).random(400), hours)})
-    notes = texts(BaseForecaster(UNCALIBRATED).fit(table).predict(table, 2, paths=5).items[0].notes)
+    notes = texts(Forecaster(UNCALIBRATED).fit(table).predict(table, 2, paths=5).items[0].notes)
     assert any("rows here are hours" in note for note in notes)
 
 
 def test_the_verdict_on_a_saved_model_is_on_that_model(tmp_path: Path) -> None:
     """Prices that chose another network do not change what is judged, nor which days are new to it."""
     late, config = long_table(start=str(np.datetime64(shipped()[1].name) - 500)), Config.from_preset("base")
-    model = BaseForecaster(config).fit(late)
+    model = Forecaster(config).fit(late)
     model.save(tmp_path / "model")
-    again = load_forecaster(tmp_path / "model")
-    assert isinstance(again, BaseForecaster) and again.until_ == load_base(shipped()[1]).until
+    again = Forecaster.load(tmp_path / "model")
+    assert isinstance(again, Forecaster) and again.until_ == load_ensemble(shipped()[1]).until
     early = late.until(np.datetime64(shipped()[1].name))
     assert suited(early) == shipped()[0]
     told = recent_verdict(config, early, horizon=5, saved=tmp_path / "model", walked=again.walked_)
@@ -319,15 +325,15 @@ def test_the_verdict_on_a_saved_model_is_on_that_model(tmp_path: Path) -> None:
 
 def test_a_folder_saved_over_is_read_anew(tmp_path: Path) -> None:
     for table, base in ((long_table(), shipped()[0]), (long_table(start="2022-01-03"), shipped()[1])):
-        BaseForecaster(UNCALIBRATED).fit(table).save(tmp_path)
-        assert load_base(tmp_path).until == load_base(base).until
+        Forecaster(UNCALIBRATED).fit(table).save(tmp_path)
+        assert load_ensemble(tmp_path).until == load_ensemble(base).until
 
 
 def test_forecast_and_verdict_are_of_the_same_network() -> None:
     """At the verdict's first origin fewer days are new to the young network, and it is judged all the same."""
     table = long_table(start=str(np.datetime64(shipped()[1].name) - 840))
     config = Config.from_preset("base")
-    fitted = BaseForecaster(config).fit(table)
+    fitted = Forecaster(config).fit(table)
     assert suited(table) == shipped()[1] != suited(table.until(table.series[0].timestamps[-200]))
     verdict = recent_verdict(config, table, horizon=5)
     assert verdict.origins == 40
@@ -345,12 +351,12 @@ def test_a_short_item_of_a_table_leaves_the_verdict_its_origins() -> None:
 
 
 def test_a_remade_network_is_another_model_to_the_judge(tmp_path: Path) -> None:
-    members = load_base(shipped()[0]).members
-    save_base(tmp_path, members[:1], until="2015-12-31", items=())
-    first = BaseForecaster(folder=tmp_path).weights
-    save_base(tmp_path, members[1:2], until="2015-12-31", items=())
-    assert first != BaseForecaster(folder=tmp_path).weights
-    assert first and BaseForecaster().weights
+    members = load_ensemble(shipped()[0]).members
+    save_ensemble(tmp_path, members[:1], until="2015-12-31", items=())
+    first = Forecaster(folder=tmp_path).weights
+    save_ensemble(tmp_path, members[1:2], until="2015-12-31", items=())
+    assert first != Forecaster(folder=tmp_path).weights
+    assert first and Forecaster().weights
 
 
 def test_a_changed_file_is_refused(tmp_path: Path) -> None:
@@ -358,15 +364,15 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     description = folder / "model.json"
     description.write_text(description.read_text().replace('"members": 5', '"members": 4'))
     with pytest.raises(ModelError, match="was changed"):
-        load_base(folder)
+        load_ensemble(folder)
     with pytest.raises(ModelError):
-        BaseForecaster.load(shipped()[0])
+        Forecaster.load(shipped()[0])
 
 
 def test_a_saved_model_forecasts_the_same(tmp_path: Path, table: PriceTable) -> None:
-    forecaster = BaseForecaster(Config(start="adapt")).fit(table)
+    forecaster = Forecaster(Config(start="adapt")).fit(table)
     forecaster.save(tmp_path / "model")
-    again = load_forecaster(tmp_path / "model")
+    again = Forecaster.load(tmp_path / "model")
     ours, theirs = (one.predict(table, 3, paths=20).items[0] for one in (forecaster, again))
     assert ours.paths.tobytes() == theirs.paths.tobytes()
     assert texts(ours.notes) == texts(theirs.notes)
@@ -380,7 +386,7 @@ def long_table(seed: int = 1, start: str = "2016-06-01") -> PriceTable:
 
 def test_default_says_whether_it_adapted_and_repeats_itself() -> None:
     table = long_table()
-    first, again = (BaseForecaster(Config.from_preset("default")).fit(table) for _ in range(2))
+    first, again = (Forecaster(Config.from_preset("default")).fit(table) for _ in range(2))
     (note,) = first.notes_
     assert note == again.notes_[0]
     assert ("was adapted" in note) == first.adaptation_.kept
@@ -392,7 +398,7 @@ def test_default_says_whether_it_adapted_and_repeats_itself() -> None:
 
 def test_adapting_is_judged_on_days_new_to_the_base_and_gives_the_same_bytes_on_any_cores() -> None:
     table = PriceTable(series=(simulated_series("X", 2000, 1, start="2015-06-01"),))
-    known, members = np.datetime64("2022-08-01"), load_base(shipped()[1]).members[:1]
+    known, members = np.datetime64("2022-08-01"), load_ensemble(shipped()[1]).members[:1]
     threads, told = torch.get_num_threads(), []
     for cores in (1, 2):
         torch.set_num_threads(cores)
@@ -407,7 +413,7 @@ def test_adapting_is_judged_on_days_new_to_the_base_and_gives_the_same_bytes_on_
 
 
 def test_adapting_leaves_the_shipped_members_alone() -> None:
-    members = load_base(shipped()[0]).members[:1]
+    members = load_ensemble(shipped()[0]).members[:1]
     before = [tensor.clone() for tensor in members[0].state_dict().values()]
     assert adapt(members, list(long_table()), Config()).losses
     after = members[0].state_dict().values()
@@ -417,7 +423,7 @@ def test_adapting_leaves_the_shipped_members_alone() -> None:
 def test_prices_the_base_has_seen_get_a_network_of_their_own() -> None:
     table = PriceTable(series=(simulated_series("X", 200, 1, start="2001-01-01"),))
     config = Config.from_preset("default").replace(seed=4)
-    model = BaseForecaster(config)
+    model = Forecaster(config)
     own = Forecaster(config.replace(start="scratch", epochs=1))
     assert isinstance(own.fit(table), Forecaster)
     model.fit(table)
@@ -440,9 +446,9 @@ def test_presets_choose_the_start() -> None:
     assert Config().start == "scratch"
     with pytest.raises(ConfigError, match="start=scratch"):
         Config.from_preset("base", ["hidden=8"])
-    assert isinstance(new_forecaster(Config()), Forecaster)
+    assert isinstance(Forecaster(Config()), Forecaster)
     base, gru = parse_models("gatecast:base,gatecast:gru", settings=("seed=2", "epochs=3"))
-    assert isinstance(base, BaseForecaster) and base.config.seed == 2
+    assert isinstance(base, Forecaster) and base.config.seed == 2
     assert isinstance(gru, Forecaster)
 
 
@@ -460,7 +466,7 @@ def test_many_days_at_once_say_what_each_says_alone(table: PriceTable) -> None:
     """Also where items have other columns, other lengths, or begin late; calibration follows the rows."""
     closes = PriceTable(series=(*table.series, simulated_series("C", 190, 9, columns=False)))
     stamps = table.series[0].timestamps
-    early, late = (BaseForecaster().fit(closes.until(stamps[-40])) for _ in range(2))
+    early, late = (Forecaster().fit(closes.until(stamps[-40])) for _ in range(2))
     days = [stamps[-30], stamps[-12], stamps[-1]]
     together = late.predict_at(closes, days, 3, paths=30, seeds=[1, 2, 3])
     for day, seed, forecast in zip(days, (1, 2, 3), together, strict=True):
@@ -472,11 +478,11 @@ def test_many_days_at_once_say_what_each_says_alone(table: PriceTable) -> None:
 def test_the_calibrator_is_part_of_a_saved_model(tmp_path: Path) -> None:
     table = long_table()
     early = table.until(table.series[0].timestamps[-30])
-    model = BaseForecaster().fit(early)
+    model = Forecaster().fit(early)
     model.save(tmp_path / "model")
-    again = load_forecaster(tmp_path / "model")
-    assert again.following_ is not None and again.following_.learned.origins > 10
-    raw = BaseForecaster(UNCALIBRATED).fit(early).predict(table, 3, paths=50)
+    again = Forecaster.load(tmp_path / "model")
+    assert again.calibration_ is not None and again.calibration_.learned.origins > 10
+    raw = Forecaster(UNCALIBRATED).fit(early).predict(table, 3, paths=50)
     ours, theirs = (one.predict(table, 3, paths=50) for one in (model, again))
     for one, other, bare in zip(ours, theirs, raw, strict=True):
         assert one.paths.tobytes() == other.paths.tobytes() != bare.paths.tobytes()
@@ -487,11 +493,11 @@ def test_a_saved_calibrator_goes_on_only_where_it_can(tmp_path: Path) -> None:
     """A history cut off in front, cut off at the end, or another asset's: a forecast, and a true word on its bands."""
     table = long_table()
     stamps = table.series[0].timestamps
-    model = BaseForecaster().fit(table.until(stamps[599]))
-    assert model.following_ is not None
+    model = Forecaster().fit(table.until(stamps[599]))
+    assert model.calibration_ is not None
 
     def said(prices: PriceTable) -> str:
-        raw = BaseForecaster(UNCALIBRATED).fit(prices).predict(prices, 3, paths=60).items[0]
+        raw = Forecaster(UNCALIBRATED).fit(prices).predict(prices, 3, paths=60).items[0]
         item = model.predict(prices, 3, paths=60).items[0]
         assert (item.paths.tobytes() == raw.paths.tobytes()) == ("not calibrated" in texts(item.notes)[-1])
         return texts(item.notes)[-1]
@@ -512,15 +518,15 @@ def test_a_newcomer_leaves_the_others_calibrated() -> None:
     new = simulated_series("NEW", 70, 4)
     days = old.timestamps[-70:]
     table = PriceTable(series=(old, dataclasses.replace(new, timestamps=days)))
-    forecast = BaseForecaster().fit(table).predict(table, 2, paths=40)
+    forecast = Forecaster().fit(table).predict(table, 2, paths=40)
     assert "of 100 past forecasts held" in texts(forecast["X"].notes)[-1]
 
 
 def test_too_few_days_to_look_back_on_leave_the_bands_as_they_are() -> None:
     table = PriceTable(series=(simulated_series("X", 100, 1, start="2016-06-01"),))
-    model = BaseForecaster().fit(table)
-    assert model.following_ is not None and 0 < model.following_.learned.origins < 10
+    model = Forecaster().fit(table)
+    assert model.calibration_ is not None and 0 < model.calibration_.learned.origins < 10
     item = model.predict(table, 2, paths=40).items[0]
     assert texts(item.notes)[-1].startswith("the bands are not calibrated: that takes 50 rows")
-    raw = BaseForecaster(UNCALIBRATED).fit(table).predict(table, 2, paths=40).items[0]
+    raw = Forecaster(UNCALIBRATED).fit(table).predict(table, 2, paths=40).items[0]
     assert item.paths.tobytes() == raw.paths.tobytes()

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from conftest import TINY, simulated_series
 from gatecast.errors import GatecastError, ModelError, TrainingError
 from gatecast.models.forecaster import Forecaster
-from gatecast.nn import checkpoint
+from gatecast.nn import model_files as checkpoint
 from gatecast.prices import PriceTable
 
 TABLE = PriceTable(series=(simulated_series("A", 160, 1), simulated_series("B", 140, 2)))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from gatecast.models.ensemble import BaseNetwork, load_base, shipped
 
 from conftest import simulated_series
 from gatecast.calibration import online as following
@@ -14,7 +13,7 @@ from gatecast.calibration.online import FEW_ITEMS, Remembering, timestamps
 from gatecast.config import Config
 from gatecast.forecast import Forecast
 from gatecast.judge.recent import recent_verdict
-from gatecast.models.base import BaseForecaster
+from gatecast.models.shipped import load_ensemble, shipped
 from gatecast.prices import PriceTable
 
 TABLE = PriceTable(series=(simulated_series("X", 900, 1, start="2016-06-01"),))
@@ -25,7 +24,7 @@ class Counting:
     """The base network, and how often it was asked for a day."""
 
     def __init__(self) -> None:
-        self.network = BaseNetwork(load_base(shipped()[0]).members)
+        self.network = BaseNetwork(load_ensemble(shipped()[0]).members)
         self.asked = 0
 
     def __deepcopy__(self, memo: object) -> Counting:
@@ -88,13 +87,13 @@ def test_it_keeps_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_verdict_is_the_same_with_the_walk_it_was_spared() -> None:
     config = Config.from_preset("base")
-    forecaster = BaseForecaster(config).fit(TABLE)
+    forecaster = Forecaster(config).fit(TABLE)
     spared = recent_verdict(config, TABLE, horizon=5, walked=forecaster.walked_)
     assert spared.text == recent_verdict(config, TABLE, horizon=5).text
     # Of the hundred origins before the verdict's first, sixty were walked for the forecast, and its own forty.
     counting = Counting()
     walked = Remembering(counting)
-    BaseForecaster(config, walked=walked).fit(TABLE)
+    Forecaster(config, walked=walked).fit(TABLE)
     assert counting.asked == 100
     recent_verdict(config, TABLE, horizon=5, walked=walked)
     assert counting.asked == 140

@@ -65,7 +65,7 @@ def test_help_imports_no_heavy_library() -> None:
 
 PUBLIC = [
     "Ablation",
-    "BaseForecaster",
+    "Forecaster",
     "Config",
     "Drift",
     "Ema",

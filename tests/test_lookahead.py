@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from gatecast.models.ensemble import BaseNetwork, load_base, shipped
 
 from conftest import TINY, simulated_series
 from gatecast.calibration.bands import Calibrator
@@ -15,16 +14,16 @@ from gatecast.calibration.online import Remembering
 from gatecast.config import Config
 from gatecast.features import indicators as features
 from gatecast.features import signals
-from gatecast.features.cross_section import LEAST_ITEMS, Seen, market_rows
-from gatecast.features.event_calendar import Almanac, history_echoes
+from gatecast.features.cross_section import LEAST_ITEMS, ItemSignals, cross_section_rows
+from gatecast.features.event_calendar import EventCalendar, history_events
 from gatecast.features.indicators import FeatureSpec, series_features, volatility
 from gatecast.features.signals import START, Moves, Signals, history_signals
 from gatecast.features.windows import assemble, learn_scaler, split_timestamp, training_samples
-from gatecast.models.base import BaseForecaster
 from gatecast.models.baselines import EwmaT
 from gatecast.models.calibrated import Calibrated
 from gatecast.models.forecaster import Forecaster
-from gatecast.nn.training.base import Lesson
+from gatecast.models.shipped import load_ensemble, shipped
+from gatecast.nn.training.base import TrainingSequence
 from gatecast.prices import PriceSeries, PriceTable
 
 ROWS, CUT = 200, 160
@@ -193,7 +192,7 @@ def echo_rows(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[
     rows = []
     for one in table:
         moves = Moves.of(one)
-        echoes = history_echoes(Almanac.of(one, moves), len(moves))
+        echoes = history_events(EventCalendar.of(one, moves), len(moves))
         assert np.abs(echoes[:, :18]).sum() > 0
         rows.append(echoes[one.timestamps[1:] <= cutoff])
     return rows
@@ -202,7 +201,7 @@ def echo_rows(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[
 def lessons(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
     """What the base network learns from, of days up to the cutoff: targets too."""
     rows = []
-    learned = dict(zip(table.item_ids, Lesson.of_table(list(table)), strict=True))
+    learned = dict(zip(table.item_ids, TrainingSequence.of_table(list(table)), strict=True))
     for one in table:
         lesson = learned[one.item_id]
         past = lesson.days <= cutoff
@@ -212,7 +211,7 @@ def lessons(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np
 
 
 def base_forecast(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
-    model = BaseForecaster(Config(start="base")).fit(table)
+    model = Forecaster(Config(start="base")).fit(table)
     alone = model.predict(table.until(cutoff), 5, paths=20, seed=0)
     in_a_batch = model.predict_at(
         table, [table.series[0].timestamps[CUT - 9], cutoff], 5, paths=20, seeds=[1, 0]
@@ -223,8 +222,8 @@ def base_forecast(table: PriceTable, cutoff: np.datetime64, config: Config) -> l
 def base_calibrated(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
     """A stretch learned on the first rows, then followed to the cutoff through a table that goes on."""
     stamps = table.series[0].timestamps
-    model = BaseForecaster(Config(start="base", calibrate=True)).fit(table.until(stamps[CUT - 30]))
-    assert model.following_ is not None and model.following_.learned.origins > 1
+    model = Forecaster(Config(start="base", calibrate=True)).fit(table.until(stamps[CUT - 30]))
+    assert model.calibration_ is not None and model.calibration_.learned.origins > 1
     forecasts = model.predict_at(table, [stamps[CUT - 9], cutoff], 5, paths=20, seeds=[1, 0])
     return [item.paths for one in forecasts for item in one]
 
@@ -232,7 +231,7 @@ def base_calibrated(table: PriceTable, cutoff: np.datetime64, config: Config) ->
 def base_remembered(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
     """Days walked over before and after the cutoff, one of them a second time."""
     stamps = table.series[0].timestamps
-    remembering = Remembering(BaseNetwork(load_base(shipped()[0]).members))
+    remembering = Remembering(BaseNetwork(load_ensemble(shipped()[0]).members))
     remembering.predict_at(table, [cutoff, stamps[-1]], 5, paths=20, seeds=[0, 2])
     early, at, _ = remembering.predict_at(
         table, [stamps[CUT - 9], cutoff, stamps[-1]], 5, paths=20, seeds=[1, 0, 2]
@@ -245,8 +244,10 @@ def markets(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np
     parts = []
     for one in table:
         signals = history_signals(Moves.of(one), START)
-        parts.append(Seen(timestamps=one.timestamps[1 + START :], signals=signals, ranged=True))
-    rows = [told[one.timestamps <= cutoff] for one, told in zip(parts, market_rows(parts), strict=True)]
+        parts.append(ItemSignals(timestamps=one.timestamps[1 + START :], signals=signals, ranged=True))
+    rows = [
+        told[one.timestamps <= cutoff] for one, told in zip(parts, cross_section_rows(parts), strict=True)
+    ]
     assert all(np.isfinite(told).any() for told in rows)
     return [np.nan_to_num(told) for told in rows]
 
@@ -270,9 +271,9 @@ def test_the_future_changes_nothing_in_a_table_that_has_a_market(
 def test_control_a_market_that_peeks_is_caught(
     part: Callable[..., list[np.ndarray]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = Seen.__init__
+    honest = ItemSignals.__init__
 
-    def late(self: Seen, *, timestamps: np.ndarray, signals: Signals, ranged: bool) -> None:
+    def late(self: ItemSignals, *, timestamps: np.ndarray, signals: Signals, ranged: bool) -> None:
         shifted = timestamps.copy()
         if late.turn % LEAST_ITEMS:  # all but the first are told two days early
             shifted[2:], shifted[:2] = timestamps[:-2], timestamps[:2] - np.timedelta64(9, "D")
@@ -280,7 +281,7 @@ def test_control_a_market_that_peeks_is_caught(
         honest(self, timestamps=shifted, signals=signals, ranged=ranged)
 
     late.turn = 0
-    monkeypatch.setattr(Seen, "__init__", late)
+    monkeypatch.setattr(ItemSignals, "__init__", late)
     assert not same(part, TINY, items=LEAST_ITEMS)
 
 

@@ -8,30 +8,37 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from gatecast.models.ensemble import BaseNetwork, load_base, shipped
-from gatecast.nn.joint import Day, JointNetwork
 from gatecast.nn.sampling.context import Stand, read_tables
 
 from conftest import simulated_series, texts
 from gatecast.config import Config
 from gatecast.errors import ConfigError, TooFewRows
-from gatecast.features.cross_section import AVERAGED, LEAST_ITEMS, MARKET, Seen, market_rows
+from gatecast.features.cross_section import (
+    AVERAGED,
+    CROSS_SECTION,
+    LEAST_ITEMS,
+    ItemSignals,
+    cross_section_rows,
+)
 from gatecast.features.signals import SIGNALS, SOFT, START, Signals
 from gatecast.judge.recent import recent_verdict
-from gatecast.models.base import BaseForecaster
+from gatecast.models.shipped import load_ensemble, shipped
+from gatecast.nn.base_network import BaseNetwork
 from gatecast.nn.training import adapting as base_adapting
 from gatecast.nn.training import base as base_training
-from gatecast.nn.training.base import Batch, Lesson, _dropped, foretold
+from gatecast.nn.training.base import Batch, TrainingSequence, _dropped, foretold
 from gatecast.prices import PriceSeries, PriceTable
 
 DAYS = pd.bdate_range("2020-01-01", periods=3).to_numpy()
 
 
-def seen(values: np.ndarray, scale: float = 0.01, *, days: np.ndarray = DAYS, ranged: bool = True) -> Seen:
+def seen(
+    values: np.ndarray, scale: float = 0.01, *, days: np.ndarray = DAYS, ranged: bool = True
+) -> ItemSignals:
     """An item whose signals are all alike on a day."""
     signals = np.repeat(values[:, None], SIGNALS, axis=1)
     ones = np.ones(len(values))
-    return Seen(
+    return ItemSignals(
         timestamps=days,
         signals=Signals(values=signals, scale=scale * ones, overnight=ones, usual_volume=0 * ones),
         ranged=ranged,
@@ -52,9 +59,9 @@ def present_markets(table: PriceTable) -> list[np.ndarray]:
 def test_means_spread_and_own_scale_are_what_they_say() -> None:
     moves = np.linspace(-1, 2, LEAST_ITEMS)
     items = [seen(np.array([0.0, move, 1.0]), 0.01 * np.exp(place)) for place, move in enumerate(moves)]
-    rows = market_rows(items)
+    rows = cross_section_rows(items)
     for place, told in enumerate(rows):
-        assert told.shape == (3, MARKET)
+        assert told.shape == (3, CROSS_SECTION)
         np.testing.assert_allclose(told[:, : len(AVERAGED)], np.outer([0, moves.mean(), 1], np.ones(6)))
         np.testing.assert_allclose(told[:, 6], np.log(np.array([0, moves.std(), 0]) + SOFT))
         np.testing.assert_allclose(told[:, 7], np.log(np.abs([0, moves.mean(), 1]) + SOFT))
@@ -63,17 +70,17 @@ def test_means_spread_and_own_scale_are_what_they_say() -> None:
 
 def test_few_items_are_no_market_and_a_day_that_few_have_tells_nothing() -> None:
     items = [seen(np.zeros(3)) for _ in range(LEAST_ITEMS)]
-    assert all(np.isfinite(told).all() for told in market_rows(items))
-    assert all(np.isnan(told).all() for told in market_rows(items[1:]))
+    assert all(np.isfinite(told).all() for told in cross_section_rows(items))
+    assert all(np.isnan(told).all() for told in cross_section_rows(items[1:]))
     items[0] = seen(np.zeros(2), days=DAYS[:2])
-    for told in market_rows(items)[1:]:
+    for told in cross_section_rows(items)[1:]:
         assert np.isfinite(told[:2]).all() and np.isnan(told[2]).all()
 
 
 def test_ranges_are_averaged_over_those_that_have_them_and_told_to_them_alone() -> None:
     items = [seen(np.ones(3)) for _ in range(LEAST_ITEMS)]
     items.append(seen(np.full(3, 10.0), ranged=False))
-    with_ranges, without = market_rows(items)[0], market_rows(items)[-1]
+    with_ranges, without = cross_section_rows(items)[0], cross_section_rows(items)[-1]
     np.testing.assert_allclose(with_ranges[:, 2:6], 1.0)
     np.testing.assert_allclose(with_ranges[:, 0], 18 / 9)
     assert np.isnan(without[:, 2:6]).all() and np.isfinite(without[:, [0, 1, 6, 7, 8]]).all()
@@ -81,7 +88,7 @@ def test_ranges_are_averaged_over_those_that_have_them_and_told_to_them_alone() 
 
 def test_what_a_forecast_sees_is_what_the_network_learned_from() -> None:
     table = table_of(LEAST_ITEMS)
-    for lesson, market in zip(Lesson.of_table(list(table)), present_markets(table), strict=True):
+    for lesson, market in zip(TrainingSequence.of_table(list(table)), present_markets(table), strict=True):
         np.testing.assert_allclose(lesson.market, market[:-1], rtol=1e-4, atol=1e-5)
         assert len(market) == 159 - START
 
@@ -98,18 +105,18 @@ def test_currencies_do_not_enter_the_market() -> None:
 
 
 def test_an_absent_market_is_zero_and_said_to_be_absent() -> None:
-    network = JointNetwork()
-    signals, flags, market = torch.randn(2, SIGNALS), torch.ones(2, 2), torch.randn(2, MARKET)
+    network = BaseNetwork()
+    signals, flags, market = torch.randn(2, SIGNALS), torch.ones(2, 2), torch.randn(2, CROSS_SECTION)
     market[1] = torch.nan
     around = network.standardise(signals, flags, market)
-    torch.testing.assert_close(around[0, SIGNALS : SIGNALS + MARKET], market[0].clamp(-5, 5))
+    torch.testing.assert_close(around[0, SIGNALS : SIGNALS + CROSS_SECTION], market[0].clamp(-5, 5))
     assert around[0, -1] == 1
     torch.testing.assert_close(around[1], network.standardise(signals, flags)[1])
-    assert (around[1, SIGNALS : SIGNALS + MARKET] == 0).all() and around[1, -1] == 0
+    assert (around[1, SIGNALS : SIGNALS + CROSS_SECTION] == 0).all() and around[1, -1] == 0
 
 
 def test_training_hides_the_market_from_some_and_ends_it_for_others() -> None:
-    hidden = _dropped(torch.ones(50, 2000, MARKET), torch.Generator().manual_seed(0)).isnan()[..., 0]
+    hidden = _dropped(torch.ones(50, 2000, CROSS_SECTION), torch.Generator().manual_seed(0)).isnan()[..., 0]
     never, always = hidden.all(dim=0), ~hidden.any(dim=0)
     assert 0.30 < never.float().mean() < 0.40
     assert 0.40 < always.float().mean() < 0.51
@@ -118,7 +125,7 @@ def test_training_hides_the_market_from_some_and_ends_it_for_others() -> None:
 
 
 def test_a_wild_day_of_the_others_widens_the_band_of_a_calm_item() -> None:
-    members = load_base(shipped()[0]).members
+    members = load_ensemble(shipped()[0]).members
     calm = table_of(12, 300)
     others = []
     for one in calm.series[1:]:
@@ -141,12 +148,12 @@ def test_a_wild_day_of_the_others_widens_the_band_of_a_calm_item() -> None:
 
 def test_a_lesson_by_itself_has_no_market() -> None:
     table = table_of(LEAST_ITEMS)
-    alone = Lesson.of(table.series[0])
+    alone = TrainingSequence.of(table.series[0])
     assert alone.market.isnan().all()
-    together = Lesson.of_table(list(table))[0]
+    together = TrainingSequence.of_table(list(table))[0]
     batch = Batch.of([together.rows(0, 100)])
     unseen = replace(batch, market=torch.full_like(batch.market, torch.nan))
-    network = JointNetwork()
+    network = BaseNetwork()
     torch.nn.init.normal_(network.head.weight, generator=torch.Generator().manual_seed(1))
     assert (foretold(network, batch).scale != foretold(network, unseen).scale).any()
 
@@ -154,16 +161,16 @@ def test_a_lesson_by_itself_has_no_market() -> None:
 def test_market_false_forecasts_each_item_by_itself() -> None:
     table = table_of(LEAST_ITEMS, 300)
     config = Config.from_preset("base", ["calibrate=false", "market=false"])
-    apart = BaseForecaster(config).fit(table).predict(table, 3, paths=50)
+    apart = Forecaster(config).fit(table).predict(table, 3, paths=50)
     for item in apart:
         alone = (
-            BaseForecaster(config)
+            Forecaster(config)
             .fit(table.select((item.item_id,)))
             .predict(table.select((item.item_id,)), 3, paths=50)
         )
         np.testing.assert_allclose(item.paths, alone.items[0].paths, rtol=1e-5)
         assert not any("told how" in note for note in texts(item.notes))
-    together = BaseForecaster(config.replace(market=True)).fit(table).predict(table, 3, paths=50)
+    together = Forecaster(config.replace(market=True)).fit(table).predict(table, 3, paths=50)
     assert all(
         np.abs(one.paths / other.paths - 1).max() > 1e-4 for one, other in zip(together, apart, strict=True)
     )
@@ -174,27 +181,27 @@ def test_market_false_forecasts_each_item_by_itself() -> None:
 def test_adapting_hears_the_market_or_does_not(market: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     heard = []
 
-    def listening(network: JointNetwork, batch: Batch, generator: torch.Generator | None = None) -> Day:
+    def listening(network: BaseNetwork, batch: Batch, generator: torch.Generator | None = None) -> Day:
         heard.append(bool(batch.market.isfinite().any()))
         return foretold(network, batch, generator)
 
     monkeypatch.setattr(base_adapting, "foretold", listening)
     config = Config.from_preset("default", [f"market={market}"])
-    base_adapting.adapt(load_base(shipped()[0]).members[:1], list(table_of(LEAST_ITEMS, 400)), config)
+    base_adapting.adapt(load_ensemble(shipped()[0]).members[:1], list(table_of(LEAST_ITEMS, 400)), config)
     assert heard and all(one == market for one in heard)
 
 
 def test_training_drops_inputs_but_never_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    network, read = JointNetwork(), []
+    network, read = BaseNetwork(), []
     remember = network.remember
     monkeypatch.setattr(base_training, "INPUT_DROPOUT", 1.0)
     monkeypatch.setattr(network, "remember", lambda *parts: read.append(parts[0]) or remember(*parts))
-    lesson = Lesson.of_table(list(table_of(LEAST_ITEMS)))[0]
+    lesson = TrainingSequence.of_table(list(table_of(LEAST_ITEMS)))[0]
     batch = Batch.of([lesson.rows(0, 100)] * 60)
     foretold(network, batch, torch.Generator().manual_seed(0))
     inputs = read[0]
-    assert (inputs[..., : SIGNALS + MARKET] == 0).all()
-    assert (inputs[..., SIGNALS + MARKET : -1] == 1).all()
+    assert (inputs[..., : SIGNALS + CROSS_SECTION] == 0).all()
+    assert (inputs[..., SIGNALS + CROSS_SECTION : -1] == 1).all()
     assert 0.2 < inputs[..., -1].mean() < 0.9  # the market is hidden from some
 
 
@@ -208,7 +215,7 @@ def test_a_verdict_on_a_few_of_many_says_that_they_were_judged_without_the_other
 def test_where_a_network_of_ones_own_is_trained_instead_there_is_no_market() -> None:
     table = PriceTable(series=(simulated_series("X", 300, start="2010-01-04"),))
     config = Config.from_preset("default", ["market=false"]).replace(device="cpu")
-    fitted = BaseForecaster(config).fit(table)
+    fitted = Forecaster(config).fit(table)
     assert fitted.own_ is not None
     recent_verdict(config, table, horizon=1)
     with pytest.raises(ConfigError, match="sees no market"):
@@ -218,4 +225,4 @@ def test_where_a_network_of_ones_own_is_trained_instead_there_is_no_market() -> 
 def test_an_item_of_one_row_is_refused_in_one_line_by_the_adapted_network_too() -> None:
     table = PriceTable(series=(*table_of(2, 300), simulated_series("N", 1)))
     with pytest.raises(TooFewRows, match="'N' has 1"):
-        BaseForecaster(Config.from_preset("default")).fit(table).predict(table, 2)
+        Forecaster(Config.from_preset("default")).fit(table).predict(table, 2)

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from gatecast.errors import ConfigError
 
 Preset = Literal["default", "base", "reference", "quick"]
 PRESETS: tuple[str, ...] = get_args(Preset)
+GROUPS = {
+    "start": "Which network",
+    "network": "The network",
+    "training": "Training",
+    "sampling": "Sampling and bands",
+    "run": "How it runs",
+}
+
+
+def _setting(group: str, default: Any, description: str, **bounds: Any) -> Any:
+    """A field with its unit and reason; the first sentence says what it is, the rest why the default is what it is."""
+    return Field(default, description=description, json_schema_extra={"group": group}, **bounds)
 
 
 class Config(BaseModel):
@@ -24,72 +36,131 @@ class Config(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    _given: tuple[str, ...] = PrivateAttr(())
 
-    start: Literal["scratch", "base", "adapt"] = (
-        "scratch"  # of the weights; base: the network that comes with gatecast; adapt: it, trained further
+    start: Literal["scratch", "base", "adapt"] = _setting(
+        "start",
+        "scratch",
+        "Where the weights come from. scratch: trained on your prices; base: the base network that comes with "
+        "gatecast, no training; adapt: the base network, trained further where held-out days gain from it.",
     )
-    cross_section: bool = (
-        True  # recent moves of all items of a table enter the base network's forecast of each
-    )
-
-    # What the network sees
-    context_length: int = Field(60, ge=2, le=20_000)  # rows of lookback; 60 sessions are a quarter of a year
-    returns: Literal["log", "simple", "none"] = "log"  # first feature and target; none: price levels, scaled
-    bollinger_guard: bool = (
-        True  # position 0.5 where the bands collapse; without it the naive formula divides by 0
+    cross_section: bool = _setting(
+        "start", True, "Recent moves of all items of a table enter the base network's forecast of each."
     )
 
-    # The network
-    encoder: Literal["lstm", "gru", "rnn", "tcn", "transformer"] = "lstm"
-    layers: int = Field(1, ge=1, le=16)  # one layer learns as much from a few thousand noisy days as three
-    hidden: int = Field(32, ge=1, le=4096)  # units per layer; more overfit a single asset
-    dropout: float = Field(0.2, ge=0, lt=1)  # share of units dropped after each layer
-    dense: tuple[int, ...] = ()  # widths of ReLU layers before the output; () is one linear map
-    head: Literal["point", "normal", "student_t", "mixture"] = (
-        "point"  # what is foretold: a value, or its distribution, learned by likelihood in place of `loss`
+    context_length: int = _setting(
+        "network", 60, "Rows of lookback. 60 sessions are a quarter of a year.", ge=2, le=20_000
+    )
+    returns: Literal["log", "simple", "none"] = _setting(
+        "network",
+        "log",
+        "First feature and target. none: price levels, scaled, as the naive recipe has them.",
+    )
+    bollinger_guard: bool = _setting(
+        "network",
+        True,
+        "Bollinger position 0.5 where the bands collapse. The naive formula divides by 0 there.",
+    )
+    encoder: Literal["lstm", "gru", "rnn", "tcn", "transformer"] = _setting(
+        "network", "lstm", "The family of the network."
+    )
+    layers: int = _setting(
+        "network",
+        1,
+        "Layers of the encoder. One learns as much from a few thousand noisy days as three.",
+        ge=1,
+        le=16,
+    )
+    hidden: int = _setting("network", 32, "Units per layer. More overfit a single asset.", ge=1, le=4096)
+    dropout: float = _setting("network", 0.2, "Share of units dropped after each layer, 0 to 1.", ge=0, lt=1)
+    dense: tuple[int, ...] = _setting(
+        "network", (), "Widths of ReLU layers before the output, such as 64,32. None is one linear map."
+    )
+    head: Literal["point", "normal", "student_t", "mixture"] = _setting(
+        "network",
+        "point",
+        "What is predicted: a value, or its distribution, learned by likelihood in place of loss.",
     )
 
-    # What it learns from
-    loss: Literal["huber", "mse", "mae", "pinball"] = "huber"
-    huber_delta: float = Field(
-        1.0, gt=0, le=1e6
-    )  # in trailing volatilities: errors beyond one sigma count linearly
-    quantile: float = Field(0.5, gt=0, lt=1)  # of the pinball loss
-    weights: Literal["none", "linear", "exponential", "half_life"] = "linear"  # recency; mean 1
-    half_life_days: float = Field(
-        730.0, gt=0, le=1e6
-    )  # calendar days until a sample counts half, for weights=half_life
-    training: Literal["dense", "windows"] = (
-        "dense"  # a target at every step of a chunk, or after each window only
+    loss: Literal["huber", "mse", "mae", "pinball"] = _setting(
+        "training",
+        "huber",
+        "Loss of a point forecast. Huber counts large errors linearly, so that no crash owns it.",
     )
-    chunk_length: int = Field(
-        120, ge=2
-    )  # steps of a dense chunk: two contexts, so the later half sees a full one
-    epochs: int = Field(30, ge=1, le=100_000)
-    batch: int = Field(32, ge=1)  # windows, or chunks, per update
-    learning_rate: float = Field(1e-3, gt=0, le=1)  # Adam's own default
-    weight_decay: float = Field(0.0, ge=0, le=1)  # decoupled (AdamW); 0 is Adam
-    clip_norm: float = Field(1.0, ge=0, le=1e6)  # gradient norm ceiling; 0 for none
-    validation: float = Field(0.1, gt=0, lt=0.9)  # share of the last timestamps held out
-    patience: int = Field(
-        5, ge=0
-    )  # epochs without gain before stopping; 5 outlasts one noisy epoch; 0 never stops
-    per_asset: bool = False  # one network for each item rather than one for all
-
-    # How it samples
-    mc_dropout: bool = True  # one dropout mask per path, held along it (Gal and Ghahramani 2016)
-    shrink: bool = (
-        True  # the mean move counts by what it was worth on held-out days; a point head's, of returns
+    huber_delta: float = _setting(
+        "training",
+        1.0,
+        "Error where the Huber loss turns linear, in trailing volatilities. One sigma.",
+        gt=0,
+        le=1e6,
     )
-    noise: Literal["residuals", "none"] = (
-        "residuals"  # out-of-sample errors scaled by volatility; none: the recipe's
+    quantile: float = _setting(
+        "training", 0.5, "Quantile of the pinball loss, 0 to 1. The median.", gt=0, lt=1
+    )
+    weights: Literal["none", "linear", "exponential", "half_life"] = _setting(
+        "training",
+        "linear",
+        "Recency weights of training days, mean 1. A market of long ago may follow other rules.",
+    )
+    half_life_days: float = _setting(
+        "training", 730.0, "Calendar days until a training day counts half. Two years.", gt=0, le=1e6
+    )
+    training: Literal["dense", "windows"] = _setting(
+        "training",
+        "dense",
+        "Targets: at every step of a chunk, or after each window only, as the recipe has it.",
+    )
+    chunk_length: int = _setting(
+        "training", 120, "Rows of a dense chunk. Two contexts, so that the later half sees a full one.", ge=2
+    )
+    epochs: int = _setting("training", 30, "Passes over the training days, at most.", ge=1, le=100_000)
+    batch: int = _setting("training", 32, "Windows, or chunks, per update.", ge=1)
+    learning_rate: float = _setting("training", 1e-3, "Step size of Adam. Its own default.", gt=0, le=1)
+    weight_decay: float = _setting("training", 0.0, "Decoupled weight decay (AdamW). 0 is Adam.", ge=0, le=1)
+    clip_norm: float = _setting(
+        "training",
+        1.0,
+        "Ceiling of the gradient's norm; 0 for none. Keeps one wild batch from undoing others.",
+        ge=0,
+        le=1e6,
+    )
+    validation: float = _setting(
+        "training",
+        0.1,
+        "Share of the last timestamps held out, 0 to 0.9. It stops training and measures errors.",
+        gt=0,
+        lt=0.9,
+    )
+    patience: int = _setting(
+        "training", 5, "Epochs without gain before stopping; 0 never stops. 5 outlasts one noisy epoch.", ge=0
+    )
+    per_asset: bool = _setting("training", False, "One network for each item rather than one for all.")
+
+    mc_dropout: bool = _setting(
+        "sampling",
+        True,
+        "One dropout mask per path, held along it (Gal and Ghahramani 2016): model uncertainty.",
+    )
+    shrink: bool = _setting(
+        "sampling",
+        True,
+        "The predicted mean move counts by the share that held-out days confirm; for a point head on returns.",
+    )
+    noise: Literal["residuals", "none"] = _setting(
+        "sampling",
+        "residuals",
+        "Errors of held-out days, scaled by volatility, along paths. none: as the recipe has it.",
+    )
+    calibrate: bool = _setting(
+        "sampling", False, "Widen or narrow the bands by what those of past days, held out, have covered."
     )
 
-    calibrate: bool = False  # stretch the bands by what those of past days, held out, have covered
-
-    # How it runs
-    seed: int = Field(0, ge=0, lt=2**63)  # of training: initial weights, order of batches, dropout
-    device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU where there is one
+    seed: int = _setting(
+        "run", 0, "Seed of training: initial weights, order of batches, dropout.", ge=0, lt=2**63
+    )
+    device: Literal["auto", "cpu", "cuda"] = _setting(
+        "run", "auto", "Where it is computed. auto: a GPU where there is one."
+    )
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -111,8 +182,8 @@ class Config(BaseModel):
             )
             if changed:
                 raise ValueError(
-                    f"{changed[0]}: the base network is as it is; with start={self.start} only "
-                    f"{', '.join(sorted(_OF_EVERY_START))} may be set. Add start=scratch for a network of your own"
+                    f"{changed[0]}: the base network cannot be changed; with start={self.start} only "
+                    f"{', '.join(sorted(_OF_EVERY_START))} may be set. Add start=scratch to train a network"
                 )
         return self
 
@@ -126,17 +197,29 @@ class Config(BaseModel):
     def from_preset(cls, preset: str = "default", settings: Sequence[str] = ()) -> Config:
         """A preset with `key=value` settings on top; raises `ConfigError` naming what exists.
 
-        A setting that shapes a network of one's own makes the default preset start from scratch.
+        A setting that shapes a network trained on the prices makes the default preset start from scratch.
         """
         if preset not in PRESETS:
             raise ConfigError(f"no preset '{preset}'. There are: {', '.join(PRESETS)}.")
         given = parse_settings(settings)
         own = preset == "default" and not given.keys() <= _OF_EVERY_START
-        return cls(**{**(_SCRATCH if own else _PRESETS[preset]), **given})
+        config = cls(**{**({"start": "scratch"} if own else _PRESETS[preset]), **given})
+        config._given = tuple(given)
+        return config
 
     def replace(self, **values: Any) -> Config:
         """A copy with these values instead, checked again."""
         return Config(**{**self.model_dump(), **values})
+
+    def without_effect(self) -> dict[str, str]:
+        """Of the settings given to `from_preset`, those that change nothing here, each with what it takes.
+
+        >>> Config.from_preset("quick", ["half_life_days=90"]).without_effect()
+        {'half_life_days': 'weights=half_life'}
+        """
+        return {
+            key: takes for key, (takes, holds) in _TAKES.items() if key in self._given and not holds(self)
+        }
 
 
 # The recipe: three LSTM layers of 128, dropout 0.2 after each, dense 64-32-1, Huber, Adam, windows of 60 x 8.
@@ -157,22 +240,44 @@ _REFERENCE: dict[str, Any] = {
     "validation": 0.1,
     "shrink": False,
 }
-_QUICK: dict[str, Any] = {"hidden": 16, "epochs": 12, "patience": 3}
-_SCRATCH: dict[str, Any] = {"start": "scratch"}
 _PRESETS: dict[str, dict[str, Any]] = {
     "default": {"start": "adapt", "calibrate": True},
     "base": {"start": "base", "calibrate": True},
     "reference": _REFERENCE,
-    "quick": _QUICK,
+    "quick": {"hidden": 16, "epochs": 12, "patience": 3},
 }
-_OF_EVERY_START = {
-    "start",
-    "seed",
-    "device",
-    "validation",
-    "calibrate",
-    "cross_section",
-}  # settings that mean the same for the base network
+# Settings that mean the same for the base network.
+_OF_EVERY_START = {"start", "seed", "device", "validation", "calibrate", "cross_section"}
+# What a setting takes to have an effect: in words, and as a check.
+_TAKES: Mapping[str, tuple[str, Callable[[Config], bool]]] = {
+    "validation": ("a training: start=scratch or start=adapt", lambda config: config.start != "base"),
+    "huber_delta": (
+        "loss=huber and head=point",
+        lambda config: config.loss == "huber" and config.head == "point",
+    ),
+    "quantile": (
+        "loss=pinball and head=point",
+        lambda config: config.loss == "pinball" and config.head == "point",
+    ),
+    "loss": ("head=point", lambda config: config.head == "point"),
+    "half_life_days": ("weights=half_life", lambda config: config.weights == "half_life"),
+    "chunk_length": ("training=dense", lambda config: config.training == "dense"),
+    "shrink": (
+        "head=point and returns other than none",
+        lambda config: config.head == "point" and config.returns != "none",
+    ),
+    "mc_dropout": ("dropout above 0", lambda config: config.dropout > 0),
+    "bollinger_guard": ("a training: start=scratch", lambda config: config.start == "scratch"),
+}
+
+
+def setting_rows(configs: Sequence[Config]) -> Iterable[tuple[str, str, tuple[Any, ...], str]]:
+    """(group, key, its value in each config, description) of every setting, group by group."""
+    for group, title in GROUPS.items():
+        for key, field in Config.model_fields.items():
+            extra = field.json_schema_extra
+            if isinstance(extra, dict) and extra["group"] == group:
+                yield title, key, tuple(getattr(config, key) for config in configs), field.description or ""
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:

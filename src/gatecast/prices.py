@@ -158,6 +158,10 @@ class PriceTable:
         ]
         return pd.concat(parts, ignore_index=True)
 
+    def all_notes(self) -> tuple[Note, ...]:
+        """The notes of the table and of each of its items."""
+        return (*self.notes, *(note for series in self.series for note in series.notes))
+
     def data_hash(self) -> str:
         """SHA-256 over ids, timestamps and values: the same data gives the same text."""
         digest = hashlib.sha256()

@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 
-from gatecast.cli import forecasting, judging, looking
+from gatecast.cli import explaining, forecasting, judging
 from gatecast.cli.app import app
 from gatecast.cli.console import say
 from gatecast.errors import GatecastError
@@ -14,7 +14,7 @@ from gatecast.errors import GatecastError
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _NEW_OBJECTS = 100_000  # between two collections; imports alone make as many, and almost all of them stay
 
-__all__ = ["app", "forecasting", "judging", "looking", "main"]
+__all__ = ["app", "explaining", "forecasting", "judging", "main"]
 
 
 def main() -> None:

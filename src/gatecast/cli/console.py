@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING
 from gatecast.errors import GatecastError, UsageError
 
 if TYPE_CHECKING:
-    from gatecast.nn.training.loop import Progress
+    from gatecast.judge.walkforward import FoldProgress
+    from gatecast.nn.training.loop import Progress as TrainingProgress
+    from gatecast.notes import Note
+
+OTHER_FORMATS = (".pdf", ".png", ".jpg", ".svg", ".csv", ".json", ".parquet", ".xlsx", ".docx", ".md", ".txt")
+QUIET = 30.0  # seconds between two lines where there is no bar: a sign of life, not a log
 
 
 def say(text: str) -> None:
@@ -24,8 +29,10 @@ def say(text: str) -> None:
         print(f"gatecast: {clean}", file=sys.stderr)
 
 
-OTHER_FORMATS = (".pdf", ".png", ".jpg", ".svg", ".csv", ".json", ".parquet", ".xlsx", ".docx", ".md", ".txt")
-QUIET = 30.0  # seconds between two lines where there is no bar: a sign of life, not a log
+def say_notes(notes: Iterable[Note]) -> None:
+    """Every note on a line of its own."""
+    for note in notes:
+        say(str(note))
 
 
 def check_writable(*paths: Path | None) -> None:
@@ -61,59 +68,65 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _bar(what: str) -> Iterator[Callable[[float, str], None]]:
+def progress_bar(what: str) -> Iterator[Callable[[TrainingProgress | FoldProgress], None]]:
+    """Progress of a run: of its training, then of its folds."""
+    with _bar() as update:
+        from gatecast.judge.walkforward import FoldProgress
+
+        began = time.monotonic()
+
+        def show(now: TrainingProgress | FoldProgress) -> None:
+            nonlocal began
+            if not isinstance(now, FoldProgress):
+                began = time.monotonic()  # the clock of the folds starts where the training ended
+                update("training", now.share, _training_text(now))
+                return
+            left = (time.monotonic() - began) / max(now.done - now.resumed, 1) * (now.total - now.done)
+            update(what, now.done / now.total, f"{_fold_text(now)}, about {_clock(left)} left")
+
+        yield show
+
+
+def _training_text(now: TrainingProgress) -> str:
+    best = "" if now.validation_loss is None else f", held out {now.validation_loss:.4f}"
+    return (
+        f"epoch {now.epoch}/{now.epochs}, loss {now.loss:.4f}{best}, {now.rows_per_second:,.0f} rows/s, at most "
+        f"{_clock(now.seconds_left)} left (Ctrl-C keeps the best so far)"
+    )
+
+
+def _fold_text(now: FoldProgress) -> str:
+    if now.model is None:
+        return f"{now.done}/{now.total} folds, from an earlier run"
+    return f"{now.done}/{now.total} folds, {now.model} at {str(now.cutoff)[:10]}"
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[str, float, str], None]]:
     """A bar from 0 to 1 with a text beside it; where stderr is no terminal, a line now and then."""
     if sys.stderr is None or not sys.stderr.isatty():
-        told = time.monotonic()
+        last = time.monotonic()
 
-        def tell(share: float, text: str) -> None:
-            nonlocal told
-            if time.monotonic() - told >= QUIET:
-                told = time.monotonic()
+        def line(what: str, share: float, text: str) -> None:
+            nonlocal last
+            if time.monotonic() - last >= QUIET:
+                last = time.monotonic()
                 say(f"{what} {share:.0%}: {text}")
 
-        yield tell
+        yield line
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-    columns = (TextColumn(what), BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"))
+    columns = (
+        TextColumn("{task.fields[what]}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.description}"),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=1.0)
-        yield lambda share, text: bar.update(task, completed=share, description=text)
-
-
-@contextmanager
-def training_bar() -> Iterator[Callable[[Progress], None]]:
-    """Progress of training: loss, speed, time left."""
-    with _bar("training") as update:
-
-        def show(now: Progress) -> None:
-            best = "" if now.validation_loss is None else f", held out {now.validation_loss:.4f}"
-            update(
-                now.share,
-                f"epoch {now.epoch}/{now.epochs}, loss {now.loss:.4f}{best}, {now.rows_per_second:,.0f} rows/s, at "
-                f"most {_clock(now.seconds_left)} left (Ctrl-C keeps the best so far)",
-            )
-
-        yield show
-
-
-@contextmanager
-def folds_bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
-    """Progress of a walk-forward test: folds done, time left."""
-    with _bar(what) as update:
-        began, before = time.monotonic(), 0
-
-        def show(done: int, total: int, text: str) -> None:
-            nonlocal before
-            if text == "finished before":  # folds from the store cost no time and tell nothing of the rest
-                before = done
-            spent = time.monotonic() - began
-            left = spent / max(done - before, 1) * (total - done)
-            update(done / total, f"{done}/{total} folds, {text}, about {_clock(left)} left")
-
-        yield show
+        task = bar.add_task("", total=1.0, what="")
+        yield lambda what, share, text: bar.update(task, completed=share, description=text, what=what)
 
 
 def _clock(seconds: float) -> str:

@@ -91,3 +91,16 @@ def known_history(item: ItemForecast, history: PriceSeries | None) -> PriceSerie
         return None
     end = int((history.timestamps <= np.asarray(item.last_timestamp, dtype="datetime64[ns]")).sum())
     return history.rows(0, end) if end else None
+
+
+def setting_text(value: object) -> str:
+    """The value of a setting as one writes it on the command line.
+
+    >>> setting_text(True), setting_text((64, 32)), setting_text(()), setting_text(1.0)
+    ('true', '64,32', 'none', '1')
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)

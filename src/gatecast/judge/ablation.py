@@ -37,6 +37,10 @@ OFF: Mapping[str, Any] = {
     "bollinger_guard": False,
 }
 GUARD = "bollinger_guard"
+_NETWORK = (
+    "taken apart is a network trained on these prices, whose parts the five improvements are; the base network that "
+    "comes with gatecast has none of these switches"
+)
 ALL = "all five"
 ALL_BUT_GUARD = "all but the guard"
 SCORES: tuple[Score, ...] = ("crps", "mae", "coverage_90")
@@ -138,6 +142,8 @@ def ablate(
     Where the naive Bollinger formula is undefined in the history, its variant cannot be trained: its word is
     "breaks", a note says where, and the guard stays on in every other run. Raises what `backtest` raises.
     """
+    if config.start != "scratch":
+        config = config.replace(start="scratch", cross_section=True)
     if seeds < LEAST_SEEDS:
         raise UsageError(f"an ablation needs {LEAST_SEEDS} seeds or more; got {seeds}. Give {LEAST_SEEDS}.")
     walk = plan_walk(prices, horizon=horizon, cutoffs=cutoffs, refit=refit)
@@ -173,6 +179,7 @@ def ablate(
         horizon=horizon,
         refit=refit,
         notes=(
+            Note("model", _NETWORK),
             *(Note("test", text) for text in (*notes, *_few_origins(origins), *_same_notes(pairs, held))),
             *report.notes,
         ),

@@ -26,7 +26,19 @@ from gatecast.notes import Note, merged
 from gatecast.prices import PriceTable, stamp_text
 from gatecast.version import __version__
 
-Progress = Callable[[int, int, str], None]  # folds done, folds in all, what was just finished
+
+@dataclass(frozen=True, kw_only=True)
+class FoldProgress:
+    """How many folds are done of how many; `resumed` of them came from the store. `model` and `cutoff` just ended."""
+
+    done: int
+    total: int
+    resumed: int
+    model: str | None = None
+    cutoff: np.datetime64 | None = None
+
+
+Progress = Callable[[FoldProgress], None]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,7 +108,7 @@ def backtest(
     comes from `seed` and the cutoff alone, so that models share it and other cutoffs do not matter. `jobs`
     processes; the answer is the same for any number. `store`: a folder for finished folds; a run that was cut
     short goes on from there. The folds of a model are not stored where a setting of it, such as a function,
-    cannot be told from another. `progress(done, total, what)` is told after the folds of each fit.
+    cannot be told from another. `progress` is called with a `FoldProgress` after the folds of each fit.
 
     Early cutoffs at which a model has too few rows are left out for all models, with a note. Raises
     `UsageError`, `TooFewRows`, or a model's own `GatecastError` with the model and the cutoff named.
@@ -179,13 +191,15 @@ def _run(tasks: list[_Task], jobs: int, progress: Progress | None) -> dict[tuple
         todo = tuple(cutoff for cutoff, fold in stored.items() if fold is None)
         if todo:
             left.append(replace(task, todo=todo))
-    if folds and progress:
-        progress(len(folds), total, "finished before")
+    resumed = len(folds)
+    if resumed and progress:
+        progress(FoldProgress(done=resumed, total=total, resumed=resumed))
     # A generator, so that each task is told of as it ends and an error stops the rest at once.
     for name, finished in run_tasks(_run_task, left, jobs=jobs):
         folds |= {(name, cutoff): fold for cutoff, fold in finished}
         if progress:  # once a fit: its first fold takes nearly all the time, and tells nothing of the others
-            progress(len(folds), total, f"{name} at {stamp_text(finished[-1][0])}")
+            last = finished[-1][0]
+            progress(FoldProgress(done=len(folds), total=total, resumed=resumed, model=name, cutoff=last))
     return folds
 
 

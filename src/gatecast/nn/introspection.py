@@ -65,7 +65,7 @@ def log_scale_value(network: BaseNetwork, inputs: BaseInputs) -> tuple[Value, np
     whole = torch.cat([seen[..., : SIGNALS + CROSS_SECTION], tensors["expected"], events], dim=-1)
 
     def value(rows: Float[Tensor, "time batch feature"]) -> Float[Tensor, " batch"]:
-        across, expected, ahead = rows.split([SIGNALS + CROSS_SECTION, SUMMARY, EVENTS], dim=-1)
+        across, expected, ahead = torch.split(rows, [SIGNALS + CROSS_SECTION, SUMMARY, EVENTS], dim=-1)
         given = torch.cat([across, flags.expand(-1, rows.shape[1], -1)], dim=-1)
         return network.predicted(given, expected, ahead, last=1)[0].scale[0].log()
 

@@ -92,9 +92,8 @@ class PathModel:
                 return _simulate_block(self, block, [rows[place] for place in places], paths, inside)
 
             answers = outside.map(simulate_block, blocks)
-        order = np.argsort(np.concatenate(blocks)) if blocks else []
         flat = [answer for answered in answers for answer in answered]
-        return [flat[place] for place in order]
+        return [flat[place] for place in np.argsort(np.concatenate(blocks))]
 
 
 @torch.inference_mode()
@@ -149,7 +148,7 @@ class _Strand:
             for field in fields(next_day)
             if isinstance(getattr(next_day, field.name), Tensor)
         }
-        return replace(next_day, **parts)
+        return replace(next_day, **parts)  # type: ignore[no-any-return]
 
     def _tensors(self, inputs: Inputs) -> Any:
         """The inputs of this share as fresh tensors, whose memory is aligned; see `own_memory`."""

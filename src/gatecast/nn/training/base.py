@@ -141,13 +141,15 @@ class Pool:
 def predicted(network: BaseNetwork, batch: Batch, generator: torch.Generator | None = None) -> JointDay:
     """The day after each row from a blank memory; with a generator, inputs and hidden units are dropped."""
     if generator is None:
-        return network(batch.inputs)[0]
+        day: JointDay = network(batch.inputs)[0]
+        return day
     inputs = replace(batch.inputs, cross_section=_dropped(batch.inputs.cross_section, generator))
     count = batch.observed.shape[1]
     kept = draw_kept((count, INPUTS), 1 - INPUT_DROPOUT, generator)
     kept[:, -FLAGS - 1 :] = 1.0
     masks = replace(network.draw_masks(count, generator), inputs=kept)
-    return network(inputs, masks=masks)[0]
+    day = network(inputs, masks=masks)[0]
+    return day
 
 
 def _dropped(

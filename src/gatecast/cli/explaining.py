@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gatecast.cli.app import app
-from gatecast.cli.console import check_page, say
-from gatecast.cli.forecasting import config_of, fitted, read
+from gatecast.cli.console import check_page, progress_bar, say, say_notes
+from gatecast.cli.forecasting import config_of
 from gatecast.cli.options import Calendar, Jobs, Json, Model, Preset, Repair, Seed, Settings, Source
+from gatecast.cli.process import prepare
 from gatecast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def explain(
         "inside.html"
     ),
     item: Annotated[str | None, typer.Option(help="The asset to explain; the first unless given.")] = None,
+    member: Annotated[int, typer.Option(min=1, help="Which member of the base network to open.")] = 1,
     seed: Seed = 0,
     preset: Preset = "default",
     settings: Settings = None,
@@ -32,34 +34,38 @@ def explain(
     calendar: Calendar = None,
     repair: Repair = False,
 ) -> None:
-    """Write a page that takes a network and its latest forecast apart, step by step."""
+    """Write a page that opens the network of the latest forecast and takes it apart, step by step."""
     check_page(out)
     if model is not None and (settings or preset != "default"):
         raise UsageError("--model brings its own settings; it goes with neither --preset nor --set.")
-    # What is taken apart is a network of one's own: the one that comes trained is an ensemble with inputs of its own.
-    from gatecast.config import parse_settings
-
-    config = None if model is not None else config_of(preset, settings, seed).replace(start="scratch")
-    if config is not None and "calibrate" not in parse_settings(settings or []):
-        if not config.calibrate:
-            say(
-                "calibration is switched on, so that the page can show it; --set calibrate=false leaves it off"
-            )
-        config = config.replace(calibrate=True)
-    prices = read(source, calendar, repair)
-    forecaster = fitted(prices, config, model)
-    from gatecast.explain.explain import explain as take_apart
+    config = None if model is not None else config_of(preset, settings, seed)
+    prepare()
     from gatecast.faces.report.explain import explain_report
     from gatecast.faces.report.page import write_html
+    from gatecast.runs.explain import run_explanation
 
-    explanation = take_apart(forecaster, prices, item_id=item, seed=seed)
-    write_html(out, explain_report(explanation, title=f"Inside a forecast of {explanation.history.item_id}"))
+    with progress_bar("explaining") as show:
+        run = run_explanation(
+            source,
+            config,
+            model=model,
+            item_id=item,
+            member=member,
+            seed=seed,
+            calendar=calendar,
+            repair=repair,
+            progress=show,
+        )
+    say_notes(run.notes)
+    item_id = run.explanation.history.item_id
+    write_html(out, explain_report(run.explanation, title=f"Inside a forecast of {item_id}"))
     say(f"page written to {out}")
 
 
 @app.command()
 def memory(jobs: Jobs = None, as_json: Json = False) -> None:
     """Train every family to recall a value seen k steps ago, and show which can; some 5 to 10 minutes."""
+    prepare()
     from gatecast.explain.memory import run_memory
 
     result = run_memory(jobs=jobs or -1)
@@ -70,7 +76,7 @@ def memory(jobs: Jobs = None, as_json: Json = False) -> None:
 
 
 def _show(result: Memory) -> None:
-    """The share of the variance not recalled, a row a network, a column a distance; then what came out."""
+    """The share of the variance not recalled, a row a network, a column a distance; then the finding."""
     from rich.console import Console
     from rich.table import Table
 

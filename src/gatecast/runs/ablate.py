@@ -1,0 +1,67 @@
+"""The ablation run: what each of the five improvements is worth on the prices of a source."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gatecast.config import Config
+from gatecast.judge.ablation import Ablation, ablate
+from gatecast.judge.walkforward import FoldProgress
+from gatecast.notes import Note, merged
+from gatecast.prices import PriceTable
+from gatecast.readers.read import read_prices
+from gatecast.runs.forecast import settings_notes
+from gatecast.runs.timings import Timings
+from gatecast.runs.workspace import fold_store
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AblationRun:
+    """What an ablation run made; `timings` are seconds by part: read, judge."""
+
+    prices: PriceTable
+    ablation: Ablation
+    notes: tuple[Note, ...]
+    timings: Mapping[str, float]
+
+
+def run_ablation(
+    source: Any,
+    config: Config,
+    *,
+    horizon: int = 5,
+    cutoffs: int = 48,
+    seeds: int = 3,
+    refit: int = 12,
+    paths: int = 1000,
+    jobs: int | None = None,
+    calendar: str | None = None,
+    repair: bool = False,
+    progress: Callable[[FoldProgress], None] | None = None,
+) -> AblationRun:
+    """Turn each improvement of a network trained on the prices off, and judge it; arguments as `ablate` has them."""
+    timings = Timings()
+    with timings.of("read"):
+        prices = read_prices(source, calendar=calendar, repair=repair)
+    asked = {"horizon": horizon, "cutoffs": cutoffs, "refit": refit, "seeds": seeds, "paths": paths}
+    about = {"command": "ablate", **asked, "config": config.model_dump(mode="json")}
+    with timings.of("judge"), fold_store(prices, about) as store:
+        ablation = ablate(
+            config,
+            prices,
+            horizon=horizon,
+            cutoffs=cutoffs,
+            seeds=seeds,
+            refit=refit,
+            paths=paths,
+            jobs=jobs or os.cpu_count() or 1,
+            store=store,
+            progress=progress,
+        )
+    notes = [*settings_notes(config), *prices.all_notes(), *ablation.notes]
+    return AblationRun(
+        prices=prices, ablation=ablation, notes=merged(notes, prices.item_ids), timings=timings.seconds
+    )

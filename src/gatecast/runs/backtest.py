@@ -1,0 +1,107 @@
+"""The backtest run: models by name against each other on days they have not seen, and the audit of their bands."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gatecast.judge.audit import Audit, audit
+from gatecast.judge.walkforward import FoldProgress, Report, backtest
+from gatecast.models.forecaster import Forecaster
+from gatecast.models.registry import parse_models
+from gatecast.notes import Note, merged
+from gatecast.prices import PriceTable
+from gatecast.readers.read import read_prices
+from gatecast.runs.forecast import settings_notes
+from gatecast.runs.timings import Timings
+from gatecast.runs.workspace import fold_store
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BacktestRun:
+    """What a backtest run made; `settings` are those it was asked for, `timings` seconds by part: read, judge."""
+
+    prices: PriceTable
+    report: Report
+    audit: Audit | None
+    notes: tuple[Note, ...]
+    settings: Mapping[str, Any]
+    timings: Mapping[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document of `gatecast backtest --json`: that of the report, with `audit` where there is one."""
+        return {**self.report.to_dict(), **({} if self.audit is None else {"audit": self.audit.to_dict()})}
+
+
+def run_backtest(
+    source: Any,
+    models: str,
+    *,
+    preset: str = "default",
+    settings: Sequence[str] = (),
+    horizon: int = 5,
+    cutoffs: int | None = None,
+    every: int | None = None,
+    start: str | None = None,
+    span: int | None = None,
+    refit: int = 1,
+    paths: int = 1000,
+    seed: int = 0,
+    with_audit: bool = False,
+    jobs: int | None = None,
+    calendar: str | None = None,
+    repair: bool = False,
+    progress: Callable[[FoldProgress], None] | None = None,
+) -> BacktestRun:
+    """Judge the `models` that a text names (`models.registry.parse_models`) on the prices of `source`.
+
+    Finished folds wait in the user's cache folder until the run has ended, so that the same call goes on from them.
+    `jobs` processes, the number of cores unless given. Raises `GatecastError` with one line.
+    """
+    timings = Timings()
+    chosen = parse_models(models, preset=preset, settings=(f"seed={seed}", *settings))
+    with timings.of("read"):
+        prices = read_prices(source, calendar=calendar, repair=repair)
+    asked: dict[str, Any] = {
+        "models": models,
+        "horizon": horizon,
+        "cutoffs": cutoffs,
+        "every": every,
+        "start": start,
+        "span": span,
+        "refit": refit,
+        "paths": paths,
+        "seed": seed,
+        "preset": preset,
+    }
+    about = {"command": "backtest", **asked, "settings": list(settings)}
+    with timings.of("judge"), fold_store(prices, about) as store:
+        report = backtest(
+            chosen,
+            prices,
+            horizon=horizon,
+            cutoffs=cutoffs,
+            every=every,
+            span=span,
+            refit=refit,
+            start=start,
+            paths=paths,
+            seed=seed,
+            jobs=jobs or os.cpu_count() or 1,
+            store=store,
+            progress=progress,
+        )
+        found = audit(report.forecasts, prices) if with_audit else None
+    unused = (
+        note for model in chosen if isinstance(model, Forecaster) for note in settings_notes(model.config)
+    )
+    return BacktestRun(
+        prices=prices,
+        report=report,
+        audit=found,
+        notes=merged([*unused, *prices.all_notes(), *report.notes], prices.item_ids),
+        settings=asked,
+        timings=timings.seconds,
+    )

@@ -1,0 +1,160 @@
+"""The forecast run: read a source, train or load a network, simulate, and judge it on recent days."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gatecast.calibration.online import Remembering as CachedForecasts
+from gatecast.config import Config
+from gatecast.errors import UsageError
+from gatecast.forecast import Forecast, check_level
+from gatecast.judge.recent import recent_verdict
+from gatecast.judge.verdict import Verdict
+from gatecast.judge.walkforward import FoldProgress
+from gatecast.models.forecaster import Forecaster
+from gatecast.models.limits import check_sizes
+from gatecast.nn.training.loop import Progress as TrainingProgress
+from gatecast.notes import Note, merged
+from gatecast.prices import PriceTable
+from gatecast.readers.read import read_prices
+from gatecast.runs.timings import Timings
+from gatecast.runs.workspace import cache, clear_checkpoint
+
+MANY = 100_000  # paths; more take minutes
+LEAST_BEYOND = 5  # paths beyond each end of a band; with fewer the end is a few paths' luck
+Progress = Callable[[TrainingProgress | FoldProgress], None]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ForecastRun:
+    """What a forecast run made: the value, the model that made it, its verdict, and what a reader should know.
+
+    `notes` are merged over the items; `timings` are seconds by part: read, fit, simulate, judge.
+    """
+
+    prices: PriceTable
+    forecaster: Forecaster
+    forecast: Forecast
+    level: float
+    verdict: Verdict | None
+    notes: tuple[Note, ...]
+    timings: Mapping[str, float]
+
+    @property
+    def config(self) -> Config:
+        """The settings of the model."""
+        return self.forecaster.config
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document of `gatecast forecast --json`: items, level, paths, seed, config, verdict."""
+        return {
+            "items": self.forecast.to_dict(self.level),
+            "level": self.level,
+            "paths": self.forecast.n_paths,
+            "seed": self.forecast.seed,
+            "config": self.config.model_dump(mode="json"),
+            "verdict": None if self.verdict is None else self.verdict.to_dict(),
+        }
+
+
+def run_forecast(
+    source: Any,
+    config: Config | None = None,
+    *,
+    model: Path | None = None,
+    horizon: int = 30,
+    paths: int = 1000,
+    level: float = 0.9,
+    seed: int = 0,
+    save: Path | None = None,
+    resume: bool = False,
+    verdict: bool = True,
+    calendar: str | None = None,
+    repair: bool = False,
+    progress: Progress | None = None,
+) -> ForecastRun:
+    """Forecast what `source` (as `read_prices` takes it) may do next, with a network of `config` or a saved `model`.
+
+    A training leaves a checkpoint in `save`, or in the user's cache folder, until it has ended; `resume` goes on from
+    it. `progress` is called with values of training and of the verdict's folds; where it raises `KeyboardInterrupt` in
+    a training, the best weights so far are used and the checkpoint stays, elsewhere the run ends. Raises
+    `GatecastError` with one line.
+    """
+    check_level(level)
+    check_sizes(horizon, paths, seed)
+    if save is not None and save.exists() and not save.is_dir():
+        raise UsageError(f"a model is saved to a folder; '{save}' is a file. Choose another name.")
+    timings = Timings()
+    with timings.of("read"):
+        prices = read_prices(source, calendar=calendar, repair=repair)
+    with timings.of("fit"):
+        forecaster = fitted(prices, config, model, save=save, resume=resume, progress=progress)
+    with timings.of("simulate"):
+        forecast = forecaster.predict(prices, horizon, paths=paths, seed=seed)
+    judged = None
+    if verdict:
+        with timings.of("judge"):
+            cached = forecaster.source_ if isinstance(forecaster.source_, CachedForecasts) else None
+            judged = recent_verdict(
+                forecaster.choice_, prices, horizon=horizon, seed=seed, cached=cached, progress=progress
+            )
+    return ForecastRun(
+        prices=prices,
+        forecaster=forecaster,
+        forecast=forecast,
+        level=level,
+        verdict=judged,
+        notes=(*settings_notes(forecaster.config), *_notes(forecast), *_few_paths(paths, level)),
+        timings=timings.seconds,
+    )
+
+
+def fitted(
+    prices: PriceTable,
+    config: Config | None,
+    model: Path | None,
+    *,
+    save: Path | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Forecaster:
+    """The saved model, or one trained; a checkpoint waits until it is no longer needed."""
+    if model is not None:
+        return Forecaster.load(model)
+    forecaster = Forecaster(config)
+    checkpoint = save or cache() / forecaster.fingerprint(prices)[:16]
+    forecaster.fit(prices, checkpoint=checkpoint, resume=resume, progress=progress)
+    if save is not None:
+        forecaster.save(save)
+    if not forecaster.interrupted:
+        clear_checkpoint(checkpoint, keep_folder=save is not None)
+    return forecaster
+
+
+def settings_notes(config: Config) -> tuple[Note, ...]:
+    """One note of the settings that were given and change nothing for the chosen network."""
+    unused = config.without_effect()
+    if not unused:
+        return ()
+    each = ", ".join(f"{key} (takes {takes})" for key, takes in unused.items())
+    return (Note("model", f"settings without effect on this network: {each}"),)
+
+
+def _notes(forecast: Forecast) -> tuple[Note, ...]:
+    """Every note of the items once; a note of one item alone names it."""
+    own = (
+        Note(note.kind, note.text, (item.item_id,)) for item in forecast for note in dict.fromkeys(item.notes)
+    )
+    return merged(own, [item.item_id for item in forecast])
+
+
+def _few_paths(paths: int, level: float) -> tuple[Note, ...]:
+    enough = math.ceil(round(2 * LEAST_BEYOND / (1 - level), 6))
+    if paths >= enough:
+        return ()
+    remedy = f"give {enough} or more" if enough <= MANY else "take a lower level"
+    return (Note("bands", f"{paths} paths draw a band of {100 * level:.6g}% only roughly; {remedy}"),)

@@ -1,0 +1,35 @@
+"""Where unfinished work waits: checkpoints of trainings and finished folds, in the user's cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from gatecast.prices import PriceTable
+
+
+def cache() -> Path:
+    """The user's cache folder (XDG Base Directory Specification)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatecast"
+
+
+def clear_checkpoint(folder: Path, *, keep_folder: bool) -> None:
+    """Remove the checkpoints of a training that has ended."""
+    for left in folder.glob("training-*.safetensors"):
+        left.unlink(missing_ok=True)
+    if not keep_folder and folder.is_dir():
+        folder.rmdir()
+
+
+@contextmanager
+def fold_store(prices: PriceTable, about: Mapping[str, object]) -> Iterator[Path]:
+    """A folder for the finished folds of exactly this run; it stays where the run is cut short, and goes at its end."""
+    text = json.dumps([prices.data_hash(), dict(about)], sort_keys=True)
+    folder = cache() / "folds" / hashlib.sha256(text.encode()).hexdigest()[:16]
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
