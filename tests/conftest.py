@@ -12,12 +12,15 @@ import pandas as pd
 import pytest
 
 from gatecast.config import Config
+from gatecast.models.base import BaseNetworks
+from gatecast.models.shipped import load_ensemble
 from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable
 
 TINY = Config(
     context_length=10, hidden=6, epochs=3, batch=8, chunk_length=20, patience=0, dropout=0.3
 )  # trains in a blink
+BASE = Config.from_preset("base")
 
 
 @pytest.fixture(scope="session")
@@ -78,3 +81,9 @@ def table() -> PriceTable:
 def close_table() -> PriceTable:
     """One asset of 160 closes."""
     return PriceTable(series=(simulated_series("A", 160, 1, columns=False),))
+
+
+def base_networks(folder: Path) -> BaseNetworks:
+    """A base network that ships, as it comes, without calibration."""
+    ensemble = load_ensemble(folder)
+    return BaseNetworks(members=ensemble.members, until=ensemble.until)

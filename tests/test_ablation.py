@@ -164,7 +164,7 @@ def test_a_run_goes_on_from_its_folds_to_the_same_document(
     told: list[tuple[int, int, str]] = []
     for _ in range(2):
         told.clear()
-        again = run(TINY, rising(), store=tmp_path, progress=lambda *what: told.append(what))
+        again = run(TINY, rising(), store=tmp_path, progress=told.append)
         assert again.to_dict() == judged[0].to_dict()
     assert told == [(210, 210, "finished before")]
 

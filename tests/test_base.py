@@ -13,16 +13,16 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from conftest import simulated_series, texts
+from conftest import BASE, simulated_series, texts
 from gatecast.cli import app
 from gatecast.config import Config
 from gatecast.errors import ConfigError, ModelError, TooFewRows
 from gatecast.features.event_calendar import EVENTS, QUARTERS, EventCalendar, history_events
+from gatecast.features.signal_windows import BaseInputs, SignalWindows, _Column
 from gatecast.features.signals import (
     RANGE_SIGNALS,
     VOLUME_SIGNALS,
     Moves,
-    Signals,
     history_signals,
     next_day,
     range_of,
@@ -30,6 +30,7 @@ from gatecast.features.signals import (
 from gatecast.forecast import Density
 from gatecast.judge.recent import recent_verdict
 from gatecast.judge.walkforward import backtest
+from gatecast.models.choice import choose
 from gatecast.models.forecaster import Forecaster
 from gatecast.models.registry import parse_models
 from gatecast.models.shipped import (
@@ -41,10 +42,10 @@ from gatecast.models.shipped import (
     shipped,
     suited,
 )
-from gatecast.nn.sampling import base as base_sampling
+from gatecast.models.trained_networks import TrainedNetworks
 from gatecast.nn.training import base as base_training
 from gatecast.nn.training.adapting import adapt
-from gatecast.nn.training.base import CHUNK, Batch, Pool, TrainingSequence, foretold, joint_loss, train_base
+from gatecast.nn.training.base import CHUNK, Batch, Pool, TrainingSequence, joint_loss, predicted, train_base
 from gatecast.prices import PriceSeries, PriceTable
 
 
@@ -102,7 +103,7 @@ HARD = {
 
 @pytest.mark.parametrize("table", HARD.values(), ids=HARD.keys())
 def test_hard_histories_get_finite_positive_ordered_bands(table: PriceTable) -> None:
-    item = Forecaster().fit(table).predict(table, 20, paths=300).items[0]
+    item = Forecaster(BASE).fit(table).predict(table, 20, paths=300).items[0]
     assert np.isfinite(item.paths).all() and (item.paths > 0).all()
     edges = [item.quantile(q) for q in (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)]
     assert (np.diff(edges, axis=0) > 0).all()
@@ -137,34 +138,36 @@ def test_what_a_path_sees_is_what_a_grown_history_shows(
     """The signals after every simulated day equal those of the history with these days appended."""
     horizon = 150  # longer than the window, so that simulated days leave it too
     series = simulated_series("X", rows, 2, columns=columns)
-    seen: list[Signals] = []
-    honest = base_sampling._Trails.append
-    kept: list[base_sampling._Trails] = []
+    seen: list[np.ndarray] = []
+    honest = SignalWindows.inputs
+    kept: list[SignalWindows] = []
 
-    def watching(self: base_sampling._Trails, *arguments: object) -> Signals:
-        seen.append(honest(self, *arguments))  # type: ignore[arg-type]
+    def watching(self: SignalWindows) -> BaseInputs:
+        inputs = honest(self)
+        if kept:  # the first inputs are the history's own
+            seen.append(inputs.signals[0])
         kept.append(self)
-        return seen[-1]
+        return inputs
 
-    monkeypatch.setattr(base_sampling._Trails, "append", watching)
+    monkeypatch.setattr(SignalWindows, "inputs", watching)
     forecast(PriceTable(series=(series,)), horizon=horizon, paths=3)
-    moves, trails = Moves.of(series), kept[-1]
+    moves, windows = Moves.of(series), kept[-1]
     assert len(seen) == horizon - 1
 
-    def grown(past: np.ndarray | None, trail: base_sampling._Trail | None) -> np.ndarray | None:
+    def grown(past: np.ndarray | None, trail: _Column | None) -> np.ndarray | None:
         if past is None or trail is None:
             return None
-        return np.append(past, [drawn[1] for drawn in trail.drawn[-horizon + 1 :]])
+        return np.append(past, [drawn[1] for drawn in trail.drawn[: horizon - 1]])
 
-    log_return = grown(moves.log_return, trails.log_return)
+    log_return = grown(moves.log_return, windows._log_return)
     assert log_return is not None
     longer = Moves(
         log_return=log_return,
-        day_range=grown(moves.day_range, trails.day_range),
-        log_volume=grown(moves.log_volume, trails.log_volume),
+        day_range=grown(moves.day_range, windows._day_range),
+        log_volume=grown(moves.log_volume, windows._log_volume),
     )
     values = history_signals(longer).values[-horizon + 1 :]
-    np.testing.assert_allclose(np.stack([one.values[1] for one in seen]), values, atol=1e-9)
+    np.testing.assert_allclose(np.stack([signals[1] for signals in seen]), values, atol=1e-9)
 
 
 def test_the_density_is_one_and_agrees_with_the_paths() -> None:
@@ -193,10 +196,10 @@ def test_a_range_comes_back_from_its_logarithm() -> None:
 
 
 def test_absent_ranges_and_volumes_are_masked() -> None:
-    lesson = TrainingSequence.of(simulated_series("X", 200, 1), ranges=False, volumes=False)
-    inputs = load_ensemble(shipped()[0]).members[0].standardise(lesson.signals, lesson.flags)
+    (lesson,) = TrainingSequence.of_table([simulated_series("X", 200, 1)], ranges=False, volumes=False)
+    inputs = load_ensemble(shipped()[0]).members[0].standardised(lesson.inputs)
     assert (inputs[:, RANGE_SIGNALS] == 0).all() and (inputs[:, VOLUME_SIGNALS] == 0).all()
-    assert (inputs[:, -2:] == 0).all() and (lesson.echoes == 0).all()
+    assert (inputs[:, -2:] == 0).all() and (lesson.inputs.events == 0).all()
 
 
 def test_an_unusual_day_is_heard_a_quarter_later_and_not_before() -> None:
@@ -214,23 +217,26 @@ def test_an_unusual_day_is_heard_a_quarter_later_and_not_before() -> None:
         volume=volume,
     )
     moves = Moves.of(loud)
-    almanac = EventCalendar.of(loud, moves)
-    assert almanac is not None
-    echoes = history_events(almanac, len(moves))
-    assert echoes.shape == (499, EVENTS)
+    calendar = EventCalendar.of(loud, moves)
+    assert calendar is not None
+    events = history_events(calendar, len(moves))
+    assert events.shape == (499, EVENTS)
     column = (84, 90, 91).index(QUARTERS[0])
-    heard = int(np.argmax(echoes[:, column]))
-    assert almanac.days[heard + 1] - almanac.days[199] == 91
-    assert echoes[heard, column] == pytest.approx(np.log1p(almanac.unrest[199])) and almanac.unrest[199] > 8
-    before = almanac.days[1:] < almanac.days[199] + 84
+    heard = int(np.argmax(events[:, column]))
+    assert calendar.days[heard + 1] - calendar.days[199] == 91
+    assert (
+        events[heard, column] == pytest.approx(np.log1p(calendar.activity[199]))
+        and calendar.activity[199] > 8
+    )
+    before = calendar.days[1:] < calendar.days[199] + 84
     quiet = history_events(EventCalendar.of(calm, Moves.of(calm)), len(moves))
-    np.testing.assert_allclose(echoes[:-1][before, :18], quiet[:-1][before, :18])
+    np.testing.assert_allclose(events[:-1][before, :18], quiet[:-1][before, :18])
 
 
 def test_the_loss_falls_and_training_is_repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base_training, "BATCH", 4)
-    lessons = [TrainingSequence.of(simulated_series("X", 400, seed)) for seed in range(3)]
-    lessons.append(TrainingSequence.of(simulated_series("X", 400, 9), ranges=False, volumes=False))
+    lessons = [TrainingSequence.of_table([simulated_series("X", 400, seed)])[0] for seed in range(3)]
+    lessons += TrainingSequence.of_table([simulated_series("X", 400, 9)], ranges=False, volumes=False)
     pool = Pool.of({"all": (1.0, lessons)})
     first, again = (train_base(pool, lessons[:3], 5, updates=12) for _ in range(2))
     for one, two in zip(first.state_dict().values(), again.state_dict().values(), strict=True):
@@ -238,14 +244,16 @@ def test_the_loss_falls_and_training_is_repeatable(monkeypatch: pytest.MonkeyPat
     batch = Batch.of([one.rows(0, CHUNK) for one in lessons])
     untrained = train_base(pool, lessons[:3], 5, updates=1)
     with torch.no_grad():
-        losses = [float(joint_loss(foretold(network, batch), batch.after)) for network in (first, untrained)]
+        losses = [
+            float(joint_loss(predicted(network, batch), batch.observed)) for network in (first, untrained)
+        ]
     assert losses[0] < losses[1]
 
 
 def test_too_few_rows_are_refused_in_one_line() -> None:
     table = PriceTable(series=(simulated_series("X", MIN_ROWS - 1, 1),))
     with pytest.raises(TooFewRows, match="at least 22 rows; 'X' has 21"):
-        Forecaster().fit(table).predict(table, 5)
+        Forecaster(BASE).fit(table).predict(table, 5)
 
 
 def test_the_shipped_networks_are_small_and_say_when_they_stopped_learning() -> None:
@@ -266,7 +274,7 @@ def test_the_youngest_network_is_taken_that_leaves_days_to_judge_it_by() -> None
     for end in (enough - pd.Timedelta("1D"), pd.Timestamp(young.name), pd.Timestamp("2012-01-02")):
         assert suited(table.until(end.to_datetime64())) == old
     weights = [
-        Forecaster(UNCALIBRATED).fit(part).adaptation_.members[0].state_dict()["head.weight"]
+        Forecaster(UNCALIBRATED).fit(part).networks_.members[0].state_dict()["head.weight"]
         for part in (table, table.until(np.datetime64("2021-12-31")))
     ]
     assert torch.equal(weights[0], load_ensemble(young).members[0].head.weight)
@@ -282,10 +290,11 @@ def test_a_short_history_is_all_new_or_not_and_an_ended_item_does_not_choose() -
     table = PriceTable(series=(*new.series, ended))
     assert suited(table) == young
     notes = {
-        one.item_id: " ".join(texts(one.notes)) for one in Forecaster().fit(table).predict(table, 2, paths=5)
+        one.item_id: " ".join(texts(one.notes))
+        for one in Forecaster(BASE).fit(table).predict(table, 2, paths=5)
     }
-    assert f"up to {young.name}" in notes["X"] and "none after it" not in notes["X"]
-    assert "none after it" in notes["Y"]
+    assert f"up to {young.name}" in notes["X"] and "these very rows" not in notes["X"]
+    assert "these very rows" in notes["Y"]
 
 
 def test_a_verdict_on_days_that_the_network_has_learned_from_says_so() -> None:
@@ -304,7 +313,7 @@ def test_rows_that_are_no_days_are_said_to_be_none() -> None:
     hours = pd.date_range("2023-01-02", periods=400, freq="h")
     table = PriceTable.from_close({"X": (1 + np.random.default_rng(0).random(400), hours)})
     notes = texts(Forecaster(UNCALIBRATED).fit(table).predict(table, 2, paths=5).items[0].notes)
-    assert any("rows here are hours" in note for note in notes)
+    assert any("hours or minutes are read as if daily" in note for note in notes)
 
 
 def test_the_verdict_on_a_saved_model_is_on_that_model(tmp_path: Path) -> None:
@@ -313,14 +322,14 @@ def test_the_verdict_on_a_saved_model_is_on_that_model(tmp_path: Path) -> None:
     model = Forecaster(config).fit(late)
     model.save(tmp_path / "model")
     again = Forecaster.load(tmp_path / "model")
-    assert isinstance(again, Forecaster) and again.until_ == load_ensemble(shipped()[1]).until
+    assert again.networks_.until == load_ensemble(shipped()[1]).until
     early = late.until(np.datetime64(shipped()[1].name))
     assert suited(early) == shipped()[0]
-    told = recent_verdict(config, early, horizon=5, saved=tmp_path / "model", walked=again.walked_)
-    assert "0 of them new" in told.text
-    assert "none after it" in " ".join(texts(again.predict(early, 2, paths=5).items[0].notes))
-    kept = recent_verdict(config, late, horizon=5, saved=tmp_path / "model")
-    assert kept.text == recent_verdict(config, late, horizon=5, walked=model.walked_).text
+    judged = recent_verdict(again.choice_, early, horizon=5, cached=again.source_)
+    assert "0 of them new" in judged.text
+    assert "these very rows" in " ".join(texts(again.predict(early, 2, paths=5).items[0].notes))
+    kept = recent_verdict(again.choice_, late, horizon=5)
+    assert kept.text == recent_verdict(choose(config, late), late, horizon=5, cached=model.source_).text
 
 
 def test_a_folder_saved_over_is_read_anew(tmp_path: Path) -> None:
@@ -335,9 +344,9 @@ def test_forecast_and_verdict_are_of_the_same_network() -> None:
     config = Config.from_preset("base")
     fitted = Forecaster(config).fit(table)
     assert suited(table) == shipped()[1] != suited(table.until(table.series[0].timestamps[-200]))
-    verdict = recent_verdict(config, table, horizon=5)
+    verdict = recent_verdict(choose(config, table), table, horizon=5)
     assert verdict.origins == 40
-    assert verdict.text == recent_verdict(config, table, horizon=5, walked=fitted.walked_).text
+    assert verdict.text == recent_verdict(choose(config, table), table, horizon=5, cached=fitted.source_).text
 
 
 def test_a_short_item_of_a_table_leaves_the_verdict_its_origins() -> None:
@@ -345,18 +354,29 @@ def test_a_short_item_of_a_table_leaves_the_verdict_its_origins() -> None:
     short = table.series[0].rows(len(table.series[0]) - 60, len(table.series[0]))
     newcomer = dataclasses.replace(short, item_id="NEW")
     config = Config.from_preset("base")
-    both = recent_verdict(config, PriceTable(series=(newcomer, *table)), horizon=5)
-    assert both.origins == recent_verdict(config, table, horizon=5).origins
-    assert 0 < recent_verdict(config, PriceTable(series=(newcomer,)), horizon=5).origins < both.origins
+    both = recent_verdict(
+        choose(config, PriceTable(series=(newcomer, *table))),
+        PriceTable(series=(newcomer, *table)),
+        horizon=5,
+    )
+    assert both.origins == recent_verdict(choose(config, table), table, horizon=5).origins
+    assert (
+        0
+        < recent_verdict(
+            choose(config, PriceTable(series=(newcomer,))), PriceTable(series=(newcomer,)), horizon=5
+        ).origins
+        < both.origins
+    )
 
 
 def test_a_remade_network_is_another_model_to_the_judge(tmp_path: Path) -> None:
     members = load_ensemble(shipped()[0]).members
     save_ensemble(tmp_path, members[:1], until="2015-12-31", items=())
-    first = Forecaster(folder=tmp_path).weights
+    table = long_table()
+    first = Forecaster(choice=choose(BASE, table, folder=tmp_path)).weights
     save_ensemble(tmp_path, members[1:2], until="2015-12-31", items=())
-    assert first != Forecaster(folder=tmp_path).weights
-    assert first and Forecaster().weights
+    assert first != Forecaster(choice=choose(BASE, table, folder=tmp_path)).weights
+    assert first and Forecaster(BASE).weights
 
 
 def test_a_changed_file_is_refused(tmp_path: Path) -> None:
@@ -377,7 +397,7 @@ def test_a_saved_model_forecasts_the_same(tmp_path: Path, table: PriceTable) -> 
     assert ours.paths.tobytes() == theirs.paths.tobytes()
     assert texts(ours.notes) == texts(theirs.notes)
     document = json.loads((tmp_path / "model" / "model.json").read_text())
-    assert document["kind"] == "adapted base"
+    assert (document["kind"], document["format"]) == ("base", 2)
 
 
 def long_table(seed: int = 1, start: str = "2016-06-01") -> PriceTable:
@@ -389,8 +409,8 @@ def test_default_says_whether_it_adapted_and_repeats_itself() -> None:
     first, again = (Forecaster(Config.from_preset("default")).fit(table) for _ in range(2))
     (note,) = first.notes_
     assert note == again.notes_[0]
-    assert ("was adapted" in note) == first.adaptation_.kept
-    assert "held out" in note
+    assert ("was adapted" in note.text) == first.networks_.adaptation.kept
+    assert "held out" in note.text
     assert first.losses == again.losses
     one, two = (model.predict(table, 2, paths=10).items[0].paths for model in (first, again))
     assert one.tobytes() == two.tobytes()
@@ -424,19 +444,19 @@ def test_prices_the_base_has_seen_get_a_network_of_their_own() -> None:
     table = PriceTable(series=(simulated_series("X", 200, 1, start="2001-01-01"),))
     config = Config.from_preset("default").replace(seed=4)
     model = Forecaster(config)
-    own = Forecaster(config.replace(start="scratch", epochs=1))
-    assert isinstance(own.fit(table), Forecaster)
-    model.fit(table)
-    assert model.own_ is not None
-    assert "cannot test it" in model.notes_[0]
-    assert texts(model.predict(table, 2, paths=5).items[0].notes)[-1] == model.notes_[0]
+    own = Forecaster(config.replace(start="scratch"))
+    assert isinstance(model.fit(table).networks_, TrainedNetworks)
+    assert "cannot test it" in model.notes_[0].text
+    item, same = (fitted.predict(table, 2, paths=5).items[0] for fitted in (model, own.fit(table)))
+    assert item.notes[-1] == model.notes_[0]
+    assert item.paths.tobytes() == same.paths.tobytes()
 
 
 def test_the_verdict_judges_the_base_on_days_it_has_not_seen() -> None:
-    verdict = recent_verdict(Config.from_preset("base"), long_table(), horizon=3)
+    verdict = recent_verdict(choose(Config.from_preset("base"), long_table()), long_table(), horizon=3)
     assert verdict.origins >= 30
     seen = PriceTable(series=(simulated_series("X", 400, 1, start="2001-01-01"),))
-    assert "0 of them new" in recent_verdict(Config.from_preset("base"), seen, horizon=3).text
+    assert "0 of them new" in recent_verdict(choose(Config.from_preset("base"), seen), seen, horizon=3).text
 
 
 def test_presets_choose_the_start() -> None:
@@ -446,10 +466,9 @@ def test_presets_choose_the_start() -> None:
     assert Config().start == "scratch"
     with pytest.raises(ConfigError, match="start=scratch"):
         Config.from_preset("base", ["hidden=8"])
-    assert isinstance(Forecaster(Config()), Forecaster)
     base, gru = parse_models("gatecast:base,gatecast:gru", settings=("seed=2", "epochs=3"))
-    assert isinstance(base, Forecaster) and base.config.seed == 2
-    assert isinstance(gru, Forecaster)
+    assert isinstance(base, Forecaster) and (base.config.start, base.config.seed) == ("base", 2)
+    assert isinstance(gru, Forecaster) and (gru.config.start, gru.config.encoder) == ("scratch", "gru")
 
 
 def test_the_command_forecasts_with_the_base_network_and_trains_nothing(tmp_path: Path) -> None:
@@ -466,7 +485,7 @@ def test_many_days_at_once_say_what_each_says_alone(table: PriceTable) -> None:
     """Also where items have other columns, other lengths, or begin late; calibration follows the rows."""
     closes = PriceTable(series=(*table.series, simulated_series("C", 190, 9, columns=False)))
     stamps = table.series[0].timestamps
-    early, late = (Forecaster().fit(closes.until(stamps[-40])) for _ in range(2))
+    early, late = (Forecaster(BASE).fit(closes.until(stamps[-40])) for _ in range(2))
     days = [stamps[-30], stamps[-12], stamps[-1]]
     together = late.predict_at(closes, days, 3, paths=30, seeds=[1, 2, 3])
     for day, seed, forecast in zip(days, (1, 2, 3), together, strict=True):
@@ -478,7 +497,7 @@ def test_many_days_at_once_say_what_each_says_alone(table: PriceTable) -> None:
 def test_the_calibrator_is_part_of_a_saved_model(tmp_path: Path) -> None:
     table = long_table()
     early = table.until(table.series[0].timestamps[-30])
-    model = Forecaster().fit(early)
+    model = Forecaster(BASE).fit(early)
     model.save(tmp_path / "model")
     again = Forecaster.load(tmp_path / "model")
     assert again.calibration_ is not None and again.calibration_.learned.origins > 10
@@ -493,7 +512,7 @@ def test_a_saved_calibrator_goes_on_only_where_it_can(tmp_path: Path) -> None:
     """A history cut off in front, cut off at the end, or another asset's: a forecast, and a true word on its bands."""
     table = long_table()
     stamps = table.series[0].timestamps
-    model = Forecaster().fit(table.until(stamps[599]))
+    model = Forecaster(BASE).fit(table.until(stamps[599]))
     assert model.calibration_ is not None
 
     def said(prices: PriceTable) -> str:
@@ -518,13 +537,13 @@ def test_a_newcomer_leaves_the_others_calibrated() -> None:
     new = simulated_series("NEW", 70, 4)
     days = old.timestamps[-70:]
     table = PriceTable(series=(old, dataclasses.replace(new, timestamps=days)))
-    forecast = Forecaster().fit(table).predict(table, 2, paths=40)
+    forecast = Forecaster(BASE).fit(table).predict(table, 2, paths=40)
     assert "of 100 past forecasts held" in texts(forecast["X"].notes)[-1]
 
 
 def test_too_few_days_to_look_back_on_leave_the_bands_as_they_are() -> None:
     table = PriceTable(series=(simulated_series("X", 100, 1, start="2016-06-01"),))
-    model = Forecaster().fit(table)
+    model = Forecaster(BASE).fit(table)
     assert model.calibration_ is not None and 0 < model.calibration_.learned.origins < 10
     item = model.predict(table, 2, paths=40).items[0]
     assert texts(item.notes)[-1].startswith("the bands are not calibrated: that takes 50 rows")

@@ -9,8 +9,9 @@ import torch
 from conftest import TINY, simulated_series
 from gatecast.config import Config
 from gatecast.errors import TooFewRows, UsageError
-from gatecast.explain.explain import context_inputs, explain, unrolled
+from gatecast.explain.explain import explain
 from gatecast.explain.explanation import Explanation
+from gatecast.explain.opened import unrolled
 from gatecast.models.baselines import Drift
 from gatecast.models.forecaster import Forecaster
 from gatecast.nn import introspection as inside
@@ -41,7 +42,7 @@ def test_gates_cell_and_hidden_are_the_networks_own(seed: int) -> None:
     encoder, layers = ("lstm", "gru", "rnn", "lstm")[seed % 4], 1 + seed % 2
     network, config = random_network(encoder, seed, layers=layers, hidden=2 + seed % 7)
     inputs = np.random.default_rng(seed).normal(size=(15, 4))
-    ours = unrolled(network, config, inputs)
+    ours = unrolled(inside.layer_weights(network), config.encoder, inputs)
     theirs, state = network.encoder(torch.from_numpy(inputs)[:, None])
     np.testing.assert_allclose(ours[-1]["hidden"], theirs[:, 0].detach().numpy(), atol=1e-6)
     for layer, parts in zip(ours, state, strict=True):
@@ -69,15 +70,16 @@ def test_contributions_add_up_to_the_change(encoder: str) -> None:
     for seed in range(4):
         network, _ = random_network(encoder, seed, dense=(6, 4), hidden=8)
         inputs = np.random.default_rng(seed).normal(size=(12, 4))
-        contributions, value, base = inside.integrated_gradients(network, inputs)
+        contributions, value, base = inside.integrated_gradients(inside.point_value(network), inputs)
         assert contributions.sum() == pytest.approx(value - base, rel=0.01)
-        assert value == pytest.approx(inside.point_value(network, torch.from_numpy(inputs)[:, None]).item())
+        assert value == pytest.approx(inside.value_at(inside.point_value(network), inputs))
 
 
 def test_an_input_that_is_not_read_contributes_nothing() -> None:
     network, _ = random_network("lstm", 1)
     network.encoder.layers[0].weight_ih_l0.data[:, 2] = 0
-    contributions, _, _ = inside.integrated_gradients(network, np.random.default_rng(0).normal(size=(9, 4)))
+    inputs = np.random.default_rng(0).normal(size=(9, 4))
+    contributions, _, _ = inside.integrated_gradients(inside.point_value(network), inputs)
     assert np.abs(contributions[:, 2]).max() < 1e-15 < np.abs(contributions[:, 1]).max()
 
 
@@ -85,7 +87,7 @@ def test_an_input_that_is_not_read_contributes_nothing() -> None:
 def test_the_gradient_by_lag_is_the_slope(encoder: str) -> None:
     network, _ = random_network(encoder, 2, hidden=8)
     inputs = np.random.default_rng(3).normal(size=(9, 4))
-    told = inside.gradient_by_lag(network, inputs)
+    told = inside.gradient_by_lag(inside.point_value(network), inputs)
     for lag in (0, 3, 8):
         slopes = []
         for feature in range(4):
@@ -93,7 +95,7 @@ def test_the_gradient_by_lag_is_the_slope(encoder: str) -> None:
             for shift in (1e-5, -1e-5):
                 moved = inputs.copy()
                 moved[8 - lag, feature] += shift
-                sides.append(inside.point_value(network, torch.from_numpy(moved)[:, None]).item())
+                sides.append(inside.value_at(inside.point_value(network), moved))
             slopes.append((sides[0] - sides[1]) / 2e-5)
         assert told[lag] == pytest.approx(np.linalg.norm(slopes), rel=1e-4, abs=1e-9)
 
@@ -128,7 +130,7 @@ def test_untrained_curves_vanish_in_their_order() -> None:
     """At a distance the LSTM's forget gate at +1 keeps more than the GRU's at a half: Jozefowicz et al. (2015)."""
     network = {kind: inside.untrained(Config(hidden=32), kind, 8) for kind in ("lstm", "gru")}
     inputs = np.random.default_rng(0).normal(size=(60, 8))
-    curves = {kind: inside.gradient_by_lag(one, inputs) for kind, one in network.items()}
+    curves = {kind: inside.gradient_by_lag(inside.point_value(one), inputs) for kind, one in network.items()}
     assert curves["lstm"][50] > 10 * curves["gru"][50]
     assert curves["lstm"][50] < 1e-3 * curves["lstm"][0]
 
@@ -136,15 +138,15 @@ def test_untrained_curves_vanish_in_their_order() -> None:
 def test_explaining_leaves_the_network_as_it_was() -> None:
     forecaster = Forecaster(TINY).fit(TABLE)
     before = {
-        name: value.clone() for name, value in forecaster.trained_[0].simulator.network.state_dict().items()
+        name: value.clone() for name, value in forecaster.networks_.networks[0].network.state_dict().items()
     }
     first = explain(forecaster, TABLE, horizon=3, paths=20)
     again = explain(forecaster, TABLE, horizon=3, paths=20)
-    after = forecaster.trained_[0].simulator.network.state_dict()
+    after = forecaster.networks_.networks[0].network.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     np.testing.assert_array_equal(first.bands.whole, again.bands.whole)
     np.testing.assert_array_equal(
-        first.inputs, context_inputs(forecaster.trained_[0].simulator, TABLE.series[0])
+        first.inputs, forecaster.networks_.networks[0].features.scaled(TABLE.series[0])
     )
 
 

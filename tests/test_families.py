@@ -43,7 +43,7 @@ def test_a_path_goes_on_beyond_the_context_as_one_long_run(encoder: str, layers:
         out, state = network.encoder(piece, None, state)
         parts.append(out)
     torch.testing.assert_close(torch.cat(parts), whole)
-    torch.testing.assert_close(network.encoder(inputs, judged=3)[0], whole[-3:])
+    torch.testing.assert_close(network.encoder(inputs, last=3)[0], whole[-3:])
 
 
 @pytest.mark.parametrize("encoder", ["tcn", "transformer"])

@@ -10,6 +10,7 @@ import pytest
 
 from gatecast.faces import figures
 from gatecast.forecast import ItemForecast
+from gatecast.notes import Note
 from gatecast.prices import PriceSeries
 
 EVIL = '<script>alert(1)</script><a href="javascript:1">&'
@@ -28,7 +29,7 @@ def item_and_history(
         last_close=float(close[-1]),
         timestamps=days[300:].to_numpy(),
         paths=close[-1] * np.exp(np.cumsum(rng.normal(0, 0.01, (paths, horizon)), axis=1)),
-        notes=("a note",),
+        notes=(Note("data", "a note"),),
     )
     return item, history
 

@@ -102,7 +102,7 @@ def reseal(folder: Path, **changes: object) -> None:
 
 def test_a_newer_format_says_upgrade(copied: Path) -> None:
     reseal(copied, format=99)
-    with pytest.raises(ModelError, match="format 1.*has 99"):
+    with pytest.raises(ModelError, match="format 2.*has 99"):
         Forecaster.load(copied)
 
 

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from conftest import simulated_series
+from conftest import base_networks, simulated_series
 from gatecast.calibration import online as following
 from gatecast.calibration.online import FEW_ITEMS, Remembering, timestamps
 from gatecast.config import Config
 from gatecast.forecast import Forecast
 from gatecast.judge.recent import recent_verdict
-from gatecast.models.shipped import load_ensemble, shipped
+from gatecast.models.choice import choose
+from gatecast.models.forecaster import Forecaster
+from gatecast.models.shipped import shipped
 from gatecast.prices import PriceTable
 
 TABLE = PriceTable(series=(simulated_series("X", 900, 1, start="2016-06-01"),))
@@ -24,7 +26,7 @@ class Counting:
     """The base network, and how often it was asked for a day."""
 
     def __init__(self) -> None:
-        self.network = BaseNetwork(load_ensemble(shipped()[0]).members)
+        self.network = base_networks(shipped()[0])
         self.asked = 0
 
     def __deepcopy__(self, memo: object) -> Counting:
@@ -88,14 +90,14 @@ def test_it_keeps_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_verdict_is_the_same_with_the_walk_it_was_spared() -> None:
     config = Config.from_preset("base")
     forecaster = Forecaster(config).fit(TABLE)
-    spared = recent_verdict(config, TABLE, horizon=5, walked=forecaster.walked_)
-    assert spared.text == recent_verdict(config, TABLE, horizon=5).text
+    spared = recent_verdict(choose(config, TABLE), TABLE, horizon=5, cached=forecaster.source_)
+    assert spared.text == recent_verdict(choose(config, TABLE), TABLE, horizon=5).text
     # Of the hundred origins before the verdict's first, sixty were walked for the forecast, and its own forty.
     counting = Counting()
     walked = Remembering(counting)
     Forecaster(config, walked=walked).fit(TABLE)
     assert counting.asked == 100
-    recent_verdict(config, TABLE, horizon=5, walked=walked)
+    recent_verdict(choose(config, TABLE), TABLE, horizon=5, walked=walked)
     assert counting.asked == 140
 
 

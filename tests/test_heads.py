@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from gatecast.nn.sampling.recipe import draw
 
 from conftest import TINY, simulated_series
-from gatecast.config import Config
 from gatecast.models.forecaster import Forecaster
-from gatecast.nn.heads import Components
-from gatecast.nn.training.losses import centre, elementwise
+from gatecast.nn.heads import mixture
+from gatecast.nn.next_day import HeldOutDays
 from gatecast.prices import PriceSeries, PriceTable
 
 KINDS = {"normal": 2, "student_t": 3, "mixture": 9}
@@ -24,47 +22,51 @@ def parameters(kind: str, rows: int = 4) -> torch.Tensor:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_density_integrates_to_one_and_has_its_mean(kind: str) -> None:
-    told = Components.of(kind, parameters(kind))
+    day = mixture(kind, parameters(kind))
     grid = torch.linspace(-400, 400, 400_001, dtype=torch.float64)
     for row in range(4):
-        of_row = Components.of(kind, parameters(kind)[row].expand(len(grid), -1))
-        density = of_row.log_pdf(grid).exp() * (grid[1] - grid[0])
+        of_row = mixture(kind, parameters(kind)[row].expand(len(grid), -1))
+        density = of_row.log_prob(grid).exp() * (grid[1] - grid[0])
         assert float(density.sum()) == pytest.approx(1, abs=1e-3)
-        assert float((density * grid).sum()) == pytest.approx(float(told.mean[row]), abs=1e-2)
+        assert float((density * grid).sum()) == pytest.approx(float(day.mean[row]), abs=1e-2)
 
 
 def test_densities_equal_scipys() -> None:
     value = torch.tensor([-1.0, 0.2, 3.0, 0.0], dtype=torch.float64)
     for kind in ("normal", "student_t"):
-        told = Components.of(kind, parameters(kind))
-        loc, scale, df = (one[:, 0].numpy() for one in (told.location, told.scale, told.df))
+        day = mixture(kind, parameters(kind))
+        loc, scale, df = (part[:, 0].numpy() for part in (day.location, day.scale, day.df))
         theirs = scipy.stats.norm(loc, scale) if kind == "normal" else scipy.stats.t(df, loc=loc, scale=scale)
-        np.testing.assert_allclose(told.log_pdf(value), theirs.logpdf(value.numpy()), rtol=1e-10)
+        np.testing.assert_allclose(day.log_prob(value), theirs.logpdf(value.numpy()), rtol=1e-10)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_draws_have_the_distribution_they_are_drawn_from(kind: str) -> None:
     one = parameters(kind, rows=1)
     many = np.broadcast_to(one.numpy(), (40_000, KINDS[kind]))
-    drawn, component = draw(Config(head=kind), many, np.random.default_rng(3))
+    held_out = HeldOutDays(error=np.zeros(1), range_ratio=np.zeros(1), volume_ratio=np.zeros(1))
+    day = mixture(kind, torch.from_numpy(np.array(many)), held_out)
+    sample = day.sample([np.random.default_rng(3)])
+    drawn, component = sample.value, sample.density
     grid = torch.linspace(-6, 6, 1201, dtype=torch.float64)
-    below = torch.cumsum(Components.of(kind, one.expand(1201, -1)).log_pdf(grid).exp(), 0) * 0.01
+    below = torch.cumsum(mixture(kind, one.expand(1201, -1)).log_prob(grid).exp(), 0) * 0.01
     share = np.searchsorted(np.sort(drawn), grid.numpy()) / 40_000
     offset = float(np.mean(drawn < -6))
     assert np.abs(below.numpy() + offset - share).max() < 0.015
     assert (component.scale > 0).all()
-    quiet, _ = draw(Config(head=kind), many, None)
-    assert np.ptp(quiet) == 0 and quiet[0] == pytest.approx(float(Components.of(kind, one).mean))
+    quiet = day.sample([np.random.default_rng(3)], noise=False).value
+    assert np.ptp(quiet) == 0 and quiet[0] == pytest.approx(float(mixture(kind, one).mean))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_loss_is_the_negative_log_likelihood_and_has_a_gradient(kind: str) -> None:
-    config, told = Config(head=kind), parameters(kind).requires_grad_()
-    loss = elementwise(config, told, torch.tensor([0.1, -0.2, 5.0, 0.0], dtype=torch.float64))
+    given = parameters(kind).requires_grad_()
+    day = mixture(kind, given)
+    loss = -day.log_prob(torch.tensor([0.1, -0.2, 5.0, 0.0], dtype=torch.float64))
     assert loss.shape == (4,)
-    (slope,) = torch.autograd.grad(loss.sum(), told)
+    (slope,) = torch.autograd.grad(loss.sum(), given)
     assert torch.isfinite(slope).all() and float(slope.abs().sum()) > 0
-    assert centre(config, told).shape == (4,)
+    assert day.mean.shape == (4,)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 
 import numpy as np
 import pytest
 import torch
 
-from conftest import TINY, simulated_series
+from conftest import TINY, base_networks, simulated_series
 from gatecast.calibration.bands import Calibrator
 from gatecast.calibration.online import Remembering
 from gatecast.config import Config
@@ -22,7 +23,7 @@ from gatecast.features.windows import assemble, learn_scaler, split_timestamp, t
 from gatecast.models.baselines import EwmaT
 from gatecast.models.calibrated import Calibrated
 from gatecast.models.forecaster import Forecaster
-from gatecast.models.shipped import load_ensemble, shipped
+from gatecast.models.shipped import shipped
 from gatecast.nn.training.base import TrainingSequence
 from gatecast.prices import PriceSeries, PriceTable
 
@@ -74,7 +75,7 @@ def windows(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np
 def weights(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
     """Weights trained on the whole table, judged on rows whose split falls at the cutoff."""
     whole = Forecaster(config).fit(table.until(cutoff))
-    return [tensor.numpy() for tensor in whole.trained_[0].simulator.network.state_dict().values()]
+    return [tensor.numpy() for tensor in whole.networks_.networks[0].network.state_dict().values()]
 
 
 def weights_before_the_split(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
@@ -83,7 +84,7 @@ def weights_before_the_split(table: PriceTable, cutoff: np.datetime64, config: C
     config = config.replace(validation=share, epochs=1)
     assert split_timestamp(list(table), config) == cutoff
     forecaster = Forecaster(config).fit(table)
-    return [tensor.numpy() for tensor in forecaster.trained_[0].simulator.network.state_dict().values()]
+    return [tensor.numpy() for tensor in forecaster.networks_.networks[0].network.state_dict().values()]
 
 
 def forecast(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
@@ -205,8 +206,8 @@ def lessons(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np
     for one in table:
         lesson = learned[one.item_id]
         past = lesson.days <= cutoff
-        for name in ("signals", "market", "flags", "echoes", "expected", "after"):
-            rows.append(np.nan_to_num(getattr(lesson, name).numpy()[past]))
+        parts = [getattr(lesson.inputs, field.name) for field in fields(lesson.inputs)]
+        rows += [np.nan_to_num(part.numpy()[past]) for part in (*parts, lesson.observed)]
     return rows
 
 
@@ -231,7 +232,7 @@ def base_calibrated(table: PriceTable, cutoff: np.datetime64, config: Config) ->
 def base_remembered(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
     """Days walked over before and after the cutoff, one of them a second time."""
     stamps = table.series[0].timestamps
-    remembering = Remembering(BaseNetwork(load_ensemble(shipped()[0]).members))
+    remembering = Remembering(base_networks(shipped()[0]))
     remembering.predict_at(table, [cutoff, stamps[-1]], 5, paths=20, seeds=[0, 2])
     early, at, _ = remembering.predict_at(
         table, [stamps[CUT - 9], cutoff, stamps[-1]], 5, paths=20, seeds=[1, 0, 2]
@@ -244,7 +245,7 @@ def markets(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np
     parts = []
     for one in table:
         signals = history_signals(Moves.of(one), START)
-        parts.append(ItemSignals(timestamps=one.timestamps[1 + START :], signals=signals, ranged=True))
+        parts.append(ItemSignals(timestamps=one.timestamps[1 + START :], signals=signals, has_range=True))
     rows = [
         told[one.timestamps <= cutoff] for one, told in zip(parts, cross_section_rows(parts), strict=True)
     ]
@@ -273,12 +274,12 @@ def test_control_a_market_that_peeks_is_caught(
 ) -> None:
     honest = ItemSignals.__init__
 
-    def late(self: ItemSignals, *, timestamps: np.ndarray, signals: Signals, ranged: bool) -> None:
+    def late(self: ItemSignals, *, timestamps: np.ndarray, signals: Signals, has_range: bool) -> None:
         shifted = timestamps.copy()
         if late.turn % LEAST_ITEMS:  # all but the first are told two days early
             shifted[2:], shifted[:2] = timestamps[:-2], timestamps[:2] - np.timedelta64(9, "D")
         late.turn += 1
-        honest(self, timestamps=shifted, signals=signals, ranged=ranged)
+        honest(self, timestamps=shifted, signals=signals, has_range=has_range)
 
     late.turn = 0
     monkeypatch.setattr(ItemSignals, "__init__", late)

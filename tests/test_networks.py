@@ -11,8 +11,9 @@ from gatecast.config import Config
 from gatecast.nn import encoders
 from gatecast.nn.cells import CellWeights, unroll
 from gatecast.nn.network import build
+from gatecast.nn.next_day import PointDay
 from gatecast.nn.training.adam import FlatAdam
-from gatecast.nn.training.losses import elementwise, weighted_mean
+from gatecast.nn.training.losses import weighted_mean
 
 CPU = torch.device("cpu")
 KINDS = ["lstm", "gru", "rnn"]
@@ -83,29 +84,31 @@ def test_gradients_equal_finite_differences_of_the_equations(kind: str) -> None:
 def test_carried_state_equals_one_long_run(kind: str) -> None:
     network = random_network(kind, 1, layers=2)
     inputs = torch.from_numpy(np.random.default_rng(1).normal(size=(9, 4, 3)))
-    masks = network.encoder.draw_masks(4, torch.Generator().manual_seed(0))
-    whole = network(inputs, masks)
-    value, state = network.step(inputs[:5], masks, None)
-    torch.testing.assert_close(value, whole[4])
+    masks = network.draw_masks(4, torch.Generator().manual_seed(0))
+    whole = network(inputs, masks=masks)[0].value
+    day, state = network(inputs[:5], None, masks, last=1)
+    torch.testing.assert_close(day.value[0], whole[4])
     for step in range(5, 9):
-        value, state = network.step(inputs[step : step + 1], masks, state)
-        torch.testing.assert_close(value, whole[step])
+        day, state = network(inputs[step : step + 1], state, masks, last=1)
+        torch.testing.assert_close(day.value[0], whole[step])
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
-def test_one_sequence_under_many_masks_equals_many_copies(kind: str) -> None:
+@pytest.mark.parametrize("sequences", [1, 2])
+def test_a_sequence_under_many_masks_equals_many_copies(kind: str, sequences: int) -> None:
     network = random_network(kind, 2, layers=3)
-    one = torch.from_numpy(np.random.default_rng(2).normal(size=(7, 1, 3)))
-    masks = network.encoder.draw_masks(5, torch.Generator().manual_seed(0))
-    torch.testing.assert_close(network(one, masks), network(one.expand(-1, 5, -1).contiguous(), masks))
+    inputs = torch.from_numpy(np.random.default_rng(2).normal(size=(7, sequences, 3)))
+    masks = network.draw_masks(6, torch.Generator().manual_seed(0))
+    copies = inputs.repeat_interleave(6 // sequences, dim=1)
+    torch.testing.assert_close(network(inputs, masks=masks)[0].value, network(copies, masks=masks)[0].value)
 
 
 def test_masks_drop_the_share_asked_for_and_keep_the_mean() -> None:
-    encoder = build(Config(hidden=64, dropout=0.2, layers=2), 8, CPU).encoder
-    masks = torch.stack(encoder.draw_masks(500, torch.Generator().manual_seed(0)))
+    network = build(Config(hidden=64, dropout=0.2, layers=2), 8, CPU)
+    masks = torch.stack(network.draw_masks(500, torch.Generator().manual_seed(0)).layers)
     assert (masks == 0).double().mean() == pytest.approx(0.2, abs=0.01)
     assert masks.mean() == pytest.approx(1.0, abs=0.01)
-    assert build(Config(dropout=0), 8, CPU).encoder.draw_masks(3, torch.Generator()) is None
+    assert build(Config(dropout=0), 8, CPU).draw_masks(3, torch.Generator()) is None
 
 
 def test_the_reference_recipe_has_its_shape() -> None:
@@ -151,14 +154,13 @@ def test_losses_on_paper() -> None:
     }
     for loss, values in expected.items():
         config = Config(loss=loss, huber_delta=2.0, quantile=0.8)
-        torch.testing.assert_close(
-            elementwise(config, forecast, target), torch.tensor(values, dtype=torch.float32)
-        )
+        day = PointDay(value=forecast, config=config)
+        torch.testing.assert_close(-day.log_prob(target), torch.tensor(values, dtype=torch.float32))
 
 
 def test_huber_equals_torch_and_weights_count() -> None:
     forecast, target = torch.randn(2, 50, generator=torch.Generator().manual_seed(0)).unbind()
-    ours = elementwise(Config(huber_delta=0.7), forecast, target)
+    ours = -PointDay(value=forecast, config=Config(huber_delta=0.7)).log_prob(target)
     torch.testing.assert_close(
         ours, torch.nn.functional.huber_loss(forecast, target, reduction="none", delta=0.7)
     )
@@ -180,9 +182,12 @@ def test_flat_adam_equals_torchs(decay: float) -> None:
     generator = torch.Generator().manual_seed(0)
     for step in range(1, 6):
         inputs = torch.randn(6, 4, 3, generator=generator)
-        halves = [flat.gradient_of(5 * ours(part).square().mean()) for part in (inputs[:, :2], inputs[:, 2:])]
+        halves = [
+            flat.gradient_of(5 * ours(part)[0].value.square().mean())
+            for part in (inputs[:, :2], inputs[:, 2:])
+        ]
         flat.step(halves)
-        (10 * theirs(inputs).square().mean()).backward()
+        (10 * theirs(inputs)[0].value.square().mean()).backward()
         torch.nn.utils.clip_grad_norm_(learned, 0.5)
         reference.param_groups[0]["eps"] = 1e-7 / (1 - 0.999**step) ** 0.5  # where Keras has it
         reference.step()
@@ -200,19 +205,19 @@ def test_a_long_sequence_read_in_stretches_is_the_same_sequence(
     network = build(TINY.replace(encoder=encoder, layers=2), 3, CPU).double()
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(23, batch, 3, dtype=torch.float64, generator=generator)
-    masks = [mask.double() for mask in network.encoder.draw_masks(4, generator) or []]
-    assert len(masks) == 2
+    masks = network.draw_masks(4, generator)
+    assert len(masks.layers) == 2
 
-    def told(judged: int | None) -> list[torch.Tensor]:
-        outputs, state = network.encoder(inputs, masks, None, judged)
-        again, _ = network.encoder(inputs, masks, state, judged)
+    def outputs_of(last: int | None) -> list[torch.Tensor]:
+        outputs, state = network.encoder(inputs, masks, None, last)
+        again, _ = network.encoder(inputs.expand(-1, 4, -1), masks, encoders.expanded(state, 4), last)
         learned = [part for part in network.encoder.parameters() if part.requires_grad]
         ends = [part for layer in state for part in layer]
         return [outputs, again, *ends, *torch.autograd.grad(again.square().sum(), learned)]
 
-    for judged in (None, 1, 9):
+    for last in (None, 1, 9):
         monkeypatch.setattr(encoders, "STRETCH", 10_000)
-        whole = told(judged)
+        whole = outputs_of(last)
         monkeypatch.setattr(encoders, "STRETCH", 5 * batch)
-        for one, other in zip(told(judged), whole, strict=True):
+        for one, other in zip(outputs_of(last), whole, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)

@@ -13,6 +13,7 @@ import pytest
 from gatecast.errors import GatecastError, UsageError
 from gatecast.faces.report import forecast_report, write_html
 from gatecast.forecast import Forecast
+from gatecast.notes import Note
 from gatecast.prices import PriceTable
 from test_figures import EVIL, item_and_history
 
@@ -28,7 +29,9 @@ VERDICT = {
 def page(names=("X",), **values):
     pairs = [item_and_history(name) for name in names]
     forecast = Forecast(items=tuple(item for item, _ in pairs), seed=7)
-    prices = PriceTable(series=tuple(history for _, history in pairs), notes=("one row was dropped",))
+    prices = PriceTable(
+        series=tuple(history for _, history in pairs), notes=(Note("data", "one row was dropped"),)
+    )
     return forecast_report(forecast, prices, **{"level": 0.9, "title": "A title", **values}), forecast
 
 

@@ -18,6 +18,7 @@ from gatecast.forecast import Forecast, ItemForecast
 from gatecast.judge.comparisons import compare
 from gatecast.judge.scores import COLUMNS, join_rows, score_forecast, score_table
 from gatecast.judge.verdict import cannot_tell, judge
+from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable
 from test_figures import EVIL, colours, edges, trace
 from test_report import Reader
@@ -58,7 +59,7 @@ def walk(items=("X", "Y"), cutoffs=16, horizon=3, models=tuple(MODELS)):
         scores=score_table(forecasts),
         tests=tests,
         verdict=judge(forecasts, tests),
-        notes=("a note of the walk",),
+        notes=(Note("test", "a note of the walk"),),
     )
     return report, prices
 

@@ -8,9 +8,11 @@ import pytest
 from conftest import TINY, simulated_series
 from gatecast.config import Config
 from gatecast.errors import TooFewRows, UsageError
-from gatecast.features.indicators import FeatureSpec, series_features
+from gatecast.features.contract import Day
+from gatecast.features.indicator_windows import CLOSES, IndicatorWindows
+from gatecast.features.indicators import FeatureSpec, evaluate, series_features, volatility
 from gatecast.models.forecaster import Forecaster
-from gatecast.nn.sampling import recipe as sampling
+from gatecast.nn.next_day import shrinkage_of
 from gatecast.prices import PriceSeries, PriceTable
 
 
@@ -27,19 +29,17 @@ def test_features_along_a_path_equal_those_of_a_history(
     series = simulated_series(columns=columns)
     table = PriceTable(series=(series,))
     forecaster = fitted(table, returns=returns)
-    seen: list[tuple[np.ndarray, sampling.Shocks, np.ndarray]] = []
-    append = sampling._History.append
+    seen: list[tuple[np.ndarray, np.ndarray, np.ndarray | None]] = []
+    append = IndicatorWindows.append
 
-    def spy(self: sampling._History, move: np.ndarray, shock: sampling.Shocks) -> np.ndarray:
-        sigma = self.sigma.copy()
-        features = append(self, move, shock)
-        volumes = (
-            None if self.log_volumes is None else self.log_volumes[:, sampling.WINDOW + self.step - 1].copy()
-        )
-        seen.append((features, sigma * np.exp(shock.range_ratio), volumes))
-        return features
+    def spy(self: IndicatorWindows, day: Day) -> None:
+        sigma = self._sigma.copy()
+        append(self, day)
+        volumes = None if self._log_volume is None else self._log_volume[:, CLOSES + self._step - 1].copy()
+        features = evaluate(self._trailing(), self._features.spec)[0]
+        seen.append((features, sigma * np.exp(day.log_range), volumes))
 
-    monkeypatch.setattr(sampling._History, "append", spy)
+    monkeypatch.setattr(IndicatorWindows, "append", spy)
     paths = forecaster.predict(table, 6, paths=3, seed=1).items[0].paths
     for path in range(3):
         grown = {"close": np.append(series.close, paths[path])}
@@ -104,9 +104,9 @@ def test_a_mask_is_held_along_the_path(table: PriceTable) -> None:
 def test_noise_free_bands_match_the_residuals_when_noise_is_on() -> None:
     table = PriceTable(series=(simulated_series(rows=800, columns=False),))
     forecaster = fitted(table, mc_dropout=False)
-    errors = forecaster.trained_[0].simulator.shocks.error
+    errors = forecaster.networks_.networks[0].held_out.error
     item = forecaster.predict(table, 1, paths=20_000, seed=0).items[0]
-    sigma = sampling.volatility(table.series[0].close)[-1]
+    sigma = volatility(table.series[0].close)[-1]
     assert item.log_returns().std() == pytest.approx(sigma * errors.std(), rel=0.03)
     assert errors.mean() == pytest.approx(0, abs=1e-9)
 
@@ -148,13 +148,13 @@ def test_levels_of_an_unknown_item_are_refused(table: PriceTable) -> None:
     assert fitted(table.select(("A",))).predict(table.select(("B",)), 5, paths=10).items[0].item_id == "B"
 
 
-def test_a_centre_counts_by_what_it_was_worth() -> None:
+def test_a_mean_move_counts_by_what_held_out_days_confirm() -> None:
     rng = np.random.default_rng(0)
     noise, signal = rng.normal(size=400), rng.normal(size=400)
-    assert sampling.worth(signal, signal + 0.1 * noise) > 0.95
-    assert sampling.worth(signal, noise) < 0.1
-    assert sampling.worth(signal, -signal) == 0.0
-    assert sampling.worth(np.zeros(50), noise[:50]) == 0.0
+    assert shrinkage_of(signal, signal + 0.1 * noise) > 0.95
+    assert shrinkage_of(signal, noise) < 0.1
+    assert shrinkage_of(signal, -signal) == 0.0
+    assert shrinkage_of(np.zeros(50), noise[:50]) == 0.0
 
 
 def test_a_drift_that_is_not_there_does_not_move_the_median() -> None:
@@ -177,4 +177,4 @@ def test_a_memory_that_is_there_is_trusted() -> None:
         returns[t] = -0.8 * returns[t - 1] + 0.01 * rng.normal()
     table = PriceTable.from_close({"X": (np.exp(returns.cumsum()), np.arange(900).astype("datetime64[D]"))})
     forecaster = fitted(table, epochs=25, hidden=16, learning_rate=0.01, dropout=0.05)
-    assert forecaster.trained_[0].simulator.trust > 0.6
+    assert forecaster.networks_.networks[0].held_out.shrinkage > 0.6

@@ -19,13 +19,14 @@ from gatecast.config import Config
 from gatecast.errors import DataError, GatecastError, TooFewRows, UsageError
 from gatecast.forecast import QUANTILES, Density, Forecast, ItemForecast
 from gatecast.judge import metrics
-from gatecast.judge.fold_store import FALLBACK, settings_of
+from gatecast.judge.fold_store import settings_of
 from gatecast.judge.plan import apart, overlaps, plan_walk
 from gatecast.judge.scores import COLUMNS
 from gatecast.judge.walkforward import Report, backtest, cutoff_seed
 from gatecast.models.baselines import Drift, RandomWalk, Sma
 from gatecast.models.forecaster import Forecaster
 from gatecast.models.registry import BASELINES
+from gatecast.notes import Note
 from gatecast.prices import PriceTable
 
 SIGMA = 0.01
@@ -66,7 +67,7 @@ class Bell:
                     timestamps=one.timestamps[-1] + np.arange(1, horizon + 1) * np.timedelta64(1, "D"),
                     paths=one.close[-1] * np.exp(draws),
                     density=Density(loc=0 * width, scale=width, df=np.full((1, horizon), np.inf)),
-                    notes=(f"seen {len(one)}",),
+                    notes=(Note("model", f"seen {len(one)}"),),
                 )
             )
         return Forecast(items=tuple(items), seed=seed)
@@ -191,7 +192,7 @@ def test_the_number_of_jobs_does_not_matter(log: Path) -> None:
         backtest(
             [RandomWalk(), Drift()], walk(), horizon=2, cutoffs=4, paths=30, jobs=jobs, progress=progress
         )
-        for jobs, progress in ((1, None), (2, lambda done, total, what: told_of.append(done)))
+        for jobs, progress in ((1, None), (2, lambda now: told_of.append(now.done)))
     ]
     pd.testing.assert_frame_equal(reports[0].forecasts, reports[1].forecasts)
     assert reports[0].to_dict() == reports[1].to_dict()
@@ -365,7 +366,7 @@ class Sometimes(Bell):
         full = super().predict(prices, horizon, paths=paths, seed=seed)
         if len(told(self.log, "predict")) > self.fallen:
             return full
-        note = f"bell cannot forecast: no. {FALLBACK}"
+        note = Note("fallback", "bell cannot forecast: no")
         return replace(full, items=tuple(replace(item, notes=(note,)) for item in full.items))
 
 
@@ -373,7 +374,7 @@ class Sometimes(Bell):
 def test_forecasts_that_are_not_its_own_are_counted(log: Path, fallen: int) -> None:
     report = backtest([Sometimes(log, fallen=fallen), RandomWalk()], walk(items=2), cutoffs=10, paths=20)
     assert f"bell fell back to the random walk in {2 * fallen} of 20 forecasts" in texts(report.notes)
-    assert f"bell cannot forecast: no. {FALLBACK} (in {2 * fallen} of 20 forecasts)" in texts(report.notes)
+    assert f"bell cannot forecast: no (in {2 * fallen} of 20 forecasts)" in texts(report.notes)
     assert f"bell fell back to the random walk in {2 * fallen} of 20 forecasts." in report.verdict.text
     none_its_own = "None of its forecasts is its own" in report.verdict.text
     assert none_its_own == (fallen == 10)
@@ -386,9 +387,10 @@ def test_a_baseline_that_cannot_learn_is_counted_as_the_random_walk() -> None:
     report = backtest([Sma(window=290), RandomWalk()], walk(), cutoffs=10, paths=20)
     assert "sma fell back to the random walk in 10 of 10 forecasts" in texts(report.notes)
     assert [note for note in texts(report.notes) if "cannot forecast" in note] == [
-        f"sma cannot forecast 'A0': 150 rows are fewer than the 290 it averages. {FALLBACK} "
-        "(and the like in 9 of 10 forecasts)",
-        f"sma cannot forecast 'A0': 1 past forecasts of 5 steps are fewer than 20. {FALLBACK}",
+        "sma cannot forecast: it averages 290 rows, and there are fewer; this is the random walk's forecast "
+        "(in 9 of 10 forecasts)",
+        "sma cannot forecast: it needs 20 past forecasts of 5 steps, and there are fewer; this is the random walk's "
+        "forecast",
     ]
     assert "None of its forecasts is its own" in report.verdict.text
 

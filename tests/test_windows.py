@@ -10,16 +10,14 @@ from conftest import TINY, simulated_series
 from gatecast.config import Config
 from gatecast.errors import TooFewRows
 from gatecast.features.indicators import WARMUP, FeatureSpec
+from gatecast.features.targets import CLIP, next_value, to_log_return
 from gatecast.features.windows import (
-    CLIP,
     assemble,
     learn_scaler,
     long_enough,
-    next_value,
     recency_weights,
     rows_needed,
     split_timestamp,
-    to_log_return,
     training_samples,
     validation_samples,
 )

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-# What a note is about: rows repaired or noticed at the door (data), how a model was trained or chosen (model), what a
-# model had learned from (learned), whether it learned from the very days it forecasts (seen), a forecast that is the
-# random walk's since the model had no answer (fallback), calibration of the bands (bands), how a test was made (test).
-Kind = Literal["data", "model", "learned", "seen", "fallback", "bands", "test"]
+# What a note is about: rows repaired or noticed when they were read (data), how a model was trained or chosen (model),
+# whether the base network was adapted (adapted), what days a model learned from (learned), that it learned from the very
+# days it forecasts (seen), a forecast that is the random walk's since the model had none (fallback), calibration of the
+# bands (bands), how a test was made (test).
+Kind = Literal["data", "model", "adapted", "learned", "seen", "fallback", "bands", "test"]
 
 
 @dataclass(frozen=True)

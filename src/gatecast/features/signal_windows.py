@@ -155,6 +155,9 @@ class SignalWindows:
     def inputs(self) -> BaseInputs:
         """The histories, (time, start, ...); later the newest day, (1, row, ...), its events (1, start, ...)."""
         if self._step > 0:
+            assert self._log_return is not None
+            old = np.stack([self._log_return.before(rows) for rows in MOMENTUM_ROWS.tolist()], axis=1)
+            self._sums = self._sums.moved(self._day(0), self._day(WINDOW), old)
             self._now = evaluate(self._sums)
             return BaseInputs(
                 signals=self._now.values[None],
@@ -195,8 +198,6 @@ class SignalWindows:
             self._day_range.drawn.append(range_of(day.log_range, now.scale, now.overnight))
         if self._log_volume is not None:
             self._log_volume.drawn.append(now.usual_volume + day.log_volume)
-        old = np.stack([self._log_return.before(rows) for rows in MOMENTUM_ROWS.tolist()], axis=1)
-        self._sums = self._sums.moved(self._day(0), self._day(WINDOW), old)
         self._step += 1
 
     def _day(self, rows: int) -> Recent:

@@ -39,6 +39,7 @@ class FoldProgress:
 
 
 Progress = Callable[[FoldProgress], None]
+_ONE_A_FORECAST = frozenset({"adapted", "bands", "learned", "seen"})  # kinds of notes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -305,16 +306,21 @@ def _kept(
 
 
 def _model_notes(name: str, folds: list[Fold], forecasts: int) -> list[Note]:
-    """What a model noted of its forecasts: each text once, with the number of forecasts it concerns."""
+    """What a model noted of its forecasts: each note once, with the number of forecasts it concerns.
+
+    Of the kinds that a forecast has one note of, whose text has the forecast's own numbers, the first is shown.
+    """
     fallbacks = sum(fold.fallbacks for fold in folds)
     notes = [Note("fallback", fallback_text(name, fallbacks, forecasts))] if fallbacks else []
-    times = Counter(note for fold in folds for note in fold.notes)
-    for note, count in times.items():
-        many = note.kind != "data" and 1 < count < forecasts
-        notes.append(
-            replace(note, text=f"{note.text} (in {count} of {forecasts} forecasts)") if many else note
-        )
-    return list(merged(notes))
+    alike: dict[object, Counter[Note]] = {}
+    for note in (note for fold in folds for note in fold.notes):
+        alike.setdefault(note.kind if note.kind in _ONE_A_FORECAST else note, Counter())[note] += 1
+    for counts in alike.values():
+        first, times = next(iter(counts)), counts.total()
+        like = "and the like " if len(counts) > 1 else ""
+        counted = f"{first.text} ({like}in {times} of {forecasts} forecasts)"
+        notes.append(replace(first, text=counted) if times > 1 and first.kind != "data" else first)
+    return notes
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class BaseNetworks:
             return as_it_comes
         adaptation = adapt(ensemble.members, list(prices), config, known=ensemble.until)
         until = max(ensemble.until, adaptation.until) if adaptation.kept else ensemble.until
-        notes = (Note("model", _adaptation_text(adaptation)),)
+        notes = (Note("adapted", _adaptation_text(adaptation)),)
         return replace(
             as_it_comes, members=adaptation.members, until=until, adaptation=adaptation, notes=notes
         )
@@ -174,7 +174,7 @@ class BaseNetworks:
             members=members_of(tensors, int(document["members"])),
             until=end_of(document["until"]),
             cross_section=config.cross_section,
-            notes=tuple(Note("model", str(text)) for text in document["notes"]),
+            notes=tuple(Note("adapted", str(text)) for text in document["notes"]),
         )
 
 

@@ -47,11 +47,11 @@ class _Average(Baseline[AverageHistory]):
         self, series: PriceSeries, learned: AverageHistory, horizon: int, paths: int, rng: np.random.Generator
     ) -> Simulation:
         if len(series) < self._warmup:
-            raise Unfit(f"{len(series)} rows are fewer than the {self._warmup} it averages")
+            raise Unfit(f"it averages {self._warmup} rows, and there are fewer")
         actual = log_returns_ahead(np.log(learned.close), horizon)
         origins = np.arange(max(self._warmup, WARMUP) - 1, len(actual))
         if len(origins) == 0:
-            raise Unfit(f"{len(learned.close)} rows leave no past forecast of {horizon} steps")
+            raise Unfit(f"its rows leave no past forecast of {horizon} steps")
         said = np.log(self._ahead(learned.close, horizon)[origins] / learned.close[origins, None])
         errors = (actual[origins] - said) / learned.sigma[origins, None]
         centre = np.log(self._ahead(series.close, horizon)[-1] / series.close[-1])

@@ -117,7 +117,7 @@ class Baseline(ABC, Generic[Learned]):
         learned: Learned | None = None
         try:
             if len(series) < self.min_rows:
-                raise Unfit(f"{len(series)} rows are fewer than the {self.min_rows} it learns from")
+                raise Unfit(f"it learns from {self.min_rows} rows or more, and there are fewer")
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 learned = self._learn(series)

@@ -37,7 +37,7 @@ def simulate_direct(
     step's errors; its arrays are (1, horizon). Raises `Unfit` with too few origins.
     """
     if len(errors) < LEAST_ORIGINS:
-        raise Unfit(f"{len(errors)} past forecasts of {len(centre)} steps are fewer than {LEAST_ORIGINS}")
+        raise Unfit(f"it needs {LEAST_ORIGINS} past forecasts of {len(centre)} steps, and there are fewer")
     drawn = mirrored(errors[rng.integers(len(errors), size=half_of(paths))], paths)
     students = [fit_student_t(errors[:, step]) for step in range(len(centre))]
     density = Density(

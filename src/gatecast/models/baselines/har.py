@@ -59,7 +59,7 @@ class Har(Baseline[HarParameters]):
         design, target = _design(sliding_window_view(variances, MONTH)[:-1]), np.log(variances[MONTH:])
         coefficients = np.linalg.lstsq(design, target, rcond=None)[0]
         if coefficients[1:].sum() >= 1:
-            raise Unfit(f"its variance explodes (persistence {coefficients[1:].sum():.3f})")
+            raise Unfit("its variance explodes (a persistence of 1 or more)")
         forecast = design @ coefficients
         relative = returns[MONTH:] / np.exp(forecast / 2)
         return HarParameters(
@@ -78,7 +78,7 @@ class Har(Baseline[HarParameters]):
             raise Unfit("it learned from highs and lows that these rows lack")
         past = np.maximum(_variances(series, learned.ranged)[-MONTH:], learned.floor)
         if len(past) < MONTH:
-            raise Unfit(f"{len(series)} rows are fewer than the {MONTH + 1} it looks back on")
+            raise Unfit(f"it looks back on {MONTH + 1} rows, and there are fewer")
         picked = rng.integers(len(learned.ranks), size=(paths, horizon))
         level = (learned.ranks[picked] + rng.uniform(0, 1, (paths, horizon))) / len(learned.ranks)
         shocks = learned.student.scale * stdtrit(

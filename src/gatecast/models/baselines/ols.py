@@ -54,13 +54,13 @@ class Ols(Baseline[Regressors]):
         from statsmodels.regression.linear_model import OLS
 
         if len(series) < WARMUP:
-            raise Unfit(f"{len(series)} rows are fewer than the {WARMUP} its features look back on")
+            raise Unfit(f"its features look back on {WARMUP} rows, and there are fewer")
         if FeatureSpec.of([series]) != learned.spec:
             raise Unfit("these rows have other columns than those it learned from")
         outcomes = log_returns_ahead(learned.log_close, horizon)
         if len(outcomes) < LEAST_ORIGINS:
             raise Unfit(
-                f"{len(outcomes)} rows with an outcome {horizon} steps on are fewer than {LEAST_ORIGINS}"
+                f"it needs {LEAST_ORIGINS} rows with an outcome {horizon} steps on, and there are fewer"
             )
         design = learned.design[: len(outcomes)]
         now = _design(series.rows(-WINDOW, len(series)), learned.spec)[-1]

@@ -46,7 +46,7 @@ class Theta(Baseline[ThetaParameters]):
             raise Unfit("its returns hardly vary")
         b0, alpha = ThetaModel(levels / unit, period=1, deseasonalize=False).fit().params.to_numpy()
         if not (np.isfinite(b0) and 0 < alpha <= 1):
-            raise Unfit(f"its smoothing parameter {alpha:.3f} is no share")
+            raise Unfit("its smoothing parameter is no share")
         slope = float(b0) * unit
         forecast = _smooth(levels, alpha)[:-1] + _drift(alpha, slope, np.arange(1.0, len(levels)))
         errors = (levels[1:] - forecast)[_FIRST_ERRORS:]

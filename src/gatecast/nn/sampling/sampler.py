@@ -73,6 +73,8 @@ class PathModel:
         shares of its paths do.
         """
         starts = [start for table in tables for start in table]
+        if not starts:
+            return []
         rows = [part for table in tables for part in self.features.history([start.series for start in table])]
         alike: dict[object, list[int]] = {}
         for place, part in enumerate(rows):

@@ -148,8 +148,8 @@ def predicted(network: BaseNetwork, batch: Batch, generator: torch.Generator | N
     kept = draw_kept((count, INPUTS), 1 - INPUT_DROPOUT, generator)
     kept[:, -FLAGS - 1 :] = 1.0
     masks = replace(network.draw_masks(count, generator), inputs=kept)
-    day = network(inputs, masks=masks)[0]
-    return day
+    dropped: JointDay = network(inputs, masks=masks)[0]
+    return dropped
 
 
 def _dropped(
