@@ -26,7 +26,8 @@ from gatecast.features.windows import Panel, assemble, learn_scaler, long_enough
 from gatecast.nn.network import Network, build, own_memory, pick_device
 from gatecast.nn.next_day import HeldOutDays, shrinkage_of
 from gatecast.nn.sampling.sampler import PathModel
-from gatecast.nn.training.loop import Progress, TrainingRecord, residuals, train
+from gatecast.nn.training.loop import Progress, TrainingRecord
+from gatecast.nn.training.recipe import residuals, train_recipe
 from gatecast.notes import Note
 from gatecast.prices import PriceSeries, stamp_text
 from gatecast.text import counted
@@ -80,7 +81,7 @@ def learn(
     scaler = learn_scaler(series, spec, split)
     panel = assemble(series, spec, scaler, config)
     network = build(config, len(spec.names), pick_device(config))
-    record = train(
+    record = train_recipe(
         network,
         panel,
         split,
@@ -141,7 +142,7 @@ def _volume_ratio(log_volumes: Float[np.ndarray, " time"]) -> Float[np.ndarray, 
 def _training_notes(
     record: TrainingRecord, left_out: int, shrinkage: float, config: Config
 ) -> tuple[Note, ...]:
-    texts = list(record.notes)
+    texts = []
     if shrinkage == 0:
         texts.append(
             "held-out days show no evidence that the network predicts direction; its drift is switched off "
@@ -161,7 +162,7 @@ def _training_notes(
         texts.append(
             f"{counted(left_out, 'item')} had too few rows to train on; the network learned from the others"
         )
-    return tuple(Note("model", text) for text in texts)
+    return (*record.notes, *(Note("model", text) for text in texts))
 
 
 def describe(trained: Trained) -> dict[str, Any]:

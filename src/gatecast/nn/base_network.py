@@ -17,7 +17,7 @@ from gatecast.features.signal_windows import BaseInputs
 from gatecast.features.signals import RANGE_SIGNALS, SIGNALS, VOLUME_SIGNALS
 from gatecast.nn.encoders import State, repeated
 from gatecast.nn.masks import Masks, draw_masks
-from gatecast.nn.network import PathNetwork
+from gatecast.nn.network import PathNetwork, drawn_from
 from gatecast.nn.next_day import JointDay
 
 HIDDEN, DENSE = 64, 32
@@ -143,6 +143,5 @@ class BaseNetwork(PathNetwork):
 
 def build_base(seed: int, kind: type[BaseNetwork] = BaseNetwork) -> BaseNetwork:
     """A network of this kind with weights drawn from `seed`; the global random state is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with drawn_from(torch.Generator().manual_seed(seed)):
         return kind()

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from gatecast.config import Config
 from gatecast.errors import UsageError
@@ -16,7 +17,7 @@ from gatecast.nn.families import make_encoder
 from gatecast.nn.heads import Head
 from gatecast.nn.masks import Masks, draw_masks
 from gatecast.nn.next_day import HeldOutDays, MixtureDay, NextDay, PointDay
-from gatecast.nn.parallel import one_core
+from gatecast.nn.parallel import on_one_core
 
 
 class PathNetwork(nn.Module, ABC):
@@ -70,13 +71,36 @@ class Network(PathNetwork):
 
 def build(config: Config, inputs: int, device: torch.device) -> Network:
     """A network with weights drawn from `config.seed`; the global random state is neither read nor moved."""
-    with torch.random.fork_rng(devices=[]):  # torch's layers draw weights of their own when they are made
-        network = Network(config, inputs)
     generator = torch.Generator().manual_seed(config.seed)
-    with one_core():
+
+    def drawn() -> Network:
+        with drawn_from(torch.Generator()):  # torch's layers draw weights of their own when they are made
+            network = Network(config, inputs)
         network.encoder.initialise(generator)
         network.head.initialise(generator)
-    return network.to(device)
+        return network
+
+    return on_one_core(drawn).to(device)
+
+
+class drawn_from(TorchFunctionMode):  # noqa: N801 - a context manager, like torch.no_grad
+    """What torch's layers draw when they are made comes from this generator, not from the global random state.
+
+    The state is the process's: to seed it, or to save and restore it, would reach into every other thread.
+    """
+
+    def __init__(self, generator: torch.Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call the function, with the generator where it would use the global one."""
+        kwargs = kwargs or {}
+        if "generator" in kwargs and kwargs["generator"] is None:
+            kwargs = {**kwargs, "generator": self.generator}
+        return func(*args, **kwargs)
 
 
 def own_memory(network: nn.Module) -> None:

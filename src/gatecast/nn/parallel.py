@@ -2,7 +2,9 @@
 
 A recurrent layer is a long chain of small products: two cores that each take their own sequences outrun two that
 divide every product, and a share's memory stays small whatever the batch. The shares are the same on every
-machine, and so are the numbers.
+machine, and so are the numbers: all arithmetic whose sums could depend on the number of cores runs in threads of one
+core each. They live as long as the work does, and nothing else of the process is changed, so that two forecasts may
+run at a time in two threads.
 """
 
 from __future__ import annotations
@@ -10,19 +12,20 @@ from __future__ import annotations
 import ctypes
 import itertools
 import math
-import platform
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 SHARE = 32  # sequences; with 16 a small network takes a third longer, and the recipe's is no faster
 STEPS = 24_000  # of all sequences of a share: some 350 MB for the recipe's three layers, whatever the context
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # malloc.h
-_LARGEST_DYNAMIC = 2**25  # bytes; where glibc's own thresholds end after large blocks have been freed
-_HEAP, _USUAL_PAD = 2**26, 2**17  # bytes; an empty heap of a thread is given back unless the pad is as large
+_TORCH_LIBRARY = {"darwin": "libtorch_cpu.dylib", "win32": "torch_cpu.dll"}
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
@@ -36,12 +39,12 @@ def shares(count: int, length: int, device: torch.device) -> list[slice]:
     """
     size = max(1, min(SHARE, STEPS // length)) if device.type == "cpu" else max(count, 1)
     parts = max(1, math.ceil(count / size))
-    bounds = [count * part // parts for part in range(parts + 1)]
-    return [slice(first, last) for first, last in itertools.pairwise(bounds)]
+    limits = [count * part // parts for part in range(parts + 1)]
+    return [slice(first, last) for first, last in itertools.pairwise(limits)]
 
 
 class Crew:
-    """Threads of one core each; without a pool the caller does the work itself, to the same numbers."""
+    """Threads of one core each; without a pool the work is done in the thread that asks for it."""
 
     def __init__(self, pool: ThreadPoolExecutor | None) -> None:
         self._pool = pool
@@ -55,60 +58,60 @@ ALONE = Crew(None)
 
 
 @contextmanager
-def side_by_side(device: torch.device) -> Iterator[Crew]:
-    """A crew of as many threads as torch may use here, which meanwhile gives each of them one core."""
+def side_by_side(device: torch.device, threads: int | None = None) -> Iterator[Crew]:
+    """A crew of so many threads, as many as torch may use in this one unless given; on a GPU this thread alone.
+
+    Numbers under 1e-38 count as zero in them: over a long window the gradient fades into such denormal numbers, which
+    a processor handles ten times slower.
+    """
     if device.type != "cpu":
         yield ALONE
         return
-    with one_core() as threads, _memory_at_hand():
-        if threads == 1:
-            torch.set_flush_denormal(True)
-            try:
-                yield ALONE
-            finally:
-                torch.set_flush_denormal(False)
-        else:
-            with ThreadPoolExecutor(threads, initializer=_prepare) as pool:
-                yield Crew(pool)
+    with _pool(threads or torch.get_num_threads(), denormals=False) as pool:
+        yield Crew(pool)
 
 
-def _prepare() -> None:
-    """One core for this thread, and zero for numbers under 1e-38.
-
-    Over a long window the gradient fades into such denormal numbers, which a processor handles ten times slower.
-    """
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
+def on_one_core(work: Callable[[], Result]) -> Result:
+    """`work` in a thread of one core, denormal numbers kept; for what is done once, such as drawing weights."""
+    with _pool(1, denormals=True) as pool:
+        return pool.submit(work).result()
 
 
 @contextmanager
-def one_core() -> Iterator[int]:
-    """This thread's torch on one core, so that no sum depends on how many there are; yields how many it had."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _pool(threads: int, *, denormals: bool) -> Iterator[ThreadPoolExecutor]:
+    """Threads of one core each; work that has not begun is dropped where an error or an interrupt ends it."""
+    pool = ThreadPoolExecutor(threads, initializer=_prepare_thread, initargs=(denormals,))
     try:
-        yield threads
+        yield pool
     finally:
-        torch.set_num_threads(threads)
+        pool.shutdown(cancel_futures=True)
 
 
-@contextmanager
-def _memory_at_hand() -> Iterator[None]:
-    """Where the C library is glibc, memory that a batch frees waits for the next instead of going back to the system.
+def _prepare_thread(denormals: bool) -> None:
+    """Hold this thread to one core. `torch.set_num_threads` would do it for every thread that is started later, too.
 
-    Else each batch takes its pages anew, zeroed one by one: a fifth of an epoch of the recipe, and more of one with a
-    long context. Only blocks under 32 MiB can be kept. mallopt(3).
+    OpenMP and MKL each keep a limit per thread. MKL follows OpenMP's, but not where the process has called
+    `torch.set_num_threads`; where its own cannot be reached, the last digits may then depend on that number.
     """
-    if platform.libc_ver()[0] != "glibc":
-        yield
-        return
-    library = ctypes.CDLL(None)
-    library.mallopt(_MMAP_THRESHOLD, _LARGEST_DYNAMIC)
-    library.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
-    library.mallopt(_TOP_PAD, _HEAP)
+    torch.get_num_threads()  # torch sets a thread up at its first use there, and would undo what was set before
+    _openmp().limit(limits=1)
+    limit_mkl = _mkl_limit()
+    if limit_mkl is not None:
+        limit_mkl(1)
+    torch.set_flush_denormal(not denormals)
+
+
+@cache
+def _openmp() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="openmp")
+
+
+@cache
+def _mkl_limit() -> Callable[[int], Any] | None:
+    """MKL's setting of a thread's cores, from within torch's own library; None where torch was built without MKL."""
+    library = Path(torch.__file__).parent / "lib" / _TORCH_LIBRARY.get(sys.platform, "libtorch_cpu.so")
     try:
-        yield
-    finally:
-        library.mallopt(_TOP_PAD, _USUAL_PAD)
-        library.mallopt(_TRIM_THRESHOLD, 2 * _LARGEST_DYNAMIC)
-        library.malloc_trim(0)
+        limit: Callable[[int], Any] = ctypes.CDLL(str(library)).MKL_Set_Num_Threads_Local
+    except (OSError, AttributeError):
+        return None
+    return limit

@@ -86,8 +86,8 @@ class PathModel:
             for block in np.array_split(np.array(places), math.ceil(len(places) / at_once))
         ]
         device = next(self.networks[0].parameters()).device
-        with side_by_side(device) as crew:
-            outside, inside = (crew, ALONE) if len(blocks) > 1 else (ALONE, crew)
+        with side_by_side(device, 1) as single, side_by_side(device) as crew:
+            outside, inside = (crew, ALONE) if len(blocks) > 1 else (single, crew)
 
             def simulate_block(places: Int[np.ndarray, " start"]) -> list[Simulated]:
                 block = [starts[place] for place in places]

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from gatecast.config import Config
 from gatecast.features.signals import START
 from gatecast.nn.base_network import BaseNetwork
-from gatecast.nn.parallel import one_core
-from gatecast.nn.training.adam import FlatAdam
-from gatecast.nn.training.base import CHUNK, Batch, TrainingSequence, joint_loss, predicted
+from gatecast.nn.parallel import Crew
+from gatecast.nn.training.adam import AdamSettings, FlatAdam
+from gatecast.nn.training.base import chunk_loss, predicted
+from gatecast.nn.training.loop import Batch, Epoch, train
+from gatecast.nn.training.sequences import CHUNK, Chunks, TrainingSequence
 from gatecast.prices import PriceSeries
 
 LEARNING_RATE = 3e-4  # a tenth of what the base learned with: the weights are nearly right
@@ -55,115 +57,92 @@ def adapt(
     """Train every member further on the rows before the held-out tail; keep it if it gains twice the error there.
 
     The tail is the last `config.validation` of all timestamps, without those the members have learned from already, up
-    to `known`. One core does it, so that the sums are the same on any number of them. The best of the epochs there
-    counts, and the best of many is lucky: a gain of one error would often be luck, so two are asked for.
+    to `known`. The best of the epochs there counts, and the best of many is lucky: a gain of one error would often be
+    luck, so two are asked for.
     """
-    with one_core():
-        return _adapted(members, series, config, known)
-
-
-def _adapted(
-    members: Sequence[BaseNetwork], series: Sequence[PriceSeries], config: Config, known: np.datetime64
-) -> Adaptation:
-    told = [one for one in series if len(one) > START + 2]  # the rest has nothing to tell the others either
-    each = TrainingSequence.of_table(told, cross_section=config.cross_section)
-    sequences = [one for one in each if len(one) > CHUNK - START]
+    unadapted = Adaptation(members=tuple(members), kept=False)
+    table = [item for item in series if len(item) > START + 2]  # the rest adds nothing to the cross-section either
+    sequences = TrainingSequence.of_table(table, cross_section=config.cross_section)
+    sequences = [sequence for sequence in sequences if len(sequence) > CHUNK - START]
     if not sequences:
-        return Adaptation(members=tuple(members), kept=False)
-    days = np.unique(np.concatenate([one.days for one in sequences]))
+        return unadapted
+    days = np.unique(np.concatenate([sequence.days for sequence in sequences]))
     split = max(days[int(len(days) * (1 - config.validation)) - 1], known)
-    before = [int(np.searchsorted(one.days, split, side="right")) for one in sequences]
-    learned = [one.rows(0, end) for one, end in zip(sequences, before, strict=True) if end >= CHUNK]
-    tails = [len(one) - end for one, end in zip(sequences, before, strict=True)]
-    if sum(map(len, learned)) < LEAST_LEARNED or sum(tails) < LEAST_HELD_OUT:
-        return Adaptation(members=tuple(members), kept=False)
-    ours = tuple(copy.deepcopy(member) for member in members)
-    steps = Config(learning_rate=LEARNING_RATE)
-    optimisers = [FlatAdam(one, steps) for one in ours]
-    unadapted = _held_out(members, sequences, before)
-    best, best_score, best_weights = 0, unadapted, [_weights(one) for one in ours]
-    losses = []
-    for epoch in range(1, EPOCHS + 1):
-        rng = np.random.default_rng([config.seed, epoch])
-        masks = torch.Generator().manual_seed(int(rng.integers(2**63)))
-        loss = float(
-            np.mean(
-                [
-                    _epoch(one, optimiser, learned, rng, masks)
-                    for one, optimiser in zip(ours, optimisers, strict=True)
-                ]
-            )
-        )
-        score = _held_out(ours, sequences, before)
-        losses.append((epoch, loss, -float(score.mean())))
-        if score.mean() > best_score.mean():
-            best, best_score, best_weights = epoch, score, [_weights(one) for one in ours]
-        if epoch - best >= PATIENCE:
-            break
-    gains = best_score - unadapted
+    ends = [int(np.searchsorted(sequence.days, split, side="right")) for sequence in sequences]
+    learned = [sequence.rows(0, end) for sequence, end in zip(sequences, ends, strict=True) if end >= CHUNK]
+    held_out = sum(map(len, sequences)) - sum(ends)
+    if sum(map(len, learned)) < LEAST_LEARNED or held_out < LEAST_HELD_OUT:
+        return unadapted
+    objective = _Adapting(
+        members=copy.deepcopy(tuple(members)), learned=learned, sequences=sequences, ends=ends, seed=config.seed
+    )
+    settings = AdamSettings(learning_rate=LEARNING_RATE, clip_norm=1.0)
+    optimisers = [FlatAdam(member, settings) for member in objective.members]
+    record = train(objective, optimisers, epochs=EPOCHS, patience=PATIENCE, improve=True)
+    gains = objective.densities[record.best_epoch] - objective.densities[0]
     gain, error = float(gains.mean()), float(gains.std() / np.sqrt(len(gains)))
-    kept = best > 0 and gain > 2 * error
-    for one, weights in zip(ours, best_weights, strict=True):
-        one.load_state_dict(weights)
+    kept = gain > 2 * error
     return Adaptation(
-        members=ours if kept else tuple(members),
+        members=objective.members if kept else tuple(members),
         kept=kept,
         until=split,
         gain=gain,
         error=error,
-        held_out=len(gains),
-        losses=tuple(losses),
+        held_out=held_out,
+        losses=tuple(record.losses),
     )
 
 
-def _epoch(
-    network: BaseNetwork,
-    optimiser: FlatAdam,
-    sequences: Sequence[TrainingSequence],
-    rng: np.random.Generator,
-    masks: torch.Generator,
-) -> float:
-    """One pass over half-overlapping chunks, or as many updates as an epoch may have; the mean loss."""
-    chunks = [
-        (one, start)
-        for one in sequences
-        for start in range(
-            int(rng.integers(CHUNK // 2)) % (len(one) - CHUNK + 1), len(one) - CHUNK + 1, CHUNK // 2
-        )
-    ]
-    order = rng.permutation(len(chunks))[: UPDATES * BATCH]
-    total = []
-    for first in range(0, len(order), BATCH):
-        chosen = [chunks[place] for place in order[first : first + BATCH]]
-        batch = Batch.of([one.rows(start, start + CHUNK) for one, start in chosen])
-        loss = joint_loss(predicted(network, batch, masks), batch.observed)
-        optimiser.step([optimiser.gradient_of(loss)])
-        total.append(loss.detach())
-    return float(torch.stack(total).mean())
+@dataclass(frozen=True, kw_only=True)
+class _Adapting:
+    """The objective: the members one after another in each epoch; judged by the density their mixture gives the tails.
 
+    The tail of a sequence is its rows from its `ends` on. `densities` holds those of the members as they were given,
+    then of each epoch.
+    """
 
-@torch.no_grad()
-def _held_out(
-    members: Sequence[BaseNetwork], sequences: Sequence[TrainingSequence], before: Sequence[int]
-) -> Float[np.ndarray, " held_out"]:
-    """The log density the members' mixture gave each held-out return."""
-    scores = []
-    for sequence, end in zip(sequences, before, strict=True):
-        if end == len(sequence):
-            continue
+    members: tuple[BaseNetwork, ...]
+    learned: Sequence[TrainingSequence]
+    sequences: Sequence[TrainingSequence]
+    ends: Sequence[int]
+    seed: int
+    densities: list[Float[np.ndarray, " held_out"]] = field(default_factory=list)
+
+    def epoch(self, number: int) -> Epoch:
+        """Half-overlapping chunks for each member, or as many updates as an epoch may have."""
+        chunks = sum(1 + (len(sequence) - CHUNK) // (CHUNK // 2) for sequence in self.learned)
+        updates = min(-(-chunks // BATCH), UPDATES) * len(self.members)
+        return Epoch(updates=updates, batches=self._batches(number))
+
+    def _batches(self, epoch: int) -> Iterator[Batch]:
+        rng = np.random.default_rng([self.seed, epoch])
+        generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
+        for number, member in enumerate(self.members):
+            places = []
+            for sequence in self.learned:
+                count = len(sequence) - CHUNK + 1
+                starts = range(int(rng.integers(CHUNK // 2)) % count, count, CHUNK // 2)
+                places += [(sequence, start) for start in starts]
+            order = rng.permutation(len(places))[: UPDATES * BATCH]
+            for first in range(0, len(order), BATCH):
+                chosen = [places[place] for place in order[first : first + BATCH]]
+                chunks = Chunks.of([sequence.rows(start, start + CHUNK) for sequence, start in chosen])
+                yield Batch(
+                    parts=[partial(chunk_loss, member, chunks, generator)], rows=chunks.size, member=number
+                )
+
+    def held_out_loss(self, crew: Crew) -> float:
+        tails = [pair for pair in zip(self.sequences, self.ends, strict=True) if pair[1] < len(pair[0])]
+        self.densities.append(np.concatenate(crew.map(self._tail_density, tails)).astype(np.float64))
+        return -float(self.densities[-1].mean())
+
+    @torch.no_grad()
+    def _tail_density(self, tail: tuple[TrainingSequence, int]) -> Float[np.ndarray, " row"]:
+        """The log density that the members' mixture gave each return of a tail, read from two chunks before it."""
+        sequence, end = tail
         first = max(end - 2 * CHUNK, 0)
-        batch = Batch.of([sequence.rows(first, len(sequence))])
-        y = batch.observed[end - first :, 0, 0]
-        each = torch.stack([_tail_density(one, batch, y) for one in members])
-        scores.append((torch.logsumexp(each, dim=0) - np.log(len(members))).numpy())
-    return np.concatenate(scores).astype(np.float64)
-
-
-def _tail_density(network: BaseNetwork, batch: Batch, y: Float[Tensor, " tail"]) -> Float[Tensor, " tail"]:
-    day = predicted(network, batch)
-    first = len(day.scale) - len(y)
-    return day.return_log_prob(batch.observed[..., 0])[first:, 0]
-
-
-def _weights(network: BaseNetwork) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+        chunks = Chunks.of([sequence.rows(first, len(sequence))])
+        y = chunks.observed[..., 0]
+        each = torch.stack([predicted(member, chunks).return_log_prob(y) for member in self.members])
+        mixture = torch.logsumexp(each[:, end - first :, 0], dim=0) - np.log(len(self.members))
+        return mixture.numpy()

@@ -1,32 +1,61 @@
-"""The training loop: plain, weighted, early-stopped, and able to go on after any interruption, bit for bit."""
+"""The one training loop: early-stopped, and able to go on after any interruption, bit for bit.
+
+What is learned is an `Objective`: a network on the user's prices (`recipe`), the base network (`base`), its adaptation
+(`adapting`), the memory experiment (`recall`).
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gatecast.config import Config
 from gatecast.errors import ModelError, TrainingError
-from gatecast.features.windows import Panel, Samples, training_samples, validation_samples
 from gatecast.nn.model_files import read_state, write_state
-from gatecast.nn.network import Network
-from gatecast.nn.next_day import MixtureDay, PointDay
-from gatecast.nn.parallel import Crew, shares, side_by_side
+from gatecast.nn.parallel import Crew, side_by_side
 from gatecast.nn.training.adam import FlatAdam
-from gatecast.nn.training.losses import weighted_mean
+from gatecast.notes import Note
+
+_FORMAT = 2  # of a checkpoint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """What one update of one network learns from."""
+
+    parts: Sequence[Callable[[], Float[Tensor, ""]]]  # the loss of a share each; their sum is the batch's
+    rows: int  # targets predicted
+    member: int = 0  # which of the networks learns
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """The batches between two looks at the held-out data; each is asked for when the one before has been learned."""
+
+    updates: int  # at most
+    batches: Iterable[Batch]
+
+
+class Objective(Protocol):
+    """What networks learn and how they are judged. All randomness of an epoch comes from a seed and its number."""
+
+    def epoch(self, number: int) -> Epoch:
+        """The batches of an epoch, counted from 1."""
+
+    def held_out_loss(self, crew: Crew) -> float | None:
+        """The loss on held-out data; None where there is none, so that the last weights are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Where training stands, told after every update."""
+    """Where training stands, reported after every update."""
 
     epoch: int
     epochs: int
@@ -39,270 +68,193 @@ class Progress:
 
 @dataclass(kw_only=True)
 class TrainingRecord:
-    """What happened: losses per epoch as (epoch, training, validation), the best epoch, and anything to be told."""
+    """What happened: losses per epoch as (epoch, training, held-out), the best epoch (0: none), notes.
+
+    The held-out loss is NaN where nothing is held out.
+    """
 
     losses: list[tuple[int, float, float]] = field(default_factory=list)
     best_epoch: int = 0
     best_loss: float = math.inf
     interrupted: bool = False
-    notes: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The file that holds the whole state after each epoch. `fingerprint` names data and settings.
+
+    With `resume` a run goes on from it to the weights it would have had unbroken.
+    """
+
+    path: Path
+    fingerprint: str
+    resume: bool = False
 
 
 @dataclass(kw_only=True)
 class _Run:
     """One training: what a checkpoint holds and a resume restores, and what it works with."""
 
-    network: Network
-    optimiser: FlatAdam
+    objective: Objective
+    optimisers: Sequence[FlatAdam]
+    epochs: int
     record: TrainingRecord
-    best: dict[str, Tensor]
-    config: Config
-    data: _Tensors
+    best: list[Float[Tensor, " weight"]]
     crew: Crew
+    progress: Callable[[Progress], None] | None
 
 
 def train(
-    network: Network,
-    panel: Panel,
-    split: np.datetime64,
-    config: Config,
+    objective: Objective,
+    optimisers: Sequence[FlatAdam],
     *,
-    checkpoint: Path | None = None,
-    fingerprint: str = "",
-    resume: bool = False,
+    epochs: int,
+    patience: int = 0,
+    improve: bool = False,
+    checkpoint: Checkpoint | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> TrainingRecord:
-    """Train `network` in place and leave its best weights in it.
+    """Train the networks of these optimisers and leave their best weights in them.
 
-    After each epoch the whole state goes to `checkpoint`, atomically; with `resume` a run goes on from it to the
-    weights it would have had unbroken. `fingerprint` names data and settings; another one's checkpoint is refused
-    (`ModelError`). An interrupt (Ctrl-C) after the first epoch keeps the best weights so far
-    where there is a checkpoint to go on from; else it is raised. Raises
-    `TrainingError` where the loss is no longer finite.
+    Training ends after `epochs`, or `patience` of them (0: any number) without a smaller held-out loss; with `improve`
+    an epoch must beat the weights as they were given. A checkpoint of other data or settings is refused (`ModelError`).
+    An interrupt (Ctrl-C) after the first epoch keeps the best weights so far where there is a checkpoint to go on from;
+    else it is raised. Raises `TrainingError` where the loss is no longer finite.
     """
-    device = next(network.parameters()).device
-    with side_by_side(device) as crew:
+    with side_by_side(optimisers[0].weights.device) as crew:
         run = _Run(
-            network=network,
-            optimiser=FlatAdam(network, config),
+            objective=objective,
+            optimisers=optimisers,
+            epochs=epochs,
             record=TrainingRecord(),
-            best=_weights(network),
-            config=config,
-            data=_Tensors.of(panel, device),
+            best=[optimiser.kept() for optimiser in optimisers],
             crew=crew,
+            progress=progress,
         )
-        if resume and checkpoint is not None:
-            _restore(run, checkpoint, fingerprint)
+        given = objective.held_out_loss(crew) if improve else None
+        if given is not None:
+            run.record.best_loss = given
+        if checkpoint is not None and checkpoint.resume:
+            _restore(run, checkpoint)
         try:
-            _epochs(run, panel, split, checkpoint, fingerprint, progress)
+            _epochs(run, patience, checkpoint)
         except KeyboardInterrupt:
             if checkpoint is None or not run.record.best_epoch:
                 raise  # a judge must not take half a training for a whole one
             run.record.interrupted = True
-    network.load_state_dict(run.best)
+    for optimiser, best in zip(optimisers, run.best, strict=True):
+        optimiser.weights.copy_(best)
     return run.record
 
 
-def _epochs(
-    run: _Run,
-    panel: Panel,
-    split: np.datetime64,
-    checkpoint: Path | None,
-    fingerprint: str,
-    progress: Callable[[Progress], None] | None,
-) -> None:
+def _epochs(run: _Run, patience: int, checkpoint: Checkpoint | None) -> None:
     """The epochs that are left, each judged and saved, until patience ends."""
-    config, record = run.config, run.record
-    held_out = validation_samples(panel, split, config)
-    for epoch in range(len(record.losses) + 1, config.epochs + 1):
-        if config.patience and epoch - 1 - record.best_epoch >= config.patience and record.best_epoch:
+    record = run.record
+    for epoch in range(len(record.losses) + 1, run.epochs + 1):
+        if patience and epoch - 1 - record.best_epoch >= patience:
             break
-        loss = _epoch(run, training_samples(panel, split, config, epoch), epoch, progress)
-        _judge(run, epoch, loss, _finite(_validation_loss(run, held_out), epoch, config))
+        loss = _finite(_epoch(run, epoch), epoch, run)
+        held_out = run.objective.held_out_loss(run.crew)
+        record.losses.append((epoch, loss, math.nan if held_out is None else _finite(held_out, epoch, run)))
+        if held_out is None or held_out < record.best_loss:
+            record.best_epoch, record.best_loss = epoch, math.inf if held_out is None else held_out
+            run.best = [optimiser.kept() for optimiser in run.optimisers]
         if checkpoint is not None:
-            _save(run, checkpoint, fingerprint)
+            _save(run, checkpoint)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Tensors:
-    """The panel on the device: one tensor, seen through sliding views."""
-
-    inputs: Float[Tensor, "row feature"]
-    target: Float[Tensor, " row"]
-
-    @classmethod
-    def of(cls, panel: Panel, device: torch.device) -> _Tensors:
-        return cls(
-            inputs=torch.from_numpy(panel.inputs).to(device), target=torch.from_numpy(panel.target).to(device)
-        )
-
-    def windows(self, samples: Samples, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """(time, batch, feature) inputs and (judged, batch) targets of the chosen samples."""
-        rows = torch.arange(samples.length, device=chosen.device)[:, None] + chosen
-        return self.inputs[rows], self.judged(self.target, samples, chosen)
-
-    @staticmethod
-    def judged(rows: Tensor, samples: Samples, chosen: Tensor) -> Tensor:
-        first = chosen + samples.length - samples.judged
-        return rows.unfold(0, samples.judged, 1)[first].T
-
-
-def _epoch(run: _Run, samples: Samples, epoch: int, progress: Callable[[Progress], None] | None) -> float:
-    """One pass over the samples in an order of its own; the mean training loss."""
-    run.network.train()
-    config, device = run.config, run.data.inputs.device
-    entropy = np.random.SeedSequence([config.seed, epoch])
-    order = np.random.default_rng(entropy).permutation(len(samples.starts))
-    masks_from = torch.Generator(device).manual_seed(
-        int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1))
-    )
-    starts = torch.from_numpy(samples.starts[order]).to(device)
-    row_weights = torch.from_numpy(samples.row_weights).to(device)
-    total, began = torch.zeros((), device=device), time.perf_counter()
-    batches = torch.split(starts, config.batch)
-    for number, chosen in enumerate(batches, 1):
-        total += _update(run, samples, chosen, row_weights, masks_from)
-        if progress is not None:
-            spent = time.perf_counter() - began
-            share = (epoch - 1 + number / len(batches)) / config.epochs
-            progress(
-                Progress(
-                    epoch=epoch,
-                    epochs=config.epochs,
-                    share=share,
-                    loss=float(total) / number,
-                    validation_loss=run.record.best_loss if run.record.best_epoch else None,
-                    rows_per_second=number * config.batch * samples.judged / max(spent, 1e-9),
-                    seconds_left=spent / number * len(batches) * config.epochs * (1 - share),
-                )
+def _epoch(run: _Run, number: int) -> float:
+    """One pass over the batches; the mean training loss."""
+    epoch = run.objective.epoch(number)
+    total, rows, began = torch.zeros((), device=run.optimisers[0].weights.device), 0, time.perf_counter()
+    update = 0
+    for update, batch in enumerate(epoch.batches, 1):
+        total += _update(run, batch)
+        rows += batch.rows
+        if run.progress is None:
+            continue
+        spent = time.perf_counter() - began
+        share = (number - 1 + update / epoch.updates) / run.epochs
+        run.progress(
+            Progress(
+                epoch=number,
+                epochs=run.epochs,
+                share=share,
+                loss=float(total) / update,
+                validation_loss=run.record.best_loss if run.record.best_epoch else None,
+                rows_per_second=rows / max(spent, 1e-9),
+                seconds_left=spent / update * epoch.updates * run.epochs * (1 - share),
             )
-    return _finite(float(total) / len(batches), epoch, config)
+        )
+    return float(total) / max(update, 1)
 
 
-def _update(
-    run: _Run, samples: Samples, chosen: Tensor, row_weights: Tensor, masks_from: torch.Generator
-) -> Tensor:
+def _update(run: _Run, batch: Batch) -> Float[Tensor, ""]:
     """One step of the optimiser on a batch, whose loss and gradient are the sums of its shares'; the loss."""
-    masks = run.network.draw_masks(len(chosen), masks_from)
-    weights = run.data.judged(row_weights, samples, chosen)
-    judged = int((weights > 0).sum())
+    optimiser = run.optimisers[batch.member]
 
-    def learn(share: slice) -> tuple[Tensor, Tensor]:
-        inputs, target = run.data.windows(samples, chosen[share])
-        own_masks = None if masks is None else masks.rows(share)
-        next_day, _ = run.network(inputs, masks=own_masks, last=samples.judged)
-        loss = weighted_mean(-next_day.log_prob(target), weights[:, share], judged)
-        return loss.detach(), run.optimiser.gradient_of(loss)
+    def learn(part: Callable[[], Float[Tensor, ""]]) -> tuple[Tensor, Tensor]:
+        loss = part()
+        return loss.detach(), optimiser.gradient_of(loss)
 
-    learned = run.crew.map(learn, shares(len(chosen), samples.length, chosen.device))
-    run.optimiser.step([gradient for _, gradient in learned])
-    return torch.stack([loss for loss, _ in learned]).sum()
+    losses, gradients = zip(*run.crew.map(learn, batch.parts), strict=True)
+    run.crew.map(optimiser.step, [gradients])
+    return torch.stack(losses).sum()
 
 
-def _finite(loss: float, epoch: int, config: Config) -> float:
+def _finite(loss: float, epoch: int, run: _Run) -> float:
     if not math.isfinite(loss):
         raise TrainingError(
             f"the loss must stay finite; it became {loss} in epoch {epoch}. Lower learning_rate "
-            f"({config.learning_rate}) or set clip_norm=1."
+            f"({run.optimisers[0].settings.learning_rate}) or set clip_norm=1."
         )
     return loss
 
 
-def _validation_loss(run: _Run, samples: Samples) -> float:
-    device = run.data.inputs.device
-    weights = torch.from_numpy(samples.row_weights).to(device)
-    starts = torch.from_numpy(samples.starts).to(device)
-
-    def judge(share: slice) -> tuple[float, float]:
-        next_day, target = _predicted(run.network, run.data, samples, starts[share])
-        counts = run.data.judged(weights, samples, starts[share])
-        return float((-next_day.log_prob(target) * counts).sum()), float(counts.sum())
-
-    run.network.eval()
-    losses, counts = zip(*run.crew.map(judge, shares(len(starts), samples.length, device)), strict=True)
-    return math.fsum(losses) / max(math.fsum(counts), 1.0)
-
-
-@torch.no_grad()
-def _predicted(
-    network: Network, data: _Tensors, samples: Samples, chosen: Tensor
-) -> tuple[PointDay | MixtureDay, Tensor]:
-    """What the network predicts of the chosen samples, without dropout, and what was observed."""
-    inputs, target = data.windows(samples, chosen)
-    return network(inputs, last=samples.judged)[0], target
-
-
-def residuals(
-    network: Network, panel: Panel, split: np.datetime64, config: Config
-) -> tuple[Float[np.ndarray, " held_out"], np.ndarray]:
-    """Out-of-sample errors of the held-out tail in units of each target's scale, and their panel rows."""
-    network.eval()
-    device = next(network.parameters()).device
-    data, samples = _Tensors.of(panel, device), validation_samples(panel, split, config)
-    starts, rows = torch.from_numpy(samples.starts), torch.arange(len(panel.target))
-
-    def missed(share: slice) -> tuple[np.ndarray, np.ndarray]:
-        next_day, target = _predicted(network, data, samples, starts[share].to(device))
-        error = target - next_day.mean
-        where = data.judged(rows, samples, starts[share])
-        return error.T.flatten().cpu().numpy(), where.T.flatten().numpy()
-
-    with side_by_side(device) as crew:
-        errors, where = zip(*crew.map(missed, shares(len(starts), samples.length, device)), strict=True)
-    error, row = np.concatenate(errors), np.concatenate(where)
-    kept = samples.row_weights[row] > 0
-    return error[kept].astype(np.float64), row[kept]
-
-
-def _judge(run: _Run, epoch: int, loss: float, validation_loss: float) -> None:
-    run.record.losses.append((epoch, loss, validation_loss))
-    if validation_loss < run.record.best_loss:
-        run.record.best_epoch, run.record.best_loss = epoch, validation_loss
-        run.best = _weights(run.network)
-
-
-def _weights(network: Network) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-
-
-def _save(run: _Run, path: Path, fingerprint: str) -> None:
-    tensors = {f"now.{name}": tensor for name, tensor in run.network.state_dict().items()}
-    tensors |= {f"best.{name}": tensor for name, tensor in run.best.items()}
-    tensors |= {"adam.mean": run.optimiser.mean, "adam.square": run.optimiser.square}
+def _save(run: _Run, checkpoint: Checkpoint) -> None:
+    tensors = {}
+    for number, (optimiser, best) in enumerate(zip(run.optimisers, run.best, strict=True)):
+        state = {**optimiser.state(), "best": best}
+        tensors |= {f"{number}.{name}": tensor.cpu().clone() for name, tensor in state.items()}
     record = run.record
     document = {
-        "fingerprint": fingerprint,
-        "steps": run.optimiser.steps,
+        "format": _FORMAT,
+        "fingerprint": checkpoint.fingerprint,
+        "steps": [optimiser.steps for optimiser in run.optimisers],
         "losses": record.losses,
         "best_epoch": record.best_epoch,
         "best_loss": record.best_loss,
     }
     try:
-        write_state(path, {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}, document)
+        write_state(checkpoint.path, tensors, document)
     except OSError as error:
-        note = f"the checkpoint '{path}' could not be written ({error.strerror}); training goes on without it"
+        note = Note(
+            "model",
+            f"the checkpoint '{checkpoint.path}' could not be written ({error.strerror}); training went on, and cannot "
+            "be resumed from its last epochs",
+        )
         if note not in record.notes:
             record.notes.append(note)
 
 
-def _restore(run: _Run, path: Path, fingerprint: str) -> None:
-    if not path.exists():
-        run.record.notes.append("there was no checkpoint to resume; training began anew")
-        return
-    tensors, document = read_state(path)
-    if document["fingerprint"] != fingerprint:
-        raise ModelError(
-            f"--resume goes on with the same prices and settings; the checkpoint '{path}' has others. Train without "
-            "--resume, or with what it was begun with."
+def _restore(run: _Run, checkpoint: Checkpoint) -> None:
+    if not checkpoint.path.exists():
+        run.record.notes.append(
+            Note("model", "there was no checkpoint to resume; training started from the beginning")
         )
-    run.network.load_state_dict(_part(tensors, "now."))
-    run.best = _part(tensors, "best.")
-    run.optimiser.mean.copy_(tensors["adam.mean"])
-    run.optimiser.square.copy_(tensors["adam.square"])
-    run.optimiser.steps = document["steps"]
-    run.record.losses = [(int(epoch), loss, validation) for epoch, loss, validation in document["losses"]]
-    run.record.best_epoch, run.record.best_loss = document["best_epoch"], document["best_loss"]
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        return
+    tensors, document = read_state(checkpoint.path)
+    if document.get("format") != _FORMAT or document["fingerprint"] != checkpoint.fingerprint:
+        raise ModelError(
+            f"resume goes on with the same prices, settings and gatecast; the checkpoint '{checkpoint.path}' is of "
+            "others. Train without resume, or with those it was begun with."
+        )
+    for number, (optimiser, steps) in enumerate(zip(run.optimisers, document["steps"], strict=True)):
+        prefix = f"{number}."
+        state = {name.removeprefix(prefix): part for name, part in tensors.items() if name.startswith(prefix)}
+        optimiser.restore(state, steps)
+        run.best[number] = state["best"].to(optimiser.weights)
+    record = run.record
+    record.losses = [(int(epoch), loss, held_out) for epoch, loss, held_out in document["losses"]]
+    record.best_epoch, record.best_loss = document["best_epoch"], document["best_loss"]

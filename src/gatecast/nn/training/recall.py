@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -13,8 +13,11 @@ from torch import Tensor, nn
 from gatecast.config import Config
 from gatecast.nn.encoders import RecurrentEncoder
 from gatecast.nn.families import make_encoder
+from gatecast.nn.network import drawn_from
+from gatecast.nn.parallel import Crew, on_one_core
 from gatecast.nn.sizes import matched
-from gatecast.nn.training.adam import FlatAdam
+from gatecast.nn.training.adam import AdamSettings, FlatAdam
+from gatecast.nn.training.loop import Batch, Epoch, train
 
 LSTM_UNITS = 16  # of the LSTM; the other families have as many weights
 BATCH = 32
@@ -55,23 +58,25 @@ def recall(encoder: str, k: int, seed: int, *, updates: int, forget_bias: float 
     target, at the last step, is the first step's noise. `forget_bias` starts an LSTM's forget gate elsewhere than +1.
     """
     context_length = 2 * k  # so that what is to be recalled lies at the edge of no family's view
-    base = Config(hidden=LSTM_UNITS, dropout=0.0, context_length=context_length, learning_rate=_LEARNING_RATE)
+    base = Config(hidden=LSTM_UNITS, dropout=0.0, context_length=context_length)
     config = matched(base, encoder)
     generator = torch.Generator().manual_seed(seed)
-    network = _begun(config, generator, forget_bias)
-    before = _gradient(network, k, seed)
-    with _tiny_numbers_as_zero():
-        used = _train(network, config, k, updates, generator)
-    inputs, target = _sequences(k, _JUDGED, torch.Generator().manual_seed(seed + 1))
-    with torch.no_grad():
-        error = (network(inputs) - target).square().mean() / target.square().mean()
+    network = on_one_core(partial(_untrained, config, generator, forget_bias))
+    gradient = partial(on_one_core, partial(_gradient, network, k, seed))
+    before = gradient()
+    objective = _Recalling(network, k, updates, generator)
+    settings = AdamSettings(learning_rate=_LEARNING_RATE, clip_norm=config.clip_norm)
+    train(objective, [FlatAdam(network, settings)], epochs=1)
     return Recall(
-        error=float(error), gradient_before=before, gradient_after=_gradient(network, k, seed), updates=used
+        error=on_one_core(partial(_error, network, k, seed)),
+        gradient_before=before,
+        gradient_after=gradient(),
+        updates=objective.used,
     )
 
 
-def _begun(config: Config, generator: torch.Generator, forget_bias: float | None) -> _Recaller:
-    with torch.random.fork_rng(devices=[]):  # torch's layers draw weights of their own when they are made
+def _untrained(config: Config, generator: torch.Generator, forget_bias: float | None) -> _Recaller:
+    with drawn_from(torch.Generator()):  # torch's layers draw weights of their own when they are made
         network = _Recaller(config)
     network.encoder.initialise(generator)
     nn.init.xavier_uniform_(network.read.weight, generator=generator)
@@ -91,16 +96,39 @@ def _sequences(k: int, batch: int, generator: torch.Generator) -> tuple[Tensor, 
     return inputs, inputs[0, :, 0].clone()
 
 
-def _train(network: _Recaller, config: Config, k: int, updates: int, generator: torch.Generator) -> int:
-    optimiser, smoothed = FlatAdam(network, config), 1.0
-    for update in range(1, updates + 1):
-        inputs, target = _sequences(k, BATCH, generator)
-        loss = (network(inputs) - target).square().mean()
-        optimiser.step([optimiser.gradient_of(loss)])
-        smoothed = 0.95 * smoothed + 0.05 * loss.item()
-        if smoothed < LEARNED:
-            return update
-    return updates
+@dataclass
+class _Recalling:
+    """The objective: fresh sequences until the smoothed loss is under LEARNED, nothing held out."""
+
+    network: _Recaller
+    k: int
+    updates: int
+    generator: torch.Generator
+    used: int = 0
+    smoothed: float = 1.0
+
+    def epoch(self, number: int) -> Epoch:
+        return Epoch(updates=self.updates, batches=self._batches())
+
+    def _batches(self) -> Iterator[Batch]:
+        while self.used < self.updates and self.smoothed >= LEARNED:
+            self.used += 1
+            inputs, target = _sequences(self.k, BATCH, self.generator)
+            yield Batch(parts=[partial(self._loss, inputs, target)], rows=BATCH)
+
+    def _loss(self, inputs: Tensor, target: Tensor) -> Float[Tensor, ""]:
+        loss = (self.network(inputs) - target).square().mean()
+        self.smoothed = 0.95 * self.smoothed + 0.05 * loss.item()
+        return loss
+
+    def held_out_loss(self, crew: Crew) -> None:
+        """Nothing is held out: every sequence is new."""
+
+
+@torch.no_grad()
+def _error(network: _Recaller, k: int, seed: int) -> float:
+    inputs, target = _sequences(k, _JUDGED, torch.Generator().manual_seed(seed + 1))
+    return float((network(inputs) - target).square().mean() / target.square().mean())
 
 
 def _gradient(network: _Recaller, k: int, seed: int) -> float:
@@ -108,13 +136,3 @@ def _gradient(network: _Recaller, k: int, seed: int) -> float:
     inputs.requires_grad_(True)
     (gradient,) = torch.autograd.grad(network(inputs).sum(), inputs)
     return float(gradient[0].double().norm(dim=-1).mean())
-
-
-@contextmanager
-def _tiny_numbers_as_zero() -> Iterator[None]:
-    """A gradient that has vanished is made of denormal numbers, which a processor handles many times slower."""
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)

@@ -1,0 +1,128 @@
+"""What the base network learns from: versions of series, and chunks of them side by side.
+
+A version of a series without its ranges is a sequence of its own, as its scale differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gatecast.features.signal_windows import BaseInputs, SignalRows, signal_rows
+from gatecast.features.signals import next_day
+from gatecast.nn.base_network import FLAGS
+from gatecast.prices import PriceSeries
+
+CHUNK = 120  # rows; half a year
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSequence:
+    """One version of one series as tensors, (time, ...): what is seen at each row, and the day observed after it."""
+
+    inputs: BaseInputs
+    observed: Float[Tensor, "time 3"]
+    days: np.ndarray
+
+    @classmethod
+    def of_table(
+        cls,
+        table: Sequence[PriceSeries],
+        *,
+        ranges: bool = True,
+        volumes: bool = True,
+        cross_section: bool = True,
+    ) -> list[TrainingSequence]:
+        """A sequence each: the rows from START on whose next day is known; false hides these columns."""
+        rows = signal_rows(table, ranges=ranges, volumes=volumes, cross_section=cross_section)
+        return [cls._of(series, part) for series, part in zip(table, rows, strict=True)]
+
+    @classmethod
+    def _of(cls, series: PriceSeries, rows: SignalRows) -> TrainingSequence:
+        arrays = BaseInputs(
+            signals=rows.signals.values,
+            flags=np.broadcast_to(rows.flags, (len(rows.events), FLAGS)),
+            cross_section=rows.cross_section,
+            events=rows.events,
+            expected=rows.expected,
+        )
+        observed = next_day(rows.moves, rows.signals, rows.first)
+        return cls(
+            inputs=_each(lambda values: torch.tensor(values[:-1], dtype=torch.float32), arrays),
+            observed=torch.tensor(observed[:-1], dtype=torch.float32),
+            days=series.timestamps[2 + rows.first :],
+        )
+
+    def __len__(self) -> int:
+        return len(self.observed)
+
+    def rows(self, start: int, stop: int) -> TrainingSequence:
+        """The rows `start..stop` as a sequence of their own."""
+        return TrainingSequence(
+            inputs=_each(lambda values: values[start:stop], self.inputs),
+            observed=self.observed[start:stop],
+            days=self.days[start:stop],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunks:
+    """Sequences of one length side by side, (time, batch, ...)."""
+
+    inputs: BaseInputs
+    observed: Float[Tensor, "time batch 3"]
+
+    @classmethod
+    def of(cls, sequences: Sequence[TrainingSequence]) -> Chunks:
+        """Sequences of one length as a batch."""
+        return cls(
+            inputs=_each(lambda *parts: torch.stack(parts, dim=1), *(part.inputs for part in sequences)),
+            observed=torch.stack([part.observed for part in sequences], dim=1),
+        )
+
+    @property
+    def size(self) -> int:
+        """Rows of all sequences together."""
+        return self.observed.shape[0] * self.observed.shape[1]
+
+
+def _each(change: Callable[..., Any], *inputs: BaseInputs) -> BaseInputs:
+    """`change` of every field, that of several inputs together."""
+    return BaseInputs(
+        **{field.name: change(*(getattr(part, field.name) for part in inputs)) for field in fields(BaseInputs)}
+    )
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Sequences in groups; a group is drawn by its share, a chunk in it wherever one fits, all equally likely."""
+
+    groups: tuple[tuple[float, tuple[TrainingSequence, ...]], ...]
+
+    @classmethod
+    def of(cls, groups: Mapping[str, tuple[float, Sequence[TrainingSequence]]]) -> Pool:
+        """Groups of (share, sequences); those too short for a chunk are left out."""
+        kept = [
+            (share, tuple(sequence for sequence in sequences if len(sequence) >= CHUNK))
+            for share, sequences in groups.values()
+        ]
+        return cls(tuple((share, sequences) for share, sequences in kept if sequences))
+
+    def draw(self, count: int, rng: np.random.Generator) -> Chunks:
+        """So many chunks."""
+        shares = np.array([share for share, _ in self.groups])
+        chunks = []
+        for group in rng.choice(len(shares), count, p=shares / shares.sum()):
+            sequences = self.groups[group][1]
+            places = np.cumsum([len(sequence) - CHUNK + 1 for sequence in sequences])
+            place = int(rng.integers(places[-1]))
+            which = int(np.searchsorted(places, place, side="right"))
+            start = place - (int(places[which - 1]) if which else 0)
+            chunks.append(sequences[which].rows(start, start + CHUNK))
+        return Chunks.of(chunks)
