@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, is_dataclass
 from datetime import date
@@ -15,6 +14,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
+from gatecast.files import write_whole
 from gatecast.judge.scores import Rows
 from gatecast.notes import Note
 
@@ -68,23 +68,17 @@ class FoldStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         rows_file, seal_file = self._files(key)
         content = pd.DataFrame(fold.rows).to_parquet(None)
-        _write_whole(rows_file, content)
+        write_whole(rows_file, content)
         seal = {
             "key": key,
             "sha256": hashlib.sha256(content).hexdigest(),
             "notes": [astuple(note) for note in fold.notes],
         }
-        _write_whole(seal_file, json.dumps(seal, indent=1).encode())
+        write_whole(seal_file, json.dumps(seal, indent=1).encode())
 
     def _files(self, key: dict[str, object]) -> tuple[Path, Path]:
         name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
         return self.folder / f"{name}.parquet", self.folder / f"{name}.json"
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_bytes(content)
-    os.replace(part, path)
 
 
 def settings_of(model: object) -> dict[str, str] | None:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import struct
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from gatecast.errors import ModelError, TrainingError
+from gatecast.files import write_whole as atomic_write
 
 MODEL_FORMAT = 2
 _MODEL_FILE = "model.json"
@@ -28,25 +27,11 @@ _WEIGHTS_NAME = re.compile(r"weights-[0-9a-f]{16}\.safetensors")
 _MAX_JSON = 64 * 2**20  # bytes; a description of 10,000 items takes some 2 MB
 
 
-def atomic_write(path: Path, content: bytes) -> None:
-    """Put `content` at `path` whole or not at all; raises `OSError` and leaves what stood there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
 def write_state(path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
     """One file with tensors and a JSON document, for a training that may be cut off; raises `OSError`."""
     text = _canonical(document)
     body = save(dict(tensors), metadata={"document": text})
+    path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(path, hashlib.sha256(body).digest() + body)
 
 
@@ -74,6 +59,7 @@ def save_model(folder: Path, tensors: Mapping[str, Tensor], document: Mapping[st
     content = {"format": MODEL_FORMAT, "weights": name, "weights_sha256": digest, **document}
     sealed = {"sha256": hashlib.sha256(_canonical(content).encode()).hexdigest(), **content}
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         atomic_write(folder / name, body)
         atomic_write(folder / _MODEL_FILE, (json.dumps(sealed, indent=1, sort_keys=True) + "\n").encode())
     except OSError as error:

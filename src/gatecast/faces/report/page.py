@@ -16,6 +16,7 @@ from plotly.offline import get_plotlyjs
 
 from gatecast.errors import GatecastError
 from gatecast.faces.figures import DARK
+from gatecast.files import write_whole
 from gatecast.version import __version__
 
 CHIPS = {"median": "Median", "bands": "Bands", "honest": "Bands honest", "origins": "Origins"}
@@ -98,19 +99,11 @@ def write_html(path: str | os.PathLike[str], text: str) -> None:
     target = Path(path)
     if not target.name:
         raise GatecastError(f"a report is a file; '{path}' is a folder. Name a file in it.")
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         if target.exists() and not target.is_file() and not target.is_dir():
             target.write_text(text, encoding="utf-8")
-            return
-        try:
-            with part.open("w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, target.resolve())
-        finally:
-            part.unlink(missing_ok=True)
+        else:
+            write_whole(target, text.encode())
     except OSError as error:
         reason = error.strerror or str(error)
         raise GatecastError(
