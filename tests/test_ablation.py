@@ -18,7 +18,7 @@ from gatecast.judge import ablation
 from gatecast.judge.ablation import ALL, ALL_BUT_GUARD, OFF, SCORES, Ablation, ablate
 from gatecast.judge.scores import score_table
 from gatecast.judge.significance import change_interval
-from gatecast.judge.walkforward import Report
+from gatecast.judge.walkforward import FoldProgress, Report
 from gatecast.models.forecaster import Forecaster
 from gatecast.prices import PriceTable
 
@@ -166,7 +166,7 @@ def test_a_run_goes_on_from_its_folds_to_the_same_document(
         told.clear()
         again = run(TINY, rising(), store=tmp_path, progress=told.append)
         assert again.to_dict() == judged[0].to_dict()
-    assert told == [(210, 210, "finished before")]
+    assert told == [FoldProgress(done=210, total=210, resumed=210)]
 
 
 def test_too_few_seeds_are_refused_and_too_few_origins_claim_nothing() -> None:

@@ -45,7 +45,8 @@ from gatecast.models.shipped import (
 from gatecast.models.trained_networks import TrainedNetworks
 from gatecast.nn.training import base as base_training
 from gatecast.nn.training.adapting import adapt
-from gatecast.nn.training.base import CHUNK, Batch, Pool, TrainingSequence, joint_loss, predicted, train_base
+from gatecast.nn.training.base import joint_loss, predicted, train_base
+from gatecast.nn.training.sequences import CHUNK, Chunks, Pool, TrainingSequence
 from gatecast.prices import PriceSeries, PriceTable
 
 
@@ -241,7 +242,7 @@ def test_the_loss_falls_and_training_is_repeatable(monkeypatch: pytest.MonkeyPat
     first, again = (train_base(pool, lessons[:3], 5, updates=12) for _ in range(2))
     for one, two in zip(first.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(one, two)
-    batch = Batch.of([one.rows(0, CHUNK) for one in lessons])
+    batch = Chunks.of([one.rows(0, CHUNK) for one in lessons])
     untrained = train_base(pool, lessons[:3], 5, updates=1)
     with torch.no_grad():
         losses = [

@@ -279,9 +279,10 @@ def test_garch_that_does_not_converge_is_the_random_walk_and_says_so(monkeypatch
         item.paths.tobytes()
         == RandomWalk().fit(table).predict(table, 3, paths=99, seed=5)["X"].paths.tobytes()
     )
-    (note,) = texts(item.notes)
-    assert note.startswith("garch cannot forecast 'X'") and "random walk" in note
-    assert ("converge" if what == "flag" else "explodes") in note
+    (note,) = item.notes
+    assert (note.kind, note.items) == ("fallback", ("X",))
+    assert note.text.startswith("garch cannot forecast") and "random walk" in note.text
+    assert ("converge" if what == "flag" else "explodes") in note.text
 
 
 def test_kalman_that_does_not_converge_is_the_random_walk_and_says_so(monkeypatch):

@@ -203,7 +203,9 @@ def test_two_rows_are_refused_and_twenty_are_the_random_walks(make):
     else:
         walk = RandomWalk().fit(short).predict(short, 3, paths=50, seed=4)["S"]
         assert item.paths.tobytes() == walk.paths.tobytes()
-        assert "20 rows" in texts(item.notes)[0] and "random walk" in texts(item.notes)[0]
+        (note,) = item.notes
+        assert (note.kind, note.items) == ("fallback", ("S",))
+        assert "learns from" in note.text and "there are fewer" in note.text
 
 
 @every_model
@@ -246,7 +248,7 @@ def test_a_warning_while_fitting_becomes_a_note(table):
             return super()._learn(series)
 
     item = Warns().fit(table).predict(table, 2, paths=20)["A"]
-    assert texts(item.notes) == ("random_walk on 'A' warned: the surface is flat",)
+    assert texts(item.notes) == ("random_walk warned: the surface is flat",)
 
 
 def test_wrong_use_is_refused(table):

@@ -10,7 +10,7 @@ import talib
 from conftest import simulated_series
 from gatecast.config import Config
 from gatecast.errors import DataError
-from gatecast.features.indicators import WARMUP, WINDOW, FeatureSpec, evaluate, series_features, volatility
+from gatecast.features.indicators import CLOSES, WARMUP, FeatureSpec, evaluate, series_features, volatility
 from gatecast.features.indicators import _trailing as trailing_windows
 from gatecast.features.windows import checked_features
 from gatecast.prices import PriceSeries
@@ -92,7 +92,7 @@ def test_the_future_cannot_matter(spec: FeatureSpec) -> None:
 def test_the_past_beyond_the_window_cannot_matter() -> None:
     series = simulated_series(rows=400)
     spec = FeatureSpec.of([series])
-    late = series.rows(400 - WINDOW, 400)
+    late = series.rows(400 - CLOSES, 400)
     np.testing.assert_allclose(series_features(series, spec)[-1], series_features(late, spec)[-1], rtol=1e-12)
 
 
@@ -153,4 +153,4 @@ def test_rows_and_paths_share_one_function() -> None:
     spec = FeatureSpec.of([series])
     alone = evaluate(trailing_windows(series, spec, 299, 300), spec)[0]
     np.testing.assert_allclose(series_features(series, spec)[-1], alone[0], rtol=1e-12)
-    assert WARMUP < WINDOW
+    assert WARMUP < CLOSES

@@ -95,9 +95,9 @@ def test_the_verdict_is_the_same_with_the_walk_it_was_spared() -> None:
     # Of the hundred origins before the verdict's first, sixty were walked for the forecast, and its own forty.
     counting = Counting()
     walked = Remembering(counting)
-    Forecaster(config, walked=walked).fit(TABLE)
+    Forecaster(config, cached=walked).fit(TABLE)
     assert counting.asked == 100
-    recent_verdict(choose(config, TABLE), TABLE, horizon=5, walked=walked)
+    recent_verdict(choose(config, TABLE), TABLE, horizon=5, cached=walked)
     assert counting.asked == 140
 
 

@@ -24,7 +24,7 @@ from gatecast.models.baselines import EwmaT
 from gatecast.models.calibrated import Calibrated
 from gatecast.models.forecaster import Forecaster
 from gatecast.models.shipped import shipped
-from gatecast.nn.training.base import TrainingSequence
+from gatecast.nn.training.sequences import TrainingSequence
 from gatecast.prices import PriceSeries, PriceTable
 
 ROWS, CUT = 200, 160

@@ -30,7 +30,8 @@ from gatecast.models.trained_networks import TrainedNetworks
 from gatecast.nn.base_network import BaseNetwork
 from gatecast.nn.training import adapting as base_adapting
 from gatecast.nn.training import base as base_training
-from gatecast.nn.training.base import Batch, TrainingSequence, _dropped, predicted
+from gatecast.nn.training.base import _dropped, predicted
+from gatecast.nn.training.sequences import Chunks, TrainingSequence
 from gatecast.prices import PriceSeries, PriceTable
 
 DAYS = pd.bdate_range("2020-01-01", periods=3).to_numpy()
@@ -155,7 +156,7 @@ def test_a_lesson_by_itself_has_no_market() -> None:
     (alone,) = TrainingSequence.of_table([table.series[0]])
     assert alone.inputs.cross_section.isnan().all()
     together = TrainingSequence.of_table(list(table))[0]
-    batch = Batch.of([together.rows(0, 100)])
+    batch = Chunks.of([together.rows(0, 100)])
     hidden = torch.full_like(batch.inputs.cross_section, torch.nan)
     unseen = replace(batch, inputs=replace(batch.inputs, cross_section=hidden))
     network = BaseNetwork()
@@ -186,7 +187,7 @@ def test_market_false_forecasts_each_item_by_itself() -> None:
 def test_adapting_hears_the_market_or_does_not(market: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     heard = []
 
-    def listening(network: BaseNetwork, batch: Batch, generator: torch.Generator | None = None) -> JointDay:
+    def listening(network: BaseNetwork, batch: Chunks, generator: torch.Generator | None = None) -> JointDay:
         heard.append(bool(batch.inputs.cross_section.isfinite().any()))
         return predicted(network, batch, generator)
 
@@ -202,7 +203,7 @@ def test_training_drops_inputs_but_never_what_there_is(monkeypatch: pytest.Monke
     monkeypatch.setattr(base_training, "INPUT_DROPOUT", 1.0)
     monkeypatch.setattr(network.lstm, "forward", lambda rows, state: read.append(rows) or lstm(rows, state))
     lesson = TrainingSequence.of_table(list(table_of(LEAST_ITEMS)))[0]
-    batch = Batch.of([lesson.rows(0, 100)] * 60)
+    batch = Chunks.of([lesson.rows(0, 100)] * 60)
     predicted(network, batch, torch.Generator().manual_seed(0))
     inputs = read[0][..., :-SUMMARY]
     assert (inputs[..., : SIGNALS + CROSS_SECTION] == 0).all()

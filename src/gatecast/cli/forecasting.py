@@ -72,15 +72,8 @@ def forecast(
         _write_report(report, source, run)
     if as_json:
         print(json.dumps(run.to_dict(), allow_nan=False))
-        return
-    from rich.console import Console
-
-    from gatecast.faces.terminal.forecast import show_forecast
-
-    console = Console()
-    show_forecast(run.forecast, run.prices, level=level, console=console)
-    if run.verdict is not None:
-        console.print(f"\n{run.verdict.text}", markup=False, highlight=False)
+    else:
+        _print(run)
 
 
 @app.command()
@@ -131,6 +124,17 @@ def config_of(preset: str, settings: list[str] | None, seed: int) -> Config:
     if chosen and seed:
         raise UsageError("--seed and --set seed= both name the seed of training; give one of them.")
     return Config.from_preset(preset, given if chosen else [*given, f"seed={seed}"])
+
+
+def _print(run: ForecastRun) -> None:
+    from rich.console import Console
+
+    from gatecast.faces.terminal.forecast import show_forecast
+
+    console = Console()
+    show_forecast(run.forecast, run.prices, level=run.level, console=console)
+    if run.verdict is not None:
+        console.print(f"\n{run.verdict.text}", markup=False, highlight=False)
 
 
 def _write_report(path: Path, source: str, run: ForecastRun) -> None:

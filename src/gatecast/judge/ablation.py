@@ -21,7 +21,7 @@ from gatecast.judge.metrics import inside
 from gatecast.judge.plan import plan_walk
 from gatecast.judge.significance import by_date, change_interval
 from gatecast.judge.verdict import LEAST_ORIGINS, LEVEL, MATERIAL
-from gatecast.judge.walkforward import Progress, backtest
+from gatecast.judge.walkforward import Progress, Report, backtest
 from gatecast.models.forecaster import Forecaster
 from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable, stamp_text
@@ -164,17 +164,31 @@ def ablate(
         store=store,
         progress=progress,
     )
+    return _ablation(pairs, networks, report, notes, breaks=breaks, horizon=horizon, refit=refit)
+
+
+def _ablation(
+    pairs: list[_Pair],
+    networks: Mapping[Config, list[Forecaster]],
+    report: Report,
+    notes: list[str],
+    *,
+    breaks: bool,
+    horizon: int,
+    refit: int,
+) -> Ablation:
+    """The comparison of every pair in a walk-forward report of all their networks."""
     tables = dict(iter(report.forecasts.groupby("model", sort=False)))
     held = {
-        one: np.stack([_by_origin(tables[network.name]) for network in same], axis=1)
-        for one, same in networks.items()
+        config: np.stack([_by_origin(tables[network.name]) for network in same], axis=1)
+        for config, same in networks.items()
     }
     first = next(iter(tables.values()))
     origins = int(first["cutoff"].nunique())
     return Ablation(
         rows=tuple(_all_rows(pairs, held, overlap_of(first), breaks=breaks)),
         origins=origins,
-        seeds=seeds,
+        seeds=len(next(iter(networks.values()))),
         items=int(first["item_id"].nunique()),
         horizon=horizon,
         refit=refit,

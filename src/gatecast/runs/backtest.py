@@ -64,35 +64,12 @@ def run_backtest(
     chosen = parse_models(models, preset=preset, settings=(f"seed={seed}", *settings))
     with timings.of("read"):
         prices = read_prices(source, calendar=calendar, repair=repair)
-    asked: dict[str, Any] = {
-        "models": models,
-        "horizon": horizon,
-        "cutoffs": cutoffs,
-        "every": every,
-        "start": start,
-        "span": span,
-        "refit": refit,
-        "paths": paths,
-        "seed": seed,
-        "preset": preset,
-    }
-    about = {"command": "backtest", **asked, "settings": list(settings)}
+    plan: dict[str, Any] = {"horizon": horizon, "cutoffs": cutoffs, "every": every, "start": start, "span": span}
+    plan |= {"refit": refit, "paths": paths, "seed": seed}
+    about = {"command": "backtest", "models": models, **plan, "preset": preset, "settings": list(settings)}
     with timings.of("judge"), fold_store(prices, about) as store:
-        report = backtest(
-            chosen,
-            prices,
-            horizon=horizon,
-            cutoffs=cutoffs,
-            every=every,
-            span=span,
-            refit=refit,
-            start=start,
-            paths=paths,
-            seed=seed,
-            jobs=jobs or os.cpu_count() or 1,
-            store=store,
-            progress=progress,
-        )
+        jobs = jobs or os.cpu_count() or 1
+        report = backtest(chosen, prices, **plan, jobs=jobs, store=store, progress=progress)
         found = audit(report.forecasts, prices) if with_audit else None
     unused = (
         note for model in chosen if isinstance(model, Forecaster) for note in settings_notes(model.config)
@@ -102,6 +79,6 @@ def run_backtest(
         report=report,
         audit=found,
         notes=merged([*unused, *prices.all_notes(), *report.notes], prices.item_ids),
-        settings=asked,
+        settings={"models": models, **plan, "preset": preset},
         timings=timings.seconds,
     )

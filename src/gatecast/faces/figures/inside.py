@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 
 from gatecast.explain.explanation import TAPS, Bands, Cell, Explanation
+from gatecast.faces.figures.names import FEATURE_NAMES, NAMES
 from gatecast.faces.figures.style import (
     ACCENT,
     ACCENT_SOFT,
@@ -23,62 +24,6 @@ from gatecast.faces.figures.style import (
     numbers,
 )
 
-NAMES = {
-    "forget_gate": "Forget gate",
-    "input_gate": "Input gate",
-    "output_gate": "Output gate",
-    "update_gate": "Update gate",
-    "reset_gate": "Reset gate",
-    "candidate": "Candidate",
-    "cell_state": "Cell state",
-    "hidden": "Hidden state",
-}
-FEATURE_NAMES = {
-    "log_return": "Log return",
-    "simple_return": "Simple return",
-    "price_level": "Price level",
-    "log_volatility": "Volatility (log)",
-    "sma_20_ratio": "Price / 20-day mean",
-    "macd_12_26": "MACD 12/26",
-    "rsi_14": "RSI 14",
-    "bollinger_position": "Bollinger position",
-    "log_range": "Day's range (log)",
-    "momentum_10": "Momentum 10",
-    "volume_z": "Volume",
-    "log_slow_volatility": "Slow volatility (log)",
-    "move": "Move",
-    "move_size": "Size of the move",
-    "size_2_days": "Moves, 2-day mean",
-    "size_5_days": "Moves, 5-day mean",
-    "size_20_days": "Moves, 20-day mean",
-    "size_50_days": "Moves, 50-day mean",
-    "range_today": "Day's range",
-    "range_2_days": "Ranges, 2-day mean",
-    "range_5_days": "Ranges, 5-day mean",
-    "range_20_days": "Ranges, 20-day mean",
-    "range_50_days": "Ranges, 50-day mean",
-    "overnight_share": "Moves against ranges",
-    "momentum_5": "Momentum 5",
-    "momentum_20": "Momentum 20",
-    "momentum_60": "Momentum 60",
-    "falls_share": "Share of falls",
-    "volume_today": "Volume",
-    "volume_2_days": "Volume, 2-day mean",
-    "all_move": "All items: move",
-    "all_move_size": "All items: size of moves",
-    "all_range_today": "All items: range",
-    "all_range_2_days": "All items: ranges, 2 days",
-    "all_range_5_days": "All items: ranges, 5 days",
-    "all_range_50_days": "All items: ranges, 50 days",
-    "all_spread": "All items: spread of moves",
-    "all_mean_move": "All items: size of mean move",
-    "own_against_all": "Own volatility against all",
-    "expected_quarters": "Expected: same day of quarters",
-    "expected_near": "Expected: days near it",
-    "expected_excess": "Expected: several quarters",
-    "expected_near_excess": "Expected: several, near it",
-    "next_day_events": "Events due next day",
-}
 LEAST_POINTS = 0.01  # basis points: what moves a forecast by less is drawn as nothing
 MOST_FEATURES = 16  # bars of one figure
 OPEN = [[0.0, SURFACE], [0.6, ACCENT], [1.0, INK]]  # a gate: shut to open

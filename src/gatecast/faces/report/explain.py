@@ -13,6 +13,7 @@ from markupsafe import Markup
 from gatecast.calibration.online import LEAST_ORIGINS
 from gatecast.explain.explanation import Bands, Cell, Explanation
 from gatecast.faces.figures import ingredients, inside, recall
+from gatecast.faces.figures.names import FEATURE_NAMES
 from gatecast.faces.figures.style import dates
 from gatecast.faces.report.cells import FIRST_WORDS, steps_of
 from gatecast.faces.report.page import render, value_text
@@ -130,7 +131,7 @@ def _cell_data(explanation: Explanation, cell: Cell) -> dict[str, Any]:
         "days": [date_text(stamp) for stamp in _shown(explanation)],
         "axis": dates(_shown(explanation)),
         "close": [price_text(float(close), digits) for close in context.close[-SHOWN_DAYS:]],
-        "features": [inside.FEATURE_NAMES[name] for name in explanation.features],
+        "features": [FEATURE_NAMES[name] for name in explanation.features],
         "inputs": _rounded(explanation.inputs[-SHOWN_DAYS:]),
         "values": {name: _rounded(values) for name, values in shown.values.items()},
         "fromInputs": {name: _rounded(values) for name, values in shown.from_inputs.items()},
@@ -267,7 +268,7 @@ def _moved_words(explanation: Explanation) -> dict[str, str]:
         "said": (
             f"Here no feature moved it by a hundredth of its unit ({explanation.point_unit})."
             if abs(points[most]) < 0.005
-            else f"The largest contribution is {inside.FEATURE_NAMES[explanation.features[most]]}: "
+            else f"The largest contribution is {FEATURE_NAMES[explanation.features[most]]}: "
             f"{_signed(points[most], '+.2f')} {explanation.point_unit}. The last ten days made "
             f"{recent[-10:].sum() / recent.sum():.0%} of all contributions."
         ),

@@ -61,7 +61,9 @@ def adapt(
     luck, so two are asked for.
     """
     unadapted = Adaptation(members=tuple(members), kept=False)
-    table = [item for item in series if len(item) > START + 2]  # the rest adds nothing to the cross-section either
+    table = [
+        item for item in series if len(item) > START + 2
+    ]  # the rest adds nothing to the cross-section either
     sequences = TrainingSequence.of_table(table, cross_section=config.cross_section)
     sequences = [sequence for sequence in sequences if len(sequence) > CHUNK - START]
     if not sequences:
@@ -74,7 +76,11 @@ def adapt(
     if sum(map(len, learned)) < LEAST_LEARNED or held_out < LEAST_HELD_OUT:
         return unadapted
     objective = _Adapting(
-        members=copy.deepcopy(tuple(members)), learned=learned, sequences=sequences, ends=ends, seed=config.seed
+        members=copy.deepcopy(tuple(members)),
+        learned=learned,
+        sequences=sequences,
+        ends=ends,
+        seed=config.seed,
     )
     settings = AdamSettings(learning_rate=LEARNING_RATE, clip_norm=1.0)
     optimisers = [FlatAdam(member, settings) for member in objective.members]
@@ -145,4 +151,4 @@ class _Adapting:
         y = chunks.observed[..., 0]
         each = torch.stack([predicted(member, chunks).return_log_prob(y) for member in self.members])
         mixture = torch.logsumexp(each[:, end - first :, 0], dim=0) - np.log(len(self.members))
-        return mixture.numpy()
+        return np.asarray(mixture.numpy())

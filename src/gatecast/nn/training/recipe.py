@@ -34,7 +34,7 @@ def train_recipe(
     resume: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> TrainingRecord:
-    """Train `network` on the rows up to `split` and leave its best weights in it, judged by those after; see `train`."""
+    """Train `network` on the rows up to `split`; leave the weights in it that are best on the later rows. See `train`."""
     return train(
         _Recipe(network, panel, split, config),
         [FlatAdam(network, AdamSettings.of(config))],
@@ -132,9 +132,7 @@ class _Recipe:
             return float((-next_day.log_prob(target) * counts).sum()), float(counts.sum())
 
         self.network.eval()
-        losses, counts = zip(
-            *crew.map(judge, shares(len(starts), samples.length, self.device)), strict=True
-        )
+        losses, counts = zip(*crew.map(judge, shares(len(starts), samples.length, self.device)), strict=True)
         return math.fsum(losses) / max(math.fsum(counts), 1.0)
 
 
@@ -165,9 +163,7 @@ def residuals(
         return error.T.flatten().cpu().numpy(), where.T.flatten().numpy()
 
     with side_by_side(device) as crew:
-        errors, where = zip(
-            *crew.map(errors_of, shares(len(starts), samples.length, device)), strict=True
-        )
+        errors, where = zip(*crew.map(errors_of, shares(len(starts), samples.length, device)), strict=True)
     error, row = np.concatenate(errors), np.concatenate(where)
     kept = samples.row_weights[row] > 0
     return error[kept].astype(np.float64), row[kept]
