@@ -87,9 +87,15 @@ class FlatAdam:
         self.decay: Float[Tensor, " weight"] | None = None
         if settings.weight_decay:
             decays = [settings.decay_vectors or parameter.dim() > 1 for parameter in self.learned]
-            self.decay = settings.weight_decay * torch.cat(
-                [torch.full_like(w.flatten(), float(d)) for w, d in zip(self.learned, decays, strict=True)]
-            ).detach()
+            self.decay = (
+                settings.weight_decay
+                * torch.cat(
+                    [
+                        torch.full_like(w.flatten(), float(d))
+                        for w, d in zip(self.learned, decays, strict=True)
+                    ]
+                ).detach()
+            )
         self.steps = 0
         position = 0
         for parameter in self.learned:

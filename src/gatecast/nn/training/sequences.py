@@ -95,7 +95,10 @@ class Chunks:
 def _each(change: Callable[..., Any], *inputs: BaseInputs) -> BaseInputs:
     """`change` of every field, that of several inputs together."""
     return BaseInputs(
-        **{field.name: change(*(getattr(part, field.name) for part in inputs)) for field in fields(BaseInputs)}
+        **{
+            field.name: change(*(getattr(part, field.name) for part in inputs))
+            for field in fields(BaseInputs)
+        }
     )
 
 
