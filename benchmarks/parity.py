@@ -27,8 +27,7 @@ from rivals.recipe import BATCH, FEATURES, rows, windows_of
 
 from gatecast import Config
 from gatecast.nn.network import Network, build
-from gatecast.nn.training.adam import FlatAdam
-from gatecast.nn.training.losses import elementwise
+from gatecast.nn.training.adam import AdamSettings, FlatAdam
 
 FORWARD, STEP = 1e-5, 1e-4
 
@@ -91,9 +90,10 @@ def gates(weight: np.ndarray, *, swapped: bool) -> np.ndarray:
 
 
 def forward_gap(theirs: keras.Model, ours: Network, inputs: np.ndarray) -> float:
-    """The largest difference between what they foretell."""
+    """The largest difference between what they predict."""
     with torch.no_grad():
-        mine = ours(torch.from_numpy(inputs).transpose(0, 1).contiguous(), None, 1)[0]
+        next_day, _ = ours(torch.from_numpy(inputs).transpose(0, 1).contiguous(), last=1)
+        mine = next_day.mean[0]
     return float(np.abs(mine.numpy() - np.asarray(theirs(inputs, training=False))[:, 0]).max())
 
 
@@ -101,9 +101,9 @@ def step_gap(
     theirs: keras.Model, ours: Network, config: Config, inputs: np.ndarray, target: np.ndarray
 ) -> float:
     """The largest difference between their weights after one step from the same gradient, Keras's and ours."""
-    optimiser = FlatAdam(ours, config)
-    forecast = ours(torch.from_numpy(inputs).transpose(0, 1).contiguous(), None, 1)
-    loss = elementwise(config, forecast, torch.from_numpy(target).T).mean()
+    optimiser = FlatAdam(ours, AdamSettings.of(config))
+    next_day, _ = ours(torch.from_numpy(inputs).transpose(0, 1).contiguous(), last=1)
+    loss = -next_day.log_prob(torch.from_numpy(target).T).mean()
     optimiser.step([optimiser.gradient_of(loss)])
     theirs.train_on_batch(inputs, target)
     wanted = translated(theirs, ours)

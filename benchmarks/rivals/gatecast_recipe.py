@@ -12,15 +12,16 @@ import numpy as np
 import torch
 
 from gatecast import Config, Forecaster, PriceTable, read_prices
+from gatecast.executors import prepare_process
 from gatecast.features.windows import Panel
 from gatecast.nn.network import Network, build
-from gatecast.nn.training.loop import Progress, train
-from gatecast.nn.training.losses import elementwise
+from gatecast.nn.training.loop import Progress
+from gatecast.nn.training.recipe import train_recipe
 from rivals.recipe import CONTEXT, FEATURES, answer, rows
 
 
 class Enough(Exception):
-    """What was to be timed has been seen."""
+    """Enough has been timed."""
 
 
 class Clock:
@@ -29,9 +30,9 @@ class Clock:
     def __init__(self) -> None:
         self.began, self.ends = time.perf_counter(), list[float]()
 
-    def __call__(self, told: Progress) -> None:
+    def __call__(self, now: Progress) -> None:
         """Called by the training loop after each update."""
-        if round(told.share * told.epochs, 9) == told.epoch:
+        if round(now.share * now.epochs, 9) == now.epoch:
             self.ends.append(time.perf_counter() - self.began)
 
 
@@ -59,7 +60,7 @@ def epoch(windows: int, epochs: int) -> dict[str, Any]:
     config = Config.from_preset("reference").replace(epochs=1 + epochs)
     panel, split = panel_of(*rows(windows), config, trained=windows, held_out=1)
     network, clock = build(config, FEATURES, torch.device("cpu")), Clock()
-    train(network, panel, split, config, progress=clock)
+    train_recipe(network, panel, split, config, progress=clock)
     return {"seconds": np.diff(clock.ends).tolist()}
 
 
@@ -76,7 +77,7 @@ def sample(runs: list[int], days: int, tries: int) -> dict[str, Any]:
             forecaster.predict(prices, days, paths=paths, seed=number)
             seconds.append(time.perf_counter() - began)
         found[str(paths)] = float(np.median(seconds[1:]))
-    return {"seconds": found, "features": list(forecaster.trained_[0].simulator.spec.names)}
+    return {"seconds": found, "features": list(forecaster.networks_.networks[0].features.spec.names)}
 
 
 def quality(path: str, settings: dict[str, Any], seeds: int, goal: float | None) -> dict[str, Any]:
@@ -100,7 +101,7 @@ def quality(path: str, settings: dict[str, Any], seeds: int, goal: float | None)
         network = build(config, FEATURES, torch.device("cpu"))
         race = Race(network=network, config=config, windows=windows, wanted=wanted, goal=goal)
         with contextlib.suppress(Enough):
-            train(network, panel, split, config, progress=race)
+            train_recipe(network, panel, split, config, progress=race)
         found.append({"seconds": race.clock.ends, "losses": race.losses})
     return {"seeds": found}
 
@@ -117,14 +118,14 @@ class Race:
     clock: Clock = field(default_factory=Clock)
     losses: list[float] = field(default_factory=list)
 
-    def __call__(self, told: Progress) -> None:
+    def __call__(self, now: Progress) -> None:
         """Called by the training loop after each update."""
-        self.clock(told)
+        self.clock(now)
         if len(self.clock.ends) == len(self.losses):
             return
         with torch.no_grad():
-            forecast = self.network(self.windows, None, 1)[0]
-            self.losses.append(float(elementwise(self.config, forecast, self.wanted).mean()))
+            next_day, _ = self.network(self.windows, last=1)
+            self.losses.append(-float(next_day.log_prob(self.wanted[None]).mean()))
         self.clock.ends[-1] = time.perf_counter() - self.clock.began
         if self.goal is not None and self.losses[-1] <= self.goal:
             raise Enough
@@ -135,7 +136,7 @@ def memory(context: int, count: int, windows: int, held_out: int) -> dict[str, A
     config = Config.from_preset("reference").replace(context_length=context, epochs=2)
     panel, split = panel_of(*rows(count - CONTEXT), config, trained=windows, held_out=held_out)
     network, clock = build(config, FEATURES, torch.device("cpu")), Clock()
-    train(network, panel, split, config, progress=clock)
+    train_recipe(network, panel, split, config, progress=clock)
     return {"seconds": clock.ends[1] - clock.ends[0], "peak_gib": peak_gib()}
 
 
@@ -173,6 +174,7 @@ def peak_gib() -> float:
 
 
 if __name__ == "__main__":
+    prepare_process()  # as the command does
     answer(
         {
             "epoch": epoch,

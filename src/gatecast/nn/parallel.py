@@ -43,7 +43,7 @@ def shares(count: int, length: int, device: torch.device) -> list[slice]:
     return [slice(first, last) for first, last in itertools.pairwise(limits)]
 
 
-class Crew:
+class Workers:
     """Threads of one core each; without a pool the work is done in the thread that asks for it."""
 
     def __init__(self, pool: ThreadPoolExecutor | None) -> None:
@@ -54,21 +54,21 @@ class Crew:
         return list((map if self._pool is None else self._pool.map)(work, parts))
 
 
-ALONE = Crew(None)
+INLINE = Workers(None)
 
 
 @contextmanager
-def side_by_side(device: torch.device, threads: int | None = None) -> Iterator[Crew]:
-    """A crew of so many threads, as many as torch may use in this one unless given; on a GPU this thread alone.
+def workers_on(device: torch.device, threads: int | None = None) -> Iterator[Workers]:
+    """So many threads of one core each, as many as torch may use in this one unless given; on a GPU this thread alone.
 
     Numbers under 1e-38 count as zero in them: over a long window the gradient fades into such denormal numbers, which
     a processor handles ten times slower.
     """
     if device.type != "cpu":
-        yield ALONE
+        yield INLINE
         return
     with _pool(threads or torch.get_num_threads(), denormals=False) as pool:
-        yield Crew(pool)
+        yield Workers(pool)
 
 
 def on_one_core(work: Callable[[], Result]) -> Result:

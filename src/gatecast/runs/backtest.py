@@ -64,7 +64,13 @@ def run_backtest(
     chosen = parse_models(models, preset=preset, settings=(f"seed={seed}", *settings))
     with timings.of("read"):
         prices = read_prices(source, calendar=calendar, repair=repair)
-    plan: dict[str, Any] = {"horizon": horizon, "cutoffs": cutoffs, "every": every, "start": start, "span": span}
+    plan: dict[str, Any] = {
+        "horizon": horizon,
+        "cutoffs": cutoffs,
+        "every": every,
+        "start": start,
+        "span": span,
+    }
     plan |= {"refit": refit, "paths": paths, "seed": seed}
     about = {"command": "backtest", "models": models, **plan, "preset": preset, "settings": list(settings)}
     with timings.of("judge"), fold_store(prices, about) as store:

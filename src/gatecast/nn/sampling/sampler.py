@@ -21,7 +21,7 @@ from gatecast.nn.encoders import State, expanded, repeated
 from gatecast.nn.masks import Masks
 from gatecast.nn.network import PathNetwork, own_memory
 from gatecast.nn.next_day import NextDay, joined
-from gatecast.nn.parallel import ALONE, Crew, side_by_side
+from gatecast.nn.parallel import INLINE, Workers, workers_on
 from gatecast.prices import PriceSeries
 
 _PATHS_AT_ONCE = 8192  # of all starts of a block; bounds memory, and more would leave the caches
@@ -86,8 +86,8 @@ class PathModel:
             for block in np.array_split(np.array(places), math.ceil(len(places) / at_once))
         ]
         device = next(self.networks[0].parameters()).device
-        with side_by_side(device, 1) as single, side_by_side(device) as crew:
-            outside, inside = (crew, ALONE) if len(blocks) > 1 else (single, crew)
+        with workers_on(device, 1) as single, workers_on(device) as several:
+            outside, inside = (several, INLINE) if len(blocks) > 1 else (single, several)
 
             def simulate_block(places: Int[np.ndarray, " start"]) -> list[Simulated]:
                 block = [starts[place] for place in places]
@@ -100,7 +100,7 @@ class PathModel:
 
 @torch.inference_mode()
 def _simulate_block(
-    model: PathModel, starts: Sequence[Start], rows: Sequence[Any], paths: int, crew: Crew
+    model: PathModel, starts: Sequence[Start], rows: Sequence[Any], paths: int, workers: Workers
 ) -> list[Simulated]:
     """`simulate` for starts that are alike; rows of every array are the paths of the first start, of the second, ..."""
     horizon, rngs = len(starts[0].future), [start.rng for start in starts]
@@ -110,7 +110,7 @@ def _simulate_block(
     log_returns = np.empty((len(order), horizon))
     densities = []
     for step in range(horizon):
-        next_day = _predict(strands, windows.inputs(), order, crew)
+        next_day = _predict(strands, windows.inputs(), order, workers)
         day = next_day.sample(rngs, noise=model.noise)
         densities.append(windows.density(day))
         windows.append(day)
@@ -200,11 +200,11 @@ def _strands(model: PathModel, starts: Sequence[Start], paths: int) -> list[_Str
     return strands
 
 
-def _predict(strands: Sequence[_Strand], inputs: Inputs, order: np.ndarray, crew: Crew) -> NextDay:
+def _predict(strands: Sequence[_Strand], inputs: Inputs, order: np.ndarray, workers: Workers) -> NextDay:
     """The next day of every path, rows in their order."""
 
     @torch.inference_mode()
     def predict(strand: _Strand) -> NextDay:
         return strand.predict(inputs)
 
-    return joined((crew if len(strands) > 1 else ALONE).map(predict, strands), order)
+    return joined((workers if len(strands) > 1 else INLINE).map(predict, strands), order)

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from gatecast.config import Config
 from gatecast.features.signals import START
 from gatecast.nn.base_network import BaseNetwork
-from gatecast.nn.parallel import Crew
+from gatecast.nn.parallel import Workers
 from gatecast.nn.training.adam import AdamSettings, FlatAdam
 from gatecast.nn.training.base import chunk_loss, predicted
 from gatecast.nn.training.loop import Batch, Epoch, train
@@ -137,9 +137,9 @@ class _Adapting:
                     parts=[partial(chunk_loss, member, chunks, generator)], rows=chunks.size, member=number
                 )
 
-    def held_out_loss(self, crew: Crew) -> float:
+    def held_out_loss(self, workers: Workers) -> float:
         tails = [pair for pair in zip(self.sequences, self.ends, strict=True) if pair[1] < len(pair[0])]
-        self.densities.append(np.concatenate(crew.map(self._tail_density, tails)).astype(np.float64))
+        self.densities.append(np.concatenate(workers.map(self._tail_density, tails)))
         return -float(self.densities[-1].mean())
 
     @torch.no_grad()
@@ -151,4 +151,4 @@ class _Adapting:
         y = chunks.observed[..., 0]
         each = torch.stack([predicted(member, chunks).return_log_prob(y) for member in self.members])
         mixture = torch.logsumexp(each[:, end - first :, 0], dim=0) - np.log(len(self.members))
-        return np.asarray(mixture.numpy())
+        return np.asarray(mixture.numpy(), dtype=np.float64)

@@ -14,7 +14,7 @@ from torch import Tensor
 from gatecast.nn.base_network import FLAGS, INPUTS, BaseNetwork, build_base
 from gatecast.nn.masks import draw_kept
 from gatecast.nn.next_day import FARTHEST, JointDay
-from gatecast.nn.parallel import Crew, on_one_core
+from gatecast.nn.parallel import Workers, on_one_core
 from gatecast.nn.training.adam import AdamSettings, FlatAdam
 from gatecast.nn.training.loop import Batch, Epoch, train
 from gatecast.nn.training.sequences import Chunks, Pool, TrainingSequence
@@ -88,7 +88,7 @@ class _BaseObjective:
             chunks = self.pool.draw(BATCH, rng)
             yield Batch(parts=[partial(chunk_loss, self.network, chunks, generator)], rows=chunks.size)
 
-    def held_out_loss(self, crew: Crew) -> None:
+    def held_out_loss(self, workers: Workers) -> None:
         """Nothing is held out: the seasons that come after judge the ensemble."""
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from gatecast.errors import ModelError, TrainingError
 from gatecast.nn.model_files import read_state, write_state
-from gatecast.nn.parallel import Crew, side_by_side
+from gatecast.nn.parallel import Workers, workers_on
 from gatecast.nn.training.adam import FlatAdam
 from gatecast.notes import Note
 
@@ -49,7 +49,7 @@ class Objective(Protocol):
     def epoch(self, number: int) -> Epoch:
         """The batches of an epoch, counted from 1."""
 
-    def held_out_loss(self, crew: Crew) -> float | None:
+    def held_out_loss(self, workers: Workers) -> float | None:
         """The loss on held-out data; None where there is none, so that the last weights are kept."""
 
 
@@ -101,7 +101,7 @@ class _Run:
     epochs: int
     record: TrainingRecord
     best: list[Float[Tensor, " weight"]]
-    crew: Crew
+    workers: Workers
     progress: Callable[[Progress], None] | None
 
 
@@ -122,17 +122,17 @@ def train(
     An interrupt (Ctrl-C) after the first epoch keeps the best weights so far where there is a checkpoint to go on from;
     else it is raised. Raises `TrainingError` where the loss is no longer finite.
     """
-    with side_by_side(optimisers[0].weights.device) as crew:
+    with workers_on(optimisers[0].weights.device) as workers:
         run = _Run(
             objective=objective,
             optimisers=optimisers,
             epochs=epochs,
             record=TrainingRecord(),
             best=[optimiser.kept() for optimiser in optimisers],
-            crew=crew,
+            workers=workers,
             progress=progress,
         )
-        given = objective.held_out_loss(crew) if improve else None
+        given = objective.held_out_loss(workers) if improve else None
         if given is not None:
             run.record.best_loss = given
         if checkpoint is not None and checkpoint.resume:
@@ -155,7 +155,7 @@ def _epochs(run: _Run, patience: int, checkpoint: Checkpoint | None) -> None:
         if patience and epoch - 1 - record.best_epoch >= patience:
             break
         loss = _finite(_epoch(run, epoch), epoch, run)
-        held_out = run.objective.held_out_loss(run.crew)
+        held_out = run.objective.held_out_loss(run.workers)
         record.losses.append((epoch, loss, math.nan if held_out is None else _finite(held_out, epoch, run)))
         if held_out is None or held_out < record.best_loss:
             record.best_epoch, record.best_loss = epoch, math.inf if held_out is None else held_out
@@ -198,8 +198,8 @@ def _update(run: _Run, batch: Batch) -> Float[Tensor, ""]:
         loss = part()
         return loss.detach(), optimiser.gradient_of(loss)
 
-    losses, gradients = zip(*run.crew.map(learn, batch.parts), strict=True)
-    run.crew.map(optimiser.step, [gradients])
+    losses, gradients = zip(*run.workers.map(learn, batch.parts), strict=True)
+    run.workers.map(optimiser.step, [gradients])
     return torch.stack(losses).sum()
 
 
@@ -213,7 +213,7 @@ def _finite(loss: float, epoch: int, run: _Run) -> float:
 
 
 def _save(run: _Run, checkpoint: Checkpoint) -> None:
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for number, (optimiser, best) in enumerate(zip(run.optimisers, run.best, strict=True)):
         state = {**optimiser.state(), "best": best}
         tensors |= {f"{number}.{name}": tensor.cpu().clone() for name, tensor in state.items()}

@@ -14,7 +14,7 @@ from gatecast.config import Config
 from gatecast.nn.encoders import RecurrentEncoder
 from gatecast.nn.families import make_encoder
 from gatecast.nn.network import drawn_from
-from gatecast.nn.parallel import Crew, on_one_core
+from gatecast.nn.parallel import Workers, on_one_core
 from gatecast.nn.sizes import matched
 from gatecast.nn.training.adam import AdamSettings, FlatAdam
 from gatecast.nn.training.loop import Batch, Epoch, train
@@ -117,11 +117,11 @@ class _Recalling:
             yield Batch(parts=[partial(self._loss, inputs, target)], rows=BATCH)
 
     def _loss(self, inputs: Tensor, target: Tensor) -> Float[Tensor, ""]:
-        loss = (self.network(inputs) - target).square().mean()
+        loss: Tensor = (self.network(inputs) - target).square().mean()
         self.smoothed = 0.95 * self.smoothed + 0.05 * loss.item()
         return loss
 
-    def held_out_loss(self, crew: Crew) -> None:
+    def held_out_loss(self, workers: Workers) -> None:
         """Nothing is held out: every sequence is new."""
 
 

@@ -18,7 +18,7 @@ from gatecast.features.windows import Panel, Samples, training_samples, validati
 from gatecast.nn.masks import Masks
 from gatecast.nn.network import Network
 from gatecast.nn.next_day import MixtureDay, PointDay
-from gatecast.nn.parallel import Crew, shares, side_by_side
+from gatecast.nn.parallel import Workers, shares, workers_on
 from gatecast.nn.training.adam import AdamSettings, FlatAdam
 from gatecast.nn.training.loop import Batch, Checkpoint, Epoch, Progress, TrainingRecord, train
 
@@ -34,7 +34,7 @@ def train_recipe(
     resume: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> TrainingRecord:
-    """Train `network` on the rows up to `split`; leave the weights in it that are best on the later rows. See `train`."""
+    """Train `network` on the rows up to `split`, judged by those after; the rest as `train` has it."""
     return train(
         _Recipe(network, panel, split, config),
         [FlatAdam(network, AdamSettings.of(config))],
@@ -120,7 +120,7 @@ class _Recipe:
         next_day, target = self.data.predicted(self.network, samples, chosen, masks)
         return weighted_mean(-next_day.log_prob(target), weights, count)
 
-    def held_out_loss(self, crew: Crew) -> float:
+    def held_out_loss(self, workers: Workers) -> float:
         samples = self.held_out
         weights = torch.from_numpy(samples.row_weights).to(self.device)
         starts = torch.from_numpy(samples.starts).to(self.device)
@@ -132,7 +132,9 @@ class _Recipe:
             return float((-next_day.log_prob(target) * counts).sum()), float(counts.sum())
 
         self.network.eval()
-        losses, counts = zip(*crew.map(judge, shares(len(starts), samples.length, self.device)), strict=True)
+        losses, counts = zip(
+            *workers.map(judge, shares(len(starts), samples.length, self.device)), strict=True
+        )
         return math.fsum(losses) / max(math.fsum(counts), 1.0)
 
 
@@ -162,8 +164,8 @@ def residuals(
         where = judged(rows, samples, starts[share])
         return error.T.flatten().cpu().numpy(), where.T.flatten().numpy()
 
-    with side_by_side(device) as crew:
-        errors, where = zip(*crew.map(errors_of, shares(len(starts), samples.length, device)), strict=True)
+    with workers_on(device) as workers:
+        errors, where = zip(*workers.map(errors_of, shares(len(starts), samples.length, device)), strict=True)
     error, row = np.concatenate(errors), np.concatenate(where)
     kept = samples.row_weights[row] > 0
     return error[kept].astype(np.float64), row[kept]
