@@ -65,7 +65,6 @@ def test_help_imports_no_heavy_library() -> None:
 
 PUBLIC = [
     "Ablation",
-    "Forecaster",
     "Config",
     "Drift",
     "Ema",

@@ -14,8 +14,8 @@ from jaxtyping import Float
 
 from gatecast.config import Config
 from gatecast.errors import UsageError
-from gatecast.features.indicators import WARMUP, FeatureSpec, series_features
 from gatecast.forecast import BANDS
+from gatecast.judge.bollinger import GUARD, inspect_guard
 from gatecast.judge.comparisons import overlap_of
 from gatecast.judge.metrics import inside
 from gatecast.judge.plan import plan_walk
@@ -24,7 +24,7 @@ from gatecast.judge.verdict import LEAST_ORIGINS, LEVEL, MATERIAL
 from gatecast.judge.walkforward import Progress, Report, backtest
 from gatecast.models.forecaster import Forecaster
 from gatecast.notes import Note
-from gatecast.prices import PriceSeries, PriceTable, stamp_text
+from gatecast.prices import PriceTable
 
 Word = Literal["helps", "no difference", "hurts", "breaks"]
 Score = Literal["crps", "mae", "coverage_90"]
@@ -36,7 +36,6 @@ OFF: Mapping[str, Any] = {
     "mc_dropout": False,
     "bollinger_guard": False,
 }
-GUARD = "bollinger_guard"
 _NETWORK = (
     "taken apart is a network trained on these prices, whose parts the five improvements are; the base network that "
     "comes with gatecast has none of these switches"
@@ -46,7 +45,6 @@ ALL_BUT_GUARD = "all but the guard"
 SCORES: tuple[Score, ...] = ("crps", "mae", "coverage_90")
 LEAST_SEEDS = 3  # a network's luck is told from its merit by other networks; two would say next to nothing
 MATERIAL_COVERAGE = 0.01  # of 100 outcomes one; no one acts on less
-STILL = 25  # rows of the stretch shown to the naive formula: 20 collapse a band, five more show that it stays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +145,7 @@ def ablate(
     if seeds < LEAST_SEEDS:
         raise UsageError(f"an ablation needs {LEAST_SEEDS} seeds or more; got {seeds}. Give {LEAST_SEEDS}.")
     walk = plan_walk(prices, horizon=horizon, cutoffs=cutoffs, refit=refit)
-    breaks, notes = _inspect_guard(walk.visible(prices, walk.cutoffs[-1]))
+    breaks, notes = inspect_guard(walk.visible(prices, walk.cutoffs[-1]))
     if breaks and not config.bollinger_guard:
         config = config.replace(bollinger_guard=True)
         notes.append(f"{GUARD}: the settings turn it off, which cannot be run here; every run has it on.")
@@ -323,42 +321,3 @@ def _same_notes(pairs: Iterable[_Pair], held: Mapping[Config, np.ndarray]) -> li
     return [
         f"{_difference(one.off, one.on)}: the forecasts are the same with it and without." for one in same
     ]
-
-
-def _inspect_guard(prices: PriceTable) -> tuple[bool, list[str]]:
-    """Whether the naive Bollinger formula fails in these rows; notes of that, and of a still stretch."""
-    rounding, holes = 0, []
-    for one in prices:
-        guarded, naive = _positions(one)
-        undefined = np.flatnonzero(~np.isfinite(naive))
-        rounding += int((guarded != naive).sum())
-        if len(undefined):
-            day = stamp_text(one.timestamps[WARMUP - 1 + undefined[0]])
-            holes.append(f"{len(undefined)} rows of '{one.item_id}' (first on {day})")
-    if holes:
-        more = f", and on {len(holes) - 3} more items" if len(holes) > 3 else ""
-        note = f"the naive formula divides by zero on {', '.join(holes[:3])}{more}, so it cannot be trained."
-    elif rounding:
-        note = f"bands collapse to rounding on {rounding} rows; there the guard says 0.5."
-    else:
-        note = "no band collapses in this history, so the guard has nothing to do in it."
-    return bool(holes), [f"{GUARD}: {note}", _demonstration(prices.series[0])]
-
-
-def _demonstration(series: PriceSeries) -> str:
-    """What the naive formula says of a copy of the last rows after which the price stands still."""
-    close = np.append(series.close[-60:], np.full(STILL, series.close[-1]))
-    days = np.arange(len(close)).astype("datetime64[D]")
-    guarded, naive = _positions(PriceSeries(item_id=series.item_id, timestamps=days, close=close))
-    undefined = ~np.isfinite(naive)
-    return (
-        f"{GUARD}: on a copy of the end of '{series.item_id}' with {STILL} equal closes after it, the naive "
-        f"formula is 0/0 on {int(undefined.sum())} rows; the guard says {guarded[undefined].mean():g} there."
-    )
-
-
-def _positions(series: PriceSeries) -> tuple[Float[np.ndarray, " time"], Float[np.ndarray, " time"]]:
-    """The Bollinger position with the guard and without, of the rows that have their 20 closes."""
-    on, off = FeatureSpec(), FeatureSpec(bollinger_guard=False)
-    at = on.names.index("bollinger_position")
-    return series_features(series, on)[WARMUP - 1 :, at], series_features(series, off)[WARMUP - 1 :, at]

@@ -117,7 +117,7 @@ class Forecaster:
     ) -> list[Forecast]:
         """`predict(prices.until(cutoff))` for each cutoff, ascending, in one batch."""
         self._check_fitted()
-        forecasts = self.source_.predict_at(prices, cutoffs, horizon, paths=paths, seeds=seeds)
+        forecasts = self.networks_.predict_at(prices, cutoffs, horizon, paths=paths, seeds=seeds)
         if self.calibration_ is not None:
             forecasts = self.calibration_.apply(self.source_, prices, cutoffs, forecasts)
         return [forecast.noted(*self.notes_) for forecast in forecasts]

@@ -155,5 +155,5 @@ def _nonsense(parameters: GarchParameters, flag: int) -> str:
     if abs(parameters.mu) > _FAR:
         return f"its mean return is {parameters.mu:.3g} standard deviations a step"
     if parameters.persistence > _EXPLOSIVE:
-        return f"its variance explodes (persistence {parameters.persistence:.3f})"
+        return "its variance explodes (a persistence of 1 or more)"
     return ""
