@@ -12,8 +12,8 @@ from gatecast.nn import encoders
 from gatecast.nn.cells import CellWeights, unroll
 from gatecast.nn.network import build
 from gatecast.nn.next_day import PointDay
-from gatecast.nn.training.adam import FlatAdam
-from gatecast.nn.training.losses import weighted_mean
+from gatecast.nn.training.adam import AdamSettings, FlatAdam
+from gatecast.nn.training.recipe import weighted_mean
 
 CPU = torch.device("cpu")
 KINDS = ["lstm", "gru", "rnn"]
@@ -176,7 +176,7 @@ def test_flat_adam_equals_torchs(decay: float) -> None:
     """From the gradients of two shares."""
     config = TINY.replace(weight_decay=decay, clip_norm=0.5, learning_rate=0.01)
     ours, theirs = build(config, 3, CPU), build(config, 3, CPU)
-    flat = FlatAdam(ours, config)
+    flat = FlatAdam(ours, AdamSettings.of(config))
     learned = [parameter for parameter in theirs.parameters() if parameter.requires_grad]
     reference = torch.optim.AdamW(learned, lr=0.01, weight_decay=decay, eps=1e-7)
     generator = torch.Generator().manual_seed(0)

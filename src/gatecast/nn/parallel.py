@@ -77,14 +77,8 @@ def on_one_core(work: Callable[[], Result]) -> Result:
         return pool.submit(work).result()
 
 
-@contextmanager
-def _pool(threads: int, *, denormals: bool) -> Iterator[ThreadPoolExecutor]:
-    """Threads of one core each; work that has not begun is dropped where an error or an interrupt ends it."""
-    pool = ThreadPoolExecutor(threads, initializer=_prepare_thread, initargs=(denormals,))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
+def _pool(threads: int, *, denormals: bool) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, initializer=_prepare_thread, initargs=(denormals,))
 
 
 def _prepare_thread(denormals: bool) -> None:
