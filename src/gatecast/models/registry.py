@@ -39,7 +39,8 @@ def parse_models(text: str, *, preset: str = "default", settings: tuple[str, ...
     """Models by name, in the order given; a name may carry settings after a colon.
 
     `gatecast` is the network with `preset` and `settings`; `gatecast:gru` is another family with as many weights as
-    that LSTM, `gatecast:encoder=gru,loss=mse` changes any setting and nothing beside; `sma:window=50` is a
+    that LSTM, `gatecast:encoder=gru,loss=mse` changes any setting and nothing beside, `gatecast:preset=quick,loss=mse`
+    is another preset, `gatecast:base` short for `gatecast:preset=base`; `sma:window=50` is a
     baseline's; `calibrated:garch` is any of these with bands stretched by what its past bands held. Raises
     `UsageError`.
 
@@ -74,11 +75,7 @@ def _model(word: str, preset: str, settings: tuple[str, ...]) -> Model:
             inner.config = inner.config.replace(calibrate=False)
         return Calibrated(inner)
     if kind == NETWORK:
-        if rest == "base":
-            return Forecaster(Config.from_preset("base", _seed_of(settings)), name=word)
-        config = Config.from_preset(preset, [*settings, *_network_settings(rest)])
-        family = rest.partition(",")[0]
-        return Forecaster(matched(config, family) if family and "=" not in family else config, name=word)
+        return Forecaster(_config(rest, preset, settings), name=word)
     if kind not in BASELINES:
         raise UsageError(
             f"no model '{kind[:80]}'. There are: {', '.join([NETWORK, *BASELINES])}, and {CALIBRATED}: before any."
@@ -87,6 +84,18 @@ def _model(word: str, preset: str, settings: tuple[str, ...]) -> Model:
     if rest:
         object.__setattr__(model, "name", word)
     return model
+
+
+def _config(rest: str, preset: str, settings: tuple[str, ...]) -> Config:
+    """The settings of `gatecast:rest`; where it names a preset of its own, of the settings for all only the seed."""
+    parts = [f"preset={rest}"] if rest == "base" else rest.split(",")
+    own = [part.removeprefix("preset=") for part in parts if part.startswith("preset=")]
+    given = _network_settings(",".join(part for part in parts if not part.startswith("preset=")))
+    if own:
+        return Config.from_preset(own[-1], [*_seed_of(settings), *given])
+    config = Config.from_preset(preset, [*settings, *given])
+    family = parts[0]
+    return matched(config, family) if family and "=" not in family else config
 
 
 def _seed_of(settings: tuple[str, ...]) -> list[str]:
