@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import signal
@@ -18,16 +19,22 @@ import torch
 from conftest import TINY, simulated_series, texts
 from gatecast.errors import ModelError, TrainingError
 from gatecast.models.forecaster import Forecaster
-from gatecast.nn.training import loop as training
+from gatecast.nn.model_files import read_state, write_state
+from gatecast.nn.training import loop, recipe
+from gatecast.nn.training.loop import Progress, TrainingRecord
 from gatecast.prices import PriceSeries, PriceTable
 
 
 def weights_of(forecaster: Forecaster) -> dict[str, torch.Tensor]:
-    return forecaster.trained_[0].simulator.network.state_dict()
+    return forecaster.tensors()
 
 
-def assert_same_weights(one: Forecaster, two: Forecaster) -> None:
-    ours, theirs = weights_of(one), weights_of(two)
+def record_of(forecaster: Forecaster) -> TrainingRecord:
+    return forecaster.networks_.networks[0].record
+
+
+def assert_same_weights(first: Forecaster, second: Forecaster) -> None:
+    ours, theirs = weights_of(first), weights_of(second)
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
@@ -43,7 +50,7 @@ def test_learns_what_can_be_learned(encoder: str, mode: str) -> None:
     config = TINY.replace(
         encoder=encoder, training=mode, epochs=25, hidden=16, learning_rate=0.01, dropout=0.05
     )
-    record = Forecaster(config).fit(table).trained_[0].record
+    record = record_of(Forecaster(config).fit(table))
     # A memoryless forecast keeps the loss of the first epochs; the AR(1) explains 64% of the variance.
     assert record.best_loss < 0.65 * training_loss_of_zero(table)
 
@@ -64,10 +71,17 @@ def test_same_data_config_and_seed_give_the_same_weights(table: PriceTable) -> N
     )
 
 
-def test_best_weights_are_kept_and_patience_stops(table: PriceTable) -> None:
-    record = (
-        Forecaster(TINY.replace(epochs=200, patience=2, learning_rate=0.05)).fit(table).trained_[0].record
+def test_units_are_dropped_in_training(table: PriceTable) -> None:
+    """The weights of one epoch are others without dropout, from the same beginning and batches."""
+    first, second = (
+        weights_of(Forecaster(TINY.replace(dropout=dropout, epochs=1)).fit(table)) for dropout in (0.0, 0.3)
     )
+    assert any(not torch.allclose(first[name], second[name], atol=1e-5) for name in first)
+
+
+def test_best_weights_are_kept_and_patience_stops(table: PriceTable) -> None:
+    config = TINY.replace(epochs=200, patience=2, learning_rate=0.05)
+    record = record_of(Forecaster(config).fit(table))
     held_out = [loss for _, _, loss in record.losses]
     assert len(held_out) < 200
     assert len(held_out) - record.best_epoch == 2
@@ -82,7 +96,7 @@ def test_a_loss_that_is_not_finite_stops_with_a_clear_line(table: PriceTable) ->
             TrainingError, match=r"loss must stay finite; it became nan in epoch 1\. Lower learning_rate"
         ),
     ):
-        patch.setattr(training, "elementwise", lambda config, forecast, target: forecast * float("nan"))
+        patch.setattr(recipe, "weighted_mean", lambda losses, weights, judged: losses.sum() * math.nan)
         Forecaster(config).fit(table)
 
 
@@ -92,14 +106,14 @@ def test_ctrl_c_keeps_the_best_so_far_and_resume_goes_on(
 ) -> None:
     config = TINY.replace(encoder=encoder, epochs=6)
 
-    def interrupt(now: training.Progress) -> None:
+    def interrupt(now: Progress) -> None:
         if now.epoch == 4:
             raise KeyboardInterrupt
 
     cut = Forecaster(config).fit(table, checkpoint=tmp_path, progress=interrupt)
     assert cut.interrupted
     assert len(cut.losses) == 3
-    assert any("interrupted after 3 of 6 epochs" in note for note in texts(cut.trained_[0].notes))
+    assert any("interrupted after 3 of 6 epochs" in note for note in texts(cut.networks_.networks[0].notes))
     unbroken = Forecaster(config).fit(table)
     resumed = Forecaster(config).fit(table, checkpoint=tmp_path, resume=True)
     assert_same_weights(resumed, unbroken)
@@ -107,7 +121,7 @@ def test_ctrl_c_keeps_the_best_so_far_and_resume_goes_on(
 
 
 def test_ctrl_c_before_the_first_epoch_ends_is_an_interrupt(table: PriceTable) -> None:
-    def interrupt(now: training.Progress) -> None:
+    def interrupt(now: Progress) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -118,20 +132,25 @@ def test_a_checkpoint_of_other_data_or_settings_is_refused(table: PriceTable, tm
     Forecaster(TINY).fit(table, checkpoint=tmp_path)
     with pytest.raises(ModelError, match="other"):
         Forecaster(TINY.replace(seed=1)).fit(table, checkpoint=tmp_path, resume=True)
-    (tmp_path / "training-0.safetensors").write_bytes(b"not a checkpoint")
+    path = tmp_path / "training-0.safetensors"
+    tensors, document = read_state(path)
+    write_state(path, tensors, {**document, "format": 1})
+    with pytest.raises(ModelError, match="other"):
+        Forecaster(TINY).fit(table, checkpoint=tmp_path, resume=True)
+    path.write_bytes(b"not a checkpoint")
     with pytest.raises(ModelError, match="damaged or no checkpoint"):
         Forecaster(TINY).fit(table, checkpoint=tmp_path, resume=True)
 
 
-def test_a_full_disk_is_told_and_training_goes_on(table: PriceTable, tmp_path: Path) -> None:
+def test_a_full_disk_is_noted_and_training_goes_on(table: PriceTable, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
 
         def full(path: Path, *_: object) -> None:
             raise OSError(28, "No space left on device")
 
-        patch.setattr(training, "write_state", full)
+        patch.setattr(loop, "write_state", full)
         fitted = Forecaster(TINY).fit(table, checkpoint=tmp_path)
-    assert any("No space left" in note for note in texts(fitted.trained_[0].notes))
+    assert any("No space left" in note for note in texts(fitted.networks_.networks[0].notes))
     assert_same_weights(fitted, Forecaster(TINY).fit(table))
 
 
@@ -139,8 +158,6 @@ _CHILD = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-import torch
-torch.set_num_threads(1)
 from conftest import TINY, simulated_series
 from gatecast.models.forecaster import Forecaster
 from gatecast.prices import PriceTable
@@ -178,10 +195,7 @@ def test_killed_at_random_moments_the_weights_are_bit_identical(
     kills = int(os.environ.get("GATECAST_KILLS", kills))  # 20 in the issue's own check
     epochs = 75 * kills  # enough that every kill finds the training at work
     table = PriceTable(series=(simulated_series("A", 160, 1),))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     unbroken = Forecaster(TINY.replace(encoder=encoder, epochs=epochs)).fit(table)
-    torch.set_num_threads(threads)
     moments = random.Random(7)
     landed = 0
     for _ in range(kills):
@@ -195,18 +209,18 @@ def test_killed_at_random_moments_the_weights_are_bit_identical(
 
 
 def test_progress_knows_the_time_left(table: PriceTable) -> None:
-    told: list[training.Progress] = []
-    Forecaster(TINY).fit(table, progress=told.append)
-    shares = [now.share for now in told]
+    reported: list[Progress] = []
+    Forecaster(TINY).fit(table, progress=reported.append)
+    shares = [now.share for now in reported]
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1)
-    assert told[-1].seconds_left == pytest.approx(0, abs=1e-6)
-    assert all(now.rows_per_second > 0 for now in told)
+    assert reported[-1].seconds_left == pytest.approx(0, abs=1e-6)
+    assert all(now.rows_per_second > 0 for now in reported)
 
 
 def test_one_network_per_asset_on_request(table: PriceTable) -> None:
     forecaster = Forecaster(TINY.replace(per_asset=True)).fit(table)
-    assert [trained.items for trained in forecaster.trained_] == [("A",), ("B",)]
+    assert [trained.items for trained in forecaster.networks_.networks] == [("A",), ("B",)]
     alone = Forecaster(TINY).fit(table.select(("B",)))
     own = forecaster.predict(table, 3, paths=20)["B"].paths
     np.testing.assert_array_equal(own, alone.predict(table.select(("B",)), 3, paths=20)["B"].paths)
@@ -217,5 +231,5 @@ def test_a_jump_after_a_constant_stretch_trains(tmp_path: Path) -> None:
     series = PriceSeries(item_id="X", timestamps=np.arange(160).astype("datetime64[D]"), close=close)
     for loss in ("huber", "mse"):
         fitted = Forecaster(TINY.replace(loss=loss)).fit(PriceTable(series=(series,)))
-        assert np.isfinite(fitted.trained_[0].record.best_loss)
+        assert np.isfinite(record_of(fitted).best_loss)
     assert json.dumps(fitted.losses)

@@ -86,15 +86,10 @@ class FlatAdam:
         self.average = self.weights.clone() if settings.average else None
         self.decay: Float[Tensor, " weight"] | None = None
         if settings.weight_decay:
-            decays = [settings.decay_vectors or parameter.dim() > 1 for parameter in self.learned]
-            self.decay = (
-                settings.weight_decay
-                * torch.cat(
-                    [
-                        torch.full_like(w.flatten(), float(d))
-                        for w, d in zip(self.learned, decays, strict=True)
-                    ]
-                ).detach()
+            decays = [float(settings.decay_vectors or weight.dim() > 1) for weight in self.learned]
+            sizes = torch.tensor([weight.numel() for weight in self.learned])
+            self.decay = settings.weight_decay * torch.tensor(decays).repeat_interleave(sizes).to(
+                self.weights
             )
         self.steps = 0
         position = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 
 from gatecast.config import Config
+from gatecast.errors import TrainingError
 from gatecast.features.signals import START
 from gatecast.nn.base_network import BaseNetwork
 from gatecast.nn.parallel import Workers
@@ -61,9 +62,8 @@ def adapt(
     luck, so two are asked for.
     """
     unadapted = Adaptation(members=tuple(members), kept=False)
-    table = [
-        item for item in series if len(item) > START + 2
-    ]  # the rest adds nothing to the cross-section either
+    # What is shorter adds nothing to the cross-section either.
+    table = [item for item in series if len(item) > START + 2]
     sequences = TrainingSequence.of_table(table, cross_section=config.cross_section)
     sequences = [sequence for sequence in sequences if len(sequence) > CHUNK - START]
     if not sequences:
@@ -84,7 +84,10 @@ def adapt(
     )
     settings = AdamSettings(learning_rate=LEARNING_RATE, clip_norm=1.0)
     optimisers = [FlatAdam(member, settings) for member in objective.members]
-    record = train(objective, optimisers, epochs=EPOCHS, patience=PATIENCE, improve=True)
+    try:
+        record = train(objective, optimisers, epochs=EPOCHS, patience=PATIENCE, improve=True)
+    except TrainingError:  # the loss is no longer finite, so nothing is gained
+        return replace(unadapted, until=split, held_out=held_out)
     gains = objective.densities[record.best_epoch] - objective.densities[0]
     gain, error = float(gains.mean()), float(gains.std() / np.sqrt(len(gains)))
     kept = gain > 2 * error
