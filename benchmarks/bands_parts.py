@@ -2,7 +2,7 @@
 
 - head: networks remade with normal returns in place of Student-t
 - range: closes alone, of the same networks
-- market: each stock by itself, as if it came alone in its file
+- cross-section: each stock by itself, as if it came alone in its file
 - base network: one trained on the panel's own rows up to 2017 instead
 - ensemble: one of the five members
 - calibration: the bands as the networks give them
@@ -32,48 +32,52 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT / "benchmarks"), str(ROOT / "scripts")]
 
 from bands import AGAINST, DATA, EVERY, PANEL, RAW, closes, judged, show, summary
-from gatecast.models.ensemble import BaseNetwork, day_of, load_base, save_base, suited
-from gatecast.nn.joint import Day, JointNetwork
 from make_base import curriculum, histories, trained
 
 import gatecast
 from gatecast.calibration.online import Following, follow, timestamps
+from gatecast.config import Config
 from gatecast.forecast import Forecast
 from gatecast.model import Model
-from gatecast.models.base import BaseForecaster
+from gatecast.models.base import BaseNetworks
+from gatecast.models.choice import choose
+from gatecast.models.forecaster import Forecaster
 from gatecast.models.registry import parse_models
+from gatecast.models.shipped import day_of, load_ensemble, save_ensemble, suited
+from gatecast.nn.base_network import BaseNetwork
+from gatecast.nn.next_day import JointDay
 from gatecast.prices import PriceTable
 from gatecast.readers.read import read_prices
 
 UNTIL = "2015-12-31"
 NORMAL_DF = 1e4  # of a Student-t that nobody can tell from a normal
 WHOLE = "gatecast:base"
-PARTS = ("head", "range", "market", "base network", "ensemble", "calibration")
+PARTS = ("head", "range", "cross-section", "base network", "ensemble", "calibration")
 
 
-class NormalNetwork(JointNetwork):
+class NormalNetwork(BaseNetwork):
     """The base network without heavy tails."""
 
-    def foretell(
+    def _next_day(
         self,
         hidden: Float[Tensor, "*rows hidden"],
-        inputs: Float[Tensor, "*rows input"],
-        echoes: Float[Tensor, "*rows echo"],
-    ) -> Day:
-        day = super().foretell(hidden, inputs, echoes)
+        seen: Float[Tensor, "*rows input"],
+        events: Float[Tensor, "*rows event"],
+    ) -> JointDay:
+        day = super()._next_day(hidden, seen, events)
         return replace(day, df=torch.full_like(day.df, NORMAL_DF))
 
 
 @dataclass
 class Members:
-    """Networks of any kind as a calibrated model, as `BaseForecaster` is with its own."""
+    """Networks of any kind as a calibrated model, as `Forecaster` is with its own."""
 
     name: str
-    network: BaseNetwork
-    following_: Following | None = None
+    network: BaseNetworks
+    calibration_: Following | None = None
 
     def fit(self, prices: PriceTable) -> Members:
-        self.following_ = follow(self.network, prices, after=load_base(suited(prices)).until)
+        self.calibration_ = follow(self.network, prices, after=load_ensemble(suited(prices)).until)
         return self
 
     def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
@@ -89,9 +93,9 @@ class Members:
         paths: int,
         seeds: list[int],
     ) -> list[Forecast]:
-        assert self.following_ is not None, "fit comes before predict"
+        assert self.calibration_ is not None, "fit comes before predict"
         raw = self.network.predict_at(prices, cutoffs, horizon, paths=paths, seeds=seeds)
-        return self.following_.apply(self.network, prices, cutoffs, raw)
+        return self.calibration_.apply(self.network, prices, cutoffs, raw)
 
 
 def main() -> None:
@@ -138,15 +142,18 @@ def without(part: str, networks: Path, prices: PriceTable) -> Model:
     name = f"without {part}"
     if part == "head":
         members = normal_members(networks / "normal")
-        return Members(f"gatecast {name}", BaseNetwork(members))
+        return Members(
+            f"gatecast {name}", BaseNetworks(members=members, until=load_ensemble(suited(prices)).until)
+        )
     if part == "ensemble":
-        base = load_base(suited(prices))
-        folder = networks / "one"
-        save_base(folder, base.members[:1], until=day_of(base.until), items=base.items)
-        return BaseForecaster(name=f"gatecast {name}", folder=folder)
+        base = load_ensemble(suited(prices))
+        folder = networks / "single"
+        save_ensemble(folder, base.members[:1], until=day_of(base.until), items=base.items)
+        choice = choose(Config.from_preset("base"), prices, folder=folder)
+        return Forecaster(name=f"gatecast {name}", choice=choice)
     settings = {
         "range": WHOLE,
-        "market": "gatecast:start=base,market=false",
+        "cross-section": "gatecast:preset=base,cross_section=false",
         "calibration": RAW,
         "base network": "gatecast:start=scratch,calibrate=true",
     }
@@ -161,9 +168,8 @@ def named(text: str, name: str) -> Any:
     return model
 
 
-def normal_members(folder: Path) -> tuple[JointNetwork, ...]:
+def normal_members(folder: Path) -> tuple[BaseNetwork, ...]:
     """Networks with normal returns by the recipe of `scripts/make_base.py`, made once."""
-    torch.set_num_threads(1)
     file = folder / "weights.pt"
     if not file.exists():
         networks = trained(*curriculum(*histories(DATA, UNTIL)), kind=NormalNetwork)

@@ -23,18 +23,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT / "benchmarks"), str(ROOT / "scripts")]
 
 from bands import DATA, EVERY, HORIZON, PANEL, STEPS
-from gatecast.models.ensemble import SHIPPED, BaseNetwork, load_base, save_base
 from make_base import curriculum, histories, trained
 
 from gatecast.calibration import bands as calibration
 from gatecast.forecast import Forecast
 from gatecast.judge.metrics import crps_paths, inside
+from gatecast.models.base import BaseNetworks
+from gatecast.models.shipped import SHIPPED, load_ensemble, save_ensemble
 from gatecast.prices import PriceTable
 from gatecast.readers.read import read_prices
 
@@ -56,7 +56,6 @@ def main() -> None:
     arguments = parser.parse_args()
     if not DATA.is_dir():
         sys.exit("this benchmark needs the real series in ../shared/data, which are not here.")
-    torch.set_num_threads(1)
     prices = read_prices(DATA / PANEL).until(np.datetime64(PERIODS[-1][1]))
     walked = [
         one
@@ -84,7 +83,7 @@ def main() -> None:
     print(f"written to {arguments.out}")
 
 
-def network(until: str, folder: Path) -> BaseNetwork:
+def network(until: str, folder: Path) -> BaseNetworks:
     """The base network that learned up to this day: the one that ships, or one made by its recipe."""
     place = SHIPPED / until
     if not place.is_dir():
@@ -92,12 +91,13 @@ def network(until: str, folder: Path) -> BaseNetwork:
     if not (place / "model.json").exists():
         panel, others = histories(DATA, until)
         members = trained(*curriculum(panel, others))
-        save_base(place, members, until=until, items=[one.item_id for one in panel])
-    return BaseNetwork(load_base(place).members)
+        save_ensemble(place, members, until=until, items=[series.item_id for series in panel])
+    ensemble = load_ensemble(place)
+    return BaseNetworks(members=ensemble.members, until=ensemble.until)
 
 
 def forecasts(
-    model: BaseNetwork, prices: PriceTable, after: str, end: str, paths: int
+    model: BaseNetworks, prices: PriceTable, after: str, end: str, paths: int
 ) -> Iterator[tuple[np.datetime64, Forecast]]:
     """The raw forecasts at every fifth session of a period."""
     calendar = np.unique(np.concatenate([one.timestamps for one in prices]))

@@ -14,12 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
-from gatecast.models.ensemble import SHIPPED, save_base
-from gatecast.nn.joint import JointNetwork
 
-from gatecast.features.signals import Moves
-from gatecast.nn.training.base import Lesson, Pool, train_base
+from gatecast.models.shipped import SHIPPED, save_ensemble
+from gatecast.nn.base_network import BaseNetwork
+from gatecast.nn.training.base import train_base
+from gatecast.nn.training.sequences import Pool, TrainingSequence
 from gatecast.prices import PriceSeries, PriceTable
 from gatecast.readers.read import read_prices
 
@@ -57,23 +56,25 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     to = arguments.to or SHIPPED / arguments.until
-    torch.set_num_threads(1)  # sums in one order: the same bytes on any number of cores
     panel, others = histories(arguments.data, arguments.until)
     pool, standard = curriculum(panel, others)
     members = trained(pool, standard, arguments.members)
-    learned_from = sorted({one.item_id for table in (panel, *others) for one in table})
-    save_base(to, members, until=arguments.until, items=learned_from)
+    learned_from = sorted({series.item_id for table in (panel, *others) for series in table})
+    save_ensemble(to, members, until=arguments.until, items=learned_from)
     print(f"base network to {arguments.until} written to {to}")
 
 
 def trained(
-    pool: Pool, standard: list[Lesson], members: int = MEMBERS, kind: type[JointNetwork] = JointNetwork
-) -> list[JointNetwork]:
+    pool: Pool,
+    standard: list[TrainingSequence],
+    members: int = MEMBERS,
+    kind: type[BaseNetwork] = BaseNetwork,
+) -> list[BaseNetwork]:
     """The members of an ensemble, a seed each; progress on stderr."""
     made = []
     for seed in range(members):
         made.append(train_base(pool, standard, seed, kind=kind))
-        print(f"member {seed + 1} of {members} has learned", file=sys.stderr, flush=True)
+        print(f"member {seed + 1} of {members} is trained", file=sys.stderr, flush=True)
     return made
 
 
@@ -83,33 +84,42 @@ def histories(data: Path, until: str) -> tuple[list[PriceSeries], list[list[Pric
     others = []
     for name in OTHERS:
         table = read_prices(data / name, repair=True)
-        if min(one.timestamps[0] for one in table) <= pd.Timestamp(until).to_datetime64():
-            others.append([one for one in enough(table.until(until)) if one.item_id != PEGGED])
+        if min(series.timestamps[0] for series in table) <= pd.Timestamp(until).to_datetime64():
+            others.append([series for series in enough(table.until(until)) if series.item_id != PEGGED])
     return panel, others
 
 
 def enough(table: PriceTable) -> list[PriceSeries]:
-    return [one for one in table if len(one) >= LEAST_ROWS]
+    return [series for series in table if len(series) >= LEAST_ROWS]
 
 
-def curriculum(panel: list[PriceSeries], others: list[list[PriceSeries]]) -> tuple[Pool, list[Lesson]]:
-    """Shares of each version, and the panel's whole one, the standard.
+def curriculum(
+    panel: list[PriceSeries], others: list[list[PriceSeries]]
+) -> tuple[Pool, list[TrainingSequence]]:
+    """Shares of each version, and the panel's whole version, the standard.
 
-    What a user lacks (ranges, volumes, a market), the network must have learned to do without; and a market may be one
-    of a dozen items.
+    What a user lacks (ranges, volumes, a cross-section), the network must have learned to do without; and a
+    cross-section may be of a dozen items.
     """
-    ranged = [one for table in others for one in table if Moves.of(one).day_range is not None]
-    whole = Lesson.of_table(panel)
+    ranged = [series for table in others for series in table if series.has_range]
+    whole = TrainingSequence.of_table(panel)
     pool = Pool.of(
         {
             "panel": (0.35, whole),
             "panel in small tables": (0.2, in_small_tables(panel, 0)),
-            "panel without volumes": (0.08, Lesson.of_table(panel, volumes=False)),
-            "panel without ranges": (0.05, Lesson.of_table(panel, ranges=False)),
-            "panel, closes alone": (0.07, Lesson.of_table(panel, ranges=False, volumes=False)),
+            "panel without volumes": (0.08, TrainingSequence.of_table(panel, volumes=False)),
+            "panel without ranges": (0.05, TrainingSequence.of_table(panel, ranges=False)),
+            "panel, closes alone": (0.07, TrainingSequence.of_table(panel, ranges=False, volumes=False)),
             "closes alone in small tables": (0.05, in_small_tables(panel, 1, ranges=False, volumes=False)),
-            "others": (0.17, [one for table in others for one in Lesson.of_table(table)]),
-            "others, closes alone": (0.03, [Lesson.of(one, ranges=False, volumes=False) for one in ranged]),
+            "others": (0.17, [sequence for table in others for sequence in TrainingSequence.of_table(table)]),
+            "others, closes alone": (
+                0.03,
+                [
+                    sequence
+                    for series in ranged
+                    for sequence in TrainingSequence.of_table([series], ranges=False, volumes=False)
+                ],
+            ),
         }
     )
     return pool, whole
@@ -117,14 +127,16 @@ def curriculum(panel: list[PriceSeries], others: list[list[PriceSeries]]) -> tup
 
 def in_small_tables(
     panel: list[PriceSeries], seed: int, *, ranges: bool = True, volumes: bool = True
-) -> list[Lesson]:
-    """Lessons of the panel torn into tables of some dozen items at random."""
+) -> list[TrainingSequence]:
+    """Sequences of the panel split into tables of some dozen items at random."""
     order = np.random.default_rng(seed).permutation(len(panel))
     tables = np.array_split(order, max(len(panel) // SMALL, 1))
     return [
-        lesson
+        sequence
         for places in tables
-        for lesson in Lesson.of_table([panel[place] for place in places], ranges=ranges, volumes=volumes)
+        for sequence in TrainingSequence.of_table(
+            [panel[place] for place in places], ranges=ranges, volumes=volumes
+        )
     ]
 
 
