@@ -17,10 +17,10 @@ from gatecast.errors import UsageError
 from gatecast.forecast import BANDS
 from gatecast.judge.bollinger import GUARD, inspect_guard
 from gatecast.judge.comparisons import overlap_of
+from gatecast.judge.decision import LEAST_ORIGINS, LEVEL, MATERIAL
 from gatecast.judge.metrics import inside
 from gatecast.judge.plan import plan_walk
 from gatecast.judge.significance import by_date, change_interval
-from gatecast.judge.verdict import LEAST_ORIGINS, LEVEL, MATERIAL
 from gatecast.judge.walkforward import Progress, Report, backtest
 from gatecast.models.forecaster import Forecaster
 from gatecast.notes import Note

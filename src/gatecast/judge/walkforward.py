@@ -20,7 +20,8 @@ from gatecast.judge.comparisons import compare
 from gatecast.judge.fold_store import FORMAT, Fold, FoldStore, settings_of
 from gatecast.judge.plan import Stamp, WalkForward, left_out, plan_walk
 from gatecast.judge.scores import COLUMNS, join_rows, score_forecast, score_table
-from gatecast.judge.verdict import Verdict, fallback_text, judge
+from gatecast.judge.verdict import Verdict, judge
+from gatecast.judge.verdict_text import fallback_text
 from gatecast.model import Model, forecasts_at
 from gatecast.notes import Note, merged
 from gatecast.prices import PriceTable, stamp_text
