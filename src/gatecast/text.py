@@ -31,8 +31,8 @@ def counted(count: int, noun: str) -> str:
 def listed(words: Sequence[str], most: int = 3) -> str:
     """The first words, and how many others there are.
 
-    >>> listed(["A", "B", "C", "D", "E"])
-    'A, B, C and 2 more'
+    >>> listed(["A", "B", "C"]), listed(["A", "B", "C", "D", "E"])
+    ('A, B, C', 'A, B, C and 2 more')
     """
     more = f" and {len(words) - most:,} more" if len(words) > most else ""
     return ", ".join(words[:most]) + more

@@ -18,5 +18,6 @@ What is blank is treated here:
 - an open, high or low: refused, or replaced by the close with `repair`, by `repairs._check_other_prices`
 - a volume: set to 0 by `repairs._fill_volume`
 - most of a column: the column is ignored by `repairs._drop_blank_columns`
-- what counts as blank: `numbers.BLANKS`
+
+What counts as blank is in `numbers.BLANKS` and, of dates, in `dates.BLANKS`.
 """

@@ -43,7 +43,7 @@ _NUMBERED = re.compile(
 )
 _EPOCH = re.compile(r"(?P<ticks>-?\d{9,19})(?:\.\d*)?", re.ASCII)
 _UNITS = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}
-_BLANKS = {"", "nan", "nat", "null", "none", "n/a", "-"}
+BLANKS = {"", "nan", "nat", "null", "none", "n/a", "-"}
 FIRST, LAST = np.datetime64("1800-01-01", "s"), np.datetime64("2200-01-01", "s")
 
 
@@ -107,7 +107,7 @@ def parse_dates(column: Column, name: str, findings: Findings) -> Dates:
         zoned=np.zeros(size, dtype=bool),
     )
     _read(cells)
-    blank = np.array([cell.lower() in _BLANKS for cell in text], dtype=bool)
+    blank = np.array([cell.lower() in BLANKS for cell in text], dtype=bool)
     unreadable = np.isnat(cells.seconds) & ~blank
     inside = (cells.seconds >= FIRST) & (cells.seconds < LAST)
     exact = np.where(inside, cells.seconds, np.datetime64("NaT")).astype("datetime64[ns]")

@@ -14,22 +14,8 @@ from gatecast.readers.findings import Findings
 from gatecast.text import shown
 
 BLANKS = (
-    "",
-    "nan",
-    "null",
-    "none",
-    "n/a",
-    "#n/a",
-    "na",
-    "<na>",
-    "nat",
-    "-",
-    "--",
-    ".",
-    "?",
-    "missing",
-    "#n/a n/a",
-)
+    "", "nan", "null", "none", "n/a", "#n/a", "na", "<na>", "nat", "-", "--", ".", "?", "missing", "#n/a n/a",
+)  # fmt: skip
 _INFINITE = ("inf", "+inf", "-inf", "infinity", "-infinity", "+infinity")
 _PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 _COMMA = r"^[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d*)?([eE][+-]?\d{1,3})?$"  # 1.234,56
