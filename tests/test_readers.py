@@ -1,4 +1,4 @@
-"""The door: every layout and spelling gives the same table; what is decided is noted."""
+"""Reading: every layout and spelling gives the same table; each decision is noted."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def table_text(
 
 
 def same(table: PriceTable) -> None:
-    (one,) = table
-    assert (one.timestamps == DAYS.to_numpy()).all()
-    np.testing.assert_allclose(one.close, CLOSE, rtol=0, atol=1e-12)
+    (series,) = table
+    assert (series.timestamps == DAYS.to_numpy()).all()
+    np.testing.assert_allclose(series.close, CLOSE, rtol=0, atol=1e-12)
 
 
 def european(text: str) -> str:
@@ -65,7 +65,7 @@ def test_separators_and_names(tmp_path: Path, sep: str, head: str) -> None:
     table = read_prices(write(tmp_path, table_text(sep=sep, head=head)))
     same(table)
     assert table.item_ids == ("ACME",)
-    assert texts(table.notes) == texts(table["ACME"].notes) == ()
+    assert table.all_notes() == ()
 
 
 @pytest.mark.parametrize(
@@ -109,13 +109,13 @@ def test_epochs(tmp_path: Path, scale: int) -> None:
     same(read_prices(pd.DataFrame({"date": ticks.astype(np.int64), "close": CLOSE})))
 
 
-def test_an_ambiguous_order_is_refused_and_one_cell_decides(tmp_path: Path) -> None:
+def test_an_ambiguous_order_is_refused_and_a_single_cell_decides(tmp_path: Path) -> None:
     rows = [f"0{day}/0{month}/2021,{10 + day}" for month in (3, 4) for day in range(1, 8)]
-    with pytest.raises(UnreadableSource, match="day and month must be told apart"):
+    with pytest.raises(UnreadableSource, match="the order of day and month must be clear"):
         read_prices(write(tmp_path, "date,close\n" + "\n".join(rows)))
     table = read_prices(write(tmp_path, "date,close\n" + "\n".join([*rows, "13/04/2021,20"])))
     assert str(table["ACME"].timestamps[0])[:10] == "2021-03-01"
-    with pytest.raises(UnreadableSource, match="one order"):
+    with pytest.raises(UnreadableSource, match="the same order everywhere"):
         read_prices(write(tmp_path, "date,close\n13/04/2021,1\n04/13/2021,2\n"))
 
 
@@ -144,7 +144,7 @@ def test_decimal_comma_and_thousands(tmp_path: Path) -> None:
     assert (
         table["ACME"].volume is not None and table["ACME"].volume[1] == 1001
     )  # the close says what 1.001 means
-    with pytest.raises(UnreadableSource, match="comma must be told"):
+    with pytest.raises(UnreadableSource, match="a comma must be clearly"):
         read_prices(write(tmp_path, "date;close\n2021-01-04;1,234\n2021-01-05;1,250\n"))
 
 
@@ -179,7 +179,12 @@ def test_layouts(tmp_path: Path) -> None:
         for i, (d, c) in enumerate(zip(days, CLOSE, strict=True))
     )
     table = read_prices(write(tmp_path, wide))
-    assert table.item_ids == ("AAPL", "C", "V", "LOW") and [len(one) for one in table] == [30, 30, 26, 20]
+    assert table.item_ids == ("AAPL", "C", "V", "LOW") and [len(series) for series in table] == [
+        30,
+        30,
+        26,
+        20,
+    ]
     assert "'note'" in texts(table.notes)[0]
     assert texts(table["V"].notes) == ("dropped 4 blank rows before the first price.",)
     assert texts(table["LOW"].notes) == ("dropped 10 blank rows after the last price.",)
@@ -193,8 +198,8 @@ def test_yfinance_layouts(tmp_path: Path) -> None:
     from_frame = read_prices(frame)
     assert from_frame.data_hash() == table.data_hash()
     assert read_prices(frame.swaplevel(axis=1)).data_hash() == table.data_hash()
-    one = frame.droplevel(1, axis=1).reset_index()
-    assert read_prices(write(tmp_path, one.to_csv(index=False), "AAPL.csv")).data_hash() == table.data_hash()
+    flat = frame.droplevel(1, axis=1).reset_index()
+    assert read_prices(write(tmp_path, flat.to_csv(index=False), "AAPL.csv")).data_hash() == table.data_hash()
     both = pd.concat([frame, frame.rename(columns={"AAPL": "TWIN"})], axis=1)
     assert read_prices(both).item_ids == ("AAPL", "TWIN")
     assert read_prices(write(tmp_path, both.to_csv())).item_ids == ("AAPL", "TWIN")
@@ -204,16 +209,16 @@ def test_adjusted_close_scales_all_prices(tmp_path: Path) -> None:
     text = (
         "Date,Open,High,Low,Close,Adj Close,Volume\n2021-01-04,10,12,8,11,5.5,9\n2021-01-05,11,13,9,12,6,9\n"
     )
-    one = read_prices(write(tmp_path, text))["ACME"]
-    assert one.columns().keys() == {"open", "high", "low", "close", "volume"}
-    assert [one.columns()[name][0] for name in ("open", "high", "low", "close", "volume")] == [
+    series = read_prices(write(tmp_path, text))["ACME"]
+    assert series.columns().keys() == {"open", "high", "low", "close", "volume"}
+    assert [series.columns()[name][0] for name in ("open", "high", "low", "close", "volume")] == [
         5,
         6,
         4,
         5.5,
         9,
     ]
-    assert "adjusted" in texts(one.notes)[0]
+    assert "adjusted" in texts(series.notes)[0]
 
 
 @pytest.mark.parametrize("kind", ["gzip", "parquet", "frame", "index", "series", "stdin", "tz", "text frame"])
@@ -302,20 +307,44 @@ def test_a_fifo_is_refused_without_being_opened(tmp_path: Path) -> None:
 def test_calendar(tmp_path: Path) -> None:
     table = read_prices(write(tmp_path, table_text()), calendar="XNYS")
     assert table.calendar == "XNYS"
-    assert texts(table["ACME"].notes) == ("1 row lies on no session of XNYS, the first on 2021-01-18.",)
+    assert texts(table["ACME"].notes) == (
+        "1 row not on a session of XNYS, the first on 2021-01-18: check dates and calendar.",
+    )
     with pytest.raises(UsageError, match="XNYS"):
         read_prices(write(tmp_path, table_text()), calendar="NOWHERE")
 
 
-def test_shared_files_need_no_repair(shared_data: Path) -> None:
-    for path in sorted(
-        [*shared_data.glob("daily/*.csv"), *shared_data.glob("intraday/*"), *shared_data.glob("panel/*")]
-    ):
-        if path.name.startswith("wti"):
-            with pytest.raises(UnsafeData, match=r"'-36.98' at line 8645 \(2020-04-20\)"):
-                read_prices(path)
-            continue
-        table = read_prices(path)
-        assert all(len(one) > 1000 for one in table), path.name
-    vix = read_prices(shared_data / "daily" / "vix_ohlc_1990_2021.csv").series[0]
-    assert any("widened low and high to hold open and close in 47 rows" in note for note in texts(vix.notes))
+CLEAN = (
+    "daily/aapl_raw_unadjusted_ohlcv_2000_2013.csv",
+    "daily/btc_usd_ohlcv_2014_2021.csv",
+    "daily/btc_usdt_binance_ohlcv_2018_2021.csv",
+    "daily/eth_usd_ohlcv_2017_2021.csv",
+    "daily/fx_ecb_reference_1999_2021.csv",
+    "daily/goog_raw_unadjusted_ohlcv_2004_2013.csv",
+    "daily/ibm_raw_unadjusted_ohlcv_2000_2013.csv",
+    "daily/ko_ohlcv_2000_2021.csv",
+    "daily/msft_adjusted_ohlcv_1986_2017.csv",
+    "daily/msft_raw_unadjusted_ohlcv_2000_2013.csv",
+    "daily/nasdaq_index_ohlcv_1999_2018.csv",
+    "daily/sp500_index_ohlcv_1999_2018.csv",
+    "daily/tsla_ohlcv_2010_2021.csv",
+    "daily/vix_ohlc_1990_2021.csv",
+    "intraday/eurusd_hourly_ohlcv_2017.csv.gz",
+    "panel/us_stocks_20_adjclose_1990_2021.csv.gz",
+    "panel/us_stocks_80_ohlcv_2005_2021.csv.gz",
+    "panel/us_stocks_wide_550_ohlcv_2000_2021.parquet",
+)
+
+
+@pytest.mark.parametrize("name", CLEAN)
+def test_shared_files_need_no_repair(name: str, shared_data: Path) -> None:
+    table = read_prices(shared_data / name)
+    assert all(len(series) > 1000 for series in table)
+    if "vix" in name:
+        notes = texts(table.all_notes())
+        assert any("widened low and high to include open and close in 47 rows" in note for note in notes)
+
+
+def test_a_negative_price_is_refused_by_its_line(shared_data: Path) -> None:
+    with pytest.raises(UnsafeData, match=r"'-36.98' at line 8645 \(2020-04-20\)"):
+        read_prices(shared_data / "daily" / "wti_spot_close_1986_2021.csv")

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import texts
 from gatecast.errors import UnsafeData
-from gatecast.readers.diagnostics import notice
+from gatecast.readers.diagnostics import diagnose
 from gatecast.readers.read import read_prices
 
 DAYS = pd.bdate_range("2021-01-04", periods=40)
@@ -41,15 +41,15 @@ def refused(bad: pd.DataFrame, *words: str) -> None:
 
 def repaired(bad: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     table = read_prices(bad, repair=True, today=datetime.date(2022, 1, 1))
-    (one,) = table
-    notes = " ".join([*texts(table.notes), *texts(one.notes)])
+    (series,) = table
+    notes = " ".join(texts(table.all_notes()))
     assert "repair: " in notes
-    return pd.DataFrame({"date": one.timestamps, **one.columns()}), notes
+    return pd.DataFrame({"date": series.timestamps, **series.columns()}), notes
 
 
 def test_a_clean_frame_needs_nothing() -> None:
     table = read_prices(frame())
-    assert texts(table.notes) == texts(table["item"].notes) == ()
+    assert table.all_notes() == ()
 
 
 def test_shuffled_rows_are_sorted_to_the_same_table() -> None:
@@ -67,7 +67,7 @@ def test_exact_duplicates_are_dropped() -> None:
 
 def test_conflicting_duplicates() -> None:
     bad = pd.concat([frame(), frame().iloc[[3]].assign(close=101.0)], ignore_index=True)
-    refused(bad, "a date stands once", "row 41 (2021-01-07)")
+    refused(bad, "a single row per date", "row 41 (2021-01-07)")
     good, notes = repaired(bad)
     assert len(good) == 40 and good["close"][3] == 101 and "kept the last" in notes
 
@@ -90,7 +90,7 @@ def test_a_companion_that_is_no_price(name: str, cell: float) -> None:
     refused(bad, name, "row 6 (2021-01-11)")
     good, notes = repaired(bad)
     assert len(good) == 40 and (good["low"] <= good["close"]).all() and (good["close"] <= good["high"]).all()
-    assert f"put the close in place of the {name}" in notes
+    assert f"replaced the {name} with the close" in notes
 
 
 def test_high_below_low() -> None:
@@ -105,9 +105,11 @@ def test_high_below_low() -> None:
 def test_a_close_a_little_outside_the_range_widens_it() -> None:
     odd = frame()
     odd.loc[5, "close"] = odd.loc[5, "high"] + 0.01
-    one = read_prices(odd)["item"]
-    assert one.high is not None and one.high[5] == one.close[5]
-    assert texts(one.notes) == ("widened low and high to hold open and close in 1 row: row 6 (2021-01-11).",)
+    series = read_prices(odd)["item"]
+    assert series.high is not None and series.high[5] == series.close[5]
+    assert texts(series.notes) == (
+        "widened low and high to include open and close in 1 row: row 6 (2021-01-11).",
+    )
 
 
 @pytest.mark.parametrize("factor", [10, 100, 0.1, 0.01])
@@ -115,10 +117,10 @@ def test_a_close_a_little_outside_the_range_widens_it() -> None:
 def test_a_decimal_slip_that_reverts(factor: float, length: int) -> None:
     bad = frame()
     bad.loc[5 : 4 + length, ["open", "high", "low", "close"]] *= factor
-    refused(bad, "tenfold", "row 6 (2021-01-11)", "3 other problems")
+    refused(bad, "tenfold", "row 6 (2021-01-11)", "Other problems found: 3.")
     good, notes = repaired(bad)
     np.testing.assert_allclose(good["close"], frame()["close"])
-    assert "moved the decimal sign of close back" in notes
+    assert "moved the decimal point of close" in notes
 
 
 def test_a_leap_that_stays_or_comes_back_elsewhere_is_no_slip() -> None:
@@ -128,7 +130,7 @@ def test_a_leap_that_stays_or_comes_back_elsewhere_is_no_slip() -> None:
     assert read_prices(frame().assign(open=close, high=close, low=close, close=close))
 
 
-def test_dates_in_the_future_are_told_from_today() -> None:
+def test_dates_after_today_are_refused() -> None:
     with pytest.raises(UnsafeData, match=r"future \(today is 2021-02-24\); row 39 has"):
         read_prices(frame(), today=datetime.date(2021, 2, 24))
     assert read_prices(frame(), today=datetime.date(2021, 2, 26))
@@ -139,15 +141,15 @@ def test_dates_in_the_future_are_told_from_today() -> None:
 def test_several_kinds_name_the_first_and_count_the_others() -> None:
     bad = frame()
     bad.loc[5, "close"], bad.loc[9, "open"], bad.loc[12, "close"] = np.nan, -1.0, 0.0
-    refused(bad, "close must be present", "(2 other problems besides.)")
+    refused(bad, "close must be present", "Other problems found: 2.")
 
 
 def test_blank_heads_and_tails_are_dropped() -> None:
     odd = frame()
     odd.loc[[0, 1, 39], ["open", "high", "low", "close", "volume"]] = np.nan
-    one = read_prices(odd)["item"]
-    assert len(one) == 37
-    assert texts(one.notes) == (
+    series = read_prices(odd)["item"]
+    assert len(series) == 37
+    assert texts(series.notes) == (
         "dropped 2 blank rows before the first price.",
         "dropped 1 blank row after the last price.",
     )
@@ -156,25 +158,39 @@ def test_blank_heads_and_tails_are_dropped() -> None:
 def test_volume_never_stops_a_forecast() -> None:
     odd = frame()
     odd.loc[[3, 4], "volume"] = [np.nan, -5.0]
-    one = read_prices(odd)["item"]
-    assert one.volume is not None and list(one.volume[2:6]) == [10, 0, 0, 10]
-    assert "set the volume to 0 in 2 rows" in texts(one.notes)[0]
+    series = read_prices(odd)["item"]
+    assert series.volume is not None and list(series.volume[2:6]) == [10, 0, 0, 10]
+    assert "set the volume to 0 in 2 rows" in texts(series.notes)[0]
     blank = read_prices(frame().assign(volume=np.nan))["item"]
-    assert blank.volume is None and "left out column volume" in texts(blank.notes)[0]
+    assert blank.volume is None and "ignored column volume" in texts(blank.notes)[0]
 
 
-@pytest.mark.parametrize("ratio", [2, 3, 4, 5, 7, 10, 20, 1.5])
+@pytest.mark.parametrize(
+    ("ratio", "parts"),
+    [
+        (2, (2, 1)),
+        (3, (3, 1)),
+        (4, (4, 1)),
+        (5, (5, 1)),
+        (7, (7, 1)),
+        (10, (10, 1)),
+        (20, (20, 1)),
+        (1.5, (3, 2)),
+    ],
+)
 @pytest.mark.parametrize("up", [True, False])
-def test_a_likely_split_is_noted_and_nothing_changed(ratio: float, up: bool) -> None:
+def test_a_likely_split_is_noted_and_nothing_changed(ratio: float, parts: tuple[int, int], up: bool) -> None:
     rng = np.random.default_rng(3)
     close = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, 100)))
     close[60:] *= ratio if up else 1 / ratio
     stamps = pd.bdate_range("2021-01-04", periods=100).to_numpy().astype("datetime64[ns]")
-    (note,) = notice(stamps, close)
-    assert str(stamps[60])[:10] in note and "split" in note
-    assert notice(stamps, close, adjusted=True) == []
+    (note,) = diagnose(stamps, close)
+    many, few = parts
+    kind = f"{few}-for-{many} reverse split" if up else f"{many}-for-{few} split"
+    assert str(stamps[60])[:10] in note and kind in note
+    assert diagnose(stamps, close, adjusted=True) == []
     wild = 100 * np.exp(np.cumsum(rng.normal(0, 0.2, 100)))
-    assert notice(stamps, wild) == []
+    assert diagnose(stamps, wild) == []
 
 
 def test_the_real_splits_are_noted_where_no_adjusted_close_is(shared_data: object) -> None:
@@ -186,19 +202,22 @@ def test_the_real_splits_are_noted_where_no_adjusted_close_is(shared_data: objec
 
 
 def test_a_gap_is_noted() -> None:
-    one = read_prices(frame().drop(index=range(10, 21)))["item"]
-    assert texts(one.notes) == ("a gap of 11 sessions lies between 2021-01-15 and 2021-02-02.",)
+    series = read_prices(frame().drop(index=range(10, 21)))["item"]
+    assert texts(series.notes) == (
+        "11 sessions are missing between 2021-01-15 and 2021-02-02; "
+        "the move across the gap counts as a single step.",
+    )
     assert read_prices(frame().drop(index=range(10, 20)))["item"].notes == ()
 
 
 def test_daily_rows_lose_their_hour_and_hourly_rows_keep_it() -> None:
     daily = frame().assign(date=DAYS + pd.Timedelta(hours=16))
-    assert texts(read_prices(daily)["item"].notes) == ("left out the time of day of daily rows.",)
+    assert texts(read_prices(daily)["item"].notes) == ("removed the time of day from daily rows.",)
     hourly = frame().assign(date=pd.date_range("2021-01-04", periods=40, freq="h"))
     assert read_prices(hourly)["item"].timestamps[1] == np.datetime64("2021-01-04T01:00")
 
 
 def test_the_future_decides_no_repair_of_a_clean_past() -> None:
-    """A table cut at a row is the cut of the table: what comes later changes nothing that came before."""
+    """Reading the first rows gives the first rows of the table: later rows change nothing before them."""
     whole, head = read_prices(frame())["item"], read_prices(frame(25))["item"]
     assert (whole.rows(0, 25).close == head.close).all()

@@ -1,4 +1,4 @@
-"""When a series trades: its frequency, its gaps, and the timestamps that come after its last."""
+"""When a series trades: its frequency, its gaps, and its future timestamps."""
 
 from __future__ import annotations
 
@@ -91,15 +91,17 @@ def future_timestamps(series: PriceSeries, horizon: int, calendar: str | None = 
 
     Sessions of `calendar` where one is named; else the weekdays the series trades on; hourly data keeps to
     the (weekday, hour) slots of its last weeks; weekly and monthly data keep their spacing, month ends too.
-    Raises `UsageError` where the horizon is not positive or the calendar does not reach so far.
+    Raises `UsageError` where the horizon is not positive or the calendar does not cover it.
     """
     if horizon < 1:
-        raise UsageError(f"a horizon is at least 1 step; got {horizon}. Give for example 30.")
+        raise UsageError(f"a horizon is at least 1 step; got {horizon}. Give, for example, 30.")
     stamps = series.timestamps
     spacing = describe(stamps)
     last = stamps[-1]
-    if horizon * _least_step(spacing) > (_END - last).astype("timedelta64[D]").astype(float):
-        raise UsageError(f"a forecast ends before 2200; {horizon} steps go beyond. Give a shorter horizon.")
+    if horizon * _shortest_step(spacing) > (_END - last).astype("timedelta64[D]").astype(float):
+        raise UsageError(
+            f"a forecast must end before 2200; {horizon} steps end later. Give a shorter horizon."
+        )
     if spacing.freq == "M":
         future = _months(stamps, horizon, spacing.step)
     elif spacing.freq == "W":
@@ -112,8 +114,8 @@ def future_timestamps(series: PriceSeries, horizon: int, calendar: str | None = 
     return np.asarray(future[:horizon].astype("datetime64[ns]"))
 
 
-def _least_step(spacing: Spacing) -> float:
-    """Days a step takes at least, to refuse what can't fit before 2200."""
+def _shortest_step(spacing: Spacing) -> float:
+    """The fewest days that a step takes; a forecast that cannot end before 2200 is refused by it."""
     if spacing.freq == "h":
         return spacing.step / (24 * _HOUR_NS)
     return {"M": 31.0 * spacing.step, "W": float(spacing.step), "B": 1.5, "D": 7 / len(spacing.weekdays)}[
@@ -139,22 +141,16 @@ def _intraday(stamps: np.ndarray, horizon: int, spacing: Spacing, calendar: str 
     clock = (recent - days).astype(np.int64)  # nanoseconds since midnight
     weekday = _weekday(days)
     weeks = (last - recent[0]) / np.timedelta64(7, "D")
-    times = np.unique(clock)
-    if calendar is not None or weeks < 2:
-        used = np.ones(
-            (7, len(times)), dtype=bool
-        )  # too little history to tell Monday's hours from Tuesday's
+    times, slot, rows_at = np.unique(clock, return_inverse=True, return_counts=True)
+    if calendar is not None or weeks < 2:  # too little history to distinguish Monday's hours from Tuesday's
+        used = np.ones((7, len(times)), dtype=bool)
         used[[day for day in range(7) if day not in spacing.weekdays]] = calendar is not None
         used[np.unique(weekday)] = True
     else:
         count = np.zeros((7, len(times)), dtype=np.int64)
-        np.add.at(count, (weekday, np.searchsorted(times, clock)), 1)
+        np.add.at(count, (weekday, slot), 1)
         used = count >= max(1, weeks / 3)
-    # Times seen once (a late print at 14:03) are no part of the grid.
-    regular = (
-        np.bincount(np.searchsorted(times, clock)) * 10 >= np.bincount(np.searchsorted(times, clock)).max()
-    )
-    used &= regular
+    used &= rows_at * 10 >= rows_at.max()  # a rare time, such as a late trade at 14:03, is no regular bar
     per_week = int(used.sum())
     if per_week == 0:
         return np.asarray(last + spacing.step * np.arange(1, horizon + 1))
@@ -182,43 +178,43 @@ def _months(stamps: np.ndarray, horizon: int, step: int) -> np.ndarray:
     """Every `step` months: month ends, first or last business days where usual, else the usual day."""
     days = stamps[-_RECENT:].astype("datetime64[D]")
     months = days.astype("datetime64[M]")
-    ahead = months[-1] + step * np.arange(1, horizon + 1)
-    ends = (ahead + 1).astype("datetime64[D]") - 1
-    starts = ahead.astype("datetime64[D]")
-    last_day = (months + 1).astype("datetime64[D]") - 1
-    if np.mean(days == last_day) > 0.9:
+    first, last = _first_and_last_day(months)
+    starts, ends = _first_and_last_day(months[-1] + step * np.arange(1, horizon + 1))
+    if np.mean(days == last) > 0.9:
         future = ends
-    elif np.mean(days == np.busday_offset(last_day, 0, roll="backward")) > 0.7:
+    elif np.mean(days == np.busday_offset(last, 0, roll="backward")) > 0.7:
         future = np.busday_offset(ends, 0, roll="backward")
-    elif (days != months.astype("datetime64[D]")).any() and np.mean(
-        days == np.busday_offset(months.astype("datetime64[D]"), 0, roll="forward")
-    ) > 0.7:
+    elif (days != first).any() and np.mean(days == np.busday_offset(first, 0, roll="forward")) > 0.7:
         future = np.busday_offset(starts, 0, roll="forward")
     else:
-        usual = int(np.bincount((days - months.astype("datetime64[D]")).astype(np.int64)).argmax())
+        usual = int(np.bincount((days - first).astype(np.int64)).argmax())
         future = np.minimum(starts + usual, ends)
     return np.asarray(future.astype("datetime64[ns]") + (stamps[-1] - stamps[-1].astype("datetime64[D]")))
 
 
+def _first_and_last_day(months: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return months.astype("datetime64[D]"), (months + 1).astype("datetime64[D]") - 1
+
+
 @functools.lru_cache(maxsize=8)
 def open_calendar(code: str, first: str | None = None, last: str | None = None) -> Any:
-    """A calendar of exchange_calendars; raises `UsageError` for an unknown code or dates out of reach."""
+    """A calendar of exchange_calendars; raises `UsageError` for an unknown code or dates it does not cover."""
     import exchange_calendars
 
     known = exchange_calendars.get_calendar_names(include_aliases=True)
     if code not in known:
         raise UsageError(
-            f"no calendar {shown(code)}. "
-            "There are for example XNYS, XNAS, XLON, XETR, XTKS, XHKG, 24/7, 24/5."
+            f"a calendar is the code of an exchange; got {shown(code)}. "
+            "Give, for example, XNYS, XNAS, XLON, XETR, XTKS, XHKG, 24/7 or 24/5."
         )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it uses parts of pandas that are on their way out
+            warnings.simplefilter("ignore")  # the package uses deprecated parts of pandas
             return exchange_calendars.get_calendar(code, start=first, end=last)
     except (ValueError, TypeError, exchange_calendars.errors.CalendarError) as error:
         raise UsageError(
-            f"calendar {code} does not reach from {first} to {last} ({type(error).__name__}). "
-            "Give a shorter horizon or leave the calendar out."
+            f"a calendar must cover all dates; {code} does not cover {first} to {last} ({type(error).__name__}). "
+            "Give a shorter horizon or no calendar."
         ) from None
 
 
@@ -229,6 +225,6 @@ def _sessions(code: str, first: np.datetime64, last: np.datetime64) -> np.ndarra
 
 
 def off_calendar(timestamps: np.ndarray, code: str) -> Bool[np.ndarray, " time"]:
-    """Which rows lie on no session of a calendar."""
+    """Which rows are on no session of a calendar."""
     days = timestamps.astype("datetime64[D]")
     return np.asarray(~np.isin(days, _sessions(code, days[0], days[-1] + 7)))

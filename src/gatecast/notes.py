@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from gatecast.text import listed
+
 # What a note is about: rows repaired or noticed when they were read (data), how a model was trained or chosen (model),
 # whether the base network was adapted (adapted), what days a model learned from (learned), that it learned from the
 # very days it forecasts (seen), a forecast that is the random walk's since the model had none (fallback), calibration
@@ -15,7 +17,7 @@ Kind = Literal["data", "model", "adapted", "learned", "seen", "fallback", "bands
 
 @dataclass(frozen=True)
 class Note:
-    """What happened, and what it means for the reader; of these items alone, or of all where there are none.
+    """What happened, and what it means for the reader; about these items, or about all where none are named.
 
     >>> str(Note("data", "1 row of zero volume was kept", ("AAPL",)))
     'AAPL: 1 row of zero volume was kept'
@@ -26,24 +28,21 @@ class Note:
     items: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """The text, led by the items it is of."""
-        if not self.items:
-            return self.text
-        more = f" and {len(self.items) - 3} more" if len(self.items) > 3 else ""
-        return f"{', '.join(self.items[:3])}{more}: {self.text}"
+        """The text, after the names of its items."""
+        return f"{listed(self.items)}: {self.text}" if self.items else self.text
 
 
 def merged(notes: Iterable[Note], all_items: Iterable[str] = ()) -> tuple[Note, ...]:
-    """Each note once, in order; those that differ in their items alone become one, without items where it is of all."""
+    """Each sentence once, in order, with the items of all its notes; without items where it holds for `all_items`."""
     every = set(all_items)
-    of: dict[tuple[Kind, str], dict[str, None]] = {}
-    whole: set[tuple[Kind, str]] = set()
+    items: dict[tuple[Kind, str], dict[str, None]] = {}
+    general: set[tuple[Kind, str]] = set()
     for note in notes:
         key = (note.kind, note.text)
-        of.setdefault(key, {}).update(dict.fromkeys(note.items))
+        items.setdefault(key, {}).update(dict.fromkeys(note.items))
         if not note.items:
-            whole.add(key)
+            general.add(key)
     return tuple(
-        Note(kind, text, () if (kind, text) in whole or (every and every <= items.keys()) else tuple(items))
-        for (kind, text), items in of.items()
+        Note(*key, () if key in general or (every and every <= named.keys()) else tuple(named))
+        for key, named in items.items()
     )

@@ -1,4 +1,4 @@
-"""The price table: checked once at the door, trusted by every floor above."""
+"""The price table: price histories, checked when they are made and immutable."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from jaxtyping import Float
 
 from gatecast.errors import DataError, UsageError
 from gatecast.notes import Note
+from gatecast.text import listed
 
 COLUMNS = ("open", "high", "low", "close", "volume")  # the order of every frame and hash
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PriceSeries:
-    """One asset's history: strictly increasing timestamps, finite positive prices, read-only arrays.
+    """The history of an asset: strictly increasing timestamps, finite positive prices, read-only arrays.
 
     Shapes: every array is (T,), T >= 1. Units: prices in the asset's own currency, volume in its own
     units (>= 0), timestamps `datetime64[ns]` without a zone. `open`, `high`, `low` and `volume` are None
-    where the source has none. A breach of these rules is a `DataError`; repairs belong to `readers`.
+    where the source has none. Raises `DataError` where a rule is broken; repairs belong to `readers`.
     """
 
     item_id: str
@@ -50,18 +51,19 @@ class PriceSeries:
             raise DataError(f"an item needs at least one row; '{self.item_id}' has none. Remove the item.")
         if not (np.diff(self.timestamps) > np.timedelta64(0)).all():
             raise DataError(
-                f"timestamps must increase within an item; '{self.item_id}' breaks that. Sort it, drop repeats."
+                f"timestamps must increase within an item; '{self.item_id}' breaks this rule. Sort it, drop duplicates."
             )
         for name, values in self.columns().items():
             if values.shape != self.timestamps.shape:
                 raise DataError(
-                    f"'{name}' of '{self.item_id}' must have one value a timestamp. Align the columns."
+                    f"'{name}' of '{self.item_id}' must have one value per timestamp. Align the columns."
                 )
             good = np.isfinite(values) & ((values >= 0) if name == "volume" else (values > 0))
             if not good.all():
                 row = int(np.argmin(good))
                 raise DataError(
-                    f"{name} must be finite and positive; '{self.item_id}' has {values[row]} "
+                    f"{name} must be finite and {'not negative' if name == 'volume' else 'positive'}; "
+                    f"'{self.item_id}' has {values[row]} "
                     f"on {stamp_text(self.timestamps[row])}. Correct or drop that row."
                 )
 
@@ -88,7 +90,7 @@ class PriceTable:
     """The price histories of one or more assets, immutable, in the order the source gave them.
 
     `calendar` is an exchange code such as "XNYS" when the user named one; it decides the future timestamps.
-    `notes` say what was repaired or noticed at the door, for the table as a whole; each series has its own.
+    `notes` say what was repaired or noticed when the table was read; each series has its own.
 
     >>> table = PriceTable.from_close({"X": ([100.0, 101.0], ["2024-01-02", "2024-01-03"])})
     >>> table.item_ids, len(table["X"])
@@ -105,9 +107,9 @@ class PriceTable:
             raise DataError(
                 "a price table needs at least one item; this one has none. Give it a price history."
             )
-        index = {one.item_id: position for position, one in enumerate(self.series)}
+        index = {series.item_id: position for position, series in enumerate(self.series)}
         if len(index) != len(self.series):
-            raise DataError("item ids must be unique; one is repeated. Rename one of them.")
+            raise DataError("item ids must be unique; an id is used twice. Rename an item.")
         object.__setattr__(self, "_index", index)
 
     @classmethod
@@ -137,14 +139,15 @@ class PriceTable:
 
     def __getitem__(self, item_id: str) -> PriceSeries:
         if item_id not in self._index:
-            raise UsageError(f"no item '{item_id}' in this table. It has: {', '.join(self.item_ids[:10])}.")
+            raise UsageError(f"no item '{item_id}' in this table. It has: {listed(self.item_ids, 10)}.")
         return self.series[self._index[item_id]]
 
     def until(self, cutoff: object) -> PriceTable:
         """The rows at or before `cutoff`; items that begin later are left out. Raises if none is left."""
         stamp = pd.Timestamp(cutoff).to_datetime64()  # type: ignore[arg-type]
-        ends = [(one, int(np.searchsorted(one.timestamps, stamp, side="right"))) for one in self.series]
-        return replace(self, series=tuple(one.rows(0, end) for one, end in ends if end))
+        ends = [int(np.searchsorted(series.timestamps, stamp, side="right")) for series in self.series]
+        kept = zip(self.series, ends, strict=True)
+        return replace(self, series=tuple(series.rows(0, end) for series, end in kept if end))
 
     def select(self, item_ids: tuple[str, ...]) -> PriceTable:
         """A table of these items alone, in this order."""
@@ -153,8 +156,8 @@ class PriceTable:
     def to_frame(self) -> pd.DataFrame:
         """A long pandas frame: `item_id, timestamp` and the columns any item has."""
         parts = [
-            pd.DataFrame({"item_id": one.item_id, "timestamp": one.timestamps, **one.columns()})
-            for one in self.series
+            pd.DataFrame({"item_id": series.item_id, "timestamp": series.timestamps, **series.columns()})
+            for series in self.series
         ]
         return pd.concat(parts, ignore_index=True)
 
@@ -165,10 +168,10 @@ class PriceTable:
     def data_hash(self) -> str:
         """SHA-256 over ids, timestamps and values: the same data gives the same text."""
         digest = hashlib.sha256()
-        for one in self.series:
-            digest.update(f"{one.item_id}\0{','.join(one.columns())}\0{len(one)}\0".encode())
-            digest.update(one.timestamps.astype("int64").tobytes())
-            for values in one.columns().values():
+        for series in self.series:
+            digest.update(f"{series.item_id}\0{','.join(series.columns())}\0{len(series)}\0".encode())
+            digest.update(series.timestamps.astype("int64").tobytes())
+            for values in series.columns().values():
                 digest.update(values.tobytes())
         return digest.hexdigest()
 

@@ -1,10 +1,12 @@
-"""Text about numbers and names: counted nouns, and what a user wrote, safe to show."""
+"""Text for messages: counted nouns, shortened lists, and a user's words made safe to show."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def clean(text: object, limit: int = 200) -> str:
-    """Text of the user's on one line: unseen characters removed, at most `limit` characters.
+    """A user's text on a single line: invisible characters removed, at most `limit` characters.
 
     >>> clean("AA\\x00PL\\n")
     'AAPL'
@@ -16,7 +18,7 @@ def clean(text: object, limit: int = 200) -> str:
 
 
 def shown(text: object) -> str:
-    """Text of the user's in quotes, short enough for a message."""
+    """A user's text in quotes, short enough for a message."""
     short = clean(text, 80)
     return f"'{short[:40]}...'" if len(short) > 40 else f"'{short}'"
 
@@ -24,3 +26,13 @@ def shown(text: object) -> str:
 def counted(count: int, noun: str) -> str:
     """A count with its noun: `1 row`, `1,008 rows`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def listed(words: Sequence[str], most: int = 3) -> str:
+    """The first words, and how many others there are.
+
+    >>> listed(["A", "B", "C"]), listed(["A", "B", "C", "D", "E"])
+    ('A, B, C', 'A, B, C and 2 more')
+    """
+    more = f" and {len(words) - most:,} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + more

@@ -1,1 +1,23 @@
-"""From the bytes of any source to a checked PriceTable."""
+"""From any price source to a checked `PriceTable`; `read.read_prices` takes the steps in this order.
+
+- `sources`: a file, standard input, a sample or Yahoo becomes bytes or a frame.
+- `cells`: bytes or a frame become a grid of cells; encoding, separator, Parquet.
+- `headers`: the header rows of a text file become column names.
+- `layouts`: column names say which columns are dates, items, prices and volume; long or wide.
+- `rows`, with `dates` and `numbers`: cells become timestamps and floats; rows without a usable date go; the rest is
+  divided by item.
+- `repairs`, with `diagnostics`: an item's rows become a `PriceSeries`; each repair and remark is a note.
+
+`findings` collects the notes and the unsafe repairs; these are refused unless `repair` is given.
+
+What is blank is treated here:
+
+- a line without date and price: skipped by `rows._usable_dates`
+- rows before an item's first price and after its last: dropped by `repairs._trim_blank_ends`
+- a close between them: refused, or its row dropped with `repair`, by `repairs._check_closes`
+- an open, high or low: refused, or replaced by the close with `repair`, by `repairs._check_other_prices`
+- a volume: set to 0 by `repairs._fill_volume`
+- most of a column: the column is ignored by `repairs._drop_blank_columns`
+
+What counts as blank is in `numbers.BLANKS` and, of dates, in `dates.BLANKS`.
+"""

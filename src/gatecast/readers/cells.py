@@ -1,4 +1,4 @@
-"""From bytes or a frame to a grid of cells, each with its line: encoding and separator, no meaning yet."""
+"""From bytes or a frame to a grid of cells without meaning: encoding, separator, Parquet."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from gatecast.readers.findings import Findings
 from gatecast.text import clean, shown
 
 MAX_ROWS = 50_000_000
-MAX_COLUMNS = 10_050  # 10,000 items and some room for dates and extras
+MAX_COLUMNS = 10_050  # 10,000 items, dates and a few other columns
 _SEPARATORS = (",", ";", "\t", "|")
-_BOMS = (  # the longer first: UTF-32's begins with UTF-16's
+_BOMS = (  # the longer ones first: that of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -35,9 +35,10 @@ Column: TypeAlias = pa.ChunkedArray | np.ndarray  # text; or float64 or datetime
 
 @dataclass(frozen=True)
 class Grid:
-    """Columns of cells without meaning; `lines[i]` is where row i stands in the file (or frame), from 1."""
+    """Columns of cells; `lines[i]` is where row i stands in the file or frame, counted from 1."""
 
-    names: tuple[tuple[str, ...], ...]  # of each column, one per header row: ("Close",) or ("Close", "AAPL")
+    # Of each column a name per header row, ("Close",) or ("Close", "AAPL"); none while the header is a row.
+    names: tuple[tuple[str, ...], ...]
     columns: tuple[Column, ...]
     lines: np.ndarray
     word: str  # "line" of a file, "row" of a frame
@@ -56,13 +57,39 @@ class Grid:
         return f"{self.word} {self.lines[row]:,}".replace(",", "")
 
 
-def from_frame(frame: pd.DataFrame) -> Grid:
-    """A grid of a pandas frame; its index becomes a column where it is more than a row count."""
-    if len(frame) > MAX_ROWS or frame.shape[1] > MAX_COLUMNS:
-        raise UnreadableSource(
-            f"a source holds at most {MAX_ROWS:,} rows and {MAX_COLUMNS:,} columns; "
-            "this frame has more. Cut it."
-        )
+def read_cells(content: bytes | pd.DataFrame, name: str, findings: Findings) -> Grid:
+    """The cells of a frame, of Parquet or of text; raises `UnreadableSource` where they form no table."""
+    if isinstance(content, pd.DataFrame):
+        return _from_frame(content)
+    if content.startswith(b"PAR1"):
+        return _from_frame(_parquet(content, name))
+    return _from_text(content, name, findings)
+
+
+def _parquet(content: bytes, name: str) -> pd.DataFrame:
+    """The frame in a Parquet file; raises `UnreadableSource` where it is damaged or too long."""
+    import pyarrow.parquet as pq
+
+    try:
+        parquet = pq.ParquetFile(io.BytesIO(content))
+        if parquet.metadata.num_rows > MAX_ROWS:
+            raise _too_many_rows(name)
+        return pd.DataFrame(parquet.read().to_pandas())
+    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError) as error:
+        why = clean(error, 100)
+        raise UnreadableSource(f"the Parquet file {name} can't be read: {why}. Write it again.") from None
+
+
+def _too_many_rows(name: str) -> UnreadableSource:
+    return UnreadableSource(f"a source holds at most {MAX_ROWS:,} rows; {name} has more. Split it.")
+
+
+def _from_frame(frame: pd.DataFrame) -> Grid:
+    """A grid of a pandas frame; an index that is more than a row count becomes a column."""
+    if len(frame) > MAX_ROWS:
+        raise _too_many_rows("this frame")
+    if frame.shape[1] > MAX_COLUMNS:
+        raise _too_many_columns("this frame", frame.shape[1])
     names = [_names(label) for label in frame.columns]
     columns = [_column(frame.iloc[:, position]) for position in range(frame.shape[1])]
     if not (isinstance(frame.index, pd.RangeIndex) or pd.api.types.is_integer_dtype(frame.index.dtype)):
@@ -80,6 +107,12 @@ def from_frame(frame: pd.DataFrame) -> Grid:
     return Grid(tuple(names), tuple(columns), np.arange(1, len(frame) + 1), "row")
 
 
+def _too_many_columns(name: str, count: int) -> UnreadableSource:
+    return UnreadableSource(
+        f"a source holds at most 10,000 items; {name} has {count:,} columns. Remove some, or use a long table."
+    )
+
+
 def _names(label: object) -> tuple[str, ...]:
     levels = label if isinstance(label, tuple) else (label,)
     return tuple(clean(level) for level in levels if str(level)) or ("",)
@@ -92,7 +125,7 @@ def _column(values: pd.Series) -> Column:
         values = values.dt.to_timestamp()
     elif isinstance(kind, pd.DatetimeTZDtype):
         wall = values.dt.tz_localize(None)
-        # An hour that the clock repeats in autumn would stand twice: then universal time keeps the order.
+        # Where the local clock repeats an hour in autumn, local times would be ambiguous; UTC keeps the order.
         repeats = wall.nunique() < values.nunique()
         values = values.dt.tz_convert("UTC").dt.tz_localize(None) if repeats else wall
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
@@ -127,24 +160,19 @@ def _cell_text(cell: object) -> str:
     return str(cell).encode("utf-8", "replace").decode("utf-8")[:200]
 
 
-def from_bytes(content: bytes, name: str, findings: Findings) -> Grid:
-    """A grid of a CSV's cells without names yet; raises `UnreadableSource` where no table can be made."""
+def _from_text(content: bytes, name: str, findings: Findings) -> Grid:
+    """A grid of the cells of a CSV file, whose header is still a row."""
     text = _decode(content, name, findings)
     head = [line for line in text[:200_000].split("\n")[:60] if line.strip()]
     separator, width = _separator(head)
     if width > MAX_COLUMNS:
-        raise UnreadableSource(
-            f"a source holds at most 10,000 items; {name} has {width:,} columns. "
-            "Leave some out, or use a long table."
-        )
+        raise _too_many_columns(name, width)
     if text.count("\n") > MAX_ROWS:
-        raise UnreadableSource(
-            f"a source holds at most {MAX_ROWS:,} rows; {name} has more. Cut it into parts."
-        )
+        raise _too_many_rows(name)
     frame = _parse(text, separator, width, name)
     columns = [pa.chunked_array([pa.array(frame[at], type=pa.large_string())]) for at in range(width)]
     lines = _lines(frame, '"' in text)
-    return Grid(tuple(("",) for _ in columns), tuple(columns), lines, "line")
+    return Grid((), tuple(columns), lines, "line")
 
 
 def _parse(text: str, separator: str, width: int, name: str) -> pd.DataFrame:
@@ -156,7 +184,7 @@ def _parse(text: str, separator: str, width: int, name: str) -> pd.DataFrame:
                 io.StringIO(text),
                 sep=separator,
                 header=None,
-                names=range(width + 1),  # one spare column: separators at the end of every line are common
+                names=range(width + 1),  # and a spare column: separators at the end of every line are common
                 index_col=False,
                 dtype=str,
                 na_filter=False,
@@ -170,7 +198,7 @@ def _parse(text: str, separator: str, width: int, name: str) -> pd.DataFrame:
     if spare.any():
         row = int(spare.to_numpy().argmax())
         raise UnreadableSource(
-            f"every line has the header's {width} cells; line {row + 1} of {name} has more. "
+            f"a line has at most the header's {width} cells; line {row + 1} of {name} has more. "
             "Quote or correct it."
         )
     return frame
@@ -180,11 +208,11 @@ def _parse_failure(message: str, name: str, width: int) -> str:
     more = re.search(r"in line (\d+), saw (\d+)", message)
     if more:
         where = f"line {more[1]} of {name} has {more[2]}"
-        return f"every line has the header's {width} cells; {where}. Quote or correct it."
+        return f"a line has at most the header's {width} cells; {where}. Quote or correct it."
     if "EOF inside string" in message:
         row = re.search(r"row (\d+)", message)
         where = f"line {int(row[1]) + 1}" if row else "a line"
-        return f"a quote must be closed; {where} of {name} opens one that never ends. Correct that line."
+        return f"a quote must be closed; {where} of {name} opens a quote that never ends. Correct that line."
     return f"{name} can't be read as a table: {clean(message, 100)}. Export it as plain CSV."
 
 
@@ -200,20 +228,23 @@ def _lines(frame: pd.DataFrame, quotes: bool) -> np.ndarray:
 
 
 def _decode(content: bytes, name: str, findings: Findings) -> str:
-    """The text of the bytes with `\\n` line ends; a Windows code page is the last resort and is noted."""
+    """The text of the bytes with `\\n` line ends; a Windows code page is tried last and noted."""
     encoding = next((code for bom, code in _BOMS if content.startswith(bom)), None)
     if encoding is None and content[1:200:2].count(0) > 60:
-        encoding = "utf-16-le"  # a Windows export without its mark
+        encoding = "utf-16-le"  # a Windows export without a byte order mark
     try:
         text = content.decode(encoding or "utf-8")
     except UnicodeDecodeError:
         if encoding is not None:
             raise UnreadableSource(f"{name} is damaged {encoding} text. Save it again as UTF-8.") from None
-        text = _windows(content)
-        findings.notes.append("read the text as Windows-1252: it is not valid UTF-8.")
+        try:
+            text = content.decode("cp1252")
+        except UnicodeDecodeError:
+            text = content.decode("latin-1")
+        findings.note("read the text as Windows-1252: it is not valid UTF-8.")
     start = text[:100_000]
-    unseen = sum((c < " " and c not in "\t\n\r\f") or "\x7f" <= c < "\xa0" for c in start)
-    if "\0" in text or unseen > 0.1 * len(start):
+    control = sum((c < " " and c not in "\t\n\r\f") or "\x7f" <= c < "\xa0" for c in start)
+    if "\0" in text or control > 0.1 * len(start):
         raise UnreadableSource(f"a source is CSV or Parquet; {name} holds binary data. Export it as CSV.")
     opening = start.lstrip().lower()
     if opening.startswith(("<!doctype", "<html", "<?xml")):
@@ -223,20 +254,13 @@ def _decode(content: bytes, name: str, findings: Findings) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _windows(content: bytes) -> str:
-    try:
-        return content.decode("cp1252")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
-
-
 def _separator(head: list[str]) -> tuple[str, int]:
     """The separator that divides the first lines most evenly, and the most cells a line has with it."""
-    bare = [re.sub(r'"[^"]*"', '""', line) for line in head]
+    unquoted = [re.sub(r'"[^"]*"', '""', line) for line in head]
     best = (0.0, 0, ",")
     for separator in _SEPARATORS:
-        counts = [line.count(separator) for line in bare]
+        counts = [line.count(separator) for line in unquoted]
         usual, times = max(Counter(filter(None, counts)).items(), key=lambda pair: pair[1], default=(0, 0))
-        best = max(best, (times / len(counts), usual, separator), key=lambda one: one[:2])
+        best = max(best, (times / len(counts), usual, separator), key=lambda found: found[:2])
     separator = best[2]
-    return separator, max(line.count(separator) for line in bare) + 1
+    return separator, max(line.count(separator) for line in unquoted) + 1

@@ -1,10 +1,10 @@
-"""From date cells of any common spelling to timestamps; a column decides its order of day and month."""
+"""From date cells of any common spelling to timestamps; a whole column decides its order of day and month."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,7 @@ from jaxtyping import Bool, Int
 
 from gatecast.errors import UnreadableSource
 from gatecast.readers.cells import Column
+from gatecast.readers.findings import Findings
 from gatecast.text import shown
 
 _CLOCK = (
@@ -42,7 +43,7 @@ _NUMBERED = re.compile(
 )
 _EPOCH = re.compile(r"(?P<ticks>-?\d{9,19})(?:\.\d*)?", re.ASCII)
 _UNITS = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}
-_BLANKS = {"", "nan", "nat", "null", "none", "n/a", "-"}
+BLANKS = {"", "nan", "nat", "null", "none", "n/a", "-"}
 FIRST, LAST = np.datetime64("1800-01-01", "s"), np.datetime64("2200-01-01", "s")
 
 
@@ -53,68 +54,70 @@ class Dates:
     stamps: np.ndarray
     unreadable: Bool[np.ndarray, " rows"]  # cells that hold something which is no date
     outside: Bool[np.ndarray, " rows"]  # dates before 1800 or from 2200
-    notes: tuple[str, ...] = ()
 
 
 @dataclass
 class _Cells:
-    """Distinct cells and what they were read as; NaT where no spelling fits yet."""
+    """Distinct cells of a column and their times; NaT while no spelling fits."""
 
+    column: str  # its name
+    findings: Findings
     text: list[str]
     seconds: np.ndarray
     nanos: Int[np.ndarray, " cells"]
     offsets: Int[np.ndarray, " cells"]  # seconds east of Greenwich
     zoned: Bool[np.ndarray, " cells"]
-    notes: list[str] = field(default_factory=list)
 
     def match(self, spelling: re.Pattern[str]) -> tuple[np.ndarray, dict[str, list[str | None]]]:
-        """Positions of the unread cells that a spelling fits whole, and its groups for each."""
+        """Positions of the unread cells that a spelling fits entirely, and its groups for each."""
         left = np.flatnonzero(np.isnat(self.seconds))
         found = [(at, match) for at in left if (match := spelling.fullmatch(self.text[at]))]
         groups = {name: [match[name] for _, match in found] for name in spelling.groupindex}
         return np.array([at for at, _ in found], dtype=np.int64), groups
 
 
-def parse_dates(column: Column, name: str) -> Dates:
-    """The dates of a column; raises `UnreadableSource` where day and month can't be told apart.
+def parse_dates(column: Column, name: str, findings: Findings) -> Dates:
+    """The dates of a column; raises `UnreadableSource` where the order of day and month is unclear.
 
     >>> column = pa.chunked_array([["03/04/2021", "13/04/2021"]])
-    >>> parse_dates(column, "date").stamps.astype("M8[D]").tolist()[0]
+    >>> parse_dates(column, "date", Findings()).stamps.astype("M8[D]").tolist()[0]
     datetime.date(2021, 4, 3)
     """
     if isinstance(column, np.ndarray):
         if column.dtype.kind == "M":
-            return _finish(column.astype("datetime64[s]"), column, np.zeros(len(column), bool), ())
+            return _checked(column.astype("datetime64[s]"), column, np.zeros(len(column), bool))
         column = _whole_numbers(column)
     column = pc.utf8_trim_whitespace(column)
-    try:  # most files are ISO throughout, and arrow reads a million of those in a blink
+    try:  # most files have ISO dates, which arrow reads fast
         plain = pc.cast(column, pa.timestamp("us")).to_numpy()
     except pa.ArrowInvalid:
         pass
     else:
-        return _finish(plain.astype("datetime64[s]"), plain, np.zeros(len(plain), bool), ())
+        return _checked(plain.astype("datetime64[s]"), plain, np.zeros(len(plain), bool))
     coded = column.combine_chunks().dictionary_encode()
     text = coded.dictionary.to_pylist()
     size = len(text)
     cells = _Cells(
+        column=name,
+        findings=findings,
         text=text,
         seconds=np.full(size, np.datetime64("NaT"), dtype="datetime64[s]"),
         nanos=np.zeros(size, dtype=np.int64),
         offsets=np.zeros(size, dtype=np.int64),
         zoned=np.zeros(size, dtype=bool),
     )
-    _read(cells, name)
-    blank = np.array([cell.lower() in _BLANKS for cell in text], dtype=bool)
+    _read(cells)
+    blank = np.array([cell.lower() in BLANKS for cell in text], dtype=bool)
     unreadable = np.isnat(cells.seconds) & ~blank
     inside = (cells.seconds >= FIRST) & (cells.seconds < LAST)
     exact = np.where(inside, cells.seconds, np.datetime64("NaT")).astype("datetime64[ns]")
     exact = exact + cells.nanos.astype("timedelta64[ns]")
     codes = coded.indices.to_numpy()
-    return _finish(cells.seconds[codes], exact[codes], unreadable[codes], tuple(cells.notes))
+    return _checked(cells.seconds[codes], exact[codes], unreadable[codes])
 
 
 def _whole_numbers(column: np.ndarray) -> pa.ChunkedArray:
-    """A frame's numbers as the text of dates: 20210304, or a count since 1970."""
+    """The numbers of a frame as the text of dates: 20210304, or a count since 1970."""
     whole = np.isfinite(column) & (column == np.floor(column)) & (np.abs(column) < 2**62)
     words = [
         "" if np.isnan(cell) else str(int(cell)) if ok else str(cell)
@@ -123,35 +126,35 @@ def _whole_numbers(column: np.ndarray) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(words, type=pa.large_string())])
 
 
-def _finish(seconds: np.ndarray, exact: np.ndarray, unreadable: np.ndarray, notes: tuple[str, ...]) -> Dates:
+def _checked(seconds: np.ndarray, exact: np.ndarray, unreadable: np.ndarray) -> Dates:
+    """The dates, without those outside 1800..2200, which nanoseconds need not hold."""
     outside = ~np.isnat(seconds) & ~((seconds >= FIRST) & (seconds < LAST))
-    # Only years that nanoseconds can hold may be turned into them.
     stamps = np.where(outside, np.datetime64("NaT"), exact).astype("datetime64[ns]")
-    return Dates(stamps, unreadable, outside, notes)
+    return Dates(stamps, unreadable, outside)
 
 
-def _read(cells: _Cells, name: str) -> None:
-    """Try the spellings in turn, each on the cells that none before it fits."""
+def _read(cells: _Cells) -> None:
+    """Try the spellings in turn, each on the cells that are still unread."""
     for spelling in _SPELLINGS:
         at, groups = cells.match(spelling)
         if len(at):
-            _place(cells, at, groups)
+            _store(cells, at, groups)
     at, groups = cells.match(_NUMBERED)
     if len(at):
-        _place(cells, at, _ordered(cells, at, groups, name))
+        _store(cells, at, _day_and_month(cells, at, groups))
     at, groups = cells.match(_EPOCH)
     if len(at):
-        _epochs(cells, at, groups["ticks"])
+        _store_epochs(cells, at, groups["ticks"])
     if cells.zoned.any():
-        _local(cells)
+        _drop_zones(cells)
 
 
 def _whole(words: Iterable[str | None], default: int) -> Int[np.ndarray, " cells"]:
     return np.array([default if word is None else int(word) for word in words], dtype=np.int64)
 
 
-def _place(cells: _Cells, at: np.ndarray, groups: dict[str, list[str | None]]) -> None:
-    """Write what a spelling found; a date that does not exist (31 June) stays NaT."""
+def _store(cells: _Cells, at: np.ndarray, groups: dict[str, list[str | None]]) -> None:
+    """Store the times that a spelling gives; a date that does not exist (31 June) stays NaT."""
     absent: list[str | None] = [None] * len(at)
     year, day = _whole(groups["y"], 0), _whole(groups.get("d", absent), 1)
     short = np.array([len(word or "") == 2 for word in groups["y"]])
@@ -179,44 +182,43 @@ def _place(cells: _Cells, at: np.ndarray, groups: dict[str, list[str | None]]) -
 
 
 def _offset(zone: str | None) -> int:
-    """Seconds east of Greenwich of `+05:30`; 0 of `Z` and of none."""
+    """Seconds east of Greenwich of `+05:30`; 0 for `Z` and for no zone."""
     if zone is None or zone[0] not in "+-":
         return 0
     digits = zone[1:].replace(":", "")
     return int(zone[0] + "1") * (int(digits[:2]) * 3600 + int(digits[2:]) * 60)
 
 
-def _ordered(
-    cells: _Cells, at: np.ndarray, groups: dict[str, list[str | None]], name: str
+def _day_and_month(
+    cells: _Cells, at: np.ndarray, groups: dict[str, list[str | None]]
 ) -> dict[str, list[str | None]]:
-    """Call the leading numbers of `03/04/2021` day and month, in the one order that every cell allows."""
+    """Name the leading numbers of `03/04/2021` day and month, in the only order that every cell allows."""
     a, b = _whole(groups["a"], 1), _whole(groups["b"], 1)
     day_first, month_first = bool((b <= 12).all()), bool((a <= 12).all())
-    apart = a != b
-    if day_first and month_first and apart.any():
-        cell = shown(cells.text[at[int(apart.argmax())]])
+    differ = a != b
+    if day_first and month_first and differ.any():
+        cell = shown(cells.text[at[int(differ.argmax())]])
         raise UnreadableSource(
-            f"day and month must be told apart; nothing in column {shown(name)} says which comes first in "
-            f"{cell}. Write the dates as 2021-03-04."
+            f"the order of day and month must be clear; column {shown(cells.column)} has {cell}, and no date in it "
+            "decides the order. Write dates as 2021-03-04."
         )
     if not day_first and not month_first:
-        # A few odd cells do not turn the order of a whole column: they stay unreadable and are named.
+        # A few odd cells do not change the order of a whole column: they stay unreadable and are named.
         day_first = int((a > 12).sum()) >= int((b > 12).sum())
         if ((b > 12) if day_first else (a > 12)).mean() > 0.05:
-            pair = [shown(cells.text[at[int((one > 12).argmax())]]) for one in (a, b)]
+            pair = [shown(cells.text[at[int((number > 12).argmax())]]) for number in (a, b)]
             raise UnreadableSource(
-                f"day and month must keep one order; column {shown(name)} has {' and '.join(pair)}. "
-                "Write the dates as 2021-03-04."
+                f"day and month must be in the same order everywhere; column {shown(cells.column)} has "
+                f"{' and '.join(pair)}. Write dates as 2021-03-04."
             )
-    if apart.any():
-        cells.notes.append(
-            f"read dates such as {cells.text[at[0]]} as {'day' if day_first else 'month'} first."
-        )
+    if differ.any():
+        order = "day" if day_first else "month"
+        cells.findings.note(f"read dates such as {cells.text[at[0]]} as {order} first.")
     day, month = ("a", "b") if day_first else ("b", "a")
     return {**groups, "d": groups[day], "m": groups[month]}
 
 
-def _epochs(cells: _Cells, at: np.ndarray, ticks: list[str | None]) -> None:
+def _store_epochs(cells: _Cells, at: np.ndarray, ticks: list[str | None]) -> None:
     """Counts since 1970: 9-10 digits are seconds, 11-13 milli-, 14-16 microseconds, more nanoseconds."""
     words = [word or "" for word in ticks]
     digits = np.array([len(word.lstrip("-")) for word in words])
@@ -224,18 +226,16 @@ def _epochs(cells: _Cells, at: np.ndarray, ticks: list[str | None]) -> None:
     unit = np.select([digits <= 10, digits <= 13, digits <= 16], [1, 10**3, 10**6], 10**9)
     cells.seconds[at] = (count // unit).astype("datetime64[s]")
     cells.nanos[at] = (count % unit) * (10**9 // unit)
-    cells.notes.append(f"read dates such as {words[0]} as {_UNITS[int(unit[0])]} since 1970.")
+    cells.findings.note(f"read dates such as {words[0]} as {_UNITS[int(unit[0])]} since 1970.")
 
 
-def _local(cells: _Cells) -> None:
-    """Times with a zone keep their wall time; universal time where that stands for two moments."""
+def _drop_zones(cells: _Cells) -> None:
+    """Times with a zone keep their local time, or become UTC where a local time stands for two moments."""
     wall = cells.seconds[cells.zoned]
     moment = wall - cells.offsets[cells.zoned]
     midnight = bool((wall == wall.astype("datetime64[D]")).all())
     if midnight or len(np.unique(wall)) == len(np.unique(moment)):
-        cells.notes.append("kept the local time of dates with a time zone and left the zone out.")
+        cells.findings.note("kept the local time of dates with a time zone and dropped the zone.")
         return
-    cells.notes.append(
-        "turned times with a time zone into universal time, for the local clock repeats an hour."
-    )
+    cells.findings.note("converted times with a time zone to UTC, because the local clock repeats an hour.")
     cells.seconds[cells.zoned] = moment

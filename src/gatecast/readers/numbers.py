@@ -1,4 +1,4 @@
-"""From number cells to floats: the file decides decimal sign, thousands and currency."""
+"""From number cells to floats; all cells together decide the decimal sign, the thousands separator and the currency."""
 
 from __future__ import annotations
 
@@ -14,27 +14,13 @@ from gatecast.readers.findings import Findings
 from gatecast.text import shown
 
 BLANKS = (
-    "",
-    "nan",
-    "null",
-    "none",
-    "n/a",
-    "#n/a",
-    "na",
-    "<na>",
-    "nat",
-    "-",
-    "--",
-    ".",
-    "?",
-    "missing",
-    "#n/a n/a",
-)
+    "", "nan", "null", "none", "n/a", "#n/a", "na", "<na>", "nat", "-", "--", ".", "?", "missing", "#n/a n/a",
+)  # fmt: skip
 _INFINITE = ("inf", "+inf", "-inf", "infinity", "-infinity", "+infinity")
 _PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 _COMMA = r"^[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d*)?([eE][+-]?\d{1,3})?$"  # 1.234,56
 _DOT = r"^[+-]?(\d{1,3}(,\d{3})+(\.\d*)?|\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"  # 1,234.56
-# Spellings that allow one reading alone: 12,5 and 1.234,56 or 1.234.567; 12.5 and 1,234.56 or 1,234,567.
+# Spellings that have a single meaning: 12,5 and 1.234,56 or 1.234.567; 12.5 and 1,234.56 or 1,234,567.
 _SAYS_COMMA = r"^[+-]?(\d*,(\d{1,2}|\d{4,})|0,\d+|\d{4,},\d*|\d{1,3}(\.\d{3})+,\d*|\d{1,3}(\.\d{3}){2,})$"
 _SAYS_DOT = r"^[+-]?(\d*\.(\d{1,2}|\d{4,})|0?\.\d+|\d{4,}\.\d*|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(,\d{3}){2,})$"
 _MONEY = "[$€£¥₹]|USD|EUR|GBP|JPY|CHF"
@@ -49,7 +35,7 @@ class Numbers:
 
 
 def read_numbers(grid: Grid, wanted: list[int], volumes: set[int], findings: Findings) -> dict[int, Numbers]:
-    """The wanted columns as floats; raises `UnreadableSource` where the decimal sign can't be told."""
+    """The wanted columns as floats; raises `UnreadableSource` where the decimal sign is unclear."""
     cells = {at: _tidy(grid, at, at in volumes, findings) for at in wanted}
     votes = {at: _votes(text) for at, text in cells.items() if isinstance(text, pa.ChunkedArray)}
     commas, dots = sum(comma for comma, _ in votes.values()), sum(dot for _, dot in votes.values())
@@ -66,19 +52,19 @@ def read_numbers(grid: Grid, wanted: list[int], volumes: set[int], findings: Fin
 
 
 def _refuse_unclear(grid: Grid, at: int, text: pa.ChunkedArray) -> None:
-    """`1,234` may be a thousand or one and a bit: refused where nothing in the file says which."""
+    """Refuse `1,234`, which may be 1234 or 1.234, where no cell of the file decides it."""
     unclear = np.asarray(pc.match_substring_regex(text, r"^[+-]?\d{1,3},\d{3}$"), dtype=bool)
     if unclear.any():
         row = int(unclear.argmax())
         raise UnreadableSource(
-            f"a comma must be told as decimal sign or thousands; {grid.place(row)} has {grid.text(at, row)} "
-            f"in column {shown(grid.names[at][0])} and nothing says which. "
-            "Write decimals with a dot and no thousands sign."
+            f"a comma must be clearly a decimal sign or a thousands separator; {grid.place(row)} has "
+            f"{grid.text(at, row)} in column {shown(grid.names[at][0])}, and no cell of the source decides it. "
+            "Write decimals with a dot and no thousands separator."
         )
 
 
 def _tidy(grid: Grid, at: int, volume: bool, findings: Findings) -> pa.ChunkedArray | np.ndarray:
-    """Trimmed text without currency signs and spaces in numbers; a numeric column of a frame as it is."""
+    """Trimmed text without currency signs and spaces in numbers; a numeric column of a frame unchanged."""
     column = grid.columns[at]
     if isinstance(column, np.ndarray):
         return column.astype(np.float64) if column.dtype.kind == "f" else np.full(len(column), np.nan)
@@ -87,14 +73,12 @@ def _tidy(grid: Grid, at: int, volume: bool, findings: Findings) -> pa.ChunkedAr
         return text
     money = pc.match_substring_regex(text, f"^[+-]?({_MONEY})|({_MONEY})$")
     filled = pc.invert(pc.is_in(text, value_set=pa.array(BLANKS, type=text.type)))
-    # A sign on a few cells alone is a stray byte or another currency: such cells stay unreadable.
+    # A sign on a few cells only is a stray byte or another currency: such cells stay unreadable.
     if pc.sum(money).as_py() > 0.5 * (pc.sum(filled).as_py() or 0):
         text = pc.replace_substring_regex(text, rf"^([+-]?)({_MONEY})\s*|\s*({_MONEY})$", r"\1")
-        findings.notes.append(f"read past the currency sign in column {shown(grid.names[at][0])}.")
-    text = pc.replace_substring(text, "\u2212", "-")  # the typographer's minus
-    for _ in range(
-        2
-    ):  # 1 234 567: a match consumes its digits, so every other space is left for a second round
+        findings.note(f"ignored the currency sign in column {shown(grid.names[at][0])}.")
+    text = pc.replace_substring(text, "\u2212", "-")  # the minus sign of typesetting
+    for _ in range(2):  # 1 234 567: a match consumes its digits, so the second pass gets every other space
         text = pc.replace_substring_regex(text, "(\\d)[ '\u2019\u00a0\u202f](\\d{3})", r"\1\2")
     return pc.replace_substring(text, " ", "") if volume else text
 
@@ -113,7 +97,7 @@ def _votes(text: pa.ChunkedArray) -> tuple[int, int]:
 
 def _convert(text: pa.ChunkedArray, comma: bool, volume: bool) -> Numbers:
     if not comma:
-        try:  # a sound column is plain throughout; arrow reads it at once
+        try:  # most columns are plain numbers, which arrow reads fast
             plain = np.array(pc.cast(text, pa.float64()), dtype=np.float64)
         except pa.ArrowInvalid:
             pass

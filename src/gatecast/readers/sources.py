@@ -1,8 +1,7 @@
-"""Where prices come from: a file, standard input, a bundled sample or Yahoo, as bytes or a frame."""
+"""Opens a source: a file, standard input, a bundled sample or Yahoo, as bytes or a frame."""
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import re
@@ -13,7 +12,6 @@ import zlib
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -26,7 +24,7 @@ SAMPLES = {
     "eurusd": "US dollars per euro, daily reference rate, 1999-2021 (European Central Bank)",
 }
 _TICKER = re.compile(r"[A-Za-z0-9^][A-Za-z0-9.^=\-]{0,19}")
-_FOREIGN = {  # first bytes of what people give instead of a table
+_OTHER_FORMATS = {  # by their first bytes
     b"PK\x03\x04": "a zip archive or an Excel workbook",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
     b"%PDF": "a PDF",
@@ -41,30 +39,21 @@ _FOREIGN = {  # first bytes of what people give instead of a table
 }
 
 
-@runtime_checkable
-class Readable(Protocol):
-    """Bytes to be read: a file, a pipe, a stream in memory."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """At most `size` bytes, or all that is left."""
-
-
 @dataclass(frozen=True)
-class Origin:
-    """What a source holds: raw bytes or a frame, and the name of the item it may stand for."""
+class Opened:
+    """The content of a source, and the item's name where the content has none."""
 
     name: str
     content: bytes | pd.DataFrame
 
 
-def open_source(source: object) -> Origin:
+def open_source(source: object) -> Opened:
     """The content of a source; raises `UsageError` or, where it can't be read, `UnreadableSource`."""
     if isinstance(source, pd.Series):
-        named = source.name is not None
-        name = clean(source.name) if named else "item"
-        return Origin(name or "item", source.rename("close").to_frame())
+        name = "" if source.name is None else clean(source.name)
+        return Opened(name or "item", source.rename("close").to_frame())
     if isinstance(source, pd.DataFrame):
-        return Origin("item", source)
+        return Opened("item", source)
     if not isinstance(source, (str, Path)):
         raise UsageError(
             f"a source is a file, '-', 'sample:NAME', 'yahoo:TICKER' or a pandas frame; "
@@ -75,16 +64,18 @@ def open_source(source: object) -> Origin:
             raise UnreadableSource(
                 "standard input is closed. Give it a price history, as in: gatecast forecast - < prices.csv"
             )
-        return Origin("stdin", unpack(_limited(sys.stdin.buffer, "standard input"), "standard input"))
+        return Opened("stdin", unpack(sys.stdin.buffer.read(MAX_BYTES + 1), "standard input"))
     kind, colon, name = str(source).partition(":")
     if colon and kind == "sample":
         return _sample(name)
     if colon and kind == "yahoo":
-        return Origin(name, _yahoo(name))
+        return Opened(name, _yahoo(name))
     if colon and kind in {"http", "https", "ftp", "s3"}:
-        raise UsageError(f"gatecast opens no addresses; got {shown(source)}. Download it and give the file.")
+        raise UsageError(
+            f"a source is a file, not a web address; got {shown(source)}. Download it and give the file."
+        )
     path = Path(source)
-    return Origin(clean(_stem(path)) or "item", _file(path))
+    return Opened(clean(_stem(path)) or "item", _file(path))
 
 
 def _stem(path: Path) -> str:
@@ -92,37 +83,37 @@ def _stem(path: Path) -> str:
     return re.sub(r"(\.(csv|tsv|txt|dat|parquet|pq|gz))+$", "", path.name, flags=re.IGNORECASE)
 
 
-def _named(path: Path) -> str:
-    """The end of a path, where its name stands, in quotes."""
+def _shown_path(path: Path) -> str:
+    """A path in quotes; of a long one the end, which has the file's name."""
     text = clean(path, 4096)
     return f"'...{text[-60:]}'" if len(text) > 63 else f"'{text}'"
 
 
-def _sample(name: str) -> Origin:
+def _sample(name: str) -> Opened:
     if name not in SAMPLES:
         raise UsageError(
-            f"no sample {shown(name)}. There are: {', '.join(f'sample:{one}' for one in SAMPLES)}."
+            f"no sample {shown(name)}. Give one of: {', '.join(f'sample:{known}' for known in SAMPLES)}."
         )
     packed = resources.files("gatecast").joinpath("data", f"{name}.csv.gz").read_bytes()
-    return Origin(name.upper(), unpack(packed, f"sample:{name}"))
+    return Opened(name.upper(), unpack(packed, f"sample:{name}"))
 
 
 def _file(path: Path) -> bytes:
-    """A regular file's bytes, unpacked where gzip; everything else is refused before it is opened."""
-    name = _named(path)
+    """The bytes of a regular file, unpacked where gzip; anything else is refused before it is opened."""
+    name = _shown_path(path)
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
-            raise UnreadableSource(f"a source is one file; {name} is a folder. Name a file in it.")
+            raise UnreadableSource(f"a source is a file; {name} is a folder. Give a file in it.")
         if not stat.S_ISREG(status.st_mode):
             raise UnreadableSource(
                 f"a source is a regular file; {name} is a pipe or device. "
-                "Use '-' and send it to standard input."
+                "Give '-' and send it to standard input."
             )
         with open(path, "rb") as stream:
-            return unpack(_limited(stream, name), name)
+            return unpack(stream.read(MAX_BYTES + 1), name)
     except FileNotFoundError:
-        raise UnreadableSource(f"no file {name}. Check the path, or use sample:aapl.") from None
+        raise UnreadableSource(f"no file {name}. Check the path, or give sample:aapl.") from None
     except PermissionError:
         raise UnreadableSource(f"the file {name} may not be read. Change its permissions.") from None
     except (OSError, ValueError) as error:
@@ -131,18 +122,13 @@ def _file(path: Path) -> bytes:
         ) from None
 
 
-def _limited(stream: Readable, name: str) -> bytes:
-    content = stream.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise UnreadableSource(f"a source holds at most 2 GB; {name} is larger. Cut it into parts.")
-    return content
-
-
 def unpack(content: bytes, name: str) -> bytes:
     """The bytes, unpacked if gzip by its magic number; raises `UnreadableSource` for other formats."""
+    if len(content) > MAX_BYTES:
+        raise UnreadableSource(f"a source holds at most 2 GB; {name} is larger. Split it.")
     if content.startswith(b"\x1f\x8b"):
         content = _gunzip(content, name)
-    for magic, what in _FOREIGN.items():
+    for magic, what in _OTHER_FORMATS.items():
         if content.startswith(magic):
             raise UnreadableSource(f"a source is CSV or Parquet; {name} is {what}. Export it as CSV.")
     if not content.strip():
@@ -161,19 +147,17 @@ def _gunzip(content: bytes, name: str) -> bytes:
             parts.append(part)
             size += len(part)
             if size > MAX_BYTES:
-                raise UnreadableSource(
-                    f"a source unpacks to at most 2 GB; {name} is larger. Cut it into parts."
-                )
+                raise UnreadableSource(f"a source unpacks to at most 2 GB; {name} is larger. Split it.")
             if not member.eof:
-                raise UnreadableSource(f"the gzip file {name} ends too early. Fetch it again.")
+                raise UnreadableSource(f"the gzip file {name} ends too early. Download it again.")
             content = member.unused_data
     except zlib.error:
-        raise UnreadableSource(f"the gzip file {name} is damaged. Fetch it again.") from None
+        raise UnreadableSource(f"the gzip file {name} is damaged. Download it again.") from None
     return b"".join(parts)
 
 
 def _yahoo(ticker: str) -> pd.DataFrame:
-    """The daily history of a ticker from Yahoo; raises `UsageError` or `UnreadableSource` in one line."""
+    """The daily history of a ticker from Yahoo; raises `UsageError` or `UnreadableSource`."""
     if not _TICKER.fullmatch(ticker):
         raise UsageError(
             f"a Yahoo ticker is letters, digits and . ^ = -; got {shown(ticker)}. Write yahoo:AAPL."
@@ -186,7 +170,7 @@ def _yahoo(ticker: str) -> pd.DataFrame:
         ) from None
     logger = logging.getLogger("yfinance")
     before = logger.disabled
-    logger.disabled = True  # it prints a paragraph for each failure; ours is one line
+    logger.disabled = True  # it prints a paragraph for each failure
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -201,31 +185,9 @@ def _yahoo(ticker: str) -> pd.DataFrame:
             )
     except Exception as error:  # yfinance raises whatever its HTTP layer does
         why = clean(error, 120) or type(error).__name__
-        raise UnreadableSource(f"Yahoo gave no answer for '{ticker}': {why}. Try again later.") from None
+        raise UnreadableSource(f"Yahoo did not answer for '{ticker}': {why}. Try again later.") from None
     finally:
         logger.disabled = before
     if frame is None or frame.empty:
         raise UnreadableSource(f"Yahoo has no prices for '{ticker}'. Check the ticker and the network.")
     return pd.DataFrame(frame)
-
-
-def is_parquet(content: bytes) -> bool:
-    """Whether the bytes are a Parquet file, told by its magic number."""
-    return content.startswith(b"PAR1")
-
-
-def read_parquet(content: bytes, name: str, max_rows: int) -> pd.DataFrame:
-    """The frame in a Parquet file; raises `UnreadableSource` where it is damaged or too long."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        parquet = pq.ParquetFile(io.BytesIO(content))
-        if parquet.metadata.num_rows > max_rows:
-            raise UnreadableSource(
-                f"a source holds at most {max_rows:,} rows; {name} has more. Cut it into parts."
-            )
-        return pd.DataFrame(parquet.read().to_pandas())
-    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError) as error:
-        why = clean(error, 100)
-        raise UnreadableSource(f"the Parquet file {name} can't be read: {why}. Write it again.") from None

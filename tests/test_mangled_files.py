@@ -1,4 +1,4 @@
-"""Two thousand mangled CSVs at the door: each gives a valid table or one clear line, never anything else."""
+"""Two thousand mangled CSV files: each gives a valid table or an error of a single line, never anything else."""
 
 # ruff: noqa: E501 - a table of cases reads best with a case a line
 
@@ -88,7 +88,7 @@ def mangle(text: str, rng: np.random.Generator) -> bytes:
 
 
 def check(path: Path, *, repair: bool) -> str:
-    """What became of a file; a traceback of any other kind fails the test."""
+    """The outcome of reading a file; an exception of another kind fails the test."""
     try:
         table = read_prices(path, repair=repair, today=TODAY)
     except GatecastError as error:
@@ -98,12 +98,13 @@ def check(path: Path, *, repair: bool) -> str:
         )
         return type(error).__name__
     assert isinstance(table, PriceTable)
-    for one in table:
-        assert one.item_id and len(one) >= 1 and one.item_id.isprintable()
-        assert one.timestamps[-1] < np.datetime64("2026-01-02")
-        if one.high is not None and one.low is not None:
-            assert (one.low <= one.close).all() and (one.close <= one.high).all()
-    for note in [*texts(table.notes), *(note for one in table for note in texts(one.notes))]:
+    for series in table:
+        assert series.item_id and len(series) >= 1 and series.item_id.isprintable()
+        assert series.timestamps[-1] < np.datetime64("2026-01-02")
+        if series.high is not None and series.low is not None:
+            assert (series.low <= series.close).all() and (series.close <= series.high).all()
+        assert all(note.items == (series.item_id,) for note in series.notes)
+    for note in texts(table.all_notes()):
         assert note.endswith(".") and note.isprintable(), repr(note)
     return "table"
 

@@ -1,0 +1,86 @@
+"""Which rows of a text file are its header, and the column names they give: a single row or the two of yfinance."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pyarrow.compute as pc
+
+from gatecast.errors import UnreadableSource
+from gatecast.readers.cells import Grid
+from gatecast.readers.findings import Findings
+from gatecast.readers.layouts import DATE_NAMES, LOOKS_NUMERIC, normalized
+from gatecast.text import clean, counted, shown
+
+
+def with_header(grid: Grid, findings: Findings) -> Grid:
+    """A grid of text with its header rows as names; raises `UnreadableSource` where it has no header or no rows."""
+    head = [[column[row].as_py().strip() for column in grid.columns] for row in range(min(30, len(grid)))]
+    start, depth = _header_rows(head)
+    skipped = sum(any(row) for row in head[:start])
+    if skipped:
+        findings.note(f"skipped {counted(skipped, 'line')} before the header.")
+    header = head[start : start + depth]
+    date_alone = depth > 1 and _names_dates(header[-1][0])  # the last row names the dates and nothing else
+    levels = header[:-1] if date_alone else header
+    names = [
+        tuple(filter(None, (clean(level[at]) for level in levels))) or ("",) for at in range(len(head[0]))
+    ]
+    if depth > 1:
+        names[0] = (header[-1][0] if date_alone else header[0][0] or header[1][0],)
+    named = replace(
+        grid,
+        names=tuple(names),
+        columns=tuple(column[start + depth :] for column in grid.columns),
+        lines=grid.lines[start + depth :],
+    )
+    if len(named) == 0:
+        raise UnreadableSource("a table needs rows below its header; this one has none. Add prices.")
+    return _without_unnamed(named)
+
+
+def _names_dates(cell: str) -> bool:
+    return normalized(cell) in DATE_NAMES
+
+
+def _header_rows(head: Sequence[Sequence[str]]) -> tuple[int, int]:
+    """The first header row and how many there are."""
+    start = next((at for at, row in enumerate(head) if any(row)), None)
+    if start is None:
+        raise UnreadableSource("a table needs a header; this one is blank. Add one such as date,close.")
+    for depth in (2, 3):  # yfinance: rows of fields and tickers, then 'Date' alone
+        last = head[start + depth - 1] if start + depth <= len(head) else ["?"]
+        if len(last) > 1 and _names_dates(last[0]) and not any(last[1:]):
+            return start, depth
+    for at, row in enumerate(head):
+        if sum(map(bool, row)) > 1 and any(map(_names_dates, row)):
+            below = head[at + 1] if at + 1 < len(head) else []
+            words = all(re.match(r"^[^\d]*[A-Za-z^]", cell) for cell in below[1:])
+            return at, 2 if len(below) > 1 and not below[0] and words else 1
+    if any(re.match(LOOKS_NUMERIC, cell) for cell in head[start]):
+        raise UnreadableSource(
+            f"a table needs a header; the first line holds {shown(head[start][0])}. "
+            "Add a header such as date,close."
+        )
+    return start, 1
+
+
+def _without_unnamed(grid: Grid) -> Grid:
+    """Leave out blank columns without a name; a filled one means that a row is too long."""
+    keep = []
+    for at, names in enumerate(grid.names):
+        if names != ("",) or at == 0:
+            keep.append(at)
+            continue
+        filled = np.asarray(pc.not_equal(pc.utf8_trim_whitespace(grid.columns[at]), ""), dtype=bool)
+        if filled.any():
+            raise UnreadableSource(
+                f"every cell needs a column name; {grid.place(int(filled.argmax()))} has more cells than the header. "
+                "Quote or correct it."
+            )
+    return replace(
+        grid, names=tuple(grid.names[at] for at in keep), columns=tuple(grid.columns[at] for at in keep)
+    )
