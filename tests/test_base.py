@@ -17,7 +17,7 @@ from conftest import BASE, simulated_series, texts
 from gatecast.cli import app
 from gatecast.config import Config
 from gatecast.errors import ConfigError, ModelError, TooFewRows
-from gatecast.features.event_calendar import EVENTS, QUARTERS, EventCalendar, history_events
+from gatecast.features.event_calendar import EVENT, EVENTS, QUARTERS, WAITS, EventCalendar, history_events
 from gatecast.features.signal_windows import BaseInputs, SignalWindows, _Column
 from gatecast.features.signals import (
     RANGE_SIGNALS,
@@ -232,6 +232,21 @@ def test_an_unusual_day_is_heard_a_quarter_later_and_not_before() -> None:
     before = calendar.days[1:] < calendar.days[199] + 84
     quiet = history_events(EventCalendar.of(calm, Moves.of(calm)), len(moves))
     np.testing.assert_allclose(events[:-1][before, :18], quiet[:-1][before, :18])
+
+
+def test_an_event_is_an_activity_above_four_and_the_wait_since_it_is_told() -> None:
+    """The last eight-odd event features say how long ago the last event was; an ordinary day is none."""
+    quiet, busy = (
+        EventCalendar(days=np.arange(0, 60), activity=np.where(np.arange(60) == 30, activity, 0.0))
+        for activity in (EVENT, EVENT + 0.01)
+    )
+    targets, known = np.array([35, 50, 60]), np.array([34, 49, 59])
+    waits = [
+        calendar.events(targets, known)[:, -len(WAITS) - 1 :].argmax(axis=1) for calendar in (quiet, busy)
+    ]
+    assert waits[0].tolist() == [len(WAITS)] * 3
+    assert waits[1].tolist() == [0, 1, 1]
+    assert EVENT == 4.0
 
 
 def test_the_loss_falls_and_training_is_repeatable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from conftest import simulated_series, texts
-from gatecast.calibration.bands import LEVELS, Calibrator
+from gatecast.calibration.bands import CALMER, GAIN, LEVELS, MEMORY, Calibrator
 from gatecast.errors import ModelError, UsageError
 from gatecast.forecast import Density, Forecast, ItemForecast
 from gatecast.judge.walkforward import backtest
@@ -264,3 +264,26 @@ def test_a_calibrator_over_a_calibrated_network_calibrates_once() -> None:
     assert isinstance(model, Calibrated)
     assert not model.model.config.calibrate
     assert model.name == "calibrated:gatecast:base"
+
+
+def test_a_calm_spell_answers_at_most_so_much_more_strongly() -> None:
+    """theta = gain * missed / w: w, the width over the usual width, counts at exp(-0.5) where it is narrower still."""
+    calibrator = Calibrator(missed=np.full((1, len(LEVELS)), 0.5), usual=np.zeros(1), origins=10)
+
+    def stretch(width: float) -> float:
+        table = market(np.full(30, 0.01), items=1)
+        forecast = Fixed(width / 3.29).predict(table, 1, paths=4000)
+        return float(calibrator.stretch(forecast)[0, 0])
+
+    plain = GAIN * 0.5
+    step = 1 - 0.5 ** (1 / MEMORY)  # the present width is counted in the usual one
+    for width, expected in (
+        (1.0, 0.0),
+        (1.5, np.log(1.5)),
+        (0.8, np.log(0.8)),
+        (0.1, CALMER),
+        (1e-3, CALMER),
+    ):
+        change = np.log(width) * (1 - step)
+        assert stretch(width) == pytest.approx(plain / np.exp(max(change, CALMER)), rel=0.05), expected
+    assert CALMER == -0.5

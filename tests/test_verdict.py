@@ -311,3 +311,25 @@ def test_a_rival_without_an_answer_of_its_own_is_no_rival() -> None:
     assert "har" in judge(rows, tests).against
     verdict = judge(rows, tests, {"har": number})
     assert "har" not in verdict.against and "har fell back" in verdict.text
+
+
+@pytest.mark.parametrize(
+    ("coverage", "spread", "ok"),
+    [(0.9, 0.02, True), (0.9, 0.5, None), (0.75, 0.0, False)],
+    ids=["near", "cannot tell", "narrow"],
+)
+def test_an_interval_that_reaches_far_from_its_level_calls_no_band_honest(
+    coverage: float, spread: float, ok: bool | None
+) -> None:
+    """Hits in runs: the same coverage, known to within a few points or hardly at all."""
+    rows = planted_rows(Planted("m"), Planted("random_walk"), origins=400, steps=1, items=1)
+    rng = np.random.default_rng(1)
+    run = 1 if spread < 0.1 else 100
+    hits = (
+        np.repeat(np.arange(400 // run) % 10 != 0, run) if run > 1 else rng.permutation(400) < 400 * coverage
+    )
+    rows.loc[:, "actual"] = 100.0 * np.exp(np.tile(np.where(hits, 0.001, 0.2), 2))
+    honest = decide(rows, compare(rows), {}).honest
+    width = max(0.9 - honest.low, honest.high - 0.9)
+    assert honest.ok is ok
+    assert ok is False or (width <= 0.10) == bool(ok)

@@ -1,0 +1,176 @@
+"""The sampler on a network that can be worked out by hand: which paths are whose, what is carried, what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import simulated_series
+from gatecast.features.contract import Day, Student
+from gatecast.nn.masks import Masks, draw_masks
+from gatecast.nn.network import PathNetwork
+from gatecast.nn.sampling import sampler
+from gatecast.nn.sampling.sampler import PathModel, Start
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A day whose value is its network's; without a spread."""
+
+    value: torch.Tensor
+
+    def sample(self, rngs: Sequence[np.random.Generator], *, noise: bool = True) -> Day:
+        value = self.value.numpy()
+        drawn = np.concatenate([rng.random(len(value) // len(rngs)) for rng in rngs]) if noise else 0 * value
+        density = Student(location=value, scale=value + 1, df=value + 2)
+        return Day(value=value + drawn, log_range=value, log_volume=value, density=density)
+
+
+class Counter(PathNetwork):
+    """Adds up its inputs along each path and adds its own number; a mask adds its first unit's value."""
+
+    def __init__(self, number: float, units: int = 1) -> None:
+        super().__init__()
+        self.number = torch.nn.Parameter(torch.tensor(number))
+        self.units = units
+        self.calls: list[tuple[int, int]] = []
+
+    def forward(
+        self, inputs: Any, state: Any = None, masks: Masks | None = None, *, last: int | None = None
+    ) -> Any:
+        assert last == 1
+        self.calls.append(tuple(inputs.shape[:2]))
+        total = inputs.sum(dim=(0, 2))[None]
+        if state is not None:
+            total = total + state[0][0]
+        extra = torch.zeros(1) if masks is None else masks.layers[0][:, 0]
+        repeats = 1 if masks is None else len(extra) // total.shape[1]
+        value = total.repeat_interleave(repeats, dim=1) + self.number + extra
+        return Sum(value=value), [(total,)]
+
+    def draw_masks(self, sequences: int, generator: torch.Generator) -> Masks:
+        return draw_masks(1, sequences, 2, 0.5, generator)
+
+
+class Growing:
+    """Windows whose context is the number of their start, and whose later inputs are the values drawn."""
+
+    def __init__(self, rows: Sequence[float], paths: int) -> None:
+        self.rows, self.paths, self.total, self.step = rows, paths, np.zeros(len(rows) * paths), 0
+        self.last = np.zeros(len(self.total))
+
+    @property
+    def log_return(self) -> np.ndarray:
+        return self.total.copy()
+
+    def inputs(self) -> np.ndarray:
+        if self.step == 0:
+            return np.array(self.rows, dtype=float)[None, :, None]
+        return self.last[None, :, None]
+
+    def density(self, day: Day) -> Student | None:
+        return day.density
+
+    def append(self, day: Day) -> None:
+        self.last, self.total, self.step = day.value, self.total + day.value, self.step + 1
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Features that know of a series its length alone; series of other lengths are not alike."""
+
+    alone: bool = False
+
+    def history(self, table: Sequence[Any]) -> list[float]:
+        return [float(len(series)) for series in table]
+
+    def alike(self, rows: float) -> float:
+        return rows if self.alone else 0.0
+
+    def start(self, rows: Sequence[float], future: Sequence[np.ndarray], paths: int) -> Growing:
+        return Growing(rows, paths)
+
+
+def starts(*lengths: int, horizon: int = 3, seed: int = 0) -> list[Start]:
+    return [
+        Start(
+            series=simulated_series("X", length),
+            future=np.arange(horizon),
+            rng=np.random.default_rng([seed, place]),
+        )
+        for place, length in enumerate(lengths)
+    ]
+
+
+def test_each_path_adds_up_what_its_start_and_network_say() -> None:
+    """Without masks and noise: step 1 is context + number, later steps carry the state on."""
+    model = PathModel(
+        networks=(Counter(0.5), Counter(100.0)), features=Lengths(), mc_dropout=False, noise=False
+    )
+    first, second = model.simulate([starts(30, 40)], 5)
+    for answer, context in ((first, 30.0), (second, 40.0)):
+        assert answer.log_returns.shape == (5, 3)
+        for path in range(5):
+            number = 0.5 if path < 3 else 100.0  # five paths over two networks: three and two
+            state, total, value = context, 0.0, context + number
+            for step in range(3):
+                total += value
+                assert answer.log_returns[path, step] == pytest.approx(total)
+                state += value
+                value = state + number
+        assert answer.density is not None and answer.density.loc.shape == (5, 3)
+        np.testing.assert_allclose(answer.density.loc[:3, 0], context + 0.5)
+        np.testing.assert_allclose(answer.density.scale - answer.density.loc, 1.0)
+        np.testing.assert_allclose(answer.density.df - answer.density.loc, 2.0)
+
+
+def test_masks_differ_between_paths_are_held_and_come_from_the_starts_own_stream() -> None:
+    model = PathModel(networks=(Counter(0.0),), features=Lengths(), noise=False)
+    both = model.simulate([starts(10, 20)], 40)
+    moves = np.diff(both[0].log_returns, axis=1, prepend=0)
+    masks = moves[:, 0] - 10
+    assert set(np.round(masks, 6)) == {0.0, 2.0}
+    np.testing.assert_allclose(moves[:, 1] - (10 + moves[:, 0]), masks, atol=1e-5)
+    assert (both[1].log_returns[:, 0] - 20 != masks).any()
+    alone = model.simulate([starts(10)], 40)[0]
+    np.testing.assert_array_equal(alone.log_returns, both[0].log_returns)
+    other = model.simulate([starts(10, seed=1)], 40)[0]
+    assert (other.log_returns != alone.log_returns).any()
+
+
+def test_tables_blocks_and_strands_change_nothing_but_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths = (10, 20, 15, 20, 10)
+    whole = PathModel(networks=(Counter(0.25),), features=Lengths()).simulate([starts(*lengths)], 12)
+    apart = PathModel(networks=(Counter(0.25),), features=Lengths(alone=True)).simulate(
+        [starts(*lengths)], 12
+    )
+    monkeypatch.setattr(sampler, "_PATHS_AT_ONCE", 24)
+    monkeypatch.setattr(sampler, "_UNITS_AT_ONCE", 10)
+    network = Counter(0.25)
+    torn = PathModel(networks=(network,), features=Lengths()).simulate([starts(*lengths)], 12)
+    for one, two, three in zip(whole, apart, torn, strict=True):
+        np.testing.assert_allclose(one.log_returns, two.log_returns, rtol=1e-6)
+        np.testing.assert_allclose(one.log_returns, three.log_returns, rtol=1e-6)
+    assert max(rows for steps, rows in network.calls if rows > 2) <= 10
+
+
+def test_fewer_paths_than_networks_leave_the_last_networks_out() -> None:
+    networks = (Counter(0.0), Counter(1.0), Counter(2.0))
+    model = PathModel(networks=networks, features=Lengths(), mc_dropout=False, noise=False)
+    (answer,) = model.simulate([starts(10)], 2)
+    np.testing.assert_allclose(answer.log_returns[:, 0], [10.0, 11.0])
+    assert not networks[2].calls
+    assert model.simulate([], 5) == []
+
+
+def test_noise_is_drawn_from_the_starts_stream_after_its_masks() -> None:
+    model = PathModel(networks=(Counter(0.0),), features=Lengths(), mc_dropout=False)
+    (answer,) = model.simulate([starts(10)], 6)
+    rng = np.random.default_rng([0, 0])
+    rng.integers(2**63)
+    np.testing.assert_allclose(answer.log_returns[:, 0], 10 + rng.random(6))
