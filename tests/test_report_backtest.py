@@ -153,7 +153,7 @@ def test_two_equal_models_have_a_bar_without_a_whisker():
     assert set(bar.x) == {0.0} and set(bar.error_x.array) == {None}
 
 
-def test_the_strip_shows_each_fan_with_what_came_and_nothing_known_too_early():
+def test_the_strip_shows_each_fan_with_the_observed_prices_and_nothing_known_too_early():
     report, prices = walk()
     rows = report.forecasts[(report.forecasts["model"] == "gatecast") & (report.forecasts["item_id"] == "X")]
     figure = figures.fan_strip(rows, prices["X"], history_rows=7)
@@ -164,8 +164,8 @@ def test_the_strip_shows_each_fan_with_what_came_and_nothing_known_too_early():
         shown = dict(zip(names, zip(step.args[0]["x"], step.args[0]["y"], strict=True), strict=True))
         made = rows[rows["cutoff"] == np.datetime64(step.label)]
         assert max(shown["Known"][0]) == step.label and len(shown["Known"][0]) == 7
-        assert min(shown["What happened"][0]) > step.label
-        np.testing.assert_allclose(shown["What happened"][1], made["actual"], rtol=1e-5)
+        assert min(shown["Observed"][0]) > step.label
+        np.testing.assert_allclose(shown["Observed"][1], made["actual"], rtol=1e-5)
         np.testing.assert_allclose(shown["Median"][1][1:], made["q50"], rtol=1e-5)
     assert list(figure.data[-1].y) == steps[-1].args[0]["y"][-1]
     assert len(figures.fan_strip(rows, prices["X"], most=5).layout.sliders[0].steps) == 5

@@ -12,9 +12,9 @@ from markupsafe import Markup
 
 from gatecast.calibration.online import LEAST_ORIGINS
 from gatecast.explain.explanation import Bands, Cell, Explanation
-from gatecast.faces.figures import ingredients, inside, recall
-from gatecast.faces.figures.names import FEATURE_NAMES
+from gatecast.faces.figures import contributions, ingredients, inside, recall
 from gatecast.faces.figures.style import dates
+from gatecast.faces.names import FAMILY_NAMES, FEATURE_NAMES
 from gatecast.faces.report.cells import FIRST_WORDS, steps_of
 from gatecast.faces.report.page import render, value_text
 from gatecast.faces.wording import date_text, price_decimals, price_text
@@ -71,7 +71,7 @@ def _figures(explanation: Explanation) -> dict[str, go.Figure]:
         shown = _last_days(cell)
         context = explanation.context
         start = len(context) - len(shown.values["hidden"])
-        figures["belt"] = inside.belt(shown, context.timestamps[start:], context.close[start:])
+        figures["belt"] = inside.cell_states(shown, context.timestamps[start:], context.close[start:])
         if cell.half_lives is not None:
             figures["half-lives"] = inside.half_lives(cell, len(explanation.inputs))
     if explanation.attention is not None:
@@ -79,7 +79,7 @@ def _figures(explanation: Explanation) -> dict[str, go.Figure]:
     if explanation.receptive_field is not None:
         figures["receptive"] = inside.receptive_field(explanation.dilations)
     if explanation.bands.calibrated is not None:
-        figures["stretch"] = inside.band_stretch(explanation.bands)
+        figures["stretch"] = contributions.band_stretch(explanation.bands)
     if explanation.network == "trained":
         figures |= {
             "losses": ingredients.losses(explanation.errors, delta=explanation.config.huber_delta),
@@ -89,9 +89,9 @@ def _figures(explanation: Explanation) -> dict[str, go.Figure]:
     return {
         **figures,
         "gradients": recall.gradients(explanation.gradient, explanation.fresh),
-        "features": inside.feature_contributions(explanation),
-        "contributions": inside.contribution_map(explanation),
-        "sources": inside.band_sources(explanation.bands),
+        "features": contributions.feature_contributions(explanation),
+        "contributions": contributions.contribution_map(explanation),
+        "sources": contributions.band_sources(explanation.bands),
         "squashing": ingredients.squashing(cell),
         "returns": ingredients.price_and_returns(series),
     }
@@ -213,7 +213,7 @@ def _facts(explanation: Explanation) -> list[tuple[str, str, str]]:
     elif explanation.receptive_field is not None:
         facts.append(("It sees", f"{explanation.receptive_field} days", "its receptive field"))
     else:
-        facts.append(("Units", str(explanation.units), recall.FAMILY_NAMES[explanation.encoder]))
+        facts.append(("Units", str(explanation.units), FAMILY_NAMES[explanation.encoder]))
     return facts
 
 

@@ -57,7 +57,7 @@ def forecast_report(
             "verdict": verdict_values(verdict),
             "items": items,
             "loss_figure": "loss" if losses else None,
-            "notes": [note.text for note in prices.notes],
+            "notes": [str(note) for note in prices.notes],
             "config": [(key, value_text(value)) for key, value in (config or {}).items()],
         },
     )
