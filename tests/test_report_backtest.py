@@ -46,7 +46,7 @@ def walk(items=("X", "Y"), cutoffs=16, horizon=3, models=tuple(MODELS)):
             seen = prices.until(days[at - 1])
             forecast = Forecast(
                 items=tuple(
-                    fan_of(one, days[at : at + horizon], MODELS.get(model, 1.0), rng) for one in seen
+                    fan_of(series, days[at : at + horizon], MODELS.get(model, 1.0), rng) for series in seen
                 ),
                 seed=0,
             )
@@ -138,7 +138,7 @@ def test_skill_bars_carry_the_interval_of_the_test():
     assert list(bar.x) == sorted(bar.x)
 
 
-def test_a_hopeless_rival_does_not_flatten_the_others():
+def test_a_very_bad_rival_does_not_flatten_the_others():
     rows = [{"switch": "a", "change": 0.1, "low": 0.05, "high": 0.15, "word": "helps"}]
     worse = {"switch": "b", "change": -9.0, "low": -12.0, "high": -6.0, "word": "hurts"}
     alone, beside = (figures.ablation_bars(some).layout.xaxis.range for some in (rows, [*rows, worse]))
@@ -159,7 +159,7 @@ def test_the_strip_shows_each_fan_with_the_observed_prices_and_nothing_known_too
     figure = figures.fan_strip(rows, prices["X"], history_rows=7)
     steps = figure.layout.sliders[0].steps
     assert len(steps) == 16 and figure.layout.sliders[0].active == 15
-    names = [one.name for one in figure.data]
+    names = [each.name for each in figure.data]
     for step in steps:
         shown = dict(zip(names, zip(step.args[0]["x"], step.args[0]["y"], strict=True), strict=True))
         made = rows[rows["cutoff"] == np.datetime64(step.label)]
@@ -171,14 +171,14 @@ def test_the_strip_shows_each_fan_with_the_observed_prices_and_nothing_known_too
     assert len(figures.fan_strip(rows, prices["X"], most=5).layout.sliders[0].steps) == 5
 
 
-def test_ablation_bars_keep_their_order_from_the_top_and_say_the_word():
+def test_ablation_bars_keep_their_order_from_the_top_and_show_the_finding():
     figure = figures.ablation_bars(ABLATION)
     labels = figure.layout.yaxis.ticktext
     assert labels[-1] == "loss=mse<br>no difference" and labels[0].endswith("<br>helps")
     assert "<script" not in "".join(labels)
 
 
-def test_every_colour_has_a_dark_twin():
+def test_every_colour_has_a_dark_counterpart():
     report, prices = walk()
     drawn = [
         figures.score_by_step(report.scores),
@@ -214,7 +214,7 @@ def test_a_page_of_one_model_has_no_best_and_no_rivals():
     html = backtest_report(report, prices)
     assert 'class="best"' not in html
     text = Reader(html).text
-    assert "Skill against the random walk" not in text and "What each improvement is worth" not in text
+    assert "Skill against the random walk" not in text and "Effect of each improvement" not in text
 
 
 def test_names_of_items_and_models_are_shown_and_never_run():
@@ -235,7 +235,7 @@ def test_numbers_that_do_not_exist_are_dashes():
     assert "nan" not in Reader(html).text.lower() and html.count("<td>\u2013</td>") >= 6
 
 
-def test_a_verdict_without_origins_is_shown_as_not_told() -> None:
+def test_a_verdict_without_origins_is_shown_as_unknown() -> None:
     verdict = cannot_tell("gatecast", "there are 30 rows").to_dict()
     values = verdict_values(verdict)
     assert values is not None

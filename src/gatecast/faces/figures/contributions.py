@@ -70,6 +70,11 @@ def contribution_map(explanation: Explanation, *, days: int = 30) -> go.Figure:
     )
 
 
+def is_calibrated(bands: Bands) -> bool:
+    """Whether calibration changed the bands: it does not where it had too few past forecasts."""
+    return bands.calibrated is not None and not np.array_equal(bands.calibrated, bands.whole)
+
+
 def band_sources(bands: Bands) -> go.Figure:
     """The width of the 90% band by step: what noise and dropout give, apart and together, and calibrated; per cent."""
     curves = [
@@ -77,7 +82,7 @@ def band_sources(bands: Bands) -> go.Figure:
         ("Noise alone", bands.noise, RIVALS[0], "dash"),
         ("Both, as the network gives it", bands.whole, ACCENT, "solid"),
     ]
-    if bands.calibrated is not None:
+    if bands.calibrated is not None and is_calibrated(bands):
         curves.append(("After calibration", bands.calibrated, RIVALS[4], "solid"))
     steps = range(1, len(bands.whole) + 1)
     traces = [
@@ -95,9 +100,7 @@ def band_stretch(bands: Bands) -> go.Figure:
     """By how much calibration widens (up) or narrows (down) the 90% band of each step; per cent of its width."""
     assert bands.stretch is not None
     change = 100 * (bands.stretch - 1)
-    top = 1.1 * max(
-        float(np.abs(change).max()), 5.0
-    )  # a stretch of a per cent must not look like a large one
+    top = 1.1 * max(float(np.abs(change).max()), 5.0)  # a change of a per cent must not look large
     bars = go.Bar(
         x=list(range(1, len(change) + 1)),
         y=numbers(change),

@@ -81,7 +81,7 @@ def cell_states(cell: Cell, timestamps: np.ndarray, close: Float[np.ndarray, " t
 
 
 def _heading(text: str, top: float) -> dict[str, object]:
-    """A small heading at the upper left of one of the stacked charts."""
+    """A small heading at the upper left of a stacked chart."""
     place = {"x": 0, "xref": "paper", "xanchor": "left", "y": top, "yref": "paper", "yanchor": "bottom"}
     return {"text": text, "showarrow": False, "font": {"size": 13, "color": INK}, **place}
 

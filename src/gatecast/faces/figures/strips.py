@@ -33,7 +33,7 @@ def fan_strip(
     """The fans of one model on one item, each against the prices observed later; the slider picks the cutoff.
 
     `forecasts` are that model's and item's rows of `scores.COLUMNS`. Of more than `most` cutoffs an even
-    choice is shown, the last one first. `history_rows` closes are shown before a cutoff: three times the horizon,
+    choice is shown, the last first. `history_rows` closes are shown before a cutoff: three times the horizon,
     20 at least, unless given.
     """
     cutoffs = np.unique(forecasts["cutoff"].to_numpy())

@@ -158,7 +158,7 @@ def band(
 def outline(
     x: Sequence[object], low: Iterable[float], high: Iterable[float]
 ) -> tuple[list[Any], list[float | None]]:
-    """The outline of a band: along its upper edge and back along its lower one."""
+    """The outline of a band: along its upper edge and back along the lower edge."""
     return [*x, *reversed(x)], numbers([*high, *reversed([*low])])
 
 

@@ -26,11 +26,11 @@ from gatecast.faces.wording import (
 from gatecast.forecast import Forecast, ItemForecast, check_level
 from gatecast.prices import PriceSeries, PriceTable
 
-FULL_ITEMS = 3  # beyond it each item has one row; more fans than this scroll off the screen
+FULL_ITEMS = 3  # beyond it each item has a single row; more fans than this scroll off the screen
 TABLE_ROWS = 12
 FAN_ROWS = 15
 NAME_COLUMNS = 28  # of an item id; longer ones are cut
-WIDEST = 120  # columns of a fan; a wider one is no easier to read
+WIDEST = 120  # columns of a fan; beyond it a fan is no easier to read
 
 _ACCENT = "blue"
 
@@ -52,10 +52,10 @@ _ASCII = _Glyphs(bands=(".", ":", "+"), median="=", axis="|", tick="|", floor="-
 
 
 def show_forecast(forecast: Forecast, prices: PriceTable, *, level: float, console: Console) -> None:
-    """Print each item's reading, fan and table; of many items, one row each.
+    """Print each item's reading, fan and table; of many items, a row each.
 
-    Fits the console's width, stays in ASCII where its encoding is no Unicode one, and is plain where it has
-    no colour. Raises `UsageError` for a level outside (0, 1).
+    Fits the console's width, stays in ASCII where its encoding is not a Unicode encoding, and has no colour where
+    the console has none. Raises `UsageError` for a level outside (0, 1).
     """
     check_level(level)
     if len(forecast.items) > FULL_ITEMS:
@@ -94,7 +94,7 @@ def _coloured(line: str, console: Console) -> Text:
 
 
 def _fitted(columns: dict[str, list[str]], spare: tuple[str, ...], console: Console) -> Table:
-    """A table that fits the width: `spare` columns go first, in order, then names are cut, never numbers."""
+    """A table that fits the width: `spare` columns are left out, in order, then names are cut, never numbers."""
 
     def width(names: Iterable[str]) -> int:
         return sum(max(map(cell_len, [name, *columns[name]])) + 3 for name in names)
@@ -133,9 +133,8 @@ def _value_columns(rows: list[tuple[ItemForecast, int]], level: float) -> dict[s
         digits = price_decimals(item.last_close)
         prices = [float(values[step]) for values in (item.median, *item.interval(level))]
         above = share_text(float(item.probability_above(item.last_close)[step]))
-        for cells, text in zip(
-            columns.values(), [*(price_text(one, digits) for one in prices), above], strict=True
-        ):
+        texts = [*(price_text(price, digits) for price in prices), above]
+        for cells, text in zip(columns.values(), texts, strict=True):
             cells.append(text)
     return columns
 
@@ -151,7 +150,7 @@ def _steps_table(item: ItemForecast, level: float, console: Console) -> Table:
 
 
 def _summary(forecast: Forecast, level: float, console: Console) -> Table:
-    """One row an item: the last step alone."""
+    """A row for each item: the last step alone."""
     items = list(forecast)
     changes = [change_text(float(item.median[-1]), item.last_close) for item in items]
     columns = {
@@ -164,7 +163,7 @@ def _summary(forecast: Forecast, level: float, console: Console) -> Table:
 
 
 def shown_steps(horizon: int) -> list[int]:
-    """All steps of a short horizon; of a long one the first, the last, and an even choice between.
+    """All steps of a short horizon; of a long horizon the first, the last, and an even choice between.
 
     >>> shown_steps(4)
     [1, 2, 3, 4]
@@ -188,7 +187,7 @@ def fan_lines(
     digits = price_decimals(item.last_close)
     closes = _recent(item, history)
     levels = sorted({0.5, 0.8, level}, reverse=True)[:3]
-    bands = [item.interval(one) for one in levels]
+    bands = [item.interval(band) for band in levels]
     low = min(closes.min(), *(lower.min() for lower, _ in bands))
     high = max(closes.max(), *(upper.max() for _, upper in bands))
     if high <= low:  # a constant price: a line through the middle
@@ -208,10 +207,8 @@ def fan_lines(
         lines.append(f"{left} {glyphs.tick if ticked else glyphs.axis}{''.join(cells)}".rstrip())
     lines.append(f"{' ' * gutter} {glyphs.corner}{glyphs.floor * columns}")
     lines.append(" " * (gutter + 2) + _date_line(item, history, len(closes), columns, ahead))
-    shades = [
-        f"{glyph} {level_text(one)}" for glyph, one in zip(glyphs.bands[-len(levels) :], levels, strict=True)
-    ]
-    key = "  ".join([*shades, f"{glyphs.median} median"])
+    shades = zip(glyphs.bands[-len(levels) :], levels, strict=True)
+    key = "  ".join([*(f"{glyph} {level_text(band)}" for glyph, band in shades), f"{glyphs.median} median"])
     return [*lines, " " * min(gutter + 2, max(width - len(key), 0)) + key]
 
 
@@ -230,7 +227,7 @@ class _Scale:
 
 
 def _recent(item: ItemForecast, history: PriceSeries | None) -> Float[np.ndarray, " time"]:
-    """Closes up to the last known one, twice as many as there are steps ahead (40 at least)."""
+    """The last known closes, twice as many as there are steps ahead (40 at least)."""
     known = known_history(item, history)
     return known.close[-max(40, 2 * item.horizon) :] if known is not None else np.array([item.last_close])
 
