@@ -62,6 +62,38 @@ def test_it_states_what_calibration_does_to_the_bands(explained: Explanation) ->
     )
 
 
+def test_a_calibration_that_changes_nothing_has_no_chart(explained: Explanation) -> None:
+    wide = np.array([0.01, 0.02])
+    for calibrated, drawn in ((None, False), (wide, False), (1.1 * wide, True)):
+        bands = Bands(whole=wide, noise=wide, dropout=wide, calibrated=calibrated, origins=70)
+        page = explain_report(replace(explained, bands=bands), title="Inside A")
+        assert ('data-figure="stretch"' in page, "After calibration" in page) == (drawn, drawn)
+
+
+def test_it_states_how_far_the_predicted_move_counts(explained: Explanation) -> None:
+    nothing = words(replace(explained, shrinkage=0.004))
+    assert (
+        "Shrinkage 0% held-out days show no evidence of direction: the predicted move is not used" in nothing
+    )
+    assert "Shrinkage 40% the share of the predicted move that is used" in words(
+        replace(explained, shrinkage=0.4)
+    )
+
+
+def test_it_states_which_days_the_base_network_learned_from(explained: Explanation) -> None:
+    until = np.datetime64("2015-12-31")
+    base = replace(
+        explained, network="base", next_sigma=0.017, learned_until=until, member=2, members=5, own_rows=False
+    )
+    text, seen = words(base), words(replace(base, own_rows=True))
+    opening = (
+        "This is member 2 of 5 of the base network, an LSTM trained on many price histories up to 2015-12-31"
+    )
+    assert f"{opening}; it learned from none of the days of this history." in text
+    assert f"{opening}, days of this history among them: there it may look better than on new days." in seen
+    assert "Predicted volatility ±1.7%" in text and "Three losses" not in text
+
+
 def test_a_minus_is_a_minus(explained: Explanation) -> None:
     """No number below zero begins with a hyphen, whichever way the forecast goes."""
     for each in (

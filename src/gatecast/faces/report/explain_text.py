@@ -39,7 +39,7 @@ def training(explanation: Explanation) -> str:
         seen = "; it learned from none of the days of this history"
         if explanation.own_rows:
             seen = ", days of this history among them: there it may look better than on new days"
-        which = f"member {explanation.member} of the {explanation.members} of the base network"
+        which = f"member {explanation.member} of {explanation.members} of the base network"
         return f"This is {which}, an LSTM trained on many price histories up to {until}{seen}.{still}"
     items, item = explanation.learned_from, explanation.history.item_id
     place = "" if explanation.own_rows else "elsewhere, "
