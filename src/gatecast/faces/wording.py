@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def change_text(price: float, base: float) -> str:
     ('+3.0%', '0.0%')
     """
     per_cent = round(100 * (price / base - 1), 1)
-    return typeset(f"{per_cent:+.1f}%") if per_cent else "0.0%"
+    return f"{per_cent:+.1f}%" if per_cent else "0.0%"
 
 
 def typeset(text: str) -> str:
@@ -73,14 +74,14 @@ def typeset(text: str) -> str:
     return "\u2013" if text == "-" else text.replace("-", "\u2212")
 
 
-def date_text(stamp: object) -> str:
+def date_text(stamp: np.datetime64) -> str:
     """A timestamp as the date, and the time where it is not midnight.
 
     >>> import numpy as np
     >>> date_text(np.datetime64("2017-12-29T21:00:00"))
     '2017-12-29 21:00'
     """
-    return stamp_text(stamp).replace("T", " ").removesuffix(":00")  # type: ignore[arg-type]
+    return stamp_text(stamp).replace("T", " ").removesuffix(":00")
 
 
 def reading(item: ItemForecast, level: float) -> str:
@@ -92,6 +93,28 @@ def reading(item: ItemForecast, level: float) -> str:
         f"{price_text(float(item.median[-1]), digits)}; {level_text(level)} of them lie between "
         f"{price_text(float(lower[-1]), digits)} and {price_text(float(upper[-1]), digits)}."
     )
+
+
+class StepText(NamedTuple):
+    """A step of a forecast as text: the ends of the band, and the share of paths above the last close."""
+
+    step: int
+    date: str
+    median: str
+    lower: str
+    upper: str
+    above: str
+
+
+def step_texts(item: ItemForecast, level: float) -> list[StepText]:
+    """Every step of an item's forecast as text, with the band at `level`."""
+    digits = price_decimals(item.last_close)
+    prices = [
+        [price_text(end, digits) for end in ends.tolist()] for ends in (item.median, *item.interval(level))
+    ]
+    shares = [share_text(share) for share in item.probability_above(item.last_close).tolist()]
+    dates = map(date_text, item.timestamps)
+    return [StepText(*row) for row in zip(range(1, item.horizon + 1), dates, *prices, shares, strict=True)]
 
 
 def known_history(item: ItemForecast, history: PriceSeries | None) -> PriceSeries | None:

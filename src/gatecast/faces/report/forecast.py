@@ -16,7 +16,7 @@ from gatecast.faces.wording import (
     price_decimals,
     price_text,
     reading,
-    share_text,
+    step_texts,
 )
 from gatecast.forecast import Forecast, ItemForecast, check_level
 from gatecast.prices import PriceTable
@@ -88,28 +88,13 @@ def _best_epoch(losses: Sequence[tuple[int, float, float]]) -> int | None:
 
 
 def _item_values(item: ItemForecast, level: float) -> dict[str, object]:
-    lower, upper = item.interval(level)
-    median, above = item.median, item.probability_above(item.last_close)
-    digits = price_decimals(item.last_close)
-    rows = [
-        {
-            "step": step + 1,
-            "date": date_text(item.timestamps[step]),
-            "median": price_text(float(median[step]), digits),
-            "lower": price_text(float(lower[step]), digits),
-            "upper": price_text(float(upper[step]), digits),
-            "above": share_text(float(above[step])),
-        }
-        for step in range(item.horizon)
-    ]
+    ends = zip(("change", "lower_change", "upper_change"), (item.median, *item.interval(level)), strict=True)
     return {
         "name": item.item_id,
         "reading": reading(item, level),
-        "last_close": price_text(item.last_close, digits),
+        "last_close": price_text(item.last_close, price_decimals(item.last_close)),
         "last_date": date_text(item.last_timestamp),
-        "change": change_text(float(median[-1]), item.last_close),
-        "lower_change": change_text(float(lower[-1]), item.last_close),
-        "upper_change": change_text(float(upper[-1]), item.last_close),
-        "rows": rows,
+        **{name: change_text(float(values[-1]), item.last_close) for name, values in ends},
+        "rows": step_texts(item, level),
         "notes": [note.text for note in item.notes],
     }

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gatecast.faces.wording import (
+    StepText,
     change_text,
     date_text,
     known_history,
@@ -21,7 +22,7 @@ from gatecast.faces.wording import (
     price_decimals,
     price_text,
     reading,
-    share_text,
+    step_texts,
 )
 from gatecast.forecast import Forecast, ItemForecast, check_level
 from gatecast.prices import PriceSeries, PriceTable
@@ -121,43 +122,30 @@ def _cut(name: str, room: int) -> str:
     return name if cell_len(name) <= room else set_cell_size(name, room - 2) + ".."
 
 
-def _value_columns(rows: list[tuple[ItemForecast, int]], level: float) -> dict[str, list[str]]:
-    """Median, band and share above the last close, a row for each (item, step counted from 0)."""
-    columns: dict[str, list[str]] = {
-        "median": [],
-        f"{level_text(level)} from": [],
-        "to": [],
-        "above last": [],
+def _value_columns(rows: list[StepText], level: float) -> dict[str, list[str]]:
+    """Median, band and share above the last close, a row for each step."""
+    return {
+        "median": [row.median for row in rows],
+        f"{level_text(level)} from": [row.lower for row in rows],
+        "to": [row.upper for row in rows],
+        "above last": [row.above for row in rows],
     }
-    for item, step in rows:
-        digits = price_decimals(item.last_close)
-        prices = [float(values[step]) for values in (item.median, *item.interval(level))]
-        above = share_text(float(item.probability_above(item.last_close)[step]))
-        texts = [*(price_text(price, digits) for price in prices), above]
-        for cells, text in zip(columns.values(), texts, strict=True):
-            cells.append(text)
-    return columns
 
 
 def _steps_table(item: ItemForecast, level: float, console: Console) -> Table:
-    steps = shown_steps(item.horizon)
-    columns = {
-        "step": [str(step) for step in steps],
-        "date": [date_text(item.timestamps[step - 1]) for step in steps],
-    }
-    columns |= _value_columns([(item, step - 1) for step in steps], level)
-    return _fitted(columns, ("above last", "step"), console)
+    texts = step_texts(item, level)
+    rows = [texts[step - 1] for step in shown_steps(item.horizon)]
+    columns = {"step": [str(row.step) for row in rows], "date": [row.date for row in rows]}
+    return _fitted(columns | _value_columns(rows, level), ("above last", "step"), console)
 
 
 def _summary(forecast: Forecast, level: float, console: Console) -> Table:
     """A row for each item: the last step alone."""
-    items = list(forecast)
-    changes = [change_text(float(item.median[-1]), item.last_close) for item in items]
     columns = {
-        "item": [_safe(item.item_id, console) for item in items],
-        "last": [price_text(item.last_close, price_decimals(item.last_close)) for item in items],
-        "change": [change.replace("\u2212", "-") for change in changes],
-        **_value_columns([(item, -1) for item in items], level),
+        "item": [_safe(item.item_id, console) for item in forecast],
+        "last": [price_text(item.last_close, price_decimals(item.last_close)) for item in forecast],
+        "change": [change_text(float(item.median[-1]), item.last_close) for item in forecast],
+        **_value_columns([step_texts(item, level)[-1] for item in forecast], level),
     }
     return _fitted(columns, ("last", "above last", "change"), console)
 
