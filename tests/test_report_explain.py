@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from conftest import TINY, simulated_series
+from gatecast.config import Config
 from gatecast.explain.explain import explain
 from gatecast.explain.explanation import Bands, Explanation
 from gatecast.faces.report.explain import explain_report
@@ -92,6 +93,14 @@ def test_it_states_which_days_the_base_network_learned_from(explained: Explanati
     assert f"{opening}; it learned from none of the days of this history." in text
     assert f"{opening}, days of this history among them: there it may look better than on new days." in seen
     assert "Predicted volatility ±1.7%" in text and "Three losses" not in text
+
+
+def test_a_network_trained_instead_of_the_base_network_has_a_page() -> None:
+    """With start=adapt a history that ends before the base network's last day of learning gets its own network."""
+    early = PriceTable(series=(simulated_series("A", 160, 1, start="2010-01-01"),))
+    explanation = explain(Forecaster(Config(start="adapt")).fit(early), early, horizon=4, paths=50)
+    assert explanation.network == "trained"
+    assert "An LSTM was trained on A." in words(explanation)
 
 
 def test_a_minus_is_a_minus(explained: Explanation) -> None:
