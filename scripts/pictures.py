@@ -8,6 +8,8 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
@@ -17,24 +19,32 @@ from gatecast.faces.report import backtest_report, forecast_report, write_html
 from gatecast.judge.walkforward import backtest
 from gatecast.models.baselines import Garch, RandomWalk, Sma, Theta
 
-IMAGES = Path(__file__).resolve().parents[1] / "docs" / "img"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+IMAGES = DOCS / "img"
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 def main() -> None:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        sys.exit("pictures are drawn by Chromium, and there is none on the PATH. Install it and run again.")
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
-        forecast, judged = Path(folder) / "forecast.html", Path(folder) / "backtest.html"
+    with drawing() as (folder, browser):
+        forecast, judged = folder / "forecast.html", folder / "backtest.html"
         write_html(forecast, sample_report())
         write_html(judged, judged_report())
         for scheme in ("light", "dark"):
             picture(browser, forecast, scheme, "fan-0", IMAGES / f"fan-{scheme}.png")
         for figure in ("skill", "reliability", "pit", "strip-0"):
             picture(browser, judged, "light", figure, IMAGES / f"judged-{figure.removesuffix('-0')}.png")
+
+
+@contextmanager
+def drawing() -> Iterator[tuple[Path, Browser]]:
+    """A folder for pages, and Chromium to draw them; ends the program where there is no Chromium."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        sys.exit("pictures are drawn by Chromium, and there is none on the PATH. Install it and run again.")
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+        yield Path(folder), browser
         browser.close()
 
 

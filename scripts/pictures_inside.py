@@ -7,13 +7,11 @@ docs/memory.json, which `gatecast memory --json > docs/memory.json` makes anew i
 from __future__ import annotations
 
 import json
-import shutil
-import sys
-import tempfile
 from pathlib import Path
 
 import pandas as pd
-from playwright.sync_api import Browser, Page, sync_playwright
+from pictures import DOCS, IMAGES, drawing
+from playwright.sync_api import Browser, Page
 
 import gatecast as gc
 from gatecast.explain.explain import explain
@@ -22,46 +20,30 @@ from gatecast.faces import figures
 from gatecast.faces.report.explain import explain_report
 from gatecast.faces.report.page import write_html
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
-QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-CARDS = {
-    "cell": 1,
-    "belt": 2,
-    "memory": 3,
-    "moved": 4,
-    "bands": 5,
-    "ingredients": 6,
-}  # by their place on the page
+# The cards of the page by their place.
+CARDS = {"cell": 1, "states": 2, "memory": 3, "moved": 4, "bands": 5, "ingredients": 6}
 
 
 def main() -> None:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        sys.exit("pictures are drawn by Chromium, and there is none on the PATH. Install it and run again.")
-    prices = gc.read_prices("sample:aapl")
-    network = gc.Forecaster(gc.Config.from_preset("quick", ["calibrate=true"])).fit(prices)
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
-        inside = Path(folder) / "inside.html"
+    with drawing() as (folder, browser):
+        prices = gc.read_prices("sample:aapl")
+        network = gc.Forecaster(gc.Config.from_preset("quick", ["calibrate=true"])).fit(prices)
+        inside = folder / "inside.html"
         write_html(inside, explain_report(explain(network, prices), title="Inside a forecast of AAPL"))
         tab = opened(browser, inside, 1000)
         for name, place in CARDS.items():
-            tab.locator("section.card").nth(place).screenshot(path=DOCS / "img" / f"inside-{name}.png")
+            tab.locator("section.card").nth(place).screenshot(path=IMAGES / f"inside-{name}.png")
         for width in (400, 1400):
-            opened(browser, inside, width).screenshot(path=DOCS / "img" / f"inside-page-{width}.png")
+            opened(browser, inside, width).screenshot(path=IMAGES / f"inside-page-{width}.png")
         recalled = Memory(rows=pd.DataFrame(json.loads((DOCS / "memory.json").read_text())["rows"]))
         for name, figure in (
             ("recall", figures.memory_errors(recalled)),
             ("vanishing", figures.memory_gradients(recalled)),
         ):
-            page = Path(folder) / f"{name}.html"
-            html = figure.to_html(
-                include_plotlyjs=True, config={"displayModeBar": False}, default_height="440px"
-            )
-            page.write_text(html)
-            tab = opened(browser, page, 860, 466)
-            tab.screenshot(path=DOCS / "img" / f"inside-{name}.png")
-        browser.close()
+            page = folder / f"{name}.html"
+            look = {"include_plotlyjs": True, "config": {"displayModeBar": False}, "default_height": "440px"}
+            page.write_text(figure.to_html(**look))
+            opened(browser, page, 860, 466).screenshot(path=IMAGES / f"inside-{name}.png")
 
 
 def opened(browser: Browser, page: Path, width: int, height: int = 1100) -> Page:

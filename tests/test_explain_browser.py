@@ -1,4 +1,4 @@
-"""The page that looks inside, in Chromium: no error, no request, and every number steps with day and unit."""
+"""The page that opens a network, in Chromium: no error, no request, and every number steps with day and unit."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ Visit = Callable[..., tuple[Any, list[str]]]
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Explanation]]:
     folder, made = tmp_path_factory.mktemp("inside"), {}
     for encoder in ("lstm", "gru", "rnn", "tcn", "transformer"):
-        told = explain(
+        explanation = explain(
             Forecaster(TINY.replace(encoder=encoder, epochs=1)).fit(TABLE), TABLE, horizon=4, paths=50
         )
-        write_html(folder / f"{encoder}.html", explain_report(told, title="Inside <b>A</b>"))
-        made[encoder] = folder / f"{encoder}.html", told
+        write_html(folder / f"{encoder}.html", explain_report(explanation, title="Inside <b>A</b>"))
+        made[encoder] = folder / f"{encoder}.html", explanation
     return made
 
 
@@ -73,13 +73,13 @@ def still(tmp_path_factory: pytest.TempPathFactory) -> Path:
     days = np.arange(160).astype("datetime64[D]")
     table = PriceTable(series=(PriceSeries(item_id="A", timestamps=days, close=np.full(160, 7.0)),))
     path = tmp_path_factory.mktemp("still") / "still.html"
-    told = explain(Forecaster(TINY).fit(table), table, horizon=4, paths=50)
-    write_html(path, explain_report(told, title="Inside A"))
+    explanation = explain(Forecaster(TINY).fit(table), table, horizon=4, paths=50)
+    write_html(path, explain_report(explanation, title="Inside A"))
     return path
 
 
 def draw_all(tab: Any) -> int:
-    """Scroll through, so that every figure is drawn; how many there are."""
+    """Scroll through, so that every figure is drawn; the number of figures."""
     boxes = tab.locator("[data-figure]:visible").all()
     for box in boxes:
         box.scroll_into_view_if_needed()
@@ -118,16 +118,16 @@ def test_it_opens_without_error_or_request(
 
 @pytest.mark.parametrize("encoder", ["lstm", "gru", "rnn"])
 def test_days_and_units_step_through_the_networks_own_numbers(visit: Visit, pages, encoder: str) -> None:
-    path, told = pages[encoder]
+    path, explanation = pages[encoder]
     tab, wrong = visit(path, 1400)
-    cell = told.cell
-    day, unit = len(told.inputs) - 1, int(tab.input_value("#unit"))
+    cell = explanation.cell
+    day, unit = len(explanation.inputs) - 1, int(tab.input_value("#unit"))
 
     def agrees() -> None:
-        for step in tab.locator(".steps-told li").all():
+        for step in tab.locator(".cell-steps li").all():
             name = step.get_attribute("id").removeprefix("step-")
             assert shown(tab, name) == pytest.approx(cell.values[name][day, unit], abs=5.1e-4)
-        assert f"{unit + 1} of {cell.values['hidden'].shape[1]}" in tab.inner_text("#unit-said")
+        assert f"{unit + 1} of {cell.values['hidden'].shape[1]}" in tab.inner_text("#unit-value")
 
     agrees()
     for _ in range(4):
@@ -150,23 +150,25 @@ def test_days_and_units_step_through_the_networks_own_numbers(visit: Visit, page
     assert wrong == []
 
 
-def test_the_belt_answers_to_pointer_and_click(visit: Visit, pages) -> None:
-    path, told = pages["lstm"]
+def test_the_chart_of_units_answers_to_pointer_and_click(visit: Visit, pages) -> None:
+    path, explanation = pages["lstm"]
     tab, wrong = visit(path, 1400)
     draw_all(tab)
-    belt = tab.locator('[data-figure="belt"]')
-    belt.scroll_into_view_if_needed()
-    box = belt.bounding_box()
+    chart = tab.locator('[data-figure="states"]')
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
     tab.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.55 * box["height"])
     tab.locator("#readout", has_text="forget gate").wait_for()
-    before = tab.inner_text("#day-said")
+    before = tab.inner_text("#day-value")
     tab.mouse.down()
     tab.mouse.up()
     tab.wait_for_timeout(200)
-    assert tab.inner_text("#day-said") != before
+    assert tab.inner_text("#day-value") != before
     day, unit = int(tab.input_value("#day")), int(tab.input_value("#unit"))
-    assert 0 < day < len(told.inputs) - 1
-    assert shown(tab, "forget_gate") == pytest.approx(told.cell.values["forget_gate"][day, unit], abs=5.1e-4)
+    assert 0 < day < len(explanation.inputs) - 1
+    assert shown(tab, "forget_gate") == pytest.approx(
+        explanation.cell.values["forget_gate"][day, unit], abs=5.1e-4
+    )
     assert wrong == []
 
 
@@ -186,8 +188,8 @@ def test_a_still_price_makes_no_signed_zeros_and_no_magnified_dust(visit: Visit,
     tab, wrong = visit(still, 1400)
     draw_all(tab)
     for _ in range(6):
-        told = tab.inner_text("main")
-        assert re.findall(r"[\u2212-]0\.0*(?!\d)", told) == []
+        text = tab.inner_text("main")
+        assert re.findall(r"[\u2212-]0\.0*(?!\d)", text) == []
         tab.click("#unit-back")
     ticks = tab.locator("[data-figure=features] .xtick").all_text_contents()
     assert ticks and not [tick for tick in ticks if "\u00d7" in tick]  # no power of ten

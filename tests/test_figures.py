@@ -29,13 +29,13 @@ def item_and_history(
         last_close=float(close[-1]),
         timestamps=days[300:].to_numpy(),
         paths=close[-1] * np.exp(np.cumsum(rng.normal(0, 0.01, (paths, horizon)), axis=1)),
-        notes=(Note("data", "a note"),),
+        notes=(Note("data", "a note", (item_id,)),),
     )
     return item, history
 
 
 def trace(figure, name):
-    return next(one for one in figure.data if one.name == name)
+    return next(each for each in figure.data if each.name == name)
 
 
 def edges(figure, name):
@@ -56,7 +56,7 @@ def test_bands_are_nested_and_begin_at_the_last_close():
     np.testing.assert_allclose(wide[1][1:], item.interval(0.95)[1], rtol=1e-5)
 
 
-def test_the_axis_has_real_dates_and_history_stops_where_knowledge_does():
+def test_the_axis_has_real_dates_and_history_stops_at_the_last_known_close():
     item, history = item_and_history()
     figure = figures.fan(item, history, history_rows=20)
     close = trace(figure, "Close")
@@ -88,7 +88,7 @@ def test_the_same_item_gives_the_same_bytes_in_six_digits():
     again, _ = item_and_history()
     text = figures.fan(first, history).to_json()
     assert text == figures.fan(again, history).to_json()
-    numbers = [abs(value) for one in json.loads(text)["data"] for value in one["y"] if value is not None]
+    numbers = [abs(value) for each in json.loads(text)["data"] for value in each["y"] if value is not None]
     assert all(float(f"{value:.6g}") == value for value in numbers)
 
 
@@ -106,7 +106,7 @@ def test_names_are_shown_literally():
     assert "&lt;script&gt;" in text
 
 
-def test_a_forecast_of_one_constant_step_has_a_fan():
+def test_a_forecast_of_a_single_constant_step_has_a_fan():
     item = ItemForecast(
         item_id="X",
         last_timestamp=np.datetime64("2024-01-01"),
@@ -117,7 +117,7 @@ def test_a_forecast_of_one_constant_step_has_a_fan():
     assert edges(figures.fan(item), "80%")[0].tolist() == [1.0, 1.0]
 
 
-def test_every_colour_has_a_dark_twin():
+def test_every_colour_has_a_dark_counterpart():
     item, history = item_and_history()
     for figure in (figures.fan(item, history), figures.loss_curve([(1, 1.0, 1.0), (2, 0.5, 0.6)], 2)):
         assert colours(json.loads(figure.to_json())) <= set(figures.DARK)
@@ -125,9 +125,9 @@ def test_every_colour_has_a_dark_twin():
 
 def colours(value, key=""):
     if isinstance(value, dict):
-        return set().union(*(colours(one, name) for name, one in value.items())) if value else set()
+        return set().union(*(colours(part, name) for name, part in value.items())) if value else set()
     if isinstance(value, list):
-        return set().union(*(colours(one, key) for one in value)) if value else set()
+        return set().union(*(colours(part, key) for part in value)) if value else set()
     return {value} if isinstance(value, str) and key.lower().endswith(("color", "colors")) else set()
 
 

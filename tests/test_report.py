@@ -30,7 +30,8 @@ def page(names=("X",), **values):
     pairs = [item_and_history(name) for name in names]
     forecast = Forecast(items=tuple(item for item, _ in pairs), seed=7)
     prices = PriceTable(
-        series=tuple(history for _, history in pairs), notes=(Note("data", "one row was dropped"),)
+        series=tuple(history for _, history in pairs),
+        notes=(Note("data", f"a row was dropped {EVIL}", names),),
     )
     return forecast_report(forecast, prices, **{"level": 0.9, "title": "A title", **values}), forecast
 
@@ -62,7 +63,7 @@ class Reader(HTMLParser):
             self.text += data
 
 
-def test_the_page_says_verdict_reading_notes_and_settings():
+def test_the_page_shows_verdict_reading_notes_and_settings():
     html, forecast = page(
         verdict=VERDICT, losses=[(1, 0.9, 0.8), (2, 0.5, 0.6)], config={"hidden": 32, "dense": ()}
     )
@@ -70,17 +71,18 @@ def test_the_page_says_verdict_reading_notes_and_settings():
     item = forecast.items[0]
     low, high = item.interval(0.9)
     assert (
-        f"On 2025-03-07 the middle of 200 simulated prices is {item.median[-1]:.2f}; "
+        f"On 2025-03-07 the median of 200 simulated prices is {item.median[-1]:.2f}; "
         f"90% of them lie between {low[-1]:.2f} and {high[-1]:.2f}." in text
     )
-    for said in (
+    for statement in (
         "The data can't tell.",
         "Origins: 1,200",
         "Bands honest: cannot tell",
         "a note",
-        "one row was dropped",
+        "X: a row was dropped",
     ):
-        assert said in text
+        assert statement in text
+    assert "X: a note" not in text  # an item's own note stands under its name
     assert text.index("The data can't tell.") < text.index("On 2025-03-07")
     assert text.count("2025-02-2") >= 5  # the table's dates
     assert "hidden 32" in text and "dense none" in text
@@ -96,7 +98,7 @@ def test_nothing_of_the_user_becomes_markup_or_code():
         (EVIL, "Y"), title=EVIL, config={EVIL: EVIL}, verdict={**VERDICT, "text": EVIL, "median": EVIL}
     )
     seen = Reader(html)
-    assert seen.text.count(EVIL) >= 8
+    assert seen.text.count(EVIL) >= 10
     assert not [attrs for tag, attrs in seen.tags if (attrs.get("href") or "#")[0] != "#"]
     clean = Reader(page(("X", "Y"), title="t", config={"k": "v"}, verdict=VERDICT)[0])
     assert [tag for tag, _ in seen.tags] == [tag for tag, _ in clean.tags]
@@ -123,9 +125,9 @@ def test_the_same_values_give_the_same_bytes_with_plotly_once():
 
 
 def test_many_assets_stay_a_small_file():
-    one = len(page()[0])
+    single = len(page()[0])
     many = page([f"item {i}" for i in range(40)])[0]
-    assert (len(many) - one) / 39 < 15_000
+    assert (len(many) - single) / 39 < 15_000
     seen = Reader(many)
     assert sum(tag == "option" for tag, _ in seen.tags) == 40
     assert "paths" not in " ".join(
@@ -146,7 +148,7 @@ def test_a_report_replaces_another_whole(tmp_path):
     assert os.listdir(tmp_path) == ["report.html"]
 
 
-def test_a_full_disk_is_one_line_and_keeps_what_stood(tmp_path, monkeypatch):
+def test_a_full_disk_is_a_single_line_and_keeps_what_stood(tmp_path, monkeypatch):
     target = tmp_path / "report.html"
     target.write_text("old")
 
@@ -172,7 +174,7 @@ def test_a_device_is_written_to(tmp_path):
     assert not os.path.isfile("/dev/null")
 
 
-def test_the_page_has_no_number_that_is_not_one():
+def test_the_page_has_no_nan_and_no_infinity():
     html, _ = page(losses=[(1, float("inf"), float("nan"))])
     assert not re.search(r"\b(NaN|Infinity)\b", Reader(html).scripts["loss"])
     assert np.isfinite(json.loads(Reader(html).scripts["fan-0"])["data"][0]["y"]).all()

@@ -46,7 +46,7 @@ def walk(items=("X", "Y"), cutoffs=16, horizon=3, models=tuple(MODELS)):
             seen = prices.until(days[at - 1])
             forecast = Forecast(
                 items=tuple(
-                    fan_of(one, days[at : at + horizon], MODELS.get(model, 1.0), rng) for one in seen
+                    fan_of(series, days[at : at + horizon], MODELS.get(model, 1.0), rng) for series in seen
                 ),
                 seed=0,
             )
@@ -138,7 +138,7 @@ def test_skill_bars_carry_the_interval_of_the_test():
     assert list(bar.x) == sorted(bar.x)
 
 
-def test_a_hopeless_rival_does_not_flatten_the_others():
+def test_a_very_bad_rival_does_not_flatten_the_others():
     rows = [{"switch": "a", "change": 0.1, "low": 0.05, "high": 0.15, "word": "helps"}]
     worse = {"switch": "b", "change": -9.0, "low": -12.0, "high": -6.0, "word": "hurts"}
     alone, beside = (figures.ablation_bars(some).layout.xaxis.range for some in (rows, [*rows, worse]))
@@ -153,32 +153,32 @@ def test_two_equal_models_have_a_bar_without_a_whisker():
     assert set(bar.x) == {0.0} and set(bar.error_x.array) == {None}
 
 
-def test_the_strip_shows_each_fan_with_what_came_and_nothing_known_too_early():
+def test_the_strip_shows_each_fan_with_the_observed_prices_and_nothing_known_too_early():
     report, prices = walk()
     rows = report.forecasts[(report.forecasts["model"] == "gatecast") & (report.forecasts["item_id"] == "X")]
     figure = figures.fan_strip(rows, prices["X"], history_rows=7)
     steps = figure.layout.sliders[0].steps
     assert len(steps) == 16 and figure.layout.sliders[0].active == 15
-    names = [one.name for one in figure.data]
+    names = [each.name for each in figure.data]
     for step in steps:
         shown = dict(zip(names, zip(step.args[0]["x"], step.args[0]["y"], strict=True), strict=True))
         made = rows[rows["cutoff"] == np.datetime64(step.label)]
         assert max(shown["Known"][0]) == step.label and len(shown["Known"][0]) == 7
-        assert min(shown["What happened"][0]) > step.label
-        np.testing.assert_allclose(shown["What happened"][1], made["actual"], rtol=1e-5)
+        assert min(shown["Observed"][0]) > step.label
+        np.testing.assert_allclose(shown["Observed"][1], made["actual"], rtol=1e-5)
         np.testing.assert_allclose(shown["Median"][1][1:], made["q50"], rtol=1e-5)
     assert list(figure.data[-1].y) == steps[-1].args[0]["y"][-1]
     assert len(figures.fan_strip(rows, prices["X"], most=5).layout.sliders[0].steps) == 5
 
 
-def test_ablation_bars_keep_their_order_from_the_top_and_say_the_word():
+def test_ablation_bars_keep_their_order_from_the_top_and_show_the_finding():
     figure = figures.ablation_bars(ABLATION)
     labels = figure.layout.yaxis.ticktext
     assert labels[-1] == "loss=mse<br>no difference" and labels[0].endswith("<br>helps")
     assert "<script" not in "".join(labels)
 
 
-def test_every_colour_has_a_dark_twin():
+def test_every_colour_has_a_dark_counterpart():
     report, prices = walk()
     drawn = [
         figures.score_by_step(report.scores),
@@ -214,7 +214,7 @@ def test_a_page_of_one_model_has_no_best_and_no_rivals():
     html = backtest_report(report, prices)
     assert 'class="best"' not in html
     text = Reader(html).text
-    assert "Skill against the random walk" not in text and "What each improvement is worth" not in text
+    assert "Skill against the random walk" not in text and "Effect of each improvement" not in text
 
 
 def test_names_of_items_and_models_are_shown_and_never_run():
@@ -235,7 +235,7 @@ def test_numbers_that_do_not_exist_are_dashes():
     assert "nan" not in Reader(html).text.lower() and html.count("<td>\u2013</td>") >= 6
 
 
-def test_a_verdict_without_origins_is_shown_as_not_told() -> None:
+def test_a_verdict_without_origins_is_shown_as_unknown() -> None:
     verdict = cannot_tell("gatecast", "there are 30 rows").to_dict()
     values = verdict_values(verdict)
     assert values is not None

@@ -149,16 +149,16 @@ def test_a_backtest_opens_without_error_or_request(visit, judged, width, scheme)
 def test_the_slider_moves_through_the_fans(visit, judged):
     tab, wrong = visit(judged, 400)
     draw_all(tab)
-    slider, said = tab.locator("#item-0 input[type=range]"), tab.locator("#item-0 output")
+    slider, chosen = tab.locator("#item-0 input[type=range]"), tab.locator("#item-0 output")
     drawing = tab.locator("#item-0 .scatterlayer").first
-    last, before = said.inner_text(), drawing.inner_html()
+    last, before = chosen.inner_text(), drawing.inner_html()
     slider.focus()
     for _ in range(3):
         slider.press("ArrowLeft")
-    assert said.inner_text() < last and drawing.inner_html() != before
+    assert chosen.inner_text() < last and drawing.inner_html() != before
     for _ in range(3):
         slider.press("ArrowRight")
-    assert said.inner_text() == last and wrong == []
+    assert chosen.inner_text() == last and wrong == []
     tab.select_option("#picker", "item-1")
     tab.locator("#item-1 input[type=range]").wait_for()
     assert wrong == []

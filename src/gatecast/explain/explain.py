@@ -47,15 +47,17 @@ def explain(
     if isinstance(networks, BaseNetworks):
         opened = open_base(networks, prices, series, member)
         own_rows = bool(series.timestamps[0] <= networks.until)
-        config = model.config.replace(start="scratch", cross_section=True, hidden=opened.parts["units"])
+        settings = model.config
+        config = settings.replace(start="scratch", cross_section=True, hidden=opened.parts["units"])
     else:
         opened, own_rows = open_trained(networks, series), model.data_hash_ == prices.data_hash()
-        config = model.config
+        # With start=adapt, too, this network was trained from scratch: no shipped network is new to the prices.
+        settings = config = model.config.replace(start="scratch", cross_section=True)
     contributions, value, base = introspection.integrated_gradients(opened.value, opened.rows)
     shown = opened.shown(opened.rows)
     fresh = {kind: introspection.untrained(config, kind, shown.shape[1]) for kind in _FRESH}
     return Explanation(
-        config=model.config,
+        config=settings,
         history=series,
         own_rows=own_rows,
         inputs=shown,

@@ -12,7 +12,7 @@ Row = tuple[str, str, tuple[Any, ...], str]
 
 
 def show_rows(presets: Sequence[str], rows: Sequence[Row]) -> None:
-    """One table a group: setting, its value in each preset, unit and reason; differing values are marked."""
+    """A table for each group: setting, its value in each preset, unit and reason; differing values are marked."""
     from rich.console import Console
     from rich.table import Table
 

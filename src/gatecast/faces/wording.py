@@ -1,8 +1,9 @@
-"""Numbers, dates and one sentence as a person reads them: shared by the page and the terminal."""
+"""Numbers, dates and a forecast in words: shared by the page and the terminal."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,7 +25,7 @@ def price_decimals(price: float) -> int:
 
 
 def price_text(price: float, decimals: int) -> str:
-    """A price with thousands separated; one below a millionth with its power of ten.
+    """A price with thousands separated; below a millionth with its power of ten.
 
     >>> price_text(47686.814, 2), price_text(1.25e-8, price_decimals(1.25e-8))
     ('47,686.81', '1.2500e-08')
@@ -61,28 +62,59 @@ def change_text(price: float, base: float) -> str:
     ('+3.0%', '0.0%')
     """
     per_cent = round(100 * (price / base - 1), 1)
-    return f"{per_cent:+.1f}%".replace("-", "\u2212") if per_cent else "0.0%"
+    return f"{per_cent:+.1f}%" if per_cent else "0.0%"
 
 
-def date_text(stamp: object) -> str:
-    """A timestamp for a person: the date, and the time where there is one.
+def typeset(text: str) -> str:
+    """The text of a number as a page shows it: a true minus, and a long dash where there is no number.
+
+    >>> typeset("-1.2%"), typeset("-")
+    ('−1.2%', '–')
+    """
+    return "\u2013" if text == "-" else text.replace("-", "\u2212")
+
+
+def date_text(stamp: np.datetime64) -> str:
+    """A timestamp as the date, and the time where it is not midnight.
 
     >>> import numpy as np
     >>> date_text(np.datetime64("2017-12-29T21:00:00"))
     '2017-12-29 21:00'
     """
-    return stamp_text(stamp).replace("T", " ").removesuffix(":00")  # type: ignore[arg-type]
+    return stamp_text(stamp).replace("T", " ").removesuffix(":00")
 
 
 def reading(item: ItemForecast, level: float) -> str:
-    """What the last step of a forecast says, in one plain sentence."""
+    """What the last step of a forecast says, in a sentence."""
     lower, upper = item.interval(level)
     digits = price_decimals(item.last_close)
     return (
-        f"On {date_text(item.timestamps[-1])} the middle of {len(item.paths):,} simulated prices is "
+        f"On {date_text(item.timestamps[-1])} the median of {len(item.paths):,} simulated prices is "
         f"{price_text(float(item.median[-1]), digits)}; {level_text(level)} of them lie between "
         f"{price_text(float(lower[-1]), digits)} and {price_text(float(upper[-1]), digits)}."
     )
+
+
+class StepText(NamedTuple):
+    """A step of a forecast as text: the ends of the band, and the share of paths above the last close."""
+
+    step: int
+    date: str
+    median: str
+    lower: str
+    upper: str
+    above: str
+
+
+def step_texts(item: ItemForecast, level: float) -> list[StepText]:
+    """Every step of an item's forecast as text, with the band at `level`."""
+    digits = price_decimals(item.last_close)
+    prices = [
+        [price_text(end, digits) for end in ends.tolist()] for ends in (item.median, *item.interval(level))
+    ]
+    shares = [share_text(share) for share in item.probability_above(item.last_close).tolist()]
+    dates = map(date_text, item.timestamps)
+    return [StepText(*row) for row in zip(range(1, item.horizon + 1), dates, *prices, shares, strict=True)]
 
 
 def known_history(item: ItemForecast, history: PriceSeries | None) -> PriceSeries | None:
@@ -94,13 +126,13 @@ def known_history(item: ItemForecast, history: PriceSeries | None) -> PriceSerie
 
 
 def setting_text(value: object) -> str:
-    """The value of a setting as one writes it on the command line.
+    """The value of a setting as it is written on the command line.
 
     >>> setting_text(True), setting_text((64, 32)), setting_text(()), setting_text(1.0)
     ('true', '64,32', 'none', '1')
     """
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, tuple):
+    if isinstance(value, list | tuple):
         return ",".join(map(str, value)) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)

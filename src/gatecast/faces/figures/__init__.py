@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from gatecast.faces.figures.fans import fan, loss_curve
-from gatecast.faces.figures.ingredients import collapsed_bands, losses, price_and_returns, recency, squashing
-from gatecast.faces.figures.inside import (
-    attention_map,
+from gatecast.faces.figures.contributions import (
     band_sources,
     band_stretch,
-    belt,
     contribution_map,
     feature_contributions,
-    half_lives,
-    receptive_field,
 )
+from gatecast.faces.figures.fans import fan, loss_curve
+from gatecast.faces.figures.ingredients import collapsed_bands, losses, price_and_returns, recency, squashing
+from gatecast.faces.figures.inside import attention_map, cell_states, half_lives, receptive_field
 from gatecast.faces.figures.judged import (
     ablation_bars,
     pit_histogram,
@@ -31,7 +28,7 @@ __all__ = [
     "attention_map",
     "band_sources",
     "band_stretch",
-    "belt",
+    "cell_states",
     "collapsed_bands",
     "contribution_map",
     "fan",

@@ -1,4 +1,4 @@
-"""The fan of one forecast over its history, and the curve of the training that made it."""
+"""The fan of a forecast over its history, and the losses of the training that made it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Float
 
 from gatecast.faces.figures.style import (
     ACCENT,
@@ -16,8 +15,11 @@ from gatecast.faces.figures.style import (
     MUTED,
     SURFACE,
     axis_title,
+    band,
     dates,
+    dotted,
     drawn,
+    line,
     numbers,
 )
 from gatecast.faces.wording import known_history, level_text, price_decimals, price_text
@@ -40,109 +42,57 @@ def fan(
     sample_paths: int = 12,
     title: bool = True,
 ) -> go.Figure:
-    """Nested bands, the median and a few paths, growing out of the recent closes, on real dates.
+    """Nested bands, the median and a few paths, which start at the last of the recent closes, on real dates.
 
-    `levels` are shares of paths in each band (at most a few read well); `history_rows` closes at or before
-    the last known one are shown. Prices carry six significant digits. Raises `UsageError` for a bad level.
+    `levels` are shares of paths in each band (more than three are hard to tell apart); `history_rows` closes at or
+    before the last known close are shown. Prices carry six significant digits. Raises `UsageError` for a bad level.
     """
     stamps = np.concatenate([[item.last_timestamp], item.timestamps]).astype("datetime64[ns]")
     ahead, price = dates(stamps), float(f"{item.last_close:.6g}")
-    colours = _band_colours(len(levels))
-    traces = [
-        _band(item, ahead, level, colour)
-        for level, colour in zip(sorted(levels, reverse=True), colours, strict=True)
-    ]
+    wide_first = sorted(levels, reverse=True)
+    traces = []
+    for level, colour in zip(wide_first, _band_colours(len(levels)), strict=True):
+        low, high = ([item.last_close, *edge] for edge in item.interval(level))
+        traces.append(band(ahead, low, high, level_text(level), colour))
     if sample_paths:
         traces.append(_paths(item, ahead, min(sample_paths, len(item.paths))))
     known = known_history(item, history)
     if known is not None:
-        traces.append(_closes(known, history_rows))
-    median = go.Scatter(
-        x=ahead,
-        y=numbers([item.last_close, *item.median]),
-        name="Median",
-        mode="lines",
-        line={"color": ACCENT, "width": 2.4},
-        customdata=_hover_rows(item, sorted(levels)),
-        hovertemplate="%{customdata}<extra></extra>",
-    )
-    where_knowledge_ends = go.Scatter(
-        x=[ahead[0]],
-        y=[price],
-        mode="markers",
-        showlegend=False,
-        marker={"color": INK, "size": 9, "line": {"color": SURFACE, "width": 2}},
-        hoverinfo="skip",
+        closes = known.rows(max(len(known) - history_rows, 0), len(known))
+        hover = "close %{y:,.6~g}<extra></extra>"
+        traces.append(line(dates(closes.timestamps), closes.close, "Close", INK, width=1.6, hover=hover))
+    middle, texts = [item.last_close, *item.median], _hover_rows(item, wide_first[::-1])
+    hover = "%{customdata}<extra></extra>"
+    traces.append(line(ahead, middle, "Median", ACCENT, width=2.4, hover=hover, customdata=texts))
+    traces.append(
+        go.Scatter(
+            x=[ahead[0]],
+            y=[price],
+            mode="markers",
+            showlegend=False,
+            marker={"color": INK, "size": 9, "line": {"color": SURFACE, "width": 2}},
+            hoverinfo="skip",
+        )
     )
     hours = "" if len(ahead[0]) == 10 else " %H:%M"
     return drawn(
-        [*traces, median, where_knowledge_ends],
+        traces,
         title=item.item_id if title else None,
         xaxis={"type": "date", "hoverformat": f"%a %-d %b %Y{hours}"},
-        layout={"shapes": [_level_line(ahead, price)]},
+        layout={"shapes": [dotted(ahead[0], price, ahead[-1], price, layer="above")]},
     )
 
 
 def _band_colours(count: int) -> list[str]:
-    """A colour a band, outermost first; beyond three the outermost tint repeats."""
+    """A colour for each band, outermost first; beyond three the outermost colour repeats."""
     return [BANDS[max(0, len(BANDS) - count + i)] for i in range(count)]
-
-
-def _band(item: ItemForecast, ahead: list[str], level: float, colour: str) -> go.Scatter:
-    lower, upper = item.interval(level)
-    there = [item.last_close, *upper]
-    back = [item.last_close, *lower][::-1]
-    return go.Scatter(
-        x=ahead + ahead[::-1],
-        y=numbers([*there, *back]),
-        name=level_text(level),
-        mode="lines",
-        fill="toself",
-        fillcolor=colour,
-        line={"width": 0, "color": ACCENT},
-        hoverinfo="skip",
-    )
 
 
 def _paths(item: ItemForecast, ahead: list[str], count: int) -> go.Scatter:
     """The first `count` paths in one trace with breaks; being exchangeable, the first are a fair sample."""
-    x: list[str | None] = []
-    y: list[float | None] = []
-    for path in item.paths[:count]:
-        x += [*ahead, None]
-        y += [*numbers([item.last_close, *path]), None]
-    return go.Scatter(
-        x=x,
-        y=y,
-        name=f"{count} of {len(item.paths):,} paths",
-        mode="lines",
-        line={"color": ACCENT_SOFT, "width": 0.9},
-        hoverinfo="skip",
-    )
-
-
-def _closes(history: PriceSeries, rows: int) -> go.Scatter:
-    return go.Scatter(
-        x=dates(history.timestamps[-rows:]),
-        y=numbers(history.close[-rows:]),
-        name="Close",
-        mode="lines",
-        line={"color": INK, "width": 1.6},
-        hovertemplate="close %{y:,.6~g}<extra></extra>",
-    )
-
-
-def _level_line(ahead: list[str], price: float) -> dict[str, object]:
-    """The last close carried forward as a thin dotted line to read the fan against."""
-    return {
-        "type": "line",
-        "x0": ahead[0],
-        "x1": ahead[-1],
-        "y0": price,
-        "y1": price,
-        "line": {"color": MUTED, "width": 1, "dash": "dot"},
-        "layer": "above",
-    }
+    x = [*ahead, None] * count
+    y = [price for path in item.paths[:count] for price in (item.last_close, *path, np.nan)]
+    return line(x, y, f"{count} of {len(item.paths):,} paths", ACCENT_SOFT, width=0.9)
 
 
 def _hover_rows(item: ItemForecast, levels: Sequence[float]) -> list[str]:
@@ -165,11 +115,13 @@ def loss_curve(losses: Sequence[tuple[int, float, float]], best_epoch: int | Non
     `losses` are rows of (epoch, training loss, validation loss); a loss that is not finite leaves a gap.
     """
     epochs = [epoch for epoch, _, _ in losses]
-    train = np.array([row[1] for row in losses], dtype=np.float64)
-    validation = np.array([row[2] for row in losses], dtype=np.float64)
+    validation = [loss for _, _, loss in losses]
     traces = [
-        _loss(epochs, train, "Training", MUTED),
-        _loss(epochs, validation, "Validation", ACCENT),
+        line(epochs, values, name, colour, width=2, hover=name.lower() + " %{y:.4~g}<extra></extra>")
+        for name, values, colour in (
+            ("Training", [loss for _, loss, _ in losses], MUTED),
+            ("Validation", validation, ACCENT),
+        )
     ]
     if best_epoch in epochs:
         traces.append(
@@ -182,23 +134,5 @@ def loss_curve(losses: Sequence[tuple[int, float, float]], best_epoch: int | Non
                 hoverinfo="skip",
             )
         )
-    return drawn(
-        traces,
-        xaxis={"title": axis_title("Epoch"), "hoverformat": "d", "tickformat": "d", "dtick": _dtick(epochs)},
-    )
-
-
-def _dtick(epochs: Sequence[int]) -> int | None:
-    """Whole epochs on a short axis; Plotly's own choice on a long one."""
-    return 1 if len(epochs) <= 10 else None
-
-
-def _loss(epochs: Sequence[int], values: Float[np.ndarray, " epochs"], name: str, colour: str) -> go.Scatter:
-    return go.Scatter(
-        x=list(epochs),
-        y=numbers(values),
-        name=name,
-        mode="lines+markers" if len(epochs) == 1 else "lines",
-        line={"color": colour, "width": 2},
-        hovertemplate=name.lower() + " %{y:.4~g}<extra></extra>",
-    )
+    ticks = {"tickformat": "d", "dtick": 1 if len(epochs) <= 10 else None}  # whole epochs on a short axis
+    return drawn(traces, xaxis={"title": axis_title("Epoch"), "hoverformat": "d", **ticks})

@@ -1,4 +1,4 @@
-"""The ingredients of the recipe, drawn with a network's own numbers: squashing, losses, weights, returns, bands."""
+"""The ingredients of the recipe with a network's own numbers: squashing, losses, weights, returns, Bollinger bands."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from gatecast.faces.figures.style import (
     QUIET,
     RIVALS,
     axis_title,
+    band,
     dates,
     drawn,
+    line,
     numbers,
 )
 from gatecast.features.indicators import FeatureSpec, series_features
@@ -27,43 +29,53 @@ from gatecast.features.windows import recency_weights
 from gatecast.prices import PriceSeries
 
 FROZEN_DAYS = 30  # of equal closes put after a history to make the bands collapse
-_SCHEMES = {"none": "None", "linear": "Linear", "exponential": "Exponential", "half_life": "Half-life"}
+# Name and colour of each scheme; the scheme in use has the accent colour.
+_SCHEMES = {
+    "none": ("None", MUTED),
+    "linear": ("Linear", RIVALS[0]),
+    "exponential": ("Exponential", RIVALS[1]),
+    "half_life": ("Half-life", RIVALS[2]),
+}
+_LOWER = {
+    "side": "right",
+    "zeroline": False,
+    "automargin": True,
+    "nticks": 4,
+}  # the lower of two stacked charts
 
 
 def squashing(cell: Cell | None = None) -> go.Figure:
-    """Sigmoid and tanh; with a cell, where its own sums fell, as bars under the curves."""
+    """Sigmoid and tanh; with a cell, how often its gates' sums have each value, as bars under the curves."""
     x = np.linspace(-6, 6, 121)
     traces: list[go.Scatter | go.Bar] = []
     if cell is not None:
         sums = np.concatenate([_sums(cell, gate) for gate in cell.bias])
-        counts, edges = np.histogram(np.clip(sums, -6, 6), np.linspace(-6, 6, 49))
-        traces.append(
-            go.Bar(
-                x=numbers((edges[1:] + edges[:-1]) / 2),
-                y=numbers(counts / counts.max()),
-                name="This network's sums",
-                marker={"color": QUIET},
-                hovertemplate="%{x:.2f}<extra></extra>",
-            )
-        )
+        traces.append(_histogram(sums, 6.0, 48, 1.0, "This network's sums", "%{x:.2f}"))
     for name, values, colour in (
         ("Sigmoid", 1 / (1 + np.exp(-x)), ACCENT),
         ("tanh", np.tanh(x), RIVALS[1]),
     ):
-        traces.append(
-            go.Scatter(
-                x=numbers(x),
-                y=numbers(values),
-                name=name,
-                line={"color": colour, "width": 2.4},
-                hovertemplate=f"{name} %{{y:.3f}}<extra></extra>",
-            )
-        )
+        hover = f"{name} %{{y:.3f}}<extra></extra>"
+        traces.append(line(numbers(x), values, name, colour, width=2.4, hover=hover))
     return drawn(
         traces,
         xaxis={"title": axis_title("sum of a gate"), "nticks": 7},
         yaxis={"nticks": 5},
         layout={"bargap": 0.1},
+    )
+
+
+def _histogram(
+    values: Float[np.ndarray, " n"], edge: float, bins: int, height: float, name: str, hover: str
+) -> go.Bar:
+    """Bars of how often each value occurs, the highest at `height`; values beyond the edge in the last bins."""
+    counts, edges = np.histogram(np.clip(values, -edge, edge), np.linspace(-edge, edge, bins + 1))
+    return go.Bar(
+        x=numbers((edges[1:] + edges[:-1]) / 2),
+        y=numbers(height * counts / max(counts.max(), 1)),
+        name=name,
+        marker={"color": QUIET},
+        hovertemplate=f"{hover}<extra></extra>",
     )
 
 
@@ -75,40 +87,24 @@ def _sums(cell: Cell, gate: str) -> Float[np.ndarray, " sum"]:
 
 
 def losses(errors: Float[np.ndarray, " held_out"], *, delta: float = 1.0) -> go.Figure:
-    """MSE, MAE and Huber, and how often this network's held-out errors fell where; trailing volatilities."""
+    """MSE, MAE and Huber, and how often this network's held-out errors have each size; trailing volatilities."""
     edge = 5.0
-    e = np.linspace(-edge, edge, 201)
-    size = np.abs(e)
-    counts, edges = np.histogram(np.clip(errors, -edge, edge), np.linspace(-edge, edge, 41))
-    bars = go.Bar(
-        x=numbers((edges[1:] + edges[:-1]) / 2),
-        y=numbers(6 * counts / max(counts.max(), 1)),
-        name="This network's errors",
-        marker={"color": QUIET},
-        hovertemplate="%{x:.2f} volatilities<extra></extra>",
-    )
+    error = np.linspace(-edge, edge, 201)
+    size = np.abs(error)
+    huber = np.where(size <= delta, error**2 / 2, delta * (size - delta / 2))
     curves = (
-        ("MSE", e**2, RIVALS[4], "dot"),
+        ("MSE", error**2, RIVALS[4], "dot"),
         ("MAE", size, RIVALS[0], "dash"),
-        (
-            f"Huber, delta {delta:g}",
-            np.where(size <= delta, e**2 / 2, delta * (size - delta / 2)),
-            ACCENT,
-            "solid",
-        ),
+        (f"Huber, delta {delta:g}", huber, ACCENT, "solid"),
     )
-    lines = [
-        go.Scatter(
-            x=numbers(e),
-            y=numbers(loss),
-            name=name,
-            line={"color": colour, "width": 2.2, "dash": dash},
-            hovertemplate=f"{name} %{{y:.2f}}<extra></extra>",
-        )
-        for name, loss, colour, dash in curves
-    ]
     return drawn(
-        [bars, *lines],
+        [
+            _histogram(errors, edge, 40, 6.0, "This network's errors", "%{x:.2f} volatilities"),
+            *(
+                line(numbers(error), loss, name, colour, dash=dash, hover=f"{name} %{{y:.2f}}<extra></extra>")
+                for name, loss, colour, dash in curves
+            ),
+        ],
         xaxis={"title": axis_title("error, in daily volatilities"), "nticks": 7},
         yaxis={"range": [0, 8], "title": axis_title("loss")},
         layout={"bargap": 0.1},
@@ -116,51 +112,35 @@ def losses(errors: Float[np.ndarray, " held_out"], *, delta: float = 1.0) -> go.
 
 
 def recency(stamps: np.ndarray, config: Config) -> go.Figure:
-    """How much each day counts in training under each scheme; the one in use is drawn strong."""
+    """How much each day counts in training under each scheme; a thick line marks the scheme in use."""
     shown = stamps[np.unique(np.linspace(0, len(stamps) - 1, 200).round().astype(int))]
-    colours = {"none": MUTED, "linear": RIVALS[0], "exponential": RIVALS[1], "half_life": RIVALS[2]}
     traces = []
-    for scheme, name in _SCHEMES.items():
-        used = scheme == config.weights
+    for scheme, (name, colour) in _SCHEMES.items():
         weights = recency_weights(shown, config.replace(weights=scheme))
+        used, hover = scheme == config.weights, f"{name.lower()} %{{y:.2f}}<extra></extra>"
+        label, width = (f"{name} (in use)", 2.8) if used else (name, 1.5)
         traces.append(
-            go.Scatter(
-                x=dates(shown),
-                y=numbers(weights),
-                name=f"{name} (in use)" if used else name,
-                line={"color": ACCENT if used else colours[scheme], "width": 2.8 if used else 1.5},
-                hovertemplate=f"{name.lower()} %{{y:.2f}}<extra></extra>",
-            )
+            line(dates(shown), weights, label, ACCENT if used else colour, width=width, hover=hover)
         )
     axis = {"type": "date", "hoverformat": "%-d %b %Y", "nticks": 6}
     return drawn(traces, xaxis=axis, yaxis={"title": axis_title("weight"), "rangemode": "tozero"})
 
 
 def price_and_returns(series: PriceSeries) -> go.Figure:
-    """The price, which wanders, above its log returns, which stay; per cent."""
+    """The price, which drifts to new levels, above its log returns, which keep their level; per cent."""
     rows = np.unique(np.linspace(0, len(series) - 1, min(len(series), 1500)).round().astype(int))
     returns = 100 * np.diff(np.log(series.close), prepend=np.log(series.close[0]))
-    price = go.Scatter(
-        x=dates(series.timestamps[rows]),
-        y=numbers(series.close[rows]),
-        name="Price",
-        line={"color": INK, "width": 1.4},
-        hovertemplate="close %{y:,.6~g}<extra></extra>",
-    )
-    moves = go.Scatter(
-        x=dates(series.timestamps[rows]),
-        y=numbers(returns[rows]),
-        name="Log return, %",
-        yaxis="y2",
-        line={"color": ACCENT, "width": 0.8},
-        hovertemplate="%{y:+.2f}%<extra></extra>",
-    )
-    lower = {"domain": [0, 0.42], "side": "right", "zeroline": False, "automargin": True, "nticks": 4}
+    days, close, move = dates(series.timestamps[rows]), series.close[rows], returns[rows]
     return drawn(
-        [price, moves],
+        [
+            line(days, close, "Price", INK, width=1.4, hover="close %{y:,.6~g}<extra></extra>"),
+            line(
+                days, move, "Log return, %", ACCENT, width=0.8, hover="%{y:+.2f}%<extra></extra>", yaxis="y2"
+            ),
+        ],
         xaxis={"type": "date", "anchor": "y2", "hoverformat": "%-d %b %Y", "nticks": 6},
         yaxis={"domain": [0.54, 1], "nticks": 4},
-        layout={"yaxis2": lower, "hovermode": "x"},
+        layout={"yaxis2": {**_LOWER, "domain": [0, 0.42]}, "hovermode": "x"},
     )
 
 
@@ -174,55 +154,25 @@ def collapsed_bands(series: PriceSeries) -> go.Figure:
     at = spec.names.index("bollinger_position")
     guarded = series_features(frozen, spec)[:, at]
     plain = series_features(frozen, replace(spec, bollinger_guard=False))[:, at]
+    plain = np.clip(np.nan_to_num(plain, nan=np.nan, posinf=1.6, neginf=-0.6), -0.6, 1.6)
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(frozen.close, (19, 0), mode="edge"), 20)
     mean, spread = windows.mean(axis=1), 2 * windows.std(axis=1)
-    edges = numbers([*(mean - spread), *(mean + spread)[::-1]])
-    traces = [
-        go.Scatter(
-            x=days + days[::-1],
-            y=edges,
-            fill="toself",
-            fillcolor=BANDS[1],
-            line={"width": 0, "color": ACCENT},
-            name="Bands",
-            hoverinfo="skip",
-        ),
-        go.Scatter(
-            x=days, y=numbers(frozen.close), name="Close", line={"color": INK, "width": 1.6}, hoverinfo="skip"
-        ),
-        go.Scatter(
-            x=days,
-            y=numbers(np.clip(np.nan_to_num(plain, nan=np.nan, posinf=1.6, neginf=-0.6), -0.6, 1.6)),
-            yaxis="y2",
-            name="Plain formula",
-            line={"color": QUIET, "width": 7},
-            hovertemplate="plain %{y:.2f}<extra></extra>",
-        ),
-        go.Scatter(
-            x=days,
-            y=numbers(guarded),
-            yaxis="y2",
-            name="Guarded",
-            line={"color": ACCENT, "width": 2},
-            hovertemplate="guarded %{y:.2f}<extra></extra>",
-        ),
-    ]
-    hole = {
-        "x": 19,
-        "y": 0.5,
-        "yref": "y2",
-        "text": "0 / 0",
-        "ay": -22,
-        "ax": 0,
-        "arrowcolor": MUTED,
-        "arrowsize": 0.8,
-    }
-    lower = {"domain": [0, 0.4], "side": "right", "zeroline": False, "automargin": True, "nticks": 4}
+    position = {"yaxis": "y2", "hover": "%{fullData.name} %{y:.2f}<extra></extra>"}
+    hole = {"x": 19, "y": 0.5, "yref": "y2", "text": "0 / 0", "ay": -22, "ax": 0}
     return drawn(
-        traces,
+        [
+            band(days, mean - spread, mean + spread, "Bands", BANDS[1]),
+            line(days, frozen.close, "Close", INK, width=1.6),
+            line(days, plain, "Plain formula", QUIET, width=7, **position),
+            line(days, guarded, "Guarded", ACCENT, width=2, **position),
+        ],
         xaxis={"anchor": "y2", "title": axis_title("days; after 0 the price stands still")},
         yaxis={"domain": [0.5, 1], "nticks": 4},
-        layout={"yaxis2": lower, "hovermode": "x", "annotations": [hole]},
+        layout={
+            "yaxis2": {**_LOWER, "domain": [0, 0.4]},
+            "hovermode": "x",
+            "annotations": [{**hole, "arrowcolor": MUTED, "arrowsize": 0.8}],
+        },
     )
 
 

@@ -1,8 +1,9 @@
-"""What a walk-forward test found, drawn: skill, scores by step, reliability, PIT and ablation."""
+"""The results of a walk-forward test: skill, scores by step, reliability, PIT and ablation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,10 @@ from gatecast.faces.figures.style import (
     QUIET,
     RIVALS,
     axis_title,
+    band,
+    dotted,
     drawn,
+    line,
     numbers,
     plain,
 )
@@ -31,16 +35,8 @@ _FARTHEST = 0.4  # share of the score at which bars are cut
 _NAME_LENGTH = 26  # characters of a model's name beside its bar; a phone has room for no more
 
 
-def model_colours(models: Sequence[str]) -> dict[str, str]:
-    """The subject in the accent colour, the random walk in ink, every other model in one of its own."""
-    subject = subject_of(list(models))
-    others = [model for model in models if model not in (subject, RANDOM_WALK)]
-    colours = {model: RIVALS[i % len(RIVALS)] for i, model in enumerate(others)}
-    return {**colours, RANDOM_WALK: INK, subject: ACCENT}
-
-
 def score_by_step(scores: pd.DataFrame, *, score: str = "crps", against: str = RANDOM_WALK) -> go.Figure:
-    """By step, the share by which each model's score is smaller than that of `against`; as it is without one.
+    """By step, the share by which each model's score is smaller than that of `against`; without it, the score.
 
     `scores` has columns `model`, `step` ("all" or 1..horizon) and the score, of which smaller is better.
     """
@@ -50,38 +46,34 @@ def score_by_step(scores: pd.DataFrame, *, score: str = "crps", against: str = R
     relative = against in models
     if relative:
         table = 1 - table.div(table[against].where(table[against] > 0), axis=0)
-    colours, steps, edge = model_colours(models), len(table), 0.03 * len(table)
+    steps, edge = [int(step) for step in table.index], 0.03 * len(table)
+    hover, mode = "%{y:+.1%}" if relative else "%{y:.4~g}", "lines+markers" if len(steps) < 3 else "lines"
     traces = [
-        go.Scatter(
-            x=[int(step) for step in table.index],
-            y=numbers(table[model]),
-            name=plain(model),
-            mode="lines+markers" if steps < 3 else "lines",
-            line=_line(model, models, colours),
-            hovertemplate="%{y:+.1%}" if relative else "%{y:.4~g}",
-        )
-        for model in _subject_last(models)
+        line(steps, table[model], plain(model), hover=hover, mode=mode, **look)
+        for model, look in _looks(models).items()
     ]
+    axis = {"dtick": 1 if len(steps) <= 12 else None, "range": [1 - edge, len(steps) + edge]}
     return drawn(
         traces,
-        xaxis={
-            "title": axis_title("Step"),
-            "dtick": 1 if steps <= 12 else None,
-            "range": [1 - edge, steps + edge],
-        },
+        xaxis={"title": axis_title("Step"), **axis},
         yaxis={"tickformat": ".1~%" if relative else ".3~g"},
     )
 
 
-def _subject_last(models: Sequence[str]) -> list[str]:
-    """The subject is drawn over the others."""
+def _looks(models: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The line of each model: the subject in the accent colour and drawn last, the random walk in ink and dashed."""
     subject = subject_of(list(models))
-    return [*(model for model in models if model != subject), subject]
-
-
-def _line(model: str, models: Sequence[str], colours: Mapping[str, str]) -> dict[str, object]:
-    width = 2.6 if model == subject_of(list(models)) else 1.4
-    return {"color": colours[model], "width": width, "dash": "dash" if model == RANDOM_WALK else "solid"}
+    others = [model for model in models if model not in (subject, RANDOM_WALK)]
+    colours = {model: RIVALS[i % len(RIVALS)] for i, model in enumerate(others)}
+    colours |= {RANDOM_WALK: INK, subject: ACCENT}
+    return {
+        model: {
+            "colour": colours[model],
+            "width": 2.6 if model == subject else 1.4,
+            "dash": "dash" if model == RANDOM_WALK else "solid",
+        }
+        for model in sorted(models, key=lambda model: model == subject)
+    }
 
 
 def reliability(forecasts: pd.DataFrame) -> go.Figure:
@@ -90,36 +82,21 @@ def reliability(forecasts: pd.DataFrame) -> go.Figure:
     The shaded interval (95%) is the subject's, and allows for forecasts that overlap or move together
     (`significance.coverage_interval`). `forecasts` has the columns of `scores.COLUMNS`.
     """
-    models = list(dict.fromkeys(forecasts["model"]))
-    levels, colours = list(QUANTILES.values()), model_colours(models)
-    diagonal = go.Scatter(
-        x=[0, 1],
-        y=[0, 1],
-        name="Honest",
-        mode="lines",
-        line={"color": MUTED, "width": 1, "dash": "dot"},
-        hoverinfo="skip",
-    )
-    traces = [diagonal, _reliability_interval(forecasts[forecasts["model"] == subject_of(models)])]
-    for model in _subject_last(models):
+    models, levels = list(dict.fromkeys(forecasts["model"])), list(QUANTILES.values())
+    traces = [
+        line([0, 1], [0, 1], "Ideal", MUTED, width=1, dash="dot"),
+        _reliability_interval(forecasts[forecasts["model"] == subject_of(models)]),
+    ]
+    for model, look in _looks(models).items():
         rows = forecasts[forecasts["model"] == model]
         shares = [float((rows["actual"] <= rows[name]).mean()) for name in QUANTILES]
-        traces.append(
-            go.Scatter(
-                x=levels,
-                y=numbers(shares),
-                name=plain(model),
-                mode="lines",
-                line=_line(model, models, colours),
-                hovertemplate="%{y:.0%}",
-            )
-        )
+        traces.append(line(levels, shares, plain(model), hover="%{y:.0%}", **look))
     share = {"range": [0, 1], "tickformat": ".0%"}
     return drawn(traces, xaxis={**share, "title": axis_title("Should fall below")}, yaxis=share)
 
 
 def _reliability_interval(rows: pd.DataFrame) -> go.Scatter:
-    """A band over the levels with prices on both sides of the quantile; elsewhere no interval has a shape."""
+    """A band over the levels that have prices on both sides of the quantile; elsewhere there is no interval."""
     cutoffs, overlap = rows["cutoff"].to_numpy(), overlap_of(rows)
     below = {level: (rows["actual"] <= rows[name]).to_numpy(dtype=float) for name, level in QUANTILES.items()}
     ends = {
@@ -127,21 +104,12 @@ def _reliability_interval(rows: pd.DataFrame) -> go.Scatter:
         for level, hits in below.items()
         if 0 < hits.sum() < len(hits)
     }
-    levels, low, high = list(ends), [one for one, _ in ends.values()], [one for _, one in ends.values()]
-    return go.Scatter(
-        x=levels + levels[::-1],
-        y=numbers([*high, *low[::-1]]),
-        name="95% interval",
-        mode="lines",
-        fill="toself",
-        fillcolor=BANDS[2],
-        line={"width": 0, "color": ACCENT},
-        hoverinfo="skip",
-    )
+    low, high = [low for low, _ in ends.values()], [high for _, high in ends.values()]
+    return band(list(ends), low, high, "95% interval", BANDS[2])
 
 
 def pit_histogram(forecasts: pd.DataFrame, *, model: str | None = None, bins: int = 10) -> go.Figure:
-    """Where in its fan the price fell: equally often in each tenth if the fan is honest.
+    """The place of each price in its fan: equally often in each tenth where the bands hold what they state.
 
     Whiskers are 95% intervals that allow for overlapping forecasts. `model` is the subject unless named.
     """
@@ -149,36 +117,32 @@ def pit_histogram(forecasts: pd.DataFrame, *, model: str | None = None, bins: in
     rows = forecasts[forecasts["model"] == (subject_of(models) if model is None else model)]
     place = np.minimum((rows["pit"].to_numpy() * bins).astype(int), bins - 1)
     cutoffs, overlap = rows["cutoff"].to_numpy(), overlap_of(rows)
-    found = np.array(
-        [coverage_interval((place == one).astype(float), cutoffs, overlap=overlap) for one in range(bins)]
+    shares, low, high = np.transpose(
+        [coverage_interval((place == k).astype(float), cutoffs, overlap=overlap) for k in range(bins)]
     )
-    shares = go.Bar(
-        x=[(one + 0.5) / bins for one in range(bins)],
-        y=numbers(found[:, 0]),
+    bars = go.Bar(
+        x=[(k + 0.5) / bins for k in range(bins)],
+        y=numbers(shares),
         width=0.86 / bins,
-        name="Share of outcomes",
+        name="Share of prices",
         marker={"color": ACCENT_SOFT, "line": {"width": 0}},
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": numbers(found[:, 2] - found[:, 0]),
-            "arrayminus": numbers(found[:, 0] - found[:, 1]),
-            "color": MUTED,
-            "thickness": 1,
-            "width": 3,
-        },
+        error_y={**_whisker(shares, low, high), "thickness": 1, "width": 3},
         hovertemplate="%{y:.1%}<extra></extra>",
     )
-    even = {"type": "line", "x0": 0, "x1": 1, "y0": 1 / bins, "y1": 1 / bins}
     return drawn(
-        [shares],
+        [bars],
         xaxis={"range": [0, 1], "tickformat": ".0%", "title": axis_title("Place in the fan, bottom to top")},
         yaxis={"tickformat": ".0%", "rangemode": "tozero"},
-        layout={
-            "hovermode": "closest",
-            "shapes": [{**even, "line": {"color": MUTED, "width": 1, "dash": "dot"}}],
-        },
+        layout={"hovermode": "closest", "shapes": [dotted(0, 1 / bins, 1, 1 / bins)]},
     )
+
+
+def _whisker(
+    value: Float[np.ndarray, " bars"], low: Float[np.ndarray, " bars"], high: Float[np.ndarray, " bars"]
+) -> dict[str, object]:
+    """The interval of each bar."""
+    reach = {"array": numbers(high - value), "arrayminus": numbers(value - low)}
+    return {"type": "data", "symmetric": False, "color": MUTED, **reach}
 
 
 def skill_bars(tests: pd.DataFrame, *, loss: str = "crps", subject: str | None = None) -> go.Figure:
@@ -190,85 +154,55 @@ def skill_bars(tests: pd.DataFrame, *, loss: str = "crps", subject: str | None =
         (tests["loss"] == loss) & (tests["step"].astype(str) == "all") & (tests["against"] == RANDOM_WALK)
     ]
     base = rows["mean_loss_against"].to_numpy(dtype=float)
-    gain = rows["mean_loss_against"].to_numpy(dtype=float) - rows["mean_loss"].to_numpy(dtype=float)
+    gain = base - rows["mean_loss"].to_numpy(dtype=float)
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.abs(gain / rows["dm"].to_numpy(dtype=float))
-        reach = stats.t.ppf(0.975, np.maximum(rows["n"].to_numpy(dtype=float) - 1, 1)) * error
-        bars = pd.DataFrame({"name": rows["model"], "value": gain / base, "reach": reach / base})
+        reach = stats.t.ppf(0.975, np.maximum(rows["n"].to_numpy(dtype=float) - 1, 1)) * error / base
+        value = gain / base
+    bars = pd.DataFrame({"name": rows["model"], "value": value, "low": value - reach, "high": value + reach})
+    first = subject if subject is not None else next(iter(rows["model"]), "")
     bars = bars.sort_values("value", kind="stable")
-    first = subject if subject is not None else (str(rows["model"].iloc[0]) if len(rows) else "")
-    return _bars(bars, [ACCENT if name == first else QUIET for name in bars["name"]], ".1~%")
+    return _bars(bars, [ACCENT if name == first else QUIET for name in bars["name"]])
 
 
 def ablation_bars(rows: Sequence[Mapping[str, object]]) -> go.Figure:
     """What turning each improvement off does to the score: to the right of zero, the improvement helps.
 
     Each row has `switch`, `change`, `low`, `high` (shares of the full model's score, 0.02: 2% larger without
-    the switch; smaller scores are better) and `word`, one of "helps", "no difference", "hurts".
+    the switch; smaller scores are better) and `word`: "helps", "no difference" or "hurts".
     """
-    bars = pd.DataFrame(
-        {
-            "name": [str(row["switch"]) for row in rows],
-            "value": [row["change"] for row in rows],
-            "low": [row["low"] for row in rows],
-            "high": [row["high"] for row in rows],
-            "word": [row["word"] for row in rows],
-        }
-    )
-    bars = bars.iloc[::-1].reset_index(drop=True)
-    return _bars(bars, [ACCENT if word == "helps" else QUIET for word in bars["word"]], ".1~%")
+    columns = {"name": "switch", "value": "change", "low": "low", "high": "high", "word": "word"}
+    bars = pd.DataFrame({name: [row[key] for row in reversed(rows)] for name, key in columns.items()})
+    return _bars(bars, [ACCENT if word == "helps" else QUIET for word in bars["word"]])
 
 
-def _bars(bars: pd.DataFrame, colours: list[str], tickformat: str) -> go.Figure:
+def _bars(bars: pd.DataFrame, colours: list[str]) -> go.Figure:
     """Horizontal bars from zero with whiskers; the first row at the bottom."""
-    value = bars["value"].to_numpy(dtype=float)
-    low = bars["low"].to_numpy(dtype=float) if "low" in bars else value - bars["reach"].to_numpy(dtype=float)
-    high = (
-        bars["high"].to_numpy(dtype=float) if "high" in bars else value + bars["reach"].to_numpy(dtype=float)
-    )
+    value, low, high = (bars[name].to_numpy(dtype=float) for name in ("value", "low", "high"))
+    places = list(range(len(bars)))
     trace = go.Bar(
         x=numbers(value),
-        y=list(range(len(bars))),
+        y=places,
         orientation="h",
         width=0.5,
         showlegend=False,
         marker={"color": colours, "line": {"width": 0}},
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": numbers(high - value),
-            "arrayminus": numbers(value - low),
-            "color": MUTED,
-            "thickness": 1.2,
-            "width": 4,
-        },
+        error_x={**_whisker(value, low, high), "thickness": 1.2, "width": 4},
         hovertemplate="%{x:+.1%}<extra></extra>",
     )
+    names = {"tickmode": "array", "tickvals": places, "ticktext": _labels(bars), "ticksuffix": "  "}
+    zero = {"zeroline": True, "zerolinecolor": MUTED, "zerolinewidth": 1}
+    reach = _range(np.fmin(low, value), np.fmax(high, value))
     return drawn(
         [trace],
-        xaxis={
-            "tickformat": tickformat,
-            "range": _range(np.fmin(low, value), np.fmax(high, value)),
-            "showgrid": True,
-            "zeroline": True,
-            "zerolinecolor": MUTED,
-            "zerolinewidth": 1,
-        },
-        yaxis={
-            "side": "left",
-            "tickmode": "array",
-            "tickvals": list(range(len(bars))),
-            "ticktext": _labels(bars),
-            "showgrid": False,
-            "tickfont": {"color": INK},
-            "ticksuffix": "  ",
-        },
+        xaxis={"tickformat": ".1~%", "range": reach, "showgrid": True, **zero},
+        yaxis={"side": "left", "showgrid": False, "tickfont": {"color": INK}, **names},
         layout={"hovermode": "closest"},
     )
 
 
 def _range(low: Float[np.ndarray, " bars"], high: Float[np.ndarray, " bars"]) -> list[float]:
-    """All whiskers and zero, but for what lies beyond 40%: one hopeless rival must not flatten the others."""
+    """All whiskers and zero, but for what lies beyond 40%: a very bad rival must not flatten the others."""
     left = max(float(np.nanmin(low, initial=0.0)), -_FARTHEST)
     right = min(float(np.nanmax(high, initial=0.0)), _FARTHEST)
     edge = 0.04 * (right - left) or 0.01
@@ -276,7 +210,7 @@ def _range(low: Float[np.ndarray, " bars"], high: Float[np.ndarray, " bars"]) ->
 
 
 def _labels(bars: pd.DataFrame) -> list[str]:
-    """The names beside the bars, the finding in words below where there is one."""
+    """The names beside the bars, with the finding in words below where there is a finding."""
     names = [name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "…" for name in bars["name"]]
     if "word" not in bars:
         return [plain(name) for name in names]

@@ -1,9 +1,10 @@
-"""How every figure looks: one palette, one layout, and text that Plotly takes literally."""
+"""How every figure looks: the palette, the layout, lines and bands, and text that Plotly takes literally."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,15 +16,13 @@ GRID = "#e8ebf1"
 SURFACE = "#ffffff"
 ACCENT = "#2f5fe0"
 ACCENT_SOFT = "rgba(47,95,224,0.30)"
-BANDS = (
-    "rgba(47,95,224,0.11)",
-    "rgba(47,95,224,0.13)",
-    "rgba(47,95,224,0.16)",
-)  # outermost first; they add up
+# Outermost first; drawn over each other, they add up.
+BANDS = ("rgba(47,95,224,0.11)", "rgba(47,95,224,0.13)", "rgba(47,95,224,0.16)")
 QUIET = "#c3cad6"  # bars that are not the subject
 RIVALS = ("#1f8a84", "#b7791f", "#8a4fa3", "#4f8a3c", "#c2546b", "#5f7291", "#8c6a4f", "#2a86b0", "#7d7f2a")
+_LIGHTER = ("#5cc4bd", "#e0b15c", "#c490dd", "#93c97e", "#ee92a5", "#9fb0cc", "#c6a58a", "#72c0e4", "#bdc063")
 
-# The twin of each colour on a dark page; the page swaps them when it draws.
+# The counterpart of each colour on a dark page; the page swaps them when it draws.
 DARK = {
     INK: "#e8ebf2",
     MUTED: "#98a1b3",
@@ -35,24 +34,13 @@ DARK = {
     BANDS[1]: "rgba(134,168,255,0.15)",
     BANDS[2]: "rgba(134,168,255,0.19)",
     QUIET: "#475064",
-    **dict(
-        zip(
-            RIVALS,
-            (
-                "#5cc4bd",
-                "#e0b15c",
-                "#c490dd",
-                "#93c97e",
-                "#ee92a5",
-                "#9fb0cc",
-                "#c6a58a",
-                "#72c0e4",
-                "#bdc063",
-            ),
-            strict=True,
-        )
-    ),
+    **dict(zip(RIVALS, _LIGHTER, strict=True)),
 }
+
+Scale = list[tuple[float, str]]
+OPEN: Scale = [(0.0, SURFACE), (0.6, ACCENT), (1.0, INK)]  # a gate: closed to open
+SIGNED: Scale = [(0.0, RIVALS[4]), (0.5, SURFACE), (1.0, ACCENT)]  # a state: negative, zero, positive
+ZERO_LINE = {"zeroline": True, "zerolinecolor": QUIET}
 
 FONT = 'Inter, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 
@@ -88,8 +76,8 @@ def drawn(
 ) -> go.Figure:
     """A figure of these traces in the common layout: quiet grid, values to the right, legend above.
 
-    `xaxis`, `yaxis` and `layout` are laid over the common ones. Built at one go: Plotly checks every key of
-    each later change again, which for hundreds of assets takes minutes.
+    `xaxis`, `yaxis` and `layout` override the common keys. The figure is built in a single call: Plotly checks every
+    key again at each later change, which for hundreds of assets takes minutes.
     """
     axis = {"gridcolor": GRID, "linecolor": GRID, "zeroline": False, "automargin": True, "ticks": ""}
     spike = {"spikecolor": MUTED, "spikethickness": 1, "spikedash": "solid", "spikemode": "across"}
@@ -131,3 +119,75 @@ def drawn(
 def axis_title(text: str) -> dict[str, object]:
     """What an axis shows, in small letters, clear of its numbers."""
     return {"text": text, "font": {"size": 12}, "standoff": 8}
+
+
+def line(
+    x: Sequence[object],
+    y: Iterable[float],
+    name: str,
+    colour: str,
+    *,
+    width: float = 2.2,
+    dash: str | None = None,
+    hover: str | None = None,
+    **more: Any,
+) -> go.Scatter:
+    """A line, or a point where there is a single value; `hover` is the template of the text under the pointer."""
+    return go.Scatter(
+        x=list(x),
+        y=numbers(y),
+        name=name,
+        line={"color": colour, "width": width, "dash": dash},
+        **{
+            "mode": "lines" if len(x) > 1 else "lines+markers",
+            **({"hoverinfo": "skip"} if hover is None else {"hovertemplate": hover}),
+            **more,
+        },
+    )
+
+
+def band(
+    x: Sequence[object], low: Iterable[float], high: Iterable[float], name: str, colour: str
+) -> go.Scatter:
+    """The area between two lines."""
+    xs, ys = outline(x, low, high)
+    filled = {"mode": "lines", "fill": "toself", "fillcolor": colour, "hoverinfo": "skip"}
+    return go.Scatter(x=xs, y=ys, name=name, line={"width": 0, "color": ACCENT}, **filled)
+
+
+def outline(
+    x: Sequence[object], low: Iterable[float], high: Iterable[float]
+) -> tuple[list[Any], list[float | None]]:
+    """The outline of a band: along its upper edge and back along the lower edge."""
+    return [*x, *reversed(x)], numbers([*high, *reversed([*low])])
+
+
+def dotted(x0: object, y0: float, x1: object, y1: float, **place: str) -> dict[str, object]:
+    """A thin dotted line to read a figure against, as a shape of its layout."""
+    look = {"color": MUTED, "width": 1, "dash": "dot"}
+    return {"type": "line", "x0": x0, "y0": y0, "x1": x1, "y1": y1, "line": look, **place}
+
+
+def heat_map(
+    x: Sequence[object],
+    y: Sequence[object],
+    z: Iterable[Iterable[float | None]],
+    scale: Scale,
+    bounds: tuple[float, float],
+    hover: str,
+    **more: Any,
+) -> go.Heatmap:
+    """A heat map without a colour bar, its colours spread over `bounds`."""
+    looks = {
+        "colorscale": scale,
+        "zmin": bounds[0],
+        "zmax": bounds[1],
+        "showscale": False,
+        "showlegend": False,
+    }
+    return go.Heatmap(x=x, y=y, z=list(z), hovertemplate=hover, **looks, **more)
+
+
+def sign_colours(values: Iterable[float]) -> list[str]:
+    """The colour of each bar, by its sign."""
+    return [ACCENT if value >= 0 else RIVALS[4] for value in values]

@@ -1,4 +1,4 @@
-"""Reports: one self-contained HTML file each, the same bytes for the same values."""
+"""Reports: a self-contained HTML file each, the same bytes for the same values."""
 
 from __future__ import annotations
 

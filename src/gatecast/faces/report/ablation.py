@@ -1,30 +1,30 @@
-"""The page of an ablation: what each improvement is worth, the bars first."""
+"""The page of an ablation: the effect of each improvement, the bars first."""
 
 from __future__ import annotations
 
 from gatecast.faces import figures
 from gatecast.faces.report.page import render
+from gatecast.faces.tables import Cell, number_text, percent
 from gatecast.judge.ablation import Ablation, Score
 
 _SCORES: dict[Score, str] = {"crps": "CRPS", "mae": "MAE", "coverage_90": "90% band held"}
+_CHANGE = percent(2, "+")
 
 
 def ablation_report(ablation: Ablation, *, title: str) -> str:
-    """One HTML page without need of a network; the same ablation gives the same text."""
-    rows = ablation.to_rows()
+    """One self-contained HTML page; the same ablation gives the same text."""
+    drawn = [row for row in ablation.to_rows() if row["change"] is not None]
     table = [
         {
             "switch": row["switch"],
             "off": row["off"],
             "score": name,
-            "change": _percent(row["change"]),
-            "interval": "-" if row["low"] is None else f"{_percent(row['low'])} to {_percent(row['high'])}",
+            "cells": [Cell(number_text(row["change"], _CHANGE)), Cell(_interval(row["low"], row["high"]))],
             "word": row["word"],
         }
         for score, name in _SCORES.items()
         for row in ablation.to_rows(score)
     ]
-    drawn = [row for row in rows if row["change"] is not None]
     return render(
         "ablation.html",
         {"ablation": figures.ablation_bars(drawn)} if drawn else {},
@@ -40,5 +40,5 @@ def ablation_report(ablation: Ablation, *, title: str) -> str:
     )
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:+.2f}%"
+def _interval(low: float | None, high: float | None) -> str:
+    return "-" if low is None or high is None else f"{_CHANGE(low)} to {_CHANGE(high)}"

@@ -1,4 +1,4 @@
-"""The steps of each recurrent cell as a lesson tells them: a title, the equation, what it is for."""
+"""The steps of each recurrent cell: title, equation and meaning."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 @dataclass(frozen=True)
 class Step:
-    """One step: which of the cell's values it makes, and how it is told."""
+    """A step: the name of the value it computes, and how the page explains it."""
 
     name: str
     title: str
@@ -17,14 +17,14 @@ class Step:
     meaning: str
 
 
-FIRST_WORDS = {
-    "lstm": "An LSTM cell keeps two things from one day to the next: the cell state c, a conveyor belt that runs "
-    "straight through, and the hidden state h, what it shows of it. Three gates, each a number from 0 to 1, decide "
-    "what leaves the belt, what is put on it, and what is shown.",
-    "gru": "A GRU keeps one thing from one day to the next, its hidden state h. Two gates, each a number from 0 to 1, "
-    "decide how much of it is heard and how much of it is replaced.",
-    "rnn": "A plain recurrent cell mixes today's inputs with yesterday's hidden state and squashes the sum. It has no "
-    "gate: what it knew is overwritten every day.",
+INTRODUCTIONS = {
+    "lstm": "An LSTM cell keeps two values from day to day: the cell state c, its memory, and the hidden state h, "
+    "which the forecast reads. Three gates, each a number from 0 (closed) to 1 (open), set how much of the memory is "
+    "kept, how much is added to it, and how much of it is passed on.",
+    "gru": "A GRU keeps a single value from day to day, its hidden state h. Two gates, each a number from 0 (closed) "
+    "to 1 (open), set how much of yesterday's state enters the candidate, and how much of it is kept.",
+    "rnn": "A plain recurrent cell adds today's inputs to yesterday's hidden state, each times its weights, and "
+    "squashes the sum. It has no gate: its state is overwritten every day.",
 }
 
 
@@ -35,10 +35,16 @@ def _sum(letter: str, squash: str, subscript: str) -> Markup:
     )
 
 
+_NEW_VALUE = "The new value that today's inputs suggest."
 _LSTM = (
-    Step("forget_gate", "Forget gate", _sum("f", "&sigma;", "f"), "How much of yesterday's belt is kept."),
-    Step("input_gate", "Input gate", _sum("i", "&sigma;", "i"), "How much of the new is let in."),
-    Step("candidate", "Candidate", _sum("g", "tanh", "g"), "The new: what today would write."),
+    Step(
+        "forget_gate",
+        "Forget gate",
+        _sum("f", "&sigma;", "f"),
+        "The share of the old cell state that is kept.",
+    ),
+    Step("input_gate", "Input gate", _sum("i", "&sigma;", "i"), "The share of the candidate that is added."),
+    Step("candidate", "Candidate", _sum("g", "tanh", "g"), _NEW_VALUE),
     Step(
         "cell_state",
         "New cell state",
@@ -46,9 +52,14 @@ _LSTM = (
             "<i>c<sub>t</sub></i> = <i>f<sub>t</sub></i> &times; <i>c</i><sub><i>t</i>&minus;1</sub> + "
             "<i>i<sub>t</sub></i> &times; <i>g<sub>t</sub></i>"
         ),
-        "The belt moves on: a share of the old, and a share of the new.",
+        "What is kept of the old state, plus what is added.",
     ),
-    Step("output_gate", "Output gate", _sum("o", "&sigma;", "o"), "How much of the belt is shown."),
+    Step(
+        "output_gate",
+        "Output gate",
+        _sum("o", "&sigma;", "o"),
+        "The share of the cell state that is passed on.",
+    ),
     Step(
         "hidden",
         "Hidden state",
@@ -57,8 +68,13 @@ _LSTM = (
     ),
 )
 _GRU = (
-    Step("reset_gate", "Reset gate", _sum("r", "&sigma;", "r"), "How much of yesterday the candidate hears."),
-    Step("update_gate", "Update gate", _sum("z", "&sigma;", "z"), "How much of yesterday is kept."),
+    Step(
+        "reset_gate",
+        "Reset gate",
+        _sum("r", "&sigma;", "r"),
+        "How much of the old state enters the candidate.",
+    ),
+    Step("update_gate", "Update gate", _sum("z", "&sigma;", "z"), "The share of the old state that is kept."),
     Step(
         "candidate",
         "Candidate",
@@ -66,7 +82,7 @@ _GRU = (
             "<i>n<sub>t</sub></i> = tanh(<i>W<sub>n</sub> x<sub>t</sub></i> + <i>b<sub>n</sub></i> + "
             "<i>r<sub>t</sub></i> &times; (<i>U<sub>n</sub> h</i><sub><i>t</i>&minus;1</sub> + <i>c<sub>n</sub></i>))"
         ),
-        "What today would write.",
+        _NEW_VALUE,
     ),
     Step(
         "hidden",
@@ -75,7 +91,7 @@ _GRU = (
             "<i>h<sub>t</sub></i> = (1 &minus; <i>z<sub>t</sub></i>) &times; <i>n<sub>t</sub></i> + "
             "<i>z<sub>t</sub></i> &times; <i>h</i><sub><i>t</i>&minus;1</sub>"
         ),
-        "A share of the new, and the rest of the old.",
+        "A share of the candidate, and the rest of the old state.",
     ),
 )
 _RNN = (
@@ -83,12 +99,7 @@ _RNN = (
         "hidden",
         "Hidden state",
         _sum("h", "tanh", "h"),
-        "Everything at once, squashed to between \u22121 and 1.",
+        "Inputs and old state in a single sum, squashed to between \u22121 and 1.",
     ),
 )
-_STEPS = {"lstm": _LSTM, "gru": _GRU, "rnn": _RNN}
-
-
-def steps_of(kind: str) -> tuple[Step, ...]:
-    """The steps of an LSTM, GRU or RNN cell in their order."""
-    return _STEPS[kind]
+STEPS = {"lstm": _LSTM, "gru": _GRU, "rnn": _RNN}

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 
 from gatecast.faces import figures
-from gatecast.faces.report.page import render, value_text, verdict_values
+from gatecast.faces.report.page import render, setting_pairs, verdict_values
 from gatecast.faces.wording import (
     change_text,
     date_text,
@@ -16,12 +16,15 @@ from gatecast.faces.wording import (
     price_decimals,
     price_text,
     reading,
-    share_text,
+    step_texts,
 )
 from gatecast.forecast import Forecast, ItemForecast, check_level
 from gatecast.prices import PriceTable
+from gatecast.text import counted
 
-MANY_ITEMS = 30  # beyond it each fan is drawn from fewer points, so that 500 assets stay a file one can mail
+MANY_ITEMS = (
+    30  # beyond it each fan has fewer points, so that a file of 500 assets stays small enough to mail
+)
 
 
 def forecast_report(
@@ -34,9 +37,9 @@ def forecast_report(
     verdict: Mapping[str, object] | None = None,
     title: str,
 ) -> str:
-    """One HTML page without need of a network; the same arguments give the same text.
+    """One self-contained HTML page; the same arguments give the same text.
 
-    `losses` are rows of (epoch, training loss, validation loss). `verdict` has the keys of the design
+    `losses` are rows of (epoch, training loss, validation loss). `verdict` has the keys of `Verdict.to_dict`
     (`text, median, bands, honest, origins`). Raises `UsageError` where `level` is not between 0 and 1.
     """
     check_level(level)
@@ -57,16 +60,16 @@ def forecast_report(
             "verdict": verdict_values(verdict),
             "items": items,
             "loss_figure": "loss" if losses else None,
-            "notes": [note.text for note in prices.notes],
-            "config": [(key, value_text(value)) for key, value in (config or {}).items()],
+            "notes": [str(note) for note in prices.notes],
+            "config": setting_pairs(config),
         },
     )
 
 
 def _subtitle(forecast: Forecast) -> str:
-    steps = "1 step" if forecast.horizon == 1 else f"{forecast.horizon:,} steps"
     assets = "" if len(forecast.items) == 1 else f" for each of {len(forecast.items):,} assets"
-    return f"{forecast.n_paths:,} simulated paths of {steps}{assets} · seed {forecast.seed}"
+    paths = f"{counted(forecast.n_paths, 'simulated path')} of {counted(forecast.horizon, 'step')}"
+    return f"{paths}{assets} · seed {forecast.seed}"
 
 
 def _fan(item: ItemForecast, prices: PriceTable, level: float, *, many: bool) -> go.Figure:
@@ -79,34 +82,19 @@ def _fan(item: ItemForecast, prices: PriceTable, level: float, *, many: bool) ->
 
 
 def _best_epoch(losses: Sequence[tuple[int, float, float]]) -> int | None:
-    """The epoch whose weights were kept: the least validation loss, the first of equals."""
+    """The epoch whose weights were kept: the smallest validation loss, the first of equals."""
     finite = [(validation, epoch) for epoch, _, validation in losses if math.isfinite(validation)]
     return min(finite)[1] if finite else None
 
 
 def _item_values(item: ItemForecast, level: float) -> dict[str, object]:
-    lower, upper = item.interval(level)
-    median, above = item.median, item.probability_above(item.last_close)
-    digits = price_decimals(item.last_close)
-    rows = [
-        {
-            "step": step + 1,
-            "date": date_text(item.timestamps[step]),
-            "median": price_text(float(median[step]), digits),
-            "lower": price_text(float(lower[step]), digits),
-            "upper": price_text(float(upper[step]), digits),
-            "above": share_text(float(above[step])),
-        }
-        for step in range(item.horizon)
-    ]
+    ends = zip(("change", "lower_change", "upper_change"), (item.median, *item.interval(level)), strict=True)
     return {
         "name": item.item_id,
         "reading": reading(item, level),
-        "last_close": price_text(item.last_close, digits),
+        "last_close": price_text(item.last_close, price_decimals(item.last_close)),
         "last_date": date_text(item.last_timestamp),
-        "change": change_text(float(median[-1]), item.last_close),
-        "lower_change": change_text(float(lower[-1]), item.last_close),
-        "upper_change": change_text(float(upper[-1]), item.last_close),
-        "rows": rows,
+        **{name: change_text(float(values[-1]), item.last_close) for name, values in ends},
+        "rows": step_texts(item, level),
         "notes": [note.text for note in item.notes],
     }

@@ -1,4 +1,4 @@
-"""What every report shares: the page around it, figures as data, and the file on disk."""
+"""What every report shares: the page around it, figures as data, verdict and settings, and the file on disk."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from plotly.offline import get_plotlyjs
 
 from gatecast.errors import GatecastError
 from gatecast.faces.figures import DARK
+from gatecast.faces.wording import setting_text, typeset
 from gatecast.files import write_whole
 from gatecast.version import __version__
 
@@ -24,31 +25,29 @@ CHIPS = {"median": "Median", "bands": "Bands", "honest": "Bands honest", "origin
 
 @functools.cache
 def _templates() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("gatecast.faces", "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["typeset"] = typeset
+    return environment
 
 
 def render(template: str, figures: Mapping[str, go.Figure], values: Mapping[str, object]) -> str:
     """The page as text: the template filled with `values` (escaped), the figures as JSON under their ids."""
-    # Plotly's "json" engine writes < and > as escapes, so that no text in a figure can end its <script>.
+    # Plotly's "json" engine escapes < and >, so that no text in a figure can end its <script>.
     specs = {id: Markup(figure.to_json(validate=False, engine="json")) for id, figure in figures.items()}
-    return (
-        _templates()
-        .get_template(template)
-        .render(
-            **values,
-            figures=specs,
-            dark=Markup(json.dumps(DARK)),
-            version=__version__,
-            css=Markup(_asset("page.css")),
-            js=Markup(_asset("page.js")),
-            plotly=Markup(get_plotlyjs()),
-        )
+    return (_templates().get_template(template)).render(
+        **values,
+        figures=specs,
+        dark=Markup(json.dumps(DARK)),
+        version=__version__,
+        css=Markup(_asset("page.css")),
+        js=Markup(_asset("page.js")),
+        plotly=Markup(get_plotlyjs()),
     )
 
 
@@ -57,44 +56,40 @@ def _asset(name: str) -> str:
 
 
 def verdict_values(verdict: Mapping[str, object] | None) -> dict[str, object] | None:
-    """The verdict's paragraph and its machine form as short labels; None where there is no verdict."""
+    """The verdict's paragraph and its findings as short labels; None where there is no verdict."""
     if verdict is None:
         return None
-    # Without origins nothing was judged: no evidence was looked for, let alone not found.
+    # Without origins nothing was judged: it is not known whether there is evidence.
     words = {**verdict, **({"median": None, "bands": None} if verdict.get("origins") == 0 else {})}
     chips = [(label, _chip(words[key])) for key, label in CHIPS.items() if key in verdict]
-    return {"text": value_text(verdict.get("text", "")), "chips": chips}
+    return {"text": verdict.get("text", ""), "chips": chips}
 
 
 def _chip(value: object) -> str:
-    """A finding in a word or two; honesty is a table of its own, of which `ok` is the word."""
-    if not isinstance(value, Mapping):
-        return value_text(value)
-    held, level = value.get("coverage"), value.get("level")
-    share = f" ({level:.0%} held {held:.0%})" if isinstance(held, float) and isinstance(level, float) else ""
-    return value_text(value.get("ok")) + share
+    """A finding in a word or two; of a band's honesty its `ok`, with the share the band held.
 
-
-def value_text(value: object) -> str:
-    """A setting or finding as a person writes it.
-
-    >>> value_text(True), value_text((64, 32)), value_text(()), value_text(None)
-    ('yes', '64, 32', 'none', 'cannot tell')
+    >>> _chip(True), _chip(None), _chip(1200), _chip({"ok": False, "level": 0.9, "coverage": 0.8})
+    ('yes', 'cannot tell', '1,200', 'no (90% held 80%)')
     """
-    if value is None:
-        return "cannot tell"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return ", ".join(str(one) for one in value) or "none"
+    if isinstance(value, Mapping):
+        held, level = value.get("coverage"), value.get("level")
+        share = isinstance(held, float) and isinstance(level, float)
+        return _chip(value.get("ok")) + (f" ({level:.0%} held {held:.0%})" if share else "")
+    if value is None or isinstance(value, bool):
+        return {None: "cannot tell", True: "yes", False: "no"}[value]
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def write_html(path: str | os.PathLike[str], text: str) -> None:
-    """Write a report whole or not at all; raises `GatecastError` (one line) where the disk refuses.
+def setting_pairs(config: Mapping[str, object] | None) -> list[tuple[str, str]]:
+    """The name and the text of each setting."""
+    return [(key, setting_text(value)) for key, value in (config or {}).items()]
 
-    What stood at `path` before stays until the new text is safely on disk. A device such as /dev/stdout
-    is written to as it is.
+
+def write_html(path: str | os.PathLike[str], text: str) -> None:
+    """Write a report whole or not at all; raises `GatecastError` (a single line) where the disk refuses.
+
+    What stood at `path` before stays until the new text is on disk. A device such as /dev/stdout is written to
+    directly.
     """
     target = Path(path)
     if not target.name:

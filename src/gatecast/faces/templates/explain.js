@@ -13,7 +13,7 @@ addEventListener("DOMContentLoaded", () => {
   const LETTER = { forget_gate: "f", input_gate: "i", output_gate: "o", candidate: "g", reset_gate: "r", update_gate: "z" };
   const STATE = data.kind === "lstm" ? "cell_state" : "hidden";
 
-  // The numbers of one day and unit.
+  // The numbers of a day and unit.
   const read = (t, j) => {
     const value = (name) => data.values[name][t][j];
     const before = t ? data.values[STATE][t - 1][j] : data.before[j];
@@ -42,12 +42,12 @@ addEventListener("DOMContentLoaded", () => {
     return gateText(name, now);
   };
 
-  const says = (name, now) => {
+  const here = (name, now) => {
     const value = now.value(name);
-    if (name === "forget_gate") return `Here ${percent(value)} stays: ${show(now.before)} becomes ${show(value * now.before)}.`;
-    if (name === "update_gate") return `Here ${percent(value)} stays.`;
+    if (name === "forget_gate") return `Here ${percent(value)} is kept: ${show(now.before)} becomes ${show(value * now.before)}.`;
+    if (name === "update_gate") return `Here ${percent(value)} is kept.`;
     if (name === "input_gate" || name === "reset_gate") return `Here ${percent(value)}.`;
-    if (name === "candidate") return Number(size(value)) ? `Here it pushes ${value > 0 ? "up" : "down"}.` : "Here next to nothing.";
+    if (name === "candidate") return Number(size(value)) ? `Here it is ${value > 0 ? "positive" : "negative"}.` : "Here it is close to zero.";
     if (name === "cell_state") return `Here from ${show(now.before)} to ${show(value)}.`;
     if (name === "output_gate") return `Here ${percent(value)}.`;
     return "";
@@ -86,12 +86,12 @@ addEventListener("DOMContentLoaded", () => {
 
   const render = () => {
     const t = Number(day.value), j = Number(unit.value), now = read(t, j);
-    at("day-said").textContent = `${data.days[t]} · close ${data.close[t]}`;
-    at("unit-said").textContent = `${j + 1} of ${Number(unit.max) + 1}`;
-    for (const step of document.querySelectorAll(".steps-told li")) {
+    at("day-value").textContent = `${data.days[t]} · close ${data.close[t]}`;
+    at("unit-value").textContent = `${j + 1} of ${Number(unit.max) + 1}`;
+    for (const step of document.querySelectorAll(".cell-steps li")) {
       const name = step.id.slice(5);
       step.querySelector(".worked").innerHTML = worked(name, now);
-      step.querySelector(".says").textContent = says(name, now);
+      step.querySelector(".here").textContent = here(name, now);
     }
     if (at("svg-before")) drawing(now);
     bars(data.inputs[t]);
@@ -99,22 +99,22 @@ addEventListener("DOMContentLoaded", () => {
     mark();
   };
 
-  // The chosen day and unit on the belt.
-  const belt = document.querySelector('[data-figure="belt"]');
+  // The chosen day and unit in the chart of all units.
+  const chart = document.querySelector('[data-figure="states"]');
   const mark = () => {
-    if (!belt.dataset.drawn) return;
-    const colour = getComputedStyle(belt).getPropertyValue("--ink");
+    if (!chart.dataset.drawn) return;
+    const colour = getComputedStyle(chart).getPropertyValue("--ink");
     const line = { color: colour, width: 1.2 };
     const x = data.axis[day.value], row = Number(unit.value) + 1;
     const shapes = [{ type: "line", xref: "x", yref: "paper", x0: x, x1: x, y0: 0, y1: 0.965, line: { ...line, dash: "dot" } }];
-    belt.data.forEach((trace) => {
+    chart.data.forEach((trace) => {
       if (trace.type === "heatmap")
         shapes.push({ type: "rect", xref: "paper", yref: trace.yaxis, x0: 0, x1: 1, y0: row - 0.5, y1: row + 0.5, line });
     });
-    Plotly.relayout(belt, { shapes });
+    Plotly.relayout(chart, { shapes });
   };
-  const tell = (event) => {
-    const point = event.points.find((one) => one.data.type === "heatmap") || event.points[0];
+  const readOut = (event) => {
+    const point = event.points.find((point) => point.data.type === "heatmap") || event.points[0];
     const t = data.axis.indexOf(String(point.x).slice(0, data.axis[0].length).replace(" ", "T"));
     if (t < 0) return [];
     const j = point.data.type === "heatmap" ? point.y - 1 : Number(unit.value);
@@ -124,11 +124,11 @@ addEventListener("DOMContentLoaded", () => {
     return [t, j];
   };
   new MutationObserver(() => {
-    if (!belt.listens) {
-      belt.listens = true;
-      belt.on("plotly_hover", tell);
-      belt.on("plotly_click", (event) => {
-        const [t, j] = tell(event);
+    if (!chart.listens) {
+      chart.listens = true;
+      chart.on("plotly_hover", readOut);
+      chart.on("plotly_click", (event) => {
+        const [t, j] = readOut(event);
         if (t === undefined) return;
         day.value = t;
         unit.value = j;
@@ -136,7 +136,7 @@ addEventListener("DOMContentLoaded", () => {
       });
     }
     mark();
-  }).observe(belt, { attributes: true, attributeFilter: ["data-drawn"] });
+  }).observe(chart, { attributes: true, attributeFilter: ["data-drawn"] });
 
   const step = (range, by) => () => { range.value = Number(range.value) + by; render(); };
   for (const [name, range] of [["day", day], ["unit", unit]]) {

@@ -1,15 +1,15 @@
 "use strict";
-// Draws each figure when it is first on show, and again when the page turns dark or light.
+// Draws each figure when it first becomes visible, and again when the page turns dark or light.
 (() => {
-  const twins = JSON.parse(document.getElementById("dark-twins").textContent);
+  const darkColours = JSON.parse(document.getElementById("dark-colours").textContent);
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const narrow = matchMedia("(max-width: 760px)");
 
   const recolour = (value, key) => {
-    if (Array.isArray(value)) return value.map((one) => recolour(one, key));
+    if (Array.isArray(value)) return value.map((part) => recolour(part, key));
     if (value && typeof value === "object")
-      return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, recolour(one, name)]));
-    return typeof value === "string" && /color(s|scale)?$/i.test(key) && value in twins ? twins[value] : value;
+      return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, recolour(part, name)]));
+    return typeof value === "string" && /color(s|scale)?$/i.test(key) && value in darkColours ? darkColours[value] : value;
   };
 
   // A key of plain text above the figure wraps on a phone, where Plotly's own legend does not.
@@ -17,7 +17,7 @@
   const key = (box, data) => {
     const line = document.createElement("div");
     line.className = "key";
-    const fills = []; // bands lie on one another, so an inner one shows all their colours
+    const fills = []; // bands overlap, so an inner band shows the colours of all around it
     for (const trace of data) {
       if (trace.showlegend === false) continue;
       const mark = document.createElement("i");
@@ -35,19 +35,19 @@
     box.before(line);
   };
 
-  // A figure's slider becomes the page's own, which fingers and keyboards know how to move.
+  // Plotly's slider is replaced by a range input, which works with fingers and keyboards.
   const slide = (box, slider) => {
     if (!box.slider) {
-      const line = document.createElement("label");
-      const said = document.createElement("output");
+      const label = document.createElement("label");
+      const chosen = document.createElement("output");
       box.slider = document.createElement("input");
       Object.assign(box.slider, { type: "range", min: 0, max: slider.steps.length - 1, value: slider.active });
-      line.className = "slide";
-      line.append(slider.currentvalue.prefix, said, box.slider);
-      box.after(line);
+      label.className = "slide";
+      label.append(slider.currentvalue.prefix, chosen, box.slider);
+      box.after(label);
       box.slider.addEventListener("input", () => {
         const step = slider.steps[box.slider.value];
-        said.textContent = step.label;
+        chosen.textContent = step.label;
         Plotly.restyle(box, structuredClone(step.args[0]));
       });
     }
@@ -82,10 +82,10 @@
   const again = () => boxes.filter((box) => box.dataset.drawn).forEach(draw);
   dark.addEventListener("change", again);
   narrow.addEventListener("change", again);
-  // Paper is not scrolled: what is on the page and not yet drawn is drawn before it is printed.
+  // A printed page is not scrolled: what is not yet drawn is drawn before it is printed.
   addEventListener("beforeprint", () => boxes.filter((box) => box.offsetWidth && !box.dataset.drawn).forEach(draw));
 
-  // The address after # names the item on show, so that a link or a reload keeps it.
+  // The address after # names the item that is shown, so that a link or a reload keeps it.
   const items = [...document.querySelectorAll("[data-item]")];
   const picker = document.getElementById("picker");
   const show = () => {

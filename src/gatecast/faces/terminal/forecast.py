@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gatecast.faces.wording import (
+    StepText,
     change_text,
     date_text,
     known_history,
@@ -21,16 +22,16 @@ from gatecast.faces.wording import (
     price_decimals,
     price_text,
     reading,
-    share_text,
+    step_texts,
 )
 from gatecast.forecast import Forecast, ItemForecast, check_level
 from gatecast.prices import PriceSeries, PriceTable
 
-FULL_ITEMS = 3  # beyond it each item has one row; more fans than this scroll off the screen
+FULL_ITEMS = 3  # beyond it each item has a single row; more fans than this scroll off the screen
 TABLE_ROWS = 12
 FAN_ROWS = 15
 NAME_COLUMNS = 28  # of an item id; longer ones are cut
-WIDEST = 120  # columns of a fan; a wider one is no easier to read
+WIDEST = 120  # columns of a fan; beyond it a fan is no easier to read
 
 _ACCENT = "blue"
 
@@ -52,10 +53,10 @@ _ASCII = _Glyphs(bands=(".", ":", "+"), median="=", axis="|", tick="|", floor="-
 
 
 def show_forecast(forecast: Forecast, prices: PriceTable, *, level: float, console: Console) -> None:
-    """Print each item's reading, fan and table; of many items, one row each.
+    """Print each item's reading, fan and table; of many items, a row each.
 
-    Fits the console's width, stays in ASCII where its encoding is no Unicode one, and is plain where it has
-    no colour. Raises `UsageError` for a level outside (0, 1).
+    Fits the console's width, stays in ASCII where its encoding is not a Unicode encoding, and has no colour where
+    the console has none. Raises `UsageError` for a level outside (0, 1).
     """
     check_level(level)
     if len(forecast.items) > FULL_ITEMS:
@@ -94,7 +95,7 @@ def _coloured(line: str, console: Console) -> Text:
 
 
 def _fitted(columns: dict[str, list[str]], spare: tuple[str, ...], console: Console) -> Table:
-    """A table that fits the width: `spare` columns go first, in order, then names are cut, never numbers."""
+    """A table that fits the width: `spare` columns are left out, in order, then names are cut, never numbers."""
 
     def width(names: Iterable[str]) -> int:
         return sum(max(map(cell_len, [name, *columns[name]])) + 3 for name in names)
@@ -121,50 +122,36 @@ def _cut(name: str, room: int) -> str:
     return name if cell_len(name) <= room else set_cell_size(name, room - 2) + ".."
 
 
-def _value_columns(rows: list[tuple[ItemForecast, int]], level: float) -> dict[str, list[str]]:
-    """Median, band and share above the last close, a row for each (item, step counted from 0)."""
-    columns: dict[str, list[str]] = {
-        "median": [],
-        f"{level_text(level)} from": [],
-        "to": [],
-        "above last": [],
+def _value_columns(rows: list[StepText], level: float) -> dict[str, list[str]]:
+    """Median, band and share above the last close, a row for each step."""
+    return {
+        "median": [row.median for row in rows],
+        f"{level_text(level)} from": [row.lower for row in rows],
+        "to": [row.upper for row in rows],
+        "above last": [row.above for row in rows],
     }
-    for item, step in rows:
-        digits = price_decimals(item.last_close)
-        prices = [float(values[step]) for values in (item.median, *item.interval(level))]
-        above = share_text(float(item.probability_above(item.last_close)[step]))
-        for cells, text in zip(
-            columns.values(), [*(price_text(one, digits) for one in prices), above], strict=True
-        ):
-            cells.append(text)
-    return columns
 
 
 def _steps_table(item: ItemForecast, level: float, console: Console) -> Table:
-    steps = shown_steps(item.horizon)
-    columns = {
-        "step": [str(step) for step in steps],
-        "date": [date_text(item.timestamps[step - 1]) for step in steps],
-    }
-    columns |= _value_columns([(item, step - 1) for step in steps], level)
-    return _fitted(columns, ("above last", "step"), console)
+    texts = step_texts(item, level)
+    rows = [texts[step - 1] for step in shown_steps(item.horizon)]
+    columns = {"step": [str(row.step) for row in rows], "date": [row.date for row in rows]}
+    return _fitted(columns | _value_columns(rows, level), ("above last", "step"), console)
 
 
 def _summary(forecast: Forecast, level: float, console: Console) -> Table:
-    """One row an item: the last step alone."""
-    items = list(forecast)
-    changes = [change_text(float(item.median[-1]), item.last_close) for item in items]
+    """A row for each item: the last step alone."""
     columns = {
-        "item": [_safe(item.item_id, console) for item in items],
-        "last": [price_text(item.last_close, price_decimals(item.last_close)) for item in items],
-        "change": [change.replace("\u2212", "-") for change in changes],
-        **_value_columns([(item, -1) for item in items], level),
+        "item": [_safe(item.item_id, console) for item in forecast],
+        "last": [price_text(item.last_close, price_decimals(item.last_close)) for item in forecast],
+        "change": [change_text(float(item.median[-1]), item.last_close) for item in forecast],
+        **_value_columns([step_texts(item, level)[-1] for item in forecast], level),
     }
     return _fitted(columns, ("last", "above last", "change"), console)
 
 
 def shown_steps(horizon: int) -> list[int]:
-    """All steps of a short horizon; of a long one the first, the last, and an even choice between.
+    """All steps of a short horizon; of a long horizon the first, the last, and an even choice between.
 
     >>> shown_steps(4)
     [1, 2, 3, 4]
@@ -188,7 +175,7 @@ def fan_lines(
     digits = price_decimals(item.last_close)
     closes = _recent(item, history)
     levels = sorted({0.5, 0.8, level}, reverse=True)[:3]
-    bands = [item.interval(one) for one in levels]
+    bands = [item.interval(band) for band in levels]
     low = min(closes.min(), *(lower.min() for lower, _ in bands))
     high = max(closes.max(), *(upper.max() for _, upper in bands))
     if high <= low:  # a constant price: a line through the middle
@@ -208,10 +195,8 @@ def fan_lines(
         lines.append(f"{left} {glyphs.tick if ticked else glyphs.axis}{''.join(cells)}".rstrip())
     lines.append(f"{' ' * gutter} {glyphs.corner}{glyphs.floor * columns}")
     lines.append(" " * (gutter + 2) + _date_line(item, history, len(closes), columns, ahead))
-    shades = [
-        f"{glyph} {level_text(one)}" for glyph, one in zip(glyphs.bands[-len(levels) :], levels, strict=True)
-    ]
-    key = "  ".join([*shades, f"{glyphs.median} median"])
+    shades = zip(glyphs.bands[-len(levels) :], levels, strict=True)
+    key = "  ".join([*(f"{glyph} {level_text(band)}" for glyph, band in shades), f"{glyphs.median} median"])
     return [*lines, " " * min(gutter + 2, max(width - len(key), 0)) + key]
 
 
@@ -230,7 +215,7 @@ class _Scale:
 
 
 def _recent(item: ItemForecast, history: PriceSeries | None) -> Float[np.ndarray, " time"]:
-    """Closes up to the last known one, twice as many as there are steps ahead (40 at least)."""
+    """The last known closes, twice as many as there are steps ahead (40 at least)."""
     known = known_history(item, history)
     return known.close[-max(40, 2 * item.horizon) :] if known is not None else np.array([item.last_close])
 

@@ -1,8 +1,16 @@
-"""What gates, states and inputs of a network are called on a page."""
+"""Names that pages and figures show for the parts of a network and for its inputs."""
 
 from __future__ import annotations
 
-NAMES = {
+FAMILY_NAMES = {
+    "rnn": "RNN",
+    "gru": "GRU",
+    "lstm": "LSTM",
+    "lstm_forget_5": "LSTM, forget bias +5",
+    "tcn": "TCN",
+    "transformer": "Transformer",
+}
+PART_NAMES = {
     "forget_gate": "Forget gate",
     "input_gate": "Input gate",
     "output_gate": "Output gate",

@@ -1,0 +1,141 @@
+"""The judge's results as rows of text, for the page and the terminal: what each cell says, and what is in bold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from gatecast.judge.audit import ALPHA, Audit
+from gatecast.judge.comparisons import RANDOM_WALK
+
+Form = Callable[[float], str]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The text of a cell, and whether it is in bold: the best of its column, or a finding."""
+
+    text: str
+    bold: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of `score_frame`; `distance`, where a value can be best: how far each is from it."""
+
+    heading: str
+    name: str
+    form: Form
+    distance: Callable[[pd.Series], pd.Series] | None = None
+
+
+def percent(decimals: int, sign: str = "") -> Form:
+    """Shares as per cent.
+
+    >>> percent(1)(0.0525), percent(0, "+")(0.05)
+    ('5.2%', '+5%')
+    """
+    return lambda share: f"{100 * share:{sign}.{decimals}f}%"
+
+
+def p_text(p_value: float) -> str:
+    """A p-value to three decimals.
+
+    >>> p_text(0.0004), p_text(0.25)
+    ('< 0.001', '0.250')
+    """
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def number_text(value: float | None, form: Form) -> str:
+    """The text of a number; a dash where there is none."""
+    return "-" if value is None or not math.isfinite(value) else form(value)
+
+
+def least(column: pd.Series) -> pd.Series:
+    """The smallest value is the best."""
+    return column
+
+
+def most(column: pd.Series) -> pd.Series:
+    """The largest value is the best."""
+    return -column
+
+
+def nearest(target: float) -> Callable[[pd.Series], pd.Series]:
+    """The value nearest to a target is the best."""
+    return lambda column: (column - target).abs()
+
+
+def score_frame(scores: pd.DataFrame, tests: pd.DataFrame) -> pd.DataFrame:
+    """A row for each model over all steps, the least CRPS first, from a `Report`'s scores and tests.
+
+    `skill` is the share by which the CRPS is smaller than the random walk's, `p_value` that of the difference; NaN
+    where there is none.
+    """
+    whole = scores[scores["step"].astype(str) == "all"].sort_values("crps", kind="stable")
+    walk = whole.loc[whole["model"] == RANDOM_WALK, "crps"]
+    base = float(walk.iloc[0]) if len(walk) and walk.iloc[0] > 0 else math.nan
+    against = tests[(tests["loss"] == "crps") & (tests["against"] == RANDOM_WALK)]
+    p_values = against[against["step"].astype(str) == "all"].set_index("model")["p_value"].astype(float)
+    return whole.assign(skill=1 - whole["crps"] / base, p_value=whole["model"].map(p_values))
+
+
+def score_cells(frame: pd.DataFrame, columns: Sequence[Column]) -> list[list[Cell]]:
+    """The cells of each row; the best of a column in bold where two models or more have a number."""
+    by_column = []
+    for column in columns:
+        values = frame[column.name].astype(float)
+        best = np.zeros(len(values), dtype=bool)
+        if column.distance is not None and values.notna().sum() > 1:
+            distance = column.distance(values)
+            best = (distance <= distance.min() + 1e-12).to_numpy()
+        texts = [number_text(value, column.form) for value in values]
+        by_column.append([Cell(text, bool(bold)) for text, bold in zip(texts, best, strict=True)])
+    return [list(row) for row in zip(*by_column, strict=True)]
+
+
+def coverage_rows(
+    audit: Audit, model: str, form: Callable[[float, float, float], str]
+) -> tuple[list[str], list[tuple[str, list[Cell]]]]:
+    """The bands, and for each group of forecasts the share each band held with its interval, as `form` writes them.
+
+    In bold where the level of the band lies outside the interval.
+    """
+    coverage = audit.coverage[audit.coverage["model"] == model]
+    rows = []
+    for (by, group), part in coverage.groupby(["by", "group"], sort=False):
+        cells = [
+            Cell(form(held, low, high), not low <= level / 100 <= high)
+            for level, held, low, high in part[["level", "held", "low", "high"]].itertuples(index=False)
+        ]
+        rows.append(("all" if by == "all" else f"{by} {group}", cells))
+    return [f"{level}%" for level in dict.fromkeys(coverage["level"])], rows
+
+
+MISS_COLUMNS = ("step", "expected", "observed", "number p", "clusters p", "both p")
+
+
+def miss_rows(audit: Audit, model: str) -> list[tuple[str, list[Cell]]]:
+    """The tests of a model's misses at its first and last step: an event, and the cells of `MISS_COLUMNS`.
+
+    In bold where a p-value is a finding.
+    """
+    tests = audit.violations[audit.violations["model"] == model]
+    rows = []
+    for row in tests[tests["step"].isin([tests["step"].min(), tests["step"].max()])].to_dict("records"):
+        p_values = [row[name] for name in ("kupiec_p", "christoffersen_p", "both_p")]
+        shares = percent(0)(row["expected"]), percent(1)(row["found"])
+        cells = [Cell(text) for text in (str(row["step"]), *shares)]
+        rows.append((row["event"], [*cells, *(Cell(number_text(p, p_text), p < ALPHA) for p in p_values)]))
+    return rows
+
+
+def pit_texts(audit: Audit, model: str) -> tuple[str, str]:
+    """Per cent of the prices in each tenth of the fan, and the p-value of the test that they are even."""
+    whole = audit.pit[(audit.pit["model"] == model) & (audit.pit["step"].astype(str) == "all")].iloc[0]
+    return " ".join(f"{100 * share:.0f}" for share in whole["shares"]), number_text(whole["p_value"], p_text)
