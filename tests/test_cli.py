@@ -95,7 +95,7 @@ def test_few_paths_are_said_to_draw_a_band_roughly(
 ) -> None:
     options = ("--preset", "base", "--no-verdict", "--paths", paths, "--level", level)
     told = gatecast("forecast", prices, *options, home=home).stderr.decode()
-    assert (f"give --paths {enough} or more" in told) == bool(enough)
+    assert (f"use {enough} or more" in told) == bool(enough)
     assert ("roughly" in told) == bool(enough)
 
 

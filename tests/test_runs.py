@@ -44,7 +44,7 @@ def test_a_forecast_run_is_a_value(source: Path) -> None:
     assert list(run.timings) == ["read", "fit", "simulate", "judge"] and min(run.timings.values()) >= 0
     texts = [str(note) for note in run.notes]
     assert sum("half_life_days (takes weights=half_life)" in text for text in texts) == 1
-    assert sum("40 paths draw a band of 90% only roughly; give 100 or more" in text for text in texts) == 1
+    assert sum("40 paths draw a band of 90% only roughly; use 100 or more" in text for text in texts) == 1
     kinds = [isinstance(event, Progress) for event in events]
     assert kinds[0] and not kinds[-1] and events[-1].done == events[-1].total
     document = run.to_dict()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -54,6 +54,7 @@ class Day:
     density: Student | None = None
 
 
+@runtime_checkable
 class Windows(Protocol):
     """The trailing windows of every path: rows are the paths of the first start, of the second, and so on."""
 
@@ -71,6 +72,7 @@ class Windows(Protocol):
         """Add a simulated day to every path."""
 
 
+@runtime_checkable
 class Features(Protocol):
     """What a network sees of a table: one implementation for recipe networks, one for the base network."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ Rngs = Sequence[np.random.Generator]  # one for each start, whose paths are neig
 AnyDay = TypeVar("AnyDay", bound="NextDay")
 
 
+@runtime_checkable
 class NextDay(Protocol):
     """The distribution of the day after each row."""
 

@@ -156,5 +156,5 @@ def _few_paths(paths: int, level: float) -> tuple[Note, ...]:
     enough = math.ceil(round(2 * LEAST_BEYOND / (1 - level), 6))
     if paths >= enough:
         return ()
-    remedy = f"give {enough} or more" if enough <= MANY else "take a lower level"
+    remedy = f"use {enough} or more" if enough <= MANY else "take a lower level"
     return (Note("bands", f"{paths} paths draw a band of {100 * level:.6g}% only roughly; {remedy}"),)
