@@ -1,4 +1,4 @@
-"""One run of the memory experiment: a network learns to say, after k noisy steps, the value it was shown first."""
+"""One run of the memory experiment: a network learns to give, after k noisy steps, the value of the first step."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gatecast.nn.training.loop import Batch, Epoch, train
 
 LSTM_UNITS = 16  # of the LSTM; the other families have as many weights
 BATCH = 32
-LEARNED = 0.02  # of the variance, smoothed over some 20 updates: recalled, and no need to go on
+LEARNED = 0.02  # of the variance, smoothed over some 20 updates: recalled, so training stops
 _LEARNING_RATE = 5e-3  # the same for all
 _JUDGED = 512  # sequences for the error, of which 64 for the gradients
 
