@@ -103,7 +103,7 @@ def run_memory(
             raise UsageError(f"no model '{model}' in the memory experiment. There are: {', '.join(MODELS)}.")
     if not models or not seeds or not lags or min(lags) < 1 or updates < 1:
         raise UsageError(
-            "the memory experiment needs at least a model, a seed, a lag of 1 and an update. Give those that are missing."
+            "the memory experiment needs a model, a seed, a lag of at least 1 and an update. Give what is missing."
         )
     runs = [
         (model, k, seed) for k in sorted(lags, reverse=True) for model in models for seed in seeds

@@ -136,7 +136,7 @@ class FlatAdam:
     def state(self) -> dict[str, Tensor]:
         """All that a step changes but for the count of steps; views, not copies."""
         state = {"weights": self.weights, "mean": self.mean, "square": self.square}
-        return state if self.average is None else {**state, "average": self.average}
+        return state if self.average is None else state | {"average": self.average}
 
     def restore(self, state: Mapping[str, Tensor], steps: int) -> None:
         """Go on from the `state` after so many steps."""
