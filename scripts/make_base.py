@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gatecast.features.signals import Moves
 from gatecast.models.shipped import SHIPPED, save_ensemble
 from gatecast.nn.base_network import BaseNetwork
 from gatecast.nn.training.base import train_base
@@ -96,30 +97,23 @@ def enough(table: PriceTable) -> list[PriceSeries]:
 def curriculum(
     panel: list[PriceSeries], others: list[list[PriceSeries]]
 ) -> tuple[Pool, list[TrainingSequence]]:
-    """Shares of each version, and the panel's whole version, the standard.
+    """Shares of each version, and the panel's whole one, the standard.
 
-    What a user lacks (ranges, volumes, a cross-section), the network must have learned to do without; and a
-    cross-section may be of a dozen items.
+    The network must have learned to do without what a user may lack (ranges, volumes, a cross-section), and a
+    cross-section may be that of a dozen items.
     """
-    ranged = [series for table in others for series in table if series.has_range]
-    whole = TrainingSequence.of_table(panel)
+    ranged = [[series] for table in others for series in table if Moves.of(series).day_range is not None]
+    whole = sequences([panel])
     pool = Pool.of(
         {
             "panel": (0.35, whole),
             "panel in small tables": (0.2, in_small_tables(panel, 0)),
-            "panel without volumes": (0.08, TrainingSequence.of_table(panel, volumes=False)),
-            "panel without ranges": (0.05, TrainingSequence.of_table(panel, ranges=False)),
-            "panel, closes alone": (0.07, TrainingSequence.of_table(panel, ranges=False, volumes=False)),
+            "panel without volumes": (0.08, sequences([panel], volumes=False)),
+            "panel without ranges": (0.05, sequences([panel], ranges=False)),
+            "panel, closes alone": (0.07, sequences([panel], ranges=False, volumes=False)),
             "closes alone in small tables": (0.05, in_small_tables(panel, 1, ranges=False, volumes=False)),
-            "others": (0.17, [sequence for table in others for sequence in TrainingSequence.of_table(table)]),
-            "others, closes alone": (
-                0.03,
-                [
-                    sequence
-                    for series in ranged
-                    for sequence in TrainingSequence.of_table([series], ranges=False, volumes=False)
-                ],
-            ),
+            "others": (0.17, sequences(others)),
+            "others, closes alone": (0.03, sequences(ranged, ranges=False, volumes=False)),
         }
     )
     return pool, whole
@@ -130,13 +124,20 @@ def in_small_tables(
 ) -> list[TrainingSequence]:
     """Sequences of the panel split into tables of some dozen items at random."""
     order = np.random.default_rng(seed).permutation(len(panel))
-    tables = np.array_split(order, max(len(panel) // SMALL, 1))
+    tables = [
+        [panel[place] for place in places] for places in np.array_split(order, max(len(panel) // SMALL, 1))
+    ]
+    return sequences(tables, ranges=ranges, volumes=volumes)
+
+
+def sequences(
+    tables: list[list[PriceSeries]], *, ranges: bool = True, volumes: bool = True
+) -> list[TrainingSequence]:
+    """The sequences of every table, read table by table."""
     return [
         sequence
-        for places in tables
-        for sequence in TrainingSequence.of_table(
-            [panel[place] for place in places], ranges=ranges, volumes=volumes
-        )
+        for table in tables
+        for sequence in TrainingSequence.of_table(table, ranges=ranges, volumes=volumes)
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -24,6 +25,31 @@ def test_no_file_over_350_lines_and_no_function_over_60(path: Path) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno is not None
             assert node.end_lineno - node.lineno + 1 <= 60, node.name
+
+
+def files_with(pattern: str) -> list[str]:
+    """The name of a source file for each of its lines that match."""
+    return [
+        path.name for path in SOURCES for line in path.read_text().splitlines() if re.search(pattern, line)
+    ]
+
+
+def test_there_is_one_training_loop_and_one_optimiser() -> None:
+    assert files_with(r"optimiser\.step\b") == ["loop.py"]
+    assert files_with(r"\.gradient_of\(") == ["loop.py"]
+    assert files_with(r"torch\.optim\b") == ["adam.py"]
+
+
+def test_the_library_changes_nothing_of_its_process() -> None:
+    """Threads, malloc, torch's global random state and defaults, signals: only for the command's own processes."""
+    torch = r"torch\.(manual_seed|set_num_\w+|set_default_\w+|use_deterministic_\w+|random)\b\(?"
+    others = r"np\.random\.seed|\.mallopt\(|fork_rng|signal\.signal|os\.environ\["
+    found = {
+        path.relative_to(ROOT / "src" / "gatecast").parts[0]
+        for path in SOURCES
+        if re.search(f"{torch}|{others}", re.sub(r"`.*?`", "", path.read_text()))
+    }
+    assert found <= {"executors.py", "cli"}
 
 
 def test_public_names_are_frozen() -> None:

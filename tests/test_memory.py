@@ -1,4 +1,4 @@
-"""The memory experiment measures memory: it finds what must be found, and is the same twice."""
+"""The memory experiment measures memory: known differences are found, and it repeats itself."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def test_a_gradient_of_one_goes_with_recall() -> None:
     assert learned.error < 0.05
     assert learned.gradient_after == pytest.approx(1, abs=0.2)
     assert learned.updates < 400
-    untaught = recall("tcn", 10, 0, updates=1)
-    assert untaught.error > RECALLED
+    untrained = recall("tcn", 10, 0, updates=1)
+    assert untrained.error > RECALLED
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -37,11 +37,11 @@ def test_every_family_recalls_over_a_few_steps_and_alike_twice(model: str) -> No
     assert first.reach[model] == 3
 
 
-def test_the_result_is_plain_json_and_says_what_came_out() -> None:
+def test_the_result_is_plain_json_and_states_its_finding() -> None:
     memory = run_memory(models=["rnn", "lstm"], lags=[61, 60], seeds=[0], updates=2, jobs=1)
     document = json.loads(json.dumps(memory.to_dict(), allow_nan=False))
-    told = [(row["model"], row["k"]) for row in document["rows"]]
-    assert told == [("rnn", 60), ("rnn", 61), ("lstm", 60), ("lstm", 61)]
+    runs = [(row["model"], row["k"]) for row in document["rows"]]
+    assert runs == [("rnn", 60), ("rnn", 61), ("lstm", 60), ("lstm", 61)]
     assert document["reach"] == {"rnn": 0, "lstm": 0}
     assert "neither remembers" in document["finding"]
     assert "under 60" in document["finding"]
@@ -50,20 +50,20 @@ def test_the_result_is_plain_json_and_says_what_came_out() -> None:
 def test_what_cannot_be_run_is_refused() -> None:
     with pytest.raises(UsageError, match="no model 'ltsm'"):
         run_memory(models=["ltsm"])
-    with pytest.raises(UsageError, match="at least 1"):
+    with pytest.raises(UsageError, match="a lag of at least 1"):
         run_memory(lags=[0])
 
 
-def test_the_page_that_teaches_tells_what_came_out() -> None:
+def test_the_page_about_lstms_shows_the_same_numbers() -> None:
     """docs/lstm.md and the run beside it agree, network by network."""
     docs = Path(__file__).parents[1] / "docs"
     memory = Memory(rows=pd.DataFrame(json.loads((docs / "memory.json").read_text())["rows"]))
     assert sorted(memory.rows["seed"].unique()) == [0, 1, 2]
-    told = (docs / "lstm.md").read_text()
+    page = (docs / "lstm.md").read_text()
     names = {"lstm_forget_5": "LSTM, forget bias +5", "tcn": "TCN", "transformer": "transformer"}
     for model, reach in memory.reach.items():
         (row,) = (
-            line for line in told.splitlines() if line.startswith(f"| {names.get(model, model.upper())} |")
+            line for line in page.splitlines() if line.startswith(f"| {names.get(model, model.upper())} |")
         )
         assert f"| {reach} steps" in row
         assert row.endswith(f"| {memory.median().loc[model, 60]:.2f} |")

@@ -20,7 +20,7 @@ from gatecast.nn.parallel import Workers
 from gatecast.nn.training import adapting
 from gatecast.nn.training.adam import AdamSettings, FlatAdam, one_cycle
 from gatecast.nn.training.base import chunk_loss, joint_loss, predicted
-from gatecast.nn.training.loop import Batch, Checkpoint, Epoch, Progress, TrainingRecord, train
+from gatecast.nn.training.loop import Batch, Checkpoint, Objective, Progress, TrainingRecord, train
 from gatecast.nn.training.sequences import Chunks, TrainingSequence
 
 SETTINGS = AdamSettings(learning_rate=0.05)
@@ -39,8 +39,8 @@ def weights_of(network: nn.Module) -> Tensor:
     return torch.cat([parameter.detach().flatten().clone() for parameter in network.parameters()])
 
 
-class Lines:
-    """The objective of lines through random points: each batch in so many parts, judged by given held-out losses."""
+class Lines(Objective):
+    """Lines through random points: each batch in so many parts, judged by given held-out losses."""
 
     def __init__(
         self, networks: list[nn.Linear], *, parts: int = 1, held_out: list[float] | None = None
@@ -49,8 +49,8 @@ class Lines:
         self.held_out = held_out
         self.judged = 0
 
-    def epoch(self, number: int) -> Epoch:
-        return Epoch(updates=3 * len(self.networks), batches=self.batches(number))
+    def epoch(self, number: int) -> tuple[int, Iterator[Batch]]:
+        return 3 * len(self.networks), self.batches(number)
 
     def batches(self, number: int) -> Iterator[Batch]:
         generator = torch.Generator().manual_seed(number)

@@ -1,4 +1,4 @@
-"""The memory experiment: which families recall a value seen k steps ago, and what their gradients had to do with it."""
+"""The memory experiment: which families recall a value seen k steps ago, and how far their gradients reach."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ MODELS: dict[str, tuple[str, float | None]] = {  # name: (encoder, where its for
 LAGS = (10, 30, 60, 120, 240, 400)
 SEEDS = (0, 1, 2)
 UPDATES = 1200  # at most, for each run; some 5 minutes on 2 cores in all
-RECALLED = 0.5  # of the variance: above it a network knows less than half of what it was to keep
+RECALLED = 0.5  # of the variance: with more error a network knows less than half of what it was to keep
 CLAIM_LAG = 60
 
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """Every run, a row each.
+    """A row for every run.
 
-    Columns: `model, k, seed, error, gradient_before, gradient_after, updates`, as in `nn.memory.Recall`.
+    Columns: `model, k, seed, error, gradient_before, gradient_after, updates`, as in `nn.training.recall.Recall`.
     """
 
     rows: pd.DataFrame
@@ -47,7 +47,7 @@ class Memory:
         return list(dict.fromkeys(self.rows["model"]))
 
     def median(self, column: str = "error") -> pd.DataFrame:
-        """The median over seeds: a row a model, a column a lag."""
+        """The median over seeds: a row for each model, a column for each lag."""
         table = self.rows.pivot_table(index="model", columns="k", values=column, aggfunc="median")
         return table.loc[self.models, self.lags]
 
@@ -62,7 +62,7 @@ class Memory:
 
     @property
     def finding(self) -> str:
-        """What came out about the textbook claim, in plain words."""
+        """The result, and whether it agrees with the textbook claim about RNN and LSTM."""
         reach = self.reach
         far = ", ".join(f"{model} {steps or 'under ' + str(self.lags[0])}" for model, steps in reach.items())
         text = f"Steps over which each recalled more than half: {far} (of {self.lags[-1]} tried)."
@@ -97,13 +97,13 @@ def run_memory(
     updates: int = UPDATES,
     jobs: int = -1,
 ) -> Memory:
-    """Train every model at every lag from every seed, `jobs` at a time (-1: one a core); raises `UsageError`."""
+    """Train every model at every lag from every seed, `jobs` at a time (-1: as many as cores); raises `UsageError`."""
     for model in models:
         if model not in MODELS:
             raise UsageError(f"no model '{model}' in the memory experiment. There are: {', '.join(MODELS)}.")
     if not models or not seeds or not lags or min(lags) < 1 or updates < 1:
         raise UsageError(
-            "the memory experiment needs a model, a seed, updates and lags of at least 1. Give some."
+            "the memory experiment needs a model, a seed, a lag of at least 1 and an update. Give what is missing."
         )
     runs = [
         (model, k, seed) for k in sorted(lags, reverse=True) for model in models for seed in seeds

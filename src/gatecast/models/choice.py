@@ -12,7 +12,7 @@ from gatecast.config import Config
 from gatecast.models.base import BaseNetworks
 from gatecast.models.shipped import day_of, load_ensemble, suited
 from gatecast.models.trained_networks import TrainedNetworks
-from gatecast.nn.training.loop import Progress
+from gatecast.nn.training.loop import Checkpoint, Progress
 from gatecast.notes import Note
 from gatecast.prices import PriceTable
 
@@ -35,22 +35,13 @@ class Choice:
         self,
         prices: PriceTable,
         *,
-        checkpoint: Path | None = None,
-        fingerprint: str = "",
-        resume: bool = False,
+        checkpoint: Checkpoint | None = None,
         progress: Callable[[Progress], None] | None = None,
     ) -> Networks:
         """The chosen network, trained or adapted; the rest of the arguments are for a training."""
         if self.folder is not None:
             return BaseNetworks.learn(prices, self.config, self.folder)
-        return TrainedNetworks.learn(
-            prices,
-            self.config,
-            checkpoint=checkpoint,
-            fingerprint=fingerprint,
-            resume=resume,
-            progress=progress,
-        )
+        return TrainedNetworks.learn(prices, self.config, checkpoint=checkpoint, progress=progress)
 
 
 def choose(config: Config, prices: PriceTable, *, folder: Path | None = None) -> Choice:

@@ -23,7 +23,7 @@ from gatecast.models.limits import check_sizes
 from gatecast.models.shipped import fitting, shipped
 from gatecast.models.trained_networks import TrainedNetworks
 from gatecast.nn.model_files import load_model, save_model
-from gatecast.nn.training.loop import Progress
+from gatecast.nn.training.loop import Checkpoint, Progress
 from gatecast.notes import Note
 from gatecast.prices import PriceTable
 from gatecast.version import __version__
@@ -84,16 +84,8 @@ class Forecaster:
         """
         choice = self.choice_ = self.choice or choose(self.config, prices)
         self.data_hash_ = prices.data_hash()
-        self._hold(
-            choice.learn(
-                prices,
-                checkpoint=checkpoint,
-                fingerprint=self.fingerprint(prices),
-                resume=resume,
-                progress=progress,
-            ),
-            choice.notes,
-        )
+        state = None if checkpoint is None else Checkpoint(checkpoint, self.fingerprint(prices), resume)
+        self._hold(choice.learn(prices, checkpoint=state, progress=progress), choice.notes)
         self.calibration_ = self._calibrated(prices) if self.config.calibrate else None
         return self
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +25,7 @@ from gatecast.features.windows import Panel, assemble, learn_scaler, long_enough
 from gatecast.nn.network import Network, build, own_memory, pick_device
 from gatecast.nn.next_day import HeldOutDays, shrinkage_of
 from gatecast.nn.sampling.sampler import PathModel
-from gatecast.nn.training.loop import Progress, TrainingRecord
+from gatecast.nn.training.loop import Checkpoint, Progress, TrainingRecord
 from gatecast.nn.training.recipe import residuals, train_recipe
 from gatecast.notes import Note
 from gatecast.prices import PriceSeries, stamp_text
@@ -69,9 +68,7 @@ def learn(
     group: Sequence[PriceSeries],
     config: Config,
     *,
-    checkpoint: Path | None = None,
-    fingerprint: str = "",
-    resume: bool = False,
+    checkpoint: Checkpoint | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Trained:
     """Train a network on the items of `group` that are long enough; the rest of the arguments as `train` has them."""
@@ -81,16 +78,7 @@ def learn(
     scaler = learn_scaler(series, spec, split)
     panel = assemble(series, spec, scaler, config)
     network = build(config, len(spec.names), pick_device(config))
-    record = train_recipe(
-        network,
-        panel,
-        split,
-        config,
-        checkpoint=checkpoint,
-        fingerprint=fingerprint,
-        resume=resume,
-        progress=progress,
-    )
+    record = train_recipe(network, panel, split, config, checkpoint=checkpoint, progress=progress)
     own_memory(network)
     error, rows = residuals(network, panel, split, config)
     predicted = panel.target[rows] - error

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -17,7 +16,7 @@ from gatecast.forecast import Forecast, ItemForecast
 from gatecast.models.limits import check_columns, check_context
 from gatecast.models.simulated import forecasts_of
 from gatecast.models.trained import Trained, describe, learn, revive
-from gatecast.nn.training.loop import Progress
+from gatecast.nn.training.loop import Checkpoint, Progress
 from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable
 
@@ -40,25 +39,16 @@ class TrainedNetworks:
         prices: PriceTable,
         config: Config,
         *,
-        checkpoint: Path | None = None,
-        fingerprint: str = "",
-        resume: bool = False,
+        checkpoint: Checkpoint | None = None,
         progress: Callable[[Progress], None] | None = None,
     ) -> TrainedNetworks:
-        """Train on every row of `prices`; the folder `checkpoint` holds the state of training after each epoch."""
+        """Train on every row of `prices`; `checkpoint` is of a folder that holds the state after each epoch."""
         groups = [[series] for series in prices] if config.per_asset else [list(prices)]
-        networks = tuple(
-            learn(
-                group,
-                config,
-                checkpoint=None if checkpoint is None else checkpoint / f"training-{number}.safetensors",
-                fingerprint=fingerprint,
-                resume=resume,
-                progress=progress,
-            )
-            for number, group in enumerate(groups)
-        )
-        return cls(networks, config)
+        networks = []
+        for number, group in enumerate(groups):
+            own = checkpoint and replace(checkpoint, path=checkpoint.path / f"training-{number}.safetensors")
+            networks.append(learn(group, config, checkpoint=own, progress=progress))
+        return cls(tuple(networks), config)
 
     @property
     def until(self) -> np.datetime64:

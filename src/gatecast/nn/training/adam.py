@@ -57,16 +57,10 @@ def one_cycle(update: int, updates: int) -> tuple[float, float]:
     ((1.0, 0.85), (0.002, 0.95))
     """
     rise = 0.1 * updates - 1
-    if update < rise:
-        high = _cosine(update / rise)
-        return 0.1 + 0.9 * high, 0.95 - 0.1 * high
-    high = 1 - _cosine((update - rise) / (updates - 1 - rise))
-    return 0.002 + 0.998 * high, 0.95 - 0.1 * high
-
-
-def _cosine(share: float) -> float:
-    """From 0 to 1 along half a wave."""
-    return (1 - math.cos(math.pi * share)) / 2
+    rising = update < rise
+    share = update / rise if rising else (updates - 1 - update) / (updates - 1 - rise)
+    high, floor = (1 - math.cos(math.pi * share)) / 2, 0.1 if rising else 0.002
+    return floor + (1 - floor) * high, 0.95 - 0.1 * high
 
 
 class FlatAdam:
@@ -142,7 +136,7 @@ class FlatAdam:
     def state(self) -> dict[str, Tensor]:
         """All that a step changes but for the count of steps; views, not copies."""
         state = {"weights": self.weights, "mean": self.mean, "square": self.square}
-        return state if self.average is None else {**state, "average": self.average}
+        return state if self.average is None else state | {"average": self.average}
 
     def restore(self, state: Mapping[str, Tensor], steps: int) -> None:
         """Go on from the `state` after so many steps."""

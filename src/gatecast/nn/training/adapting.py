@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,7 +19,7 @@ from gatecast.nn.base_network import BaseNetwork
 from gatecast.nn.parallel import Workers
 from gatecast.nn.training.adam import AdamSettings, FlatAdam
 from gatecast.nn.training.base import chunk_loss, predicted
-from gatecast.nn.training.loop import Batch, Epoch, train
+from gatecast.nn.training.loop import Batch, Objective, train
 from gatecast.nn.training.sequences import CHUNK, Chunks, TrainingSequence
 from gatecast.prices import PriceSeries
 
@@ -103,8 +104,8 @@ def adapt(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Adapting:
-    """The objective: the members one after another in each epoch; judged by the density their mixture gives the tails.
+class _Adapting(Objective):
+    """The members one after another in each epoch, judged by the density that their mixture gives the tails.
 
     The tail of a sequence is its rows from its `ends` on. `densities` holds those of the members as they were given,
     then of each epoch.
@@ -117,11 +118,10 @@ class _Adapting:
     seed: int
     densities: list[Float[np.ndarray, " held_out"]] = field(default_factory=list)
 
-    def epoch(self, number: int) -> Epoch:
+    def epoch(self, number: int) -> tuple[int, Iterator[Batch]]:
         """Half-overlapping chunks for each member, or as many updates as an epoch may have."""
         chunks = sum(1 + (len(sequence) - CHUNK) // (CHUNK // 2) for sequence in self.learned)
-        updates = min(-(-chunks // BATCH), UPDATES) * len(self.members)
-        return Epoch(updates=updates, batches=self._batches(number))
+        return min(math.ceil(chunks / BATCH), UPDATES) * len(self.members), self._batches(number)
 
     def _batches(self, epoch: int) -> Iterator[Batch]:
         rng = np.random.default_rng([self.seed, epoch])
@@ -137,7 +137,9 @@ class _Adapting:
                 chosen = [places[place] for place in order[first : first + BATCH]]
                 chunks = Chunks.of([sequence.rows(start, start + CHUNK) for sequence, start in chosen])
                 yield Batch(
-                    parts=[partial(chunk_loss, member, chunks, generator)], rows=chunks.size, member=number
+                    parts=[partial(chunk_loss, member, chunks, generator)],
+                    rows=chunks.observed[..., 0].numel(),
+                    member=number,
                 )
 
     def held_out_loss(self, workers: Workers) -> float:

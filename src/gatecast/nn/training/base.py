@@ -14,9 +14,9 @@ from torch import Tensor
 from gatecast.nn.base_network import FLAGS, INPUTS, BaseNetwork, build_base
 from gatecast.nn.masks import draw_kept
 from gatecast.nn.next_day import FARTHEST, JointDay
-from gatecast.nn.parallel import Workers, on_one_core
+from gatecast.nn.parallel import on_one_core
 from gatecast.nn.training.adam import AdamSettings, FlatAdam
-from gatecast.nn.training.loop import Batch, Epoch, train
+from gatecast.nn.training.loop import Batch, Objective, train
 from gatecast.nn.training.sequences import Chunks, Pool, TrainingSequence
 
 BATCH = 64  # chunks an update
@@ -53,7 +53,7 @@ def train_base(
         clip_norm=1.0,
         average=AVERAGE,
     )
-    train(_BaseObjective(network, pool, seed, updates), [FlatAdam(network, settings)], epochs=1)
+    train(_FromPool(network, pool, seed, updates), [FlatAdam(network, settings)], epochs=1)
     return network
 
 
@@ -71,25 +71,25 @@ def _standardise(network: BaseNetwork, standard: Sequence[TrainingSequence]) -> 
 
 
 @dataclass(frozen=True)
-class _BaseObjective:
-    """One epoch of chunks drawn from a pool, nothing held out."""
+class _FromPool(Objective):
+    """One epoch of chunks drawn from a pool, nothing held out: the years that follow judge the ensemble."""
 
     network: BaseNetwork
     pool: Pool
     seed: int
     updates: int
 
-    def epoch(self, number: int) -> Epoch:
-        return Epoch(updates=self.updates, batches=self._batches())
+    def epoch(self, number: int) -> tuple[int, Iterator[Batch]]:
+        return self.updates, self._batches()
 
     def _batches(self) -> Iterator[Batch]:
         rng, generator = np.random.default_rng(self.seed), torch.Generator().manual_seed(self.seed)
         for _ in range(self.updates):
             chunks = self.pool.draw(BATCH, rng)
-            yield Batch(parts=[partial(chunk_loss, self.network, chunks, generator)], rows=chunks.size)
-
-    def held_out_loss(self, workers: Workers) -> None:
-        """Nothing is held out: the seasons that come after judge the ensemble."""
+            yield Batch(
+                parts=[partial(chunk_loss, self.network, chunks, generator)],
+                rows=chunks.observed[..., 0].numel(),
+            )
 
 
 def chunk_loss(network: BaseNetwork, chunks: Chunks, generator: torch.Generator) -> Float[Tensor, ""]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from jaxtyping import Float
@@ -35,22 +35,19 @@ class Batch:
     member: int = 0  # which of the networks learns
 
 
-@dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """The batches between two looks at the held-out data; each is asked for when the one before has been learned."""
-
-    updates: int  # at most
-    batches: Iterable[Batch]
-
-
-class Objective(Protocol):
+class Objective(ABC):
     """What networks learn and how they are judged. All randomness of an epoch comes from a seed and its number."""
 
-    def epoch(self, number: int) -> Epoch:
-        """The batches of an epoch, counted from 1."""
+    @abstractmethod
+    def epoch(self, number: int) -> tuple[int, Iterable[Batch]]:
+        """How many updates an epoch has at most, and its batches; each is drawn after the update from the one before.
+
+        Epochs count from 1.
+        """
 
     def held_out_loss(self, workers: Workers) -> float | None:
         """The loss on held-out data; None where there is none, so that the last weights are kept."""
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +79,7 @@ class TrainingRecord:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The file that holds the whole state after each epoch. `fingerprint` names data and settings.
+    """The file (of several trainings: a folder) of the state after each epoch. `fingerprint` names data and settings.
 
     With `resume` a run goes on from it to the weights it would have had unbroken.
     """
@@ -99,10 +96,16 @@ class _Run:
     objective: Objective
     optimisers: Sequence[FlatAdam]
     epochs: int
-    record: TrainingRecord
-    best: list[Float[Tensor, " weight"]]
-    workers: Workers
     progress: Callable[[Progress], None] | None
+    workers: Workers
+    record: TrainingRecord = field(default_factory=TrainingRecord)
+
+    def __post_init__(self) -> None:
+        self.keep()
+
+    def keep(self) -> None:
+        """Remember the weights as they are, as the best."""
+        self.best = [optimiser.kept() for optimiser in self.optimisers]
 
 
 def train(
@@ -124,13 +127,7 @@ def train(
     """
     with workers_on(optimisers[0].weights.device) as workers:
         run = _Run(
-            objective=objective,
-            optimisers=optimisers,
-            epochs=epochs,
-            record=TrainingRecord(),
-            best=[optimiser.kept() for optimiser in optimisers],
-            workers=workers,
-            progress=progress,
+            objective=objective, optimisers=optimisers, epochs=epochs, progress=progress, workers=workers
         )
         given = objective.held_out_loss(workers) if improve else None
         if given is not None:
@@ -159,23 +156,23 @@ def _epochs(run: _Run, patience: int, checkpoint: Checkpoint | None) -> None:
         record.losses.append((epoch, loss, math.nan if held_out is None else _finite(held_out, epoch, run)))
         if held_out is None or held_out < record.best_loss:
             record.best_epoch, record.best_loss = epoch, math.inf if held_out is None else held_out
-            run.best = [optimiser.kept() for optimiser in run.optimisers]
+            run.keep()
         if checkpoint is not None:
             _save(run, checkpoint)
 
 
 def _epoch(run: _Run, number: int) -> float:
     """One pass over the batches; the mean training loss."""
-    epoch = run.objective.epoch(number)
+    updates, batches = run.objective.epoch(number)
     total, rows, began = torch.zeros((), device=run.optimisers[0].weights.device), 0, time.perf_counter()
     update = 0
-    for update, batch in enumerate(epoch.batches, 1):
+    for update, batch in enumerate(batches, 1):
         total += _update(run, batch)
         rows += batch.rows
         if run.progress is None:
             continue
         spent = time.perf_counter() - began
-        share = (number - 1 + update / epoch.updates) / run.epochs
+        share = (number - 1 + update / updates) / run.epochs
         run.progress(
             Progress(
                 epoch=number,
@@ -184,7 +181,7 @@ def _epoch(run: _Run, number: int) -> float:
                 loss=float(total) / update,
                 validation_loss=run.record.best_loss if run.record.best_epoch else None,
                 rows_per_second=rows / max(spent, 1e-9),
-                seconds_left=spent / update * epoch.updates * run.epochs * (1 - share),
+                seconds_left=spent / update * updates * run.epochs * (1 - share),
             )
         )
     return float(total) / max(update, 1)
@@ -215,8 +212,8 @@ def _finite(loss: float, epoch: int, run: _Run) -> float:
 def _save(run: _Run, checkpoint: Checkpoint) -> None:
     tensors: dict[str, Tensor] = {}
     for number, (optimiser, best) in enumerate(zip(run.optimisers, run.best, strict=True)):
-        state = {**optimiser.state(), "best": best}
-        tensors |= {f"{number}.{name}": tensor.cpu().clone() for name, tensor in state.items()}
+        state = optimiser.state() | {"best": best}
+        tensors |= {f"{number}.{name}": tensor.cpu() for name, tensor in state.items()}
     record = run.record
     document = {
         "format": _FORMAT,
@@ -251,10 +248,8 @@ def _restore(run: _Run, checkpoint: Checkpoint) -> None:
             "others. Train without resume, or with those it was begun with."
         )
     for number, (optimiser, steps) in enumerate(zip(run.optimisers, document["steps"], strict=True)):
-        prefix = f"{number}."
-        state = {name.removeprefix(prefix): part for name, part in tensors.items() if name.startswith(prefix)}
-        optimiser.restore(state, steps)
-        run.best[number] = state["best"].to(optimiser.weights)
+        optimiser.restore({name: tensors[f"{number}.{name}"] for name in optimiser.state()}, steps)
+        run.best[number] = tensors[f"{number}.best"].to(optimiser.weights)
     record = run.record
     record.losses = [(int(epoch), loss, held_out) for epoch, loss, held_out in document["losses"]]
     record.best_epoch, record.best_loss = document["best_epoch"], document["best_loss"]

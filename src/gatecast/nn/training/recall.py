@@ -1,4 +1,4 @@
-"""One run of the memory experiment: a network learns to say, after k noisy steps, the value it was shown first."""
+"""One run of the memory experiment: a network learns to give, after k noisy steps, the value of the first step."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from gatecast.config import Config
 from gatecast.nn.encoders import RecurrentEncoder
 from gatecast.nn.families import make_encoder
 from gatecast.nn.network import drawn_from
-from gatecast.nn.parallel import Workers, on_one_core
+from gatecast.nn.parallel import on_one_core
 from gatecast.nn.sizes import matched
 from gatecast.nn.training.adam import AdamSettings, FlatAdam
-from gatecast.nn.training.loop import Batch, Epoch, train
+from gatecast.nn.training.loop import Batch, Objective, train
 
 LSTM_UNITS = 16  # of the LSTM; the other families have as many weights
 BATCH = 32
-LEARNED = 0.02  # of the variance, smoothed over some 20 updates: recalled, and no need to go on
+LEARNED = 0.02  # of the variance, smoothed over some 20 updates: recalled, so training stops
 _LEARNING_RATE = 5e-3  # the same for all
 _JUDGED = 512  # sequences for the error, of which 64 for the gradients
 
@@ -97,8 +97,8 @@ def _sequences(k: int, batch: int, generator: torch.Generator) -> tuple[Tensor, 
 
 
 @dataclass
-class _Recalling:
-    """The objective: fresh sequences until the smoothed loss is under LEARNED, nothing held out."""
+class _Recalling(Objective):
+    """New sequences until the smoothed loss is under LEARNED, so nothing need be held out."""
 
     network: _Recaller
     k: int
@@ -107,8 +107,8 @@ class _Recalling:
     used: int = 0
     smoothed: float = 1.0
 
-    def epoch(self, number: int) -> Epoch:
-        return Epoch(updates=self.updates, batches=self._batches())
+    def epoch(self, number: int) -> tuple[int, Iterator[Batch]]:
+        return self.updates, self._batches()
 
     def _batches(self) -> Iterator[Batch]:
         while self.used < self.updates and self.smoothed >= LEARNED:
@@ -120,9 +120,6 @@ class _Recalling:
         loss: Tensor = (self.network(inputs) - target).square().mean()
         self.smoothed = 0.95 * self.smoothed + 0.05 * loss.item()
         return loss
-
-    def held_out_loss(self, workers: Workers) -> None:
-        """Nothing is held out: every sequence is new."""
 
 
 @torch.no_grad()

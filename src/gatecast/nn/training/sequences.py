@@ -40,22 +40,23 @@ class TrainingSequence:
         cross_section: bool = True,
     ) -> list[TrainingSequence]:
         """A sequence each: the rows from START on whose next day is known; false hides these columns."""
-        rows = signal_rows(table, ranges=ranges, volumes=volumes, cross_section=cross_section)
-        return [cls._of(series, part) for series, part in zip(table, rows, strict=True)]
+        table_rows = signal_rows(table, ranges=ranges, volumes=volumes, cross_section=cross_section)
+        return [cls._of(series, rows) for series, rows in zip(table, table_rows, strict=True)]
 
     @classmethod
     def _of(cls, series: PriceSeries, rows: SignalRows) -> TrainingSequence:
-        arrays = BaseInputs(
-            signals=rows.signals.values,
-            flags=np.broadcast_to(rows.flags, (len(rows.events), FLAGS)),
-            cross_section=rows.cross_section,
-            events=rows.events,
-            expected=rows.expected,
-        )
-        observed = next_day(rows.moves, rows.signals, rows.first)
+        def tensor(values: np.ndarray) -> Tensor:
+            return torch.tensor(values[:-1], dtype=torch.float32)
+
         return cls(
-            inputs=_each(lambda values: torch.tensor(values[:-1], dtype=torch.float32), arrays),
-            observed=torch.tensor(observed[:-1], dtype=torch.float32),
+            inputs=BaseInputs(
+                signals=tensor(rows.signals.values),
+                flags=tensor(np.broadcast_to(rows.flags, (len(rows.events), FLAGS))),
+                cross_section=tensor(rows.cross_section),
+                events=tensor(rows.events),
+                expected=tensor(rows.expected),
+            ),
+            observed=tensor(next_day(rows.moves, rows.signals, rows.first)),
             days=series.timestamps[2 + rows.first :],
         )
 
@@ -85,11 +86,6 @@ class Chunks:
             inputs=_each(lambda *parts: torch.stack(parts, dim=1), *(part.inputs for part in sequences)),
             observed=torch.stack([part.observed for part in sequences], dim=1),
         )
-
-    @property
-    def size(self) -> int:
-        """Rows of all sequences together."""
-        return self.observed.shape[0] * self.observed.shape[1]
 
 
 def _each(change: Callable[..., Any], *inputs: BaseInputs) -> BaseInputs:
