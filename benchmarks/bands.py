@@ -72,9 +72,7 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", help="instead of those of the protocol")
     parser.add_argument("--parts", default="panel,single")
     parser.add_argument("--paths", type=int, default=1000)
@@ -97,9 +95,7 @@ def panel(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         names = "garch,ewma_t,calibrated:ewma_t"
     if arguments.close_only:
         prices = closes(prices)
-    tables = [
-        judged(model, prices, every=every, paths=paths, arguments=arguments) for model in parse_models(names)
-    ]
+    tables = [judged(model, prices, every=every, paths=paths, arguments=arguments) for model in parse_models(names)]
     rows = summary(pd.concat(tables, ignore_index=True))
     show("80 US stocks, 2018-2021" if not arguments.quick else "four stocks, seven origins", rows)
     return rows
@@ -128,9 +124,7 @@ def closes(prices: PriceTable) -> PriceTable:
     return PriceTable.from_close({one.item_id: (one.close, one.timestamps) for one in prices})
 
 
-def judged(
-    model: Model, prices: PriceTable, *, every: int, paths: int, arguments: argparse.Namespace
-) -> pd.DataFrame:
+def judged(model: Model, prices: PriceTable, *, every: int, paths: int, arguments: argparse.Namespace) -> pd.DataFrame:
     """The scored forecasts of one model on the report's years."""
     began = time.time()
     report = backtest(
@@ -145,9 +139,7 @@ def judged(
         store=arguments.store,
     )
     origins = report.forecasts["cutoff"].nunique()
-    print(
-        f"{model.name}: {origins} origins, {len(prices)} items, {time.time() - began:.0f} s", file=sys.stderr
-    )
+    print(f"{model.name}: {origins} origins, {len(prices)} items, {time.time() - began:.0f} s", file=sys.stderr)
     return report.forecasts
 
 
@@ -183,9 +175,7 @@ def coverages(rows: pd.DataFrame) -> dict[str, float]:
 def intervals(rows: pd.DataFrame) -> dict[str, list[float]]:
     """95% interval of each share, assets of one date and overlapping origins allowed for."""
     overlap, dates = overlap_of(rows), rows["cutoff"].to_numpy()
-    return {
-        str(level): list(coverage_interval(held(rows, level), dates, overlap=overlap)[1:]) for level in BANDS
-    }
+    return {str(level): list(coverage_interval(held(rows, level), dates, overlap=overlap)[1:]) for level in BANDS}
 
 
 def held(rows: pd.DataFrame, level: int) -> np.ndarray:
@@ -198,13 +188,7 @@ def against(rows: pd.DataFrame, rival: pd.DataFrame) -> dict[str, Any]:
     keys = ["item_id", "cutoff"]
     both = rows.merge(rival, on=keys, suffixes=("", "_rival"))
     if both.empty or rows["model"].iloc[0] == AGAINST:
-        return {
-            "crps_change": None,
-            "dm": None,
-            "p_value": None,
-            "log_score_gain": None,
-            "width_change": None,
-        }
+        return {"crps_change": None, "dm": None, "p_value": None, "log_score_gain": None, "width_change": None}
     dates = both["cutoff"].to_numpy()
     saved = by_date((both["crps_rival"] - both["crps"]).to_numpy(), dates)
     test = diebold_mariano(saved, overlap=overlap_of(rows))

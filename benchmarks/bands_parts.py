@@ -85,13 +85,7 @@ class Members:
         return self.predict_at(prices, last, horizon, paths=paths, seeds=[seed])[0]
 
     def predict_at(
-        self,
-        prices: PriceTable,
-        cutoffs: list[np.datetime64],
-        horizon: int,
-        *,
-        paths: int,
-        seeds: list[int],
+        self, prices: PriceTable, cutoffs: list[np.datetime64], horizon: int, *, paths: int, seeds: list[int]
     ) -> list[Forecast]:
         assert self.calibration_ is not None, "fit comes before predict"
         raw = self.network.predict_at(prices, cutoffs, horizon, paths=paths, seeds=seeds)
@@ -116,9 +110,7 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     results = ROOT / "benchmarks" / "results"
     parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--paths", type=int, default=250)
@@ -142,9 +134,7 @@ def without(part: str, networks: Path, prices: PriceTable) -> Model:
     name = f"without {part}"
     if part == "head":
         members = normal_members(networks / "normal")
-        return Members(
-            f"gatecast {name}", BaseNetworks(members=members, until=load_ensemble(suited(prices)).until)
-        )
+        return Members(f"gatecast {name}", BaseNetworks(members=members, until=load_ensemble(suited(prices)).until))
     if part == "ensemble":
         base = load_ensemble(suited(prices))
         folder = networks / "single"

@@ -45,9 +45,7 @@ BANDS = (0.5, 0.8, 0.9, 0.95)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     results = ROOT / "benchmarks" / "results"
     parser.add_argument("--gains", default=f"0.1,{calibration.GAIN},0.25")
     parser.add_argument("--paths", type=int, default=200)
@@ -115,10 +113,7 @@ def forecasts(
 
 def judged(walked: list[tuple[np.datetime64, Forecast]], prices: PriceTable, gain: float) -> dict[str, Any]:
     """Mean CRPS by step, and by step the share each band held in each year, (year, band); gain 0: not calibrated."""
-    known, ends = (
-        calibration.Calibrator.fresh(HORIZON),
-        np.ravel([[(1 - one) / 2, (1 + one) / 2] for one in BANDS]),
-    )
+    known, ends = (calibration.Calibrator.fresh(HORIZON), np.ravel([[(1 - one) / 2, (1 + one) / 2] for one in BANDS]))
     columns = np.array(STEPS) - 1
     crps, held, years = [], [], []
     with answering(gain):
@@ -134,9 +129,7 @@ def judged(walked: list[tuple[np.datetime64, Forecast]], prices: PriceTable, gai
                     continue
                 actual = np.log(series.close[first + columns] / item.last_close)
                 moves = item.log_returns()[:, columns]
-                bands = np.quantile(moves, ends, axis=0, method="weibull").T.reshape(
-                    len(STEPS), len(BANDS), 2
-                )
+                bands = np.quantile(moves, ends, axis=0, method="weibull").T.reshape(len(STEPS), len(BANDS), 2)
                 crps.append(crps_paths(moves.T, actual))
                 held.append(inside(bands[..., 0], bands[..., 1], actual[:, None]))
                 years.append(origin.astype("datetime64[Y]"))

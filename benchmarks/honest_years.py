@@ -28,9 +28,7 @@ WITHIN_A_YEAR, WITHIN_ALL = 0.02, 0.03
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stocks", type=int, default=80)
     parser.add_argument("--correlation", type=float, default=0.35)
     parser.add_argument("--trials", type=int, default=400)
@@ -44,9 +42,7 @@ def main() -> None:
             size = np.abs(log_price[origins + step] - log_price[origins]) / np.sqrt(step)
             for name, shares in (("as it is", plain(size)), ("calibrated", calibrated(size, step))):
                 strayed.setdefault((step, name), []).append(farthest(shares))
-    print(
-        "step              each year within 2   all within 3   farthest in a year: median, 90% quantile (points)"
-    )
+    print("step              each year within 2   all within 3   farthest in a year: median, 90% quantile (points)")
     for (step, name), found in strayed.items():
         year, whole = np.array(found).T
         far = 100 * np.quantile(year, [0.5, 0.9])

@@ -33,12 +33,8 @@ FORWARD, STEP = 1e-5, 1e-4
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--spoil", action="store_true", help="copy the weights wrongly, to see the check fail"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--spoil", action="store_true", help="copy the weights wrongly, to see the check fail")
     spoil = parser.parse_args().spoil
     config = Config.from_preset("reference").replace(dropout=0.0)
     theirs, ours = build_keras(dropout=0.0), build(config, FEATURES, torch.device("cpu"))
@@ -60,10 +56,7 @@ def shake(model: keras.Model) -> None:
     """Move every weight a little: biases of zero would agree in any order."""
     rng = np.random.default_rng(0)
     model.set_weights(
-        [
-            weight + 0.05 * rng.standard_normal(weight.shape).astype(np.float32)
-            for weight in model.get_weights()
-        ]
+        [weight + 0.05 * rng.standard_normal(weight.shape).astype(np.float32) for weight in model.get_weights()]
     )
 
 
@@ -97,9 +90,7 @@ def forward_gap(theirs: keras.Model, ours: Network, inputs: np.ndarray) -> float
     return float(np.abs(mine.numpy() - np.asarray(theirs(inputs, training=False))[:, 0]).max())
 
 
-def step_gap(
-    theirs: keras.Model, ours: Network, config: Config, inputs: np.ndarray, target: np.ndarray
-) -> float:
+def step_gap(theirs: keras.Model, ours: Network, config: Config, inputs: np.ndarray, target: np.ndarray) -> float:
     """The largest difference between their weights after one step from the same gradient, Keras's and ours."""
     optimiser = FlatAdam(ours, AdamSettings.of(config))
     next_day, _ = ours(torch.from_numpy(inputs).transpose(0, 1).contiguous(), last=1)

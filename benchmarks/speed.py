@@ -78,14 +78,10 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help="some of the sections, with commas between")
     parser.add_argument("--quick", action="store_true", help="toy sizes")
-    parser.add_argument(
-        "--earlier", action="store_true", help="quality: on the windows before those reported"
-    )
+    parser.add_argument("--earlier", action="store_true", help="quality: on the windows before those reported")
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
 

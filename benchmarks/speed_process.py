@@ -70,11 +70,7 @@ def _finished(command: Sequence[str], **environment: str) -> subprocess.Complete
     said: list[str] = []
     with tempfile.TemporaryFile("w+") as out:
         process = subprocess.Popen(
-            command,
-            stdout=out,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **quiet, **environment},
+            command, stdout=out, stderr=subprocess.PIPE, text=True, env={**os.environ, **quiet, **environment}
         )
         assert process.stderr is not None
         for line in process.stderr:

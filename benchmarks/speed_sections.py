@@ -148,14 +148,9 @@ def quality(sizes: Sizes) -> Found:
             theirs = ask("keras", "quality", path=str(path), epochs=sizes.quality_epochs)
             best = int(np.argmin(theirs["losses"]))
             goal, their_time = theirs["losses"][best], theirs["seconds"][best]
-            ours = ask(
-                OURS,
-                "quality",
-                path=str(path),
-                settings=sizes.quality_settings,
-                seeds=sizes.seeds,
-                goal=goal,
-            )["seeds"]
+            ours = ask(OURS, "quality", path=str(path), settings=sizes.quality_settings, seeds=sizes.seeds, goal=goal)[
+                "seeds"
+            ]
         times = [one["seconds"][-1] if one["losses"][-1] <= goal else math.inf for one in ours]
         our_time = statistics.median(times)
         reached = math.isfinite(our_time)
@@ -201,9 +196,7 @@ def sampling(sizes: Sizes) -> Found:
         "mc_50x30_vs_darts": min(darts.values()) / ours["50"],
     }
     return Found(
-        rows=rows,
-        figures=figures,
-        detail={"gatecast": ours, "loop": loop, "loop_scaled": scaled, "darts": darts},
+        rows=rows, figures=figures, detail={"gatecast": ours, "loop": loop, "loop_scaled": scaled, "darts": darts}
     )
 
 
@@ -242,21 +235,13 @@ def memory(sizes: Sizes) -> Found:
     peaks, seconds = {}, {}
     for context in sizes.contexts:
         told = ask(
-            OURS,
-            "memory",
-            context=context,
-            count=5000,
-            windows=sizes.memory_windows,
-            held_out=sizes.memory_held_out,
+            OURS, "memory", context=context, count=5000, windows=sizes.memory_windows, held_out=sizes.memory_held_out
         )
         default = ask(OURS, "default_memory", context=context, count=5000, epochs=2)
         seconds[context] = told["seconds"]
         peaks[context] = max(told["peak_gib"], default["peak_gib"])
         found.rows.append(
-            (
-                f"context {context:,}: reference; default",
-                f"{told['peak_gib']:.2f}; {default['peak_gib']:.2f} GiB",
-            )
+            (f"context {context:,}: reference; default", f"{told['peak_gib']:.2f}; {default['peak_gib']:.2f} GiB")
         )
         found.detail[str(context)] = {"reference": told, "default": default}
     longest = max(sizes.contexts)
@@ -282,10 +267,7 @@ def scale(sizes: Sizes) -> Found:
     exponent = max(slope(by_rows), slope(larger)) if len(larger) > 1 else slope(by_rows)
     rows = [
         *((f"{count:,} rows", f"{value:.2f} s") for count, value in by_rows.items()),
-        *(
-            (f"{count} assets of {sizes.asset_rows:,}", f"{value:.2f} s")
-            for count, value in by_assets.items()
-        ),
+        *((f"{count} assets of {sizes.asset_rows:,}", f"{value:.2f} s") for count, value in by_assets.items()),
         ("time by rows, exponent", f"{exponent:.2f}"),
     ]
     figures = {"rows_exponent": exponent, "assets_exponent": slope(by_assets)}
@@ -294,9 +276,7 @@ def scale(sizes: Sizes) -> Found:
 
 
 def _fit_seconds(assets: int, count: int, sizes: Sizes) -> float:
-    told = ask(
-        OURS, "scale", assets=assets, count=count, epochs=sizes.scale_epochs, tries=min(sizes.tries, 3)
-    )
+    told = ask(OURS, "scale", assets=assets, count=count, epochs=sizes.scale_epochs, tries=min(sizes.tries, 3))
     return float(told["seconds"])
 
 

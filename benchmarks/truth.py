@@ -199,13 +199,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     begun = time.perf_counter()
-    print(
-        f"{options.series} series a world, origins a day apart, {PATHS} paths; share of series with each claim"
-    )
-    print(
-        f"{'world':<12} {'origins':>7} {'steps':>5}  {'model':<14}"
-        + "".join(f"{claim:>13}" for claim in CLAIMS)
-    )
+    print(f"{options.series} series a world, origins a day apart, {PATHS} paths; share of series with each claim")
+    print(f"{'world':<12} {'origins':>7} {'steps':>5}  {'model':<14}" + "".join(f"{claim:>13}" for claim in CLAIMS))
     for world in options.worlds.split(","):
         answers = Parallel(n_jobs=options.jobs)(
             delayed(claims)(world, number, ORIGINS[world]) for number in range(options.series)

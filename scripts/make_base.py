@@ -52,9 +52,7 @@ def main() -> None:
     parser.add_argument("--until", default="2015-12-31", help="the last day the network may learn from")
     parser.add_argument("--members", type=int, default=MEMBERS)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument(
-        "--to", type=Path, help="the folder to write; else the one that ships, named by the day"
-    )
+    parser.add_argument("--to", type=Path, help="the folder to write; else the one that ships, named by the day")
     arguments = parser.parse_args()
     to = arguments.to or SHIPPED / arguments.until
     panel, others = histories(arguments.data, arguments.until)
@@ -66,10 +64,7 @@ def main() -> None:
 
 
 def trained(
-    pool: Pool,
-    standard: list[TrainingSequence],
-    members: int = MEMBERS,
-    kind: type[BaseNetwork] = BaseNetwork,
+    pool: Pool, standard: list[TrainingSequence], members: int = MEMBERS, kind: type[BaseNetwork] = BaseNetwork
 ) -> list[BaseNetwork]:
     """The members of an ensemble, a seed each; progress on stderr."""
     made = []
@@ -94,9 +89,7 @@ def enough(table: PriceTable) -> list[PriceSeries]:
     return [series for series in table if len(series) >= LEAST_ROWS]
 
 
-def curriculum(
-    panel: list[PriceSeries], others: list[list[PriceSeries]]
-) -> tuple[Pool, list[TrainingSequence]]:
+def curriculum(panel: list[PriceSeries], others: list[list[PriceSeries]]) -> tuple[Pool, list[TrainingSequence]]:
     """Shares of each version, and the panel's whole one, the standard.
 
     The network must have learned to do without what a user may lack (ranges, volumes, a cross-section), and a
@@ -124,20 +117,14 @@ def in_small_tables(
 ) -> list[TrainingSequence]:
     """Sequences of the panel split into tables of some dozen items at random."""
     order = np.random.default_rng(seed).permutation(len(panel))
-    tables = [
-        [panel[place] for place in places] for places in np.array_split(order, max(len(panel) // SMALL, 1))
-    ]
+    tables = [[panel[place] for place in places] for places in np.array_split(order, max(len(panel) // SMALL, 1))]
     return sequences(tables, ranges=ranges, volumes=volumes)
 
 
-def sequences(
-    tables: list[list[PriceSeries]], *, ranges: bool = True, volumes: bool = True
-) -> list[TrainingSequence]:
+def sequences(tables: list[list[PriceSeries]], *, ranges: bool = True, volumes: bool = True) -> list[TrainingSequence]:
     """The sequences of every table, read table by table."""
     return [
-        sequence
-        for table in tables
-        for sequence in TrainingSequence.of_table(table, ranges=ranges, volumes=volumes)
+        sequence for table in tables for sequence in TrainingSequence.of_table(table, ranges=ranges, volumes=volumes)
     ]
 
 

@@ -63,9 +63,7 @@ def judged_report() -> str:
 
 def picture(browser: Browser, page: Path, scheme: str, figure: str, target: Path) -> None:
     """The card with a figure, at twice the pixels so that it stays sharp in a README."""
-    context = browser.new_context(
-        viewport={"width": 1000, "height": 900}, device_scale_factor=2, color_scheme=scheme
-    )
+    context = browser.new_context(viewport={"width": 1000, "height": 900}, device_scale_factor=2, color_scheme=scheme)
     tab = context.new_page()
     tab.goto(page.as_uri())
     box = tab.locator(f"[data-figure={figure}]")

@@ -56,9 +56,7 @@ def simulated_series(
     sigma = 0.01 * np.exp(0.5 * np.sin(np.arange(rows) / 15))
     close = 50 * np.exp(np.cumsum(sigma * rng.standard_t(5, rows)))
     if not columns:
-        return PriceSeries(
-            item_id=item_id, timestamps=pd.bdate_range(start, periods=rows).to_numpy(), close=close
-        )
+        return PriceSeries(item_id=item_id, timestamps=pd.bdate_range(start, periods=rows).to_numpy(), close=close)
     spread = 1 + sigma * rng.random(rows)
     return PriceSeries(
         item_id=item_id,

@@ -121,9 +121,7 @@ def test_an_improvement_that_is_off_is_turned_on_for_its_own_comparison(
     found = run(TINY.replace(weights="none"), rising())
     mine, usual = ([row for row in one.rows if row.switch == "weights"] for one in (found, judged[0]))
     assert mine == usual
-    assert [row for row in found.rows if row.switch == ALL] == [
-        row for row in judged[0].rows if row.switch == ALL
-    ]
+    assert [row for row in found.rows if row.switch == ALL] == [row for row in judged[0].rows if row.switch == ALL]
     assert [row for row in found.rows if row.switch == "loss"] != [
         row for row in judged[0].rows if row.switch == "loss"
     ]

@@ -73,9 +73,7 @@ def shifted(inputs, offset: int):
     def at_offset(self):
         made = inputs(self)
         if isinstance(made, BaseInputs):
-            parts = {
-                name: part if part is None else array_at(part, offset) for name, part in vars(made).items()
-            }
+            parts = {name: part if part is None else array_at(part, offset) for name, part in vars(made).items()}
             return BaseInputs(**parts)
         return array_at(made, offset)
 
@@ -90,9 +88,7 @@ def test_paths_do_not_depend_on_where_weights_and_windows_lie(encoder: str) -> N
 @pytest.mark.parametrize("mode", [None, "AUTO"])
 def test_nor_in_any_mode_of_mkl(mode: str | None) -> None:
     """In processes of their own: MKL reads its mode when torch is loaded."""
-    code = (
-        "from test_alignment import ENCODERS, digests\nprint([len(digests(encoder)) for encoder in ENCODERS])"
-    )
+    code = "from test_alignment import ENCODERS, digests\nprint([len(digests(encoder)) for encoder in ENCODERS])"
     env = {name: value for name, value in os.environ.items() if name != "MKL_CBWR"}
     env["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *filter(None, [env.get("PYTHONPATH")])])
     env |= {} if mode is None else {"MKL_CBWR": mode}

@@ -36,12 +36,7 @@ def test_christoffersen_is_the_ratio_of_markov_likelihoods() -> None:
     n00, n01, n10, n11 = 90, 5, 4, 6
     before, after, p = n01 / (n00 + n01), n11 / (n10 + n11), (n01 + n11) / 105
     alone = (n00 + n10) * math.log(1 - p) + (n01 + n11) * math.log(p)
-    chain = (
-        n00 * math.log(1 - before)
-        + n01 * math.log(before)
-        + n10 * math.log(1 - after)
-        + n11 * math.log(after)
-    )
+    chain = n00 * math.log(1 - before) + n01 * math.log(before) + n10 * math.log(1 - after) + n11 * math.log(after)
     assert christoffersen(np.array([[n00, n01], [n10, n11]])) == pytest.approx(2 * (chain - alone))
     # It is the G-test of the two-by-two table.
     g = stats.chi2_contingency([[n00, n01], [n10, n11]], correction=False, lambda_="log-likelihood").statistic
@@ -77,9 +72,7 @@ def test_honest_forecasts_are_seldom_accused_and_narrow_ones_often(n: int, overl
     rng = np.random.default_rng(5)
     dates, accused = np.repeat(np.arange(n), items), {1.0: [0, 0], 1.6: [0, 0]}
     for _ in range(150):
-        both = 0.7 * rng.normal(size=(n + overlap, items)) + math.sqrt(0.51) * rng.normal(
-            size=(n + overlap, 1)
-        )
+        both = 0.7 * rng.normal(size=(n + overlap, items)) + math.sqrt(0.51) * rng.normal(size=(n + overlap, 1))
         moves = sum(both[lag : n + lag] for lag in range(overlap + 1)).ravel() / math.sqrt(overlap + 1)
         for factor, counts in accused.items():
             pit = stats.norm.cdf(factor * moves)
@@ -106,9 +99,7 @@ def found() -> tuple[Report, PriceTable]:
     return report, prices
 
 
-def test_the_year_and_the_wild_times_that_break_the_bands_are_found(
-    found: tuple[Report, PriceTable],
-) -> None:
+def test_the_year_and_the_wild_times_that_break_the_bands_are_found(found: tuple[Report, PriceTable]) -> None:
     report, prices = found
     table = audit(report.forecasts, prices)
     mine = table.coverage[(table.coverage["model"] == "fixed") & (table.coverage["level"] == 90)]
@@ -147,10 +138,7 @@ def test_the_future_does_not_change_who_is_calm(found: tuple[Report, PriceTable]
     report, prices = found
     last = report.forecasts["cutoff"].max()
     late = PriceTable.from_close(
-        {
-            one.item_id: (np.where(one.timestamps > last, 9 * one.close, one.close), one.timestamps)
-            for one in prices
-        }
+        {one.item_id: (np.where(one.timestamps > last, 9 * one.close, one.close), one.timestamps) for one in prices}
     )
     ours, theirs = (audit(report.forecasts, table).coverage for table in (prices, late))
     pd.testing.assert_frame_equal(ours, theirs)
@@ -165,9 +153,7 @@ def test_short_walks_have_an_audit_that_claims_nothing() -> None:
     assert table.to_dict()["violations"][0]["kupiec"] is None
 
 
-def test_json_terminal_and_page_show_it(
-    found: tuple[Report, PriceTable], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json_terminal_and_page_show_it(found: tuple[Report, PriceTable], capsys: pytest.CaptureFixture[str]) -> None:
     report, prices = found
     table = audit(report.forecasts, prices)
     again = json.loads(json.dumps(table.to_dict(), allow_nan=False))
@@ -185,16 +171,7 @@ def test_json_terminal_and_page_show_it(
 
 
 def test_the_command_adds_the_audit_to_its_json(tmp_path: Path) -> None:
-    command = (
-        "backtest",
-        "sample:aapl",
-        "--models",
-        "ewma_t,random_walk",
-        "--cutoffs",
-        "20",
-        "--horizon",
-        "2",
-    )
+    command = ("backtest", "sample:aapl", "--models", "ewma_t,random_walk", "--cutoffs", "20", "--horizon", "2")
     result = subprocess.run(
         [sys.executable, "-m", "gatecast", *command, "--paths", "100", "--jobs", "1", "--audit", "--json"],
         capture_output=True,

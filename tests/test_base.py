@@ -19,29 +19,14 @@ from gatecast.config import Config
 from gatecast.errors import ConfigError, ModelError, TooFewRows
 from gatecast.features.event_calendar import EVENT, EVENTS, QUARTERS, WAITS, EventCalendar, history_events
 from gatecast.features.signal_windows import BaseInputs, SignalWindows, _Column
-from gatecast.features.signals import (
-    RANGE_SIGNALS,
-    VOLUME_SIGNALS,
-    Moves,
-    history_signals,
-    next_day,
-    range_of,
-)
+from gatecast.features.signals import RANGE_SIGNALS, VOLUME_SIGNALS, Moves, history_signals, next_day, range_of
 from gatecast.forecast import Density
 from gatecast.judge.recent import recent_verdict
 from gatecast.judge.walkforward import backtest
 from gatecast.models.choice import choose
 from gatecast.models.forecaster import Forecaster
 from gatecast.models.registry import parse_models
-from gatecast.models.shipped import (
-    LEAST_AFTER,
-    MIN_ROWS,
-    SHIPPED,
-    load_ensemble,
-    save_ensemble,
-    shipped,
-    suited,
-)
+from gatecast.models.shipped import LEAST_AFTER, MIN_ROWS, SHIPPED, load_ensemble, save_ensemble, shipped, suited
 from gatecast.models.trained_networks import TrainedNetworks
 from gatecast.nn.training import base as base_training
 from gatecast.nn.training.adapting import adapt
@@ -61,10 +46,7 @@ def scaled(table: PriceTable, factor: float) -> PriceTable:
             PriceSeries(
                 item_id=one.item_id,
                 timestamps=one.timestamps,
-                **{
-                    name: values if name == "volume" else values * factor
-                    for name, values in one.columns().items()
-                },
+                **{name: values if name == "volume" else values * factor for name, values in one.columns().items()},
             )
             for one in table
         )
@@ -225,10 +207,7 @@ def test_an_unusual_day_is_heard_a_quarter_later_and_not_before() -> None:
     column = (84, 90, 91).index(QUARTERS[0])
     heard = int(np.argmax(events[:, column]))
     assert calendar.days[heard + 1] - calendar.days[199] == 91
-    assert (
-        events[heard, column] == pytest.approx(np.log1p(calendar.activity[199]))
-        and calendar.activity[199] > 8
-    )
+    assert events[heard, column] == pytest.approx(np.log1p(calendar.activity[199])) and calendar.activity[199] > 8
     before = calendar.days[1:] < calendar.days[199] + 84
     quiet = history_events(EventCalendar.of(calm, Moves.of(calm)), len(moves))
     np.testing.assert_allclose(events[:-1][before, :18], quiet[:-1][before, :18])
@@ -241,9 +220,7 @@ def test_an_event_is_an_activity_above_four_and_the_wait_since_it_is_told() -> N
         for activity in (EVENT, EVENT + 0.01)
     )
     targets, known = np.array([35, 50, 60]), np.array([34, 49, 59])
-    waits = [
-        calendar.events(targets, known)[:, -len(WAITS) - 1 :].argmax(axis=1) for calendar in (quiet, busy)
-    ]
+    waits = [calendar.events(targets, known)[:, -len(WAITS) - 1 :].argmax(axis=1) for calendar in (quiet, busy)]
     assert waits[0].tolist() == [len(WAITS)] * 3
     assert waits[1].tolist() == [0, 1, 1]
     assert EVENT == 4.0
@@ -260,9 +237,7 @@ def test_the_loss_falls_and_training_is_repeatable(monkeypatch: pytest.MonkeyPat
     batch = Chunks.of([one.rows(0, CHUNK) for one in lessons])
     untrained = train_base(pool, lessons[:3], 5, updates=1)
     with torch.no_grad():
-        losses = [
-            float(joint_loss(predicted(network, batch), batch.observed)) for network in (first, untrained)
-        ]
+        losses = [float(joint_loss(predicted(network, batch), batch.observed)) for network in (first, untrained)]
     assert losses[0] < losses[1]
 
 
@@ -305,10 +280,7 @@ def test_a_short_history_is_all_new_or_not_and_an_ended_item_does_not_choose() -
     ended = simulated_series("Y", 300, 2, start="2012-01-02")
     table = PriceTable(series=(*new.series, ended))
     assert suited(table) == young
-    notes = {
-        one.item_id: " ".join(texts(one.notes))
-        for one in Forecaster(BASE).fit(table).predict(table, 2, paths=5)
-    }
+    notes = {one.item_id: " ".join(texts(one.notes)) for one in Forecaster(BASE).fit(table).predict(table, 2, paths=5)}
     assert f"up to {young.name}" in notes["X"] and "these very rows" not in notes["X"]
     assert "these very rows" in notes["Y"]
 
@@ -371,9 +343,7 @@ def test_a_short_item_of_a_table_leaves_the_verdict_its_origins() -> None:
     newcomer = dataclasses.replace(short, item_id="NEW")
     config = Config.from_preset("base")
     both = recent_verdict(
-        choose(config, PriceTable(series=(newcomer, *table))),
-        PriceTable(series=(newcomer, *table)),
-        horizon=5,
+        choose(config, PriceTable(series=(newcomer, *table))), PriceTable(series=(newcomer, *table)), horizon=5
     )
     assert both.origins == recent_verdict(choose(config, table), table, horizon=5).origins
     assert (
@@ -539,9 +509,7 @@ def test_a_saved_calibrator_goes_on_only_where_it_can(tmp_path: Path) -> None:
 
     assert "of 100 past forecasts held" in said(table.until(stamps[599]))
     assert "of 160 past forecasts held" in said(table)
-    assert "not calibrated" in said(table.until(stamps[560])) and "end before" in said(
-        table.until(stamps[560])
-    )
+    assert "not calibrated" in said(table.until(stamps[560])) and "end before" in said(table.until(stamps[560]))
     rolled = PriceTable(series=(table.series[0].rows(590, 900),))
     assert "past forecasts held" in said(rolled)
     stranger = PriceTable(series=(simulated_series("Y", 300, 3, start="2019-01-01"),))

@@ -172,9 +172,7 @@ def test_averages_by_hand():
     first = close[-20:].mean()
     second = (close[-19:].sum() + first) / 20
     sma = Sma().fit(table).predict(table, 25, paths=2000)["X"]
-    np.testing.assert_allclose(
-        sma.density.loc[0, :2], np.log([first / close[-1], second / close[-1]]), rtol=1e-9
-    )
+    np.testing.assert_allclose(sma.density.loc[0, :2], np.log([first / close[-1], second / close[-1]]), rtol=1e-9)
     np.testing.assert_allclose(sma.median[:2], [first, second], rtol=0.002)
     fed = list(close[-20:])
     for _ in range(25):
@@ -232,9 +230,7 @@ def test_garch_finds_the_truth():
     assert learned.df == pytest.approx(TRUE_GARCH.df, rel=0.2)
 
 
-@pytest.mark.parametrize(
-    "settings", [{}, {"asymmetric": False, "errors": "normal"}], ids=["gjr-t", "garch-normal"]
-)
+@pytest.mark.parametrize("settings", [{}, {"asymmetric": False, "errors": "normal"}], ids=["gjr-t", "garch-normal"])
 def test_the_variance_filter_is_archs(settings):
     from arch import arch_model
 
@@ -275,10 +271,7 @@ def test_garch_that_does_not_converge_is_the_random_walk_and_says_so(monkeypatch
     else:
         monkeypatch.setattr(GarchParameters, "persistence", property(lambda self: 1.2))
     item = Garch().fit(table).predict(table, 3, paths=99, seed=5)["X"]
-    assert (
-        item.paths.tobytes()
-        == RandomWalk().fit(table).predict(table, 3, paths=99, seed=5)["X"].paths.tobytes()
-    )
+    assert item.paths.tobytes() == RandomWalk().fit(table).predict(table, 3, paths=99, seed=5)["X"].paths.tobytes()
     (note,) = item.notes
     assert (note.kind, note.items) == ("fallback", ("X",))
     assert note.text.startswith("garch cannot forecast") and "random walk" in note.text

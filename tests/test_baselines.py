@@ -89,9 +89,7 @@ def same(one: Any, other: Any) -> bool:
 def assert_no_look_ahead(make: Callable[[], Model], table: PriceTable, fitted_to: Any, cutoff: Any) -> None:
     """Doubling every price after the cutoff changes nothing; rows after fit's end reach the state alone."""
     ends = table.series[0].timestamps
-    doubled = scaled(
-        table, np.where(np.arange(len(table.series[-1])) > np.searchsorted(ends, cutoff), 2.0, 1.0)
-    )
+    doubled = scaled(table, np.where(np.arange(len(table.series[-1])) > np.searchsorted(ends, cutoff), 2.0, 1.0))
     answers = []
     for prices in (table, doubled):
         model = make().fit(prices.until(fitted_to))
@@ -101,9 +99,7 @@ def assert_no_look_ahead(make: Callable[[], Model], table: PriceTable, fitted_to
         assert same(vars(model), learned)
         again = model.predict(prices.until(cutoff), 4, paths=60, seed=3)
         answers.append((learned, [item.paths for item in forecast], [item.paths for item in again]))
-    assert all(
-        same(one, other) for one, other in zip(answers[0][0].values(), answers[1][0].values(), strict=True)
-    )
+    assert all(same(one, other) for one, other in zip(answers[0][0].values(), answers[1][0].values(), strict=True))
     for paths in zip(answers[0][1], answers[0][2], answers[1][1], answers[1][2], strict=True):
         assert len({one.tobytes() for one in paths}) == 1
 
@@ -133,9 +129,7 @@ def test_a_forecast_fits_the_contract(make, table):
     for item, one in zip(forecast, table, strict=True):
         assert item.paths.shape == (101, 6)
         assert item.last_close == one.close[-1] and item.last_timestamp == one.timestamps[-1]
-        assert (np.diff(item.timestamps) > np.timedelta64(0)).all() and item.timestamps[0] > one.timestamps[
-            -1
-        ]
+        assert (np.diff(item.timestamps) > np.timedelta64(0)).all() and item.timestamps[0] > one.timestamps[-1]
         assert texts(item.notes) == ()
         assert item.density is not None and item.density.loc.shape[1] == 6
         # a day's band is of the order of a day's volatility, not of the price's history
@@ -145,10 +139,7 @@ def test_a_forecast_fits_the_contract(make, table):
 @every_model
 def test_one_seed_one_answer_whatever_the_other_items(make, table):
     model = make().fit(table)
-    both, again = (
-        model.predict(table, 3, paths=50, seed=7),
-        make().fit(table).predict(table, 3, paths=50, seed=7),
-    )
+    both, again = (model.predict(table, 3, paths=50, seed=7), make().fit(table).predict(table, 3, paths=50, seed=7))
     alone = model.predict(table.select(("B",)), 3, paths=50, seed=7)
     assert both["B"].paths.tobytes() == again["B"].paths.tobytes() == alone["B"].paths.tobytes()
     assert both["B"].paths.tobytes() != model.predict(table, 3, paths=50, seed=8)["B"].paths.tobytes()
@@ -230,8 +221,7 @@ def test_the_density_is_one_and_the_paths_follow_it(make, table):
     grid = np.linspace(-1.5, 1.5, 3001)
     for step in (1, 5):
         one_step = dataclasses.replace(
-            item.density,
-            **{name: getattr(item.density, name)[:, step - 1 : step] for name in ("loc", "scale", "df")},
+            item.density, **{name: getattr(item.density, name)[:, step - 1 : step] for name in ("loc", "scale", "df")}
         )
         pdf = np.exp([one_step.log_pdf(np.array([point]))[0] for point in grid])
         cdf = np.concatenate([[0], np.cumsum((pdf[1:] + pdf[:-1]) / 2 * np.diff(grid))])

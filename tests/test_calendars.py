@@ -39,9 +39,7 @@ def test_seven_days_a_week() -> None:
 
 
 def test_one_odd_saturday_makes_no_weekend_trader() -> None:
-    history = (
-        pd.bdate_range("2021-01-04", "2021-12-31").append(pd.DatetimeIndex(["2021-11-06"])).sort_values()
-    )
+    history = pd.bdate_range("2021-01-04", "2021-12-31").append(pd.DatetimeIndex(["2021-11-06"])).sort_values()
     assert describe(history.to_numpy()).freq == "B" and (future_of(history).day_of_week < 5).all()
 
 
@@ -85,9 +83,7 @@ def test_hours_of_an_exchange() -> None:
     days = pd.bdate_range("2021-09-01", "2021-12-31")
     history = pd.DatetimeIndex([day + pd.Timedelta(hours=hour) for day in days for hour in range(10, 17)])
     future = future_of(history, 14)
-    assert future.equals(
-        pd.DatetimeIndex([f"2022-01-0{day} {hour}:00" for day in (3, 4) for hour in range(10, 17)])
-    )
+    assert future.equals(pd.DatetimeIndex([f"2022-01-0{day} {hour}:00" for day in (3, 4) for hour in range(10, 17)]))
     assert pd.Timestamp("2022-01-17 10:00") not in future_of(history, 200, "XNYS")
 
 

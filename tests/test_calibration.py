@@ -44,9 +44,7 @@ class Fixed:
                     last_close=float(one.close[-1]),
                     timestamps=one.timestamps[-1] + np.arange(1, horizon + 1) * np.timedelta64(1, "D"),
                     paths=one.close[-1] * np.exp(moves),
-                    density=Density(
-                        loc=loc, scale=np.full_like(loc, self.sigma), df=np.full_like(loc, np.inf)
-                    ),
+                    density=Density(loc=loc, scale=np.full_like(loc, self.sigma), df=np.full_like(loc, np.inf)),
                 )
             )
         return Forecast(items=tuple(items), seed=seed)
@@ -64,9 +62,7 @@ def market(sigma: np.ndarray, items: int = 6, seed: int = 0) -> PriceTable:
 def test_bands_of_a_wrong_width_come_to_hold_what_they_say(factor: float) -> None:
     prices = market(np.full(1100, 0.01))
     model = Calibrated(Fixed(factor * 0.01), horizon=3, tail=300)
-    report = backtest(
-        [model, Fixed(factor * 0.01)], prices, horizon=3, every=5, start="2012-06-01", refit=0, paths=400
-    )
+    report = backtest([model, Fixed(factor * 0.01)], prices, horizon=3, every=5, start="2012-06-01", refit=0, paths=400)
     scores = report.scores.set_index(["model", "step"])
     for level in (50, 80, 90, 95):
         column = f"coverage_{level}"
@@ -154,8 +150,7 @@ def test_scaled_prices_give_the_scaled_forecast() -> None:
     prices = market(np.full(300, 0.01))
     scaled = PriceTable.from_close({one.item_id: (1e-6 * one.close, one.timestamps) for one in prices})
     ours, theirs = (
-        Calibrated(Fixed(0.004), horizon=3).fit(table).predict(table, 5, paths=200)
-        for table in (prices, scaled)
+        Calibrated(Fixed(0.004), horizon=3).fit(table).predict(table, 5, paths=200) for table in (prices, scaled)
     )
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(1e-6 * one.paths, other.paths, rtol=1e-9)
@@ -277,13 +272,7 @@ def test_a_calm_spell_answers_at_most_so_much_more_strongly() -> None:
 
     plain = GAIN * 0.5
     step = 1 - 0.5 ** (1 / MEMORY)  # the present width is counted in the usual one
-    for width, expected in (
-        (1.0, 0.0),
-        (1.5, np.log(1.5)),
-        (0.8, np.log(0.8)),
-        (0.1, CALMER),
-        (1e-3, CALMER),
-    ):
+    for width, expected in ((1.0, 0.0), (1.5, np.log(1.5)), (0.8, np.log(0.8)), (0.1, CALMER), (1e-3, CALMER)):
         change = np.log(width) * (1 - step)
         assert stretch(width) == pytest.approx(plain / np.exp(max(change, CALMER)), rel=0.05), expected
     assert CALMER == -0.5

@@ -23,9 +23,7 @@ FAST = ["--preset", "quick", "--set", "epochs=1", "--set", "context_length=20", 
 def prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("prices") / "X.csv"
     series = simulated_series("X", 400, 3)
-    frame = (
-        PriceTable(series=(series,)).to_frame().drop(columns="item_id").rename(columns={"timestamp": "date"})
-    )
+    frame = PriceTable(series=(series,)).to_frame().drop(columns="item_id").rename(columns={"timestamp": "date"})
     frame.to_csv(path, index=False)
     return path
 
@@ -59,20 +57,7 @@ def one_line(result: subprocess.CompletedProcess[bytes], code: int) -> str:
 
 
 def test_forecast_json_has_the_designs_shape_and_the_same_bytes(prices: Path, home: Path) -> None:
-    command = (
-        "forecast",
-        prices,
-        *FAST,
-        "--json",
-        "--seed",
-        1,
-        "--horizon",
-        4,
-        "--paths",
-        50,
-        "--level",
-        "0.8",
-    )
+    command = ("forecast", prices, *FAST, "--json", "--seed", 1, "--horizon", 4, "--paths", 50, "--level", "0.8")
     first, second = gatecast(*command, home=home), gatecast(*command, home=home)
     assert first.returncode == 0, first.stderr.decode()
     assert first.stdout == second.stdout
@@ -87,9 +72,7 @@ def test_forecast_json_has_the_designs_shape_and_the_same_bytes(prices: Path, ho
     assert not list(home.rglob("*.safetensors"))
 
 
-@pytest.mark.parametrize(
-    ("paths", "level", "enough"), [(99, "0.9", "100"), (100, "0.9", ""), (199, "0.95", "200")]
-)
+@pytest.mark.parametrize(("paths", "level", "enough"), [(99, "0.9", "100"), (100, "0.9", ""), (199, "0.95", "200")])
 def test_few_paths_are_said_to_draw_a_band_roughly(
     paths: int, level: str, enough: str, prices: Path, home: Path
 ) -> None:
@@ -128,9 +111,7 @@ def test_a_saved_model_and_standard_input(prices: Path, home: Path, tmp_path: Pa
     assert not list((tmp_path / "m").glob("training-*"))
     again = gatecast("forecast", prices, *common, "--model", tmp_path / "m", home=home)
     assert json.loads(again.stdout)["items"] == json.loads(trained.stdout)["items"]
-    piped = gatecast(
-        "forecast", "-", *common, "--model", tmp_path / "m", home=home, stdin=prices.read_bytes()
-    )
+    piped = gatecast("forecast", "-", *common, "--model", tmp_path / "m", home=home, stdin=prices.read_bytes())
     assert json.loads(piped.stdout)["items"][0]["forecast"][0]["step"] == 1
 
 
@@ -202,15 +183,7 @@ def test_backtest_writes_what_the_design_says(prices: Path, home: Path, tmp_path
     assert {"scores", "tests", "verdict"} <= set(document)
     assert {"text", "median", "bands", "honest", "origins"} <= set(document["verdict"])
     frame = pd.read_parquet(tmp_path / "f.parquet")
-    assert list(frame.columns[:7]) == [
-        "model",
-        "item_id",
-        "cutoff",
-        "step",
-        "timestamp",
-        "last_close",
-        "actual",
-    ]
+    assert list(frame.columns[:7]) == ["model", "item_id", "cutoff", "step", "timestamp", "last_close", "actual"]
     assert len(frame) == 3 * 9 * 3
     assert not list(home.rglob("folds/*"))
     for_people = gatecast(*command[:-3], home=home, COLUMNS="100")
@@ -218,9 +191,7 @@ def test_backtest_writes_what_the_design_says(prices: Path, home: Path, tmp_path
 
 
 @pytest.mark.parametrize("option", ["--forecasts", "--report"])
-def test_outputs_that_cannot_be_written_are_refused_before_the_work(
-    option: str, home: Path, tmp_path: Path
-) -> None:
+def test_outputs_that_cannot_be_written_are_refused_before_the_work(option: str, home: Path, tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "missing" / "file"):
         result = gatecast("backtest", "sample:aapl", option, path, home=home)
         assert "Choose another path" in one_line(result, 2)
@@ -245,18 +216,7 @@ def test_a_full_disk_is_one_line(prices: Path, home: Path) -> None:
 
 
 def test_ctrl_c_says_how_to_go_on(prices: Path, tmp_path: Path) -> None:
-    command = [
-        "backtest",
-        str(prices),
-        "--models",
-        "gatecast",
-        "--cutoffs",
-        "40",
-        "--jobs",
-        "1",
-        "--preset",
-        "quick",
-    ]
+    command = ["backtest", str(prices), "--models", "gatecast", "--cutoffs", "40", "--jobs", "1", "--preset", "quick"]
     # Shells let what they start in the background, as these tests may be, ignore the signal.
     heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     run = heed + "from gatecast.cli import main; main()"

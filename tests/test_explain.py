@@ -137,17 +137,13 @@ def test_untrained_curves_vanish_in_their_order() -> None:
 
 def test_explaining_leaves_the_network_as_it_was() -> None:
     forecaster = Forecaster(TINY).fit(TABLE)
-    before = {
-        name: value.clone() for name, value in forecaster.networks_.networks[0].network.state_dict().items()
-    }
+    before = {name: value.clone() for name, value in forecaster.networks_.networks[0].network.state_dict().items()}
     first = explain(forecaster, TABLE, horizon=3, paths=20)
     again = explain(forecaster, TABLE, horizon=3, paths=20)
     after = forecaster.networks_.networks[0].network.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     np.testing.assert_array_equal(first.bands.whole, again.bands.whole)
-    np.testing.assert_array_equal(
-        first.inputs, forecaster.networks_.networks[0].features.scaled(TABLE.series[0])
-    )
+    np.testing.assert_array_equal(first.inputs, forecaster.networks_.networks[0].features.scaled(TABLE.series[0]))
 
 
 def test_what_cannot_be_explained_is_refused() -> None:
@@ -165,8 +161,7 @@ def test_what_cannot_be_explained_is_refused() -> None:
 def test_calibration_is_told_beside_what_the_network_gives() -> None:
     """The network's own width, that of the calibrated forecast, and how many past forecasts stand behind it."""
     model, raw = (
-        Forecaster(TINY.replace(calibrate=calibrate, validation=0.5)).fit(TABLE)
-        for calibrate in (True, False)
+        Forecaster(TINY.replace(calibrate=calibrate, validation=0.5)).fit(TABLE) for calibrate in (True, False)
     )
     bands = explain(model, TABLE, item_id="B", horizon=6, paths=200, seed=3).bands
     assert bands.calibrated is not None and bands.stretch is not None

@@ -103,16 +103,12 @@ def shown(tab: Any, step: str) -> float:
         ("transformer", 1400, "dark"),
     ],
 )
-def test_it_opens_without_error_or_request(
-    visit: Visit, pages, encoder: str, width: int, scheme: str
-) -> None:
+def test_it_opens_without_error_or_request(visit: Visit, pages, encoder: str, width: int, scheme: str) -> None:
     tab, wrong = visit(pages[encoder][0], width, scheme)
     assert draw_all(tab) >= 10
     assert wrong == []
     assert tab.evaluate("document.documentElement.scrollWidth") == width
-    rights = tab.evaluate(
-        "[...document.querySelectorAll('.card, .card *')].map(c => c.getBoundingClientRect().right)"
-    )
+    rights = tab.evaluate("[...document.querySelectorAll('.card, .card *')].map(c => c.getBoundingClientRect().right)")
     assert max(rights) <= width + 1
 
 
@@ -166,9 +162,7 @@ def test_the_chart_of_units_answers_to_pointer_and_click(visit: Visit, pages) ->
     assert tab.inner_text("#day-value") != before
     day, unit = int(tab.input_value("#day")), int(tab.input_value("#unit"))
     assert 0 < day < len(explanation.inputs) - 1
-    assert shown(tab, "forget_gate") == pytest.approx(
-        explanation.cell.values["forget_gate"][day, unit], abs=5.1e-4
-    )
+    assert shown(tab, "forget_gate") == pytest.approx(explanation.cell.values["forget_gate"][day, unit], abs=5.1e-4)
     assert wrong == []
 
 

@@ -104,9 +104,7 @@ def test_families_are_compared_at_equal_size(preset: str, encoder: str) -> None:
 
 
 def test_the_short_name_means_equal_size_and_the_setting_means_itself() -> None:
-    short, explicit, wide = parse_models(
-        "gatecast:tcn,gatecast:encoder=tcn,gatecast:tcn,hidden=64", preset="quick"
-    )
+    short, explicit, wide = parse_models("gatecast:tcn,gatecast:encoder=tcn,gatecast:tcn,hidden=64", preset="quick")
     assert isinstance(short, Forecaster) and isinstance(explicit, Forecaster) and isinstance(wide, Forecaster)
     assert short.config == matched(Config.from_preset("quick"), "tcn")
     assert explicit.config.hidden == Config.from_preset("quick").hidden

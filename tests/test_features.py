@@ -65,16 +65,12 @@ def test_eight_features_by_default() -> None:
         assert len(spec.names) == len(set(spec.names)) == 8
         assert series_features(series, spec).shape == (len(series), 8)
     assert {"log_range", "volume_z"} <= set(FeatureSpec.of([simulated_series()]).names)
-    assert {"momentum_10", "log_slow_volatility"} <= set(
-        FeatureSpec.of([simulated_series(columns=False)]).names
-    )
+    assert {"momentum_10", "log_slow_volatility"} <= set(FeatureSpec.of([simulated_series(columns=False)]).names)
 
 
 def test_scale_free() -> None:
     series = simulated_series(rows=300)
-    scaled = series_of(
-        *(7.3e4 * series.close,), high=7.3e4 * series.high, low=7.3e4 * series.low, volume=series.volume
-    )
+    scaled = series_of(*(7.3e4 * series.close,), high=7.3e4 * series.high, low=7.3e4 * series.low, volume=series.volume)
     spec = FeatureSpec.of([series])
     np.testing.assert_allclose(series_features(series, spec), series_features(scaled, spec), atol=1e-9)
 
@@ -107,9 +103,7 @@ def test_guard_is_exactly_half_where_bands_collapse() -> None:
 
 def test_without_the_guard_the_formula_breaks_and_says_where() -> None:
     spec = FeatureSpec.of([awkward_series()["constant"]], Config(bollinger_guard=False))
-    with pytest.raises(
-        DataError, match="Bollinger position of 'X' is undefined on 2000-01-28.*bollinger_guard=true"
-    ):
+    with pytest.raises(DataError, match="Bollinger position of 'X' is undefined on 2000-01-28.*bollinger_guard=true"):
         checked_features(awkward_series()["constant"], spec)
 
 

@@ -16,9 +16,7 @@ from gatecast.prices import PriceSeries
 EVIL = '<script>alert(1)</script><a href="javascript:1">&'
 
 
-def item_and_history(
-    item_id: str = "X", horizon: int = 10, paths: int = 200
-) -> tuple[ItemForecast, PriceSeries]:
+def item_and_history(item_id: str = "X", horizon: int = 10, paths: int = 200) -> tuple[ItemForecast, PriceSeries]:
     rng = np.random.default_rng(3)
     days = pd.bdate_range("2024-01-01", periods=300 + horizon)
     close = 50 * np.exp(np.cumsum(rng.normal(0, 0.01, 300)))

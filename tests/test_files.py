@@ -75,9 +75,7 @@ def test_500_single_byte_changes_are_refused_or_harmless(copied: Path) -> None:
         content = path.read_bytes()
         position = chance.randrange(len(content))
         path.write_bytes(
-            content[:position]
-            + bytes([content[position] ^ chance.randrange(1, 256)])
-            + content[position + 1 :]
+            content[:position] + bytes([content[position] ^ chance.randrange(1, 256)]) + content[position + 1 :]
         )
         try:
             for ours, theirs in zip(expected, paths_of(copied), strict=True):

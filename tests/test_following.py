@@ -33,13 +33,7 @@ class Counting:
         return self  # the judge copies a model; its questions count all the same
 
     def predict_at(
-        self,
-        prices: PriceTable,
-        cutoffs: Sequence[np.datetime64],
-        horizon: int,
-        *,
-        paths: int,
-        seeds: Sequence[int],
+        self, prices: PriceTable, cutoffs: Sequence[np.datetime64], horizon: int, *, paths: int, seeds: Sequence[int]
     ) -> list[Forecast]:
         self.asked += len(cutoffs)
         return self.network.predict_at(prices, cutoffs, horizon, paths=paths, seeds=seeds)

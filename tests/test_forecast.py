@@ -55,13 +55,7 @@ def test_frames_have_a_row_for_each_item_and_step(fan: Forecast) -> None:
     assert list(frame) == ["item_id", "timestamp", "step", "median", "mean", "lower", "upper"]
     assert frame["step"].tolist() == list(range(1, 9))
     assert (frame["lower"] <= frame["median"]).all()
-    for other in (
-        fan.median(),
-        fan.mean(),
-        fan.quantile(0.2),
-        fan.interval(0.5),
-        fan.probability_above(101.0),
-    ):
+    for other in (fan.median(), fan.mean(), fan.quantile(0.2), fan.interval(0.5), fan.probability_above(101.0)):
         assert len(other) == 8
 
 

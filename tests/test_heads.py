@@ -70,9 +70,7 @@ def test_the_loss_is_the_negative_log_likelihood_and_has_a_gradient(kind: str) -
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_network_with_a_head_fits_saves_and_tells_its_density(
-    kind: str, tmp_path: object, table: PriceTable
-) -> None:
+def test_a_network_with_a_head_fits_saves_and_tells_its_density(kind: str, tmp_path: object, table: PriceTable) -> None:
     forecaster = Forecaster(TINY.replace(head=kind)).fit(table)
     item = forecaster.predict(table, 4, paths=300, seed=1).items[0]
     assert item.density is not None and item.density.scale.shape == (300, 4)

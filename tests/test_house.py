@@ -29,9 +29,7 @@ def test_no_file_over_350_lines_and_no_function_over_60(path: Path) -> None:
 
 def files_with(pattern: str) -> list[str]:
     """The name of a source file for each of its lines that match."""
-    return [
-        path.name for path in SOURCES for line in path.read_text().splitlines() if re.search(pattern, line)
-    ]
+    return [path.name for path in SOURCES for line in path.read_text().splitlines() if re.search(pattern, line)]
 
 
 def test_there_is_one_training_loop_and_one_optimiser() -> None:
@@ -82,9 +80,7 @@ def test_help_imports_no_heavy_library() -> None:
         "heavy = {'torch', 'numpy', 'pandas', 'pydantic', 'plotly', 'scipy', 'statsmodels'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stderr
     assert "forecast" in result.stdout
 

@@ -40,9 +40,7 @@ def doubled(series: PriceSeries, cutoff: np.datetime64) -> PriceSeries:
 def worlds(items: int = 2) -> tuple[PriceTable, PriceTable, np.datetime64]:
     """Two tables that agree up to the cutoff and differ after it."""
     names = "ABCDEFGHIJ"[:items]
-    ours = PriceTable(
-        series=tuple(simulated_series(name, ROWS, seed) for seed, name in enumerate(names, start=1))
-    )
+    ours = PriceTable(series=tuple(simulated_series(name, ROWS, seed) for seed, name in enumerate(names, start=1)))
     cutoff = ours.series[0].timestamps[CUT - 1]
     return ours, PriceTable(series=tuple(doubled(one, cutoff) for one in ours)), cutoff
 
@@ -135,9 +133,7 @@ def same(part: Callable[..., list[np.ndarray]], config: Config, items: int = 2) 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("part", PARTS)
-def test_the_future_changes_nothing(
-    part: Callable[..., list[np.ndarray]], settings: dict[str, object]
-) -> None:
+def test_the_future_changes_nothing(part: Callable[..., list[np.ndarray]], settings: dict[str, object]) -> None:
     assert same(part, TINY.replace(**settings))
 
 
@@ -214,9 +210,7 @@ def lessons(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np
 def base_forecast(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
     model = Forecaster(Config(start="base")).fit(table)
     alone = model.predict(table.until(cutoff), 5, paths=20, seed=0)
-    in_a_batch = model.predict_at(
-        table, [table.series[0].timestamps[CUT - 9], cutoff], 5, paths=20, seeds=[1, 0]
-    )
+    in_a_batch = model.predict_at(table, [table.series[0].timestamps[CUT - 9], cutoff], 5, paths=20, seeds=[1, 0])
     return [item.paths for one in (alone, *in_a_batch) for item in one]
 
 
@@ -234,9 +228,7 @@ def base_remembered(table: PriceTable, cutoff: np.datetime64, config: Config) ->
     stamps = table.series[0].timestamps
     remembering = Remembering(base_networks(shipped()[0]))
     remembering.predict_at(table, [cutoff, stamps[-1]], 5, paths=20, seeds=[0, 2])
-    early, at, _ = remembering.predict_at(
-        table, [stamps[CUT - 9], cutoff, stamps[-1]], 5, paths=20, seeds=[1, 0, 2]
-    )
+    early, at, _ = remembering.predict_at(table, [stamps[CUT - 9], cutoff, stamps[-1]], 5, paths=20, seeds=[1, 0, 2])
     return [item.paths for one in (early, at) for item in one]
 
 
@@ -246,9 +238,7 @@ def markets(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np
     for one in table:
         signals = history_signals(Moves.of(one), START)
         parts.append(ItemSignals(timestamps=one.timestamps[1 + START :], signals=signals, has_range=True))
-    rows = [
-        told[one.timestamps <= cutoff] for one, told in zip(parts, cross_section_rows(parts), strict=True)
-    ]
+    rows = [told[one.timestamps <= cutoff] for one, told in zip(parts, cross_section_rows(parts), strict=True)]
     assert all(np.isfinite(told).any() for told in rows)
     return [np.nan_to_num(told) for told in rows]
 
@@ -262,9 +252,7 @@ def test_the_future_changes_nothing_for_the_base_network(part: Callable[..., lis
 
 
 @pytest.mark.parametrize("part", [markets, lessons, base_forecast, base_calibrated])
-def test_the_future_changes_nothing_in_a_table_that_has_a_market(
-    part: Callable[..., list[np.ndarray]],
-) -> None:
+def test_the_future_changes_nothing_in_a_table_that_has_a_market(part: Callable[..., list[np.ndarray]]) -> None:
     assert same(part, TINY, items=LEAST_ITEMS)
 
 
@@ -291,9 +279,7 @@ def test_control_a_signal_that_peeks_is_caught(
     part: Callable[..., list[np.ndarray]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest = signals._padded
-    monkeypatch.setattr(
-        signals, "_padded", lambda values: None if values is None else np.roll(honest(values), -2)
-    )
+    monkeypatch.setattr(signals, "_padded", lambda values: None if values is None else np.roll(honest(values), -2))
     assert not same(part, TINY)
 
 

@@ -29,9 +29,7 @@ JUNK = [
 def base(rng: np.random.Generator) -> str:
     """A sound table of a random layout."""
     days = pd.bdate_range("2021-01-04", periods=int(rng.integers(1, 40)))
-    spelling = str(
-        rng.choice(["%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%Y%m%d", "%b %d %Y", "%Y-%m-%d %H:%M:%S+00:00"])
-    )
+    spelling = str(rng.choice(["%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%Y%m%d", "%b %d %Y", "%Y-%m-%d %H:%M:%S+00:00"]))
     close = 50 + np.round(rng.normal(0, 1, len(days)).cumsum(), 2)
     layout = int(rng.integers(5))
     lines = [
@@ -93,9 +91,7 @@ def check(path: Path, *, repair: bool) -> str:
         table = read_prices(path, repair=repair, today=TODAY)
     except GatecastError as error:
         text = str(error)
-        assert text and "\n" not in text and "\r" not in text and text.isprintable() and len(text) < 1500, (
-            repr(text)
-        )
+        assert text and "\n" not in text and "\r" not in text and text.isprintable() and len(text) < 1500, repr(text)
         return type(error).__name__
     assert isinstance(table, PriceTable)
     for series in table:

@@ -12,13 +12,7 @@ import torch
 from conftest import base_networks, simulated_series, texts
 from gatecast.config import Config
 from gatecast.errors import ConfigError, TooFewRows
-from gatecast.features.cross_section import (
-    AVERAGED,
-    CROSS_SECTION,
-    LEAST_ITEMS,
-    ItemSignals,
-    cross_section_rows,
-)
+from gatecast.features.cross_section import AVERAGED, CROSS_SECTION, LEAST_ITEMS, ItemSignals, cross_section_rows
 from gatecast.features.event_calendar import EVENTS, SUMMARY
 from gatecast.features.signal_windows import BaseInputs, SignalFeatures
 from gatecast.features.signals import SIGNALS, SOFT, START, Signals
@@ -37,9 +31,7 @@ from gatecast.prices import PriceSeries, PriceTable
 DAYS = pd.bdate_range("2020-01-01", periods=3).to_numpy()
 
 
-def seen(
-    values: np.ndarray, scale: float = 0.01, *, days: np.ndarray = DAYS, has_range: bool = True
-) -> ItemSignals:
+def seen(values: np.ndarray, scale: float = 0.01, *, days: np.ndarray = DAYS, has_range: bool = True) -> ItemSignals:
     """An item whose signals are all alike on a day."""
     signals = np.repeat(values[:, None], SIGNALS, axis=1)
     ones = np.ones(len(values))
@@ -51,9 +43,7 @@ def seen(
 
 
 def table_of(count: int, rows: int = 160, first_seed: int = 0) -> PriceTable:
-    return PriceTable(
-        series=tuple(simulated_series(f"S{one:02d}", rows, first_seed + one) for one in range(count))
-    )
+    return PriceTable(series=tuple(simulated_series(f"S{one:02d}", rows, first_seed + one) for one in range(count)))
 
 
 def present_markets(table: PriceTable) -> list[np.ndarray]:
@@ -170,16 +160,12 @@ def test_market_false_forecasts_each_item_by_itself() -> None:
     apart = Forecaster(config).fit(table).predict(table, 3, paths=50)
     for item in apart:
         alone = (
-            Forecaster(config)
-            .fit(table.select((item.item_id,)))
-            .predict(table.select((item.item_id,)), 3, paths=50)
+            Forecaster(config).fit(table.select((item.item_id,))).predict(table.select((item.item_id,)), 3, paths=50)
         )
         np.testing.assert_allclose(item.paths, alone.items[0].paths, rtol=1e-5)
         assert not any("recent moves of all" in note for note in texts(item.notes))
     together = Forecaster(config.replace(cross_section=True)).fit(table).predict(table, 3, paths=50)
-    assert all(
-        np.abs(one.paths / other.paths - 1).max() > 1e-4 for one, other in zip(together, apart, strict=True)
-    )
+    assert all(np.abs(one.paths / other.paths - 1).max() > 1e-4 for one, other in zip(together, apart, strict=True))
     assert all(f"recent moves of all {LEAST_ITEMS} items" in " ".join(texts(one.notes)) for one in together)
 
 
@@ -215,10 +201,7 @@ def test_a_verdict_on_a_few_of_many_says_that_they_were_judged_without_the_other
     table, config = table_of(LEAST_ITEMS, 300), Config.from_preset("base", ["calibrate=false"])
     words = "4 of the 8 items, without the cross-section of all items: "
     assert words in recent_verdict(choose(config, table), table, horizon=2).text
-    assert (
-        "without"
-        not in recent_verdict(choose(config.replace(cross_section=False), table), table, horizon=2).text
-    )
+    assert "without" not in recent_verdict(choose(config.replace(cross_section=False), table), table, horizon=2).text
 
 
 def test_where_a_network_of_ones_own_is_trained_instead_there_is_no_market() -> None:

@@ -62,8 +62,6 @@ def test_the_page_about_lstms_shows_the_same_numbers() -> None:
     page = (docs / "lstm.md").read_text()
     names = {"lstm_forget_5": "LSTM, forget bias +5", "tcn": "TCN", "transformer": "transformer"}
     for model, reach in memory.reach.items():
-        (row,) = (
-            line for line in page.splitlines() if line.startswith(f"| {names.get(model, model.upper())} |")
-        )
+        (row,) = (line for line in page.splitlines() if line.startswith(f"| {names.get(model, model.upper())} |"))
         assert f"| {reach} steps" in row
         assert row.endswith(f"| {memory.median().loc[model, 60]:.2f} |")

@@ -18,9 +18,7 @@ values = st.floats(-1e3, 1e3, allow_nan=False, width=32)
 
 @given(st.lists(values, min_size=2, max_size=40), values)
 @settings(max_examples=80, deadline=None)
-def test_crps_equals_properscoring_and_the_fair_one_equals_scoringrules(
-    paths: list[float], actual: float
-) -> None:
+def test_crps_equals_properscoring_and_the_fair_one_equals_scoringrules(paths: list[float], actual: float) -> None:
     x, y = np.array(paths), np.array(actual)
     scale = max(1.0, np.abs(x).max(), abs(actual))
     plain, fair = metrics.crps_paths(x, y, fair=False), metrics.crps_paths(x, y)
@@ -72,9 +70,7 @@ def test_pinball_mae_and_rmse_equal_scikit_learn() -> None:
     each = [mean_pinball_loss(actual, quantiles[:, k], alpha=level) for k, level in enumerate(levels)]
     assert metrics.pinball(quantiles, actual, levels).mean() == pytest.approx(np.mean(each))
     assert metrics.mae(quantiles[:, 1], actual) == pytest.approx(mean_absolute_error(actual, quantiles[:, 1]))
-    assert metrics.rmse(quantiles[:, 1], actual) == pytest.approx(
-        root_mean_squared_error(actual, quantiles[:, 1])
-    )
+    assert metrics.rmse(quantiles[:, 1], actual) == pytest.approx(root_mean_squared_error(actual, quantiles[:, 1]))
 
 
 def test_pinball_over_many_levels_is_half_the_crps() -> None:

@@ -143,15 +143,7 @@ def test_bad_input(name: str, tmp_path: Path) -> None:
 
 
 def test_paths_that_are_no_file(tmp_path: Path) -> None:
-    for path in (
-        tmp_path,
-        tmp_path / "none.csv",
-        "/dev/zero",
-        "a\0b",
-        "x" * 5000,
-        "",
-        "none\nsuch\x1b[2J.csv",
-    ):
+    for path in (tmp_path, tmp_path / "none.csv", "/dev/zero", "a\0b", "x" * 5000, "", "none\nsuch\x1b[2J.csv"):
         with pytest.raises(UnreadableSource) as error:
             read_prices(path)
         assert "\n" not in str(error.value) and str(error.value).isprintable()

@@ -34,9 +34,7 @@ def cell_weights(layer: torch.nn.RNNBase) -> CellWeights:
     return CellWeights(
         **{
             field: getattr(layer, name).detach().numpy()
-            for field, name in zip(
-                ("input_weight", "hidden_weight", "input_bias", "hidden_bias"), names, strict=True
-            )
+            for field, name in zip(("input_weight", "hidden_weight", "input_bias", "hidden_bias"), names, strict=True)
         }
     )
 
@@ -74,9 +72,7 @@ def test_gradients_equal_finite_differences_of_the_equations(kind: str) -> None:
             for shift in (1e-6, -1e-6):
                 moved = getattr(weights, field).copy()
                 moved[index] += shift
-                sides.append(
-                    np.square(unroll(kind, CellWeights(**{**vars(weights), field: moved}), inputs)).sum()
-                )
+                sides.append(np.square(unroll(kind, CellWeights(**{**vars(weights), field: moved}), inputs)).sum())
             assert gradient[index] == pytest.approx((sides[0] - sides[1]) / 2e-6, abs=1e-6)
 
 
@@ -118,11 +114,7 @@ def test_the_reference_recipe_has_its_shape() -> None:
         (128, 128),
         (128, 128),
     ]
-    assert [(layer.in_features, layer.out_features) for layer in network.head.layers] == [
-        (128, 64),
-        (64, 32),
-        (32, 1),
-    ]
+    assert [(layer.in_features, layer.out_features) for layer in network.head.layers] == [(128, 64), (64, 32), (32, 1)]
     config = Config.from_preset("reference")
     assert (config.loss, config.huber_delta, config.batch, config.epochs, config.validation) == (
         "huber",
@@ -161,9 +153,7 @@ def test_losses_on_paper() -> None:
 def test_huber_equals_torch_and_weights_count() -> None:
     forecast, target = torch.randn(2, 50, generator=torch.Generator().manual_seed(0)).unbind()
     ours = -PointDay(value=forecast, config=Config(huber_delta=0.7)).log_prob(target)
-    torch.testing.assert_close(
-        ours, torch.nn.functional.huber_loss(forecast, target, reduction="none", delta=0.7)
-    )
+    torch.testing.assert_close(ours, torch.nn.functional.huber_loss(forecast, target, reduction="none", delta=0.7))
     weights = torch.tensor([2.0, 0.0, 1.0])
     losses = torch.tensor([1.0, 100.0, 4.0])
     assert weighted_mean(losses, weights, 2) == pytest.approx(3.0)
@@ -182,10 +172,7 @@ def test_flat_adam_equals_torchs(decay: float) -> None:
     generator = torch.Generator().manual_seed(0)
     for step in range(1, 6):
         inputs = torch.randn(6, 4, 3, generator=generator)
-        halves = [
-            flat.gradient_of(5 * ours(part)[0].value.square().mean())
-            for part in (inputs[:, :2], inputs[:, 2:])
-        ]
+        halves = [flat.gradient_of(5 * ours(part)[0].value.square().mean()) for part in (inputs[:, :2], inputs[:, 2:])]
         flat.step(halves)
         (10 * theirs(inputs)[0].value.square().mean()).backward()
         torch.nn.utils.clip_grad_norm_(learned, 0.5)

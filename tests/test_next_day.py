@@ -14,20 +14,10 @@ from gatecast.features.targets import CLIP
 from gatecast.nn.base_network import DROPOUT, BaseNetwork
 from gatecast.nn.heads import mixture
 from gatecast.nn.masks import draw_masks
-from gatecast.nn.next_day import (
-    FARTHEST,
-    HeldOutDays,
-    JointDay,
-    PointDay,
-    joined,
-    shrinkage_of,
-    student_t_log_prob,
-)
+from gatecast.nn.next_day import FARTHEST, HeldOutDays, JointDay, PointDay, joined, shrinkage_of, student_t_log_prob
 
 HELD_OUT = HeldOutDays(
-    error=np.array([-1.0, 0.5, 2.0]),
-    range_ratio=np.array([1.0, 2.0, 4.0]),
-    volume_ratio=np.array([-1.0, 0.0, 3.0]),
+    error=np.array([-1.0, 0.5, 2.0]), range_ratio=np.array([1.0, 2.0, 4.0]), volume_ratio=np.array([-1.0, 0.0, 3.0])
 )
 
 
@@ -137,13 +127,9 @@ def test_a_mixture_draws_its_components_by_weight_and_its_errors_are_clipped() -
     np.testing.assert_allclose(share, weights, atol=0.015)
     assert sample.density is not None
     np.testing.assert_array_equal(sample.density.location, np.round(sample.value, -2))
-    assert np.abs(sample.value - sample.density.location).std() == pytest.approx(
-        np.sqrt(1 - 2 / np.pi), rel=0.05
-    )
+    assert np.abs(sample.value - sample.density.location).std() == pytest.approx(np.sqrt(1 - 2 / np.pi), rel=0.05)
     assert day.density() is None
-    halves = [
-        day_half.sample([stream]).value for day_half, stream in zip(halved(day), streams(5, 6), strict=True)
-    ]
+    halves = [day_half.sample([stream]).value for day_half, stream in zip(halved(day), streams(5, 6), strict=True)]
     np.testing.assert_array_equal(sample.value, np.concatenate(halves))
     wild = mixture("student_t", torch.tensor([[0.0, 0.0, -50.0]]).repeat(5000, 1).double(), HELD_OUT)
     drawn = wild.sample(streams(1))
@@ -157,9 +143,7 @@ def halved(day):
     count = len(day.location) // 2
     for rows in (slice(0, count), slice(count, None)):
         parts = {field.name: getattr(day, field.name) for field in fields(day)}
-        yield replace(
-            day, **{name: part[rows] for name, part in parts.items() if isinstance(part, torch.Tensor)}
-        )
+        yield replace(day, **{name: part[rows] for name, part in parts.items() if isinstance(part, torch.Tensor)})
 
 
 def test_a_joint_day_is_a_student_t_and_two_normals_on_paper() -> None:
@@ -201,8 +185,7 @@ def test_a_joint_day_draws_return_range_and_volume_that_fit() -> None:
 
 def test_without_ranges_the_volume_does_not_follow_them() -> None:
     with_range, without = (
-        joint(2000, has_range=torch.full((2000,), has, dtype=torch.float64)).sample(streams(3))
-        for has in (1.0, 0.0)
+        joint(2000, has_range=torch.full((2000,), has, dtype=torch.float64)).sample(streams(3)) for has in (1.0, 0.0)
     )
     np.testing.assert_array_equal(with_range.value, without.value)
     assert np.corrcoef(with_range.log_range, with_range.log_volume)[0, 1] > 0.3
@@ -214,9 +197,7 @@ def test_the_expected_joint_day_has_no_errors_and_wild_days_are_bounded() -> Non
     np.testing.assert_allclose(quiet.value, 0.1)
     np.testing.assert_allclose(quiet.log_range, np.log(0.5) - 0.3 + 0.2 * np.log(0.2))
     np.testing.assert_allclose(quiet.log_volume, 0.1)
-    wild = joint(
-        2000, scale=torch.full((2000,), 100.0).double(), volume_spread=torch.full((2000,), 9.0).double()
-    )
+    wild = joint(2000, scale=torch.full((2000,), 100.0).double(), volume_spread=torch.full((2000,), 9.0).double())
     drawn = wild.sample(streams(1))
     assert np.abs(drawn.value).max() == FARTHEST and np.abs(drawn.log_volume).max() == 3.0
 

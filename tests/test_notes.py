@@ -12,12 +12,7 @@ def test_a_note_names_at_most_three_items() -> None:
 
 
 def test_merged_notes_keep_their_order_and_gather_items() -> None:
-    notes = [
-        Note("data", "x", ("A",)),
-        Note("data", "y"),
-        Note("data", "x", ("B",)),
-        Note("data", "x", ("A",)),
-    ]
+    notes = [Note("data", "x", ("A",)), Note("data", "y"), Note("data", "x", ("B",)), Note("data", "x", ("A",))]
     assert merged(notes) == (Note("data", "x", ("A", "B")), Note("data", "y"))
     assert merged(merged(notes)) == merged(notes)
 

@@ -132,11 +132,7 @@ def test_an_interrupt_ends_work_that_is_shared_out_by_a_worker_at_its_next_step(
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with (
-            pytest.raises(KeyboardInterrupt),
-            workers_on(CPU, 1) as single,
-            workers_on(CPU, 2) as several,
-        ):
+        with pytest.raises(KeyboardInterrupt), workers_on(CPU, 1) as single, workers_on(CPU, 2) as several:
             single.map(simulate, [0])
     finally:
         signal.signal(signal.SIGINT, before)

@@ -33,12 +33,7 @@ def write(folder: Path, content: str | bytes, name: str = "ACME.csv") -> Path:
 
 
 def table_text(
-    *,
-    sep: str = ",",
-    date: str = "%Y-%m-%d",
-    price: str = "{:.2f}",
-    head: str = "date,close",
-    quote: str = "",
+    *, sep: str = ",", date: str = "%Y-%m-%d", price: str = "{:.2f}", head: str = "date,close", quote: str = ""
 ) -> str:
     rows = [
         f"{quote}{day.strftime(date)}{quote}{sep}{quote}{price.format(close)}{quote}"
@@ -58,9 +53,7 @@ def european(text: str) -> str:
 
 
 @pytest.mark.parametrize("sep", [",", ";", "\t", "|"])
-@pytest.mark.parametrize(
-    "head", ["date,close", "DATE,CLOSE", "Date,Adj Close", "ds,y", " Timestamp , Price "]
-)
+@pytest.mark.parametrize("head", ["date,close", "DATE,CLOSE", "Date,Adj Close", "ds,y", " Timestamp , Price "])
 def test_separators_and_names(tmp_path: Path, sep: str, head: str) -> None:
     table = read_prices(write(tmp_path, table_text(sep=sep, head=head)))
     same(table)
@@ -68,9 +61,7 @@ def test_separators_and_names(tmp_path: Path, sep: str, head: str) -> None:
     assert table.all_notes() == ()
 
 
-@pytest.mark.parametrize(
-    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp1252"], ids=str
-)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp1252"], ids=str)
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["unix", "dos", "mac"])
 def test_encodings_and_line_ends(tmp_path: Path, encoding: str, end: str) -> None:
     head = "daté,close" if encoding == "cp1252" else "date,close"
@@ -91,12 +82,8 @@ def test_encodings_and_line_ends(tmp_path: Path, encoding: str, end: str) -> Non
 def test_date_spellings(tmp_path: Path, spelling: str) -> None:
     table = read_prices(write(tmp_path, table_text(date=spelling, quote='"')))
     same(table)
-    assert any("first" in note for note in texts(table.notes)) == (
-        spelling[:2] in {"%m", "%d"} and "b" not in spelling
-    )
-    assert any("time zone" in note for note in texts(table.notes)) == spelling.endswith(
-        ("Z", "00:00", "05:00")
-    )
+    assert any("first" in note for note in texts(table.notes)) == (spelling[:2] in {"%m", "%d"} and "b" not in spelling)
+    assert any("time zone" in note for note in texts(table.notes)) == spelling.endswith(("Z", "00:00", "05:00"))
 
 
 @pytest.mark.parametrize("scale", [1, 1_000, 1_000_000, 1_000_000_000])
@@ -121,14 +108,7 @@ def test_an_ambiguous_order_is_refused_and_a_single_cell_decides(tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("price", "sep"),
-    [
-        ("{:,.2f}", ","),
-        ("${:,.2f}", ","),
-        ("{:.2f} €", ","),
-        ("€ {:,.2f}", ","),
-        ("+{:.2f}", ","),
-        ("{:.4e}", ";"),
-    ],
+    [("{:,.2f}", ","), ("${:,.2f}", ","), ("{:.2f} €", ","), ("€ {:,.2f}", ","), ("+{:.2f}", ","), ("{:.4e}", ";")],
 )
 def test_number_spellings(tmp_path: Path, price: str, sep: str) -> None:
     same(read_prices(write(tmp_path, table_text(price=price, sep=sep, quote='"'))))
@@ -141,9 +121,7 @@ def test_decimal_comma_and_thousands(tmp_path: Path) -> None:
     ]
     table = read_prices(write(tmp_path, "date;close;volume\n" + "\n".join(rows)))
     np.testing.assert_allclose(table["ACME"].close, 1000 * CLOSE, atol=1e-9)
-    assert (
-        table["ACME"].volume is not None and table["ACME"].volume[1] == 1001
-    )  # the close says what 1.001 means
+    assert table["ACME"].volume is not None and table["ACME"].volume[1] == 1001  # the close says what 1.001 means
     with pytest.raises(UnreadableSource, match="a comma must be clearly"):
         read_prices(write(tmp_path, "date;close\n2021-01-04;1,234\n2021-01-05;1,250\n"))
 
@@ -151,9 +129,7 @@ def test_decimal_comma_and_thousands(tmp_path: Path) -> None:
 def test_layouts(tmp_path: Path) -> None:
     days = [f"{day:%Y-%m-%d}" for day in DAYS]
     kaggle = "date,open,high,low,close,volume,Name\n" + "".join(
-        f"{d},{c},{c},{c},{c},100,{name}\n"
-        for name in ("AAL", "MSFT")
-        for d, c in zip(days, CLOSE, strict=True)
+        f"{d},{c},{c},{c},{c},100,{name}\n" for name in ("AAL", "MSFT") for d, c in zip(days, CLOSE, strict=True)
     )
     table = read_prices(write(tmp_path, kaggle))
     assert table.item_ids == ("AAL", "MSFT") and list(table["AAL"].columns()) == [
@@ -164,8 +140,7 @@ def test_layouts(tmp_path: Path) -> None:
         "volume",
     ]
     stooq = "<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>\n" + "".join(
-        f"ACME.US,D,{d.replace('-', '')},000000,{c},{c},{c},{c},7,0\n"
-        for d, c in zip(days, CLOSE, strict=True)
+        f"ACME.US,D,{d.replace('-', '')},000000,{c},{c},{c},{c},7,0\n" for d, c in zip(days, CLOSE, strict=True)
     )
     table = read_prices(write(tmp_path, stooq))
     same(table)
@@ -179,12 +154,7 @@ def test_layouts(tmp_path: Path) -> None:
         for i, (d, c) in enumerate(zip(days, CLOSE, strict=True))
     )
     table = read_prices(write(tmp_path, wide))
-    assert table.item_ids == ("AAPL", "C", "V", "LOW") and [len(series) for series in table] == [
-        30,
-        30,
-        26,
-        20,
-    ]
+    assert table.item_ids == ("AAPL", "C", "V", "LOW") and [len(series) for series in table] == [30, 30, 26, 20]
     assert "'note'" in texts(table.notes)[0]
     assert texts(table["V"].notes) == ("dropped 4 blank rows before the first price.",)
     assert texts(table["LOW"].notes) == ("dropped 10 blank rows after the last price.",)
@@ -206,18 +176,10 @@ def test_yfinance_layouts(tmp_path: Path) -> None:
 
 
 def test_adjusted_close_scales_all_prices(tmp_path: Path) -> None:
-    text = (
-        "Date,Open,High,Low,Close,Adj Close,Volume\n2021-01-04,10,12,8,11,5.5,9\n2021-01-05,11,13,9,12,6,9\n"
-    )
+    text = "Date,Open,High,Low,Close,Adj Close,Volume\n2021-01-04,10,12,8,11,5.5,9\n2021-01-05,11,13,9,12,6,9\n"
     series = read_prices(write(tmp_path, text))["ACME"]
     assert series.columns().keys() == {"open", "high", "low", "close", "volume"}
-    assert [series.columns()[name][0] for name in ("open", "high", "low", "close", "volume")] == [
-        5,
-        6,
-        4,
-        5.5,
-        9,
-    ]
+    assert [series.columns()[name][0] for name in ("open", "high", "low", "close", "volume")] == [5, 6, 4, 5.5, 9]
     assert "adjusted" in texts(series.notes)[0]
 
 
@@ -240,9 +202,7 @@ def test_carriers(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) ->
     elif kind == "tz":
         same(read_prices(frame.assign(date=DAYS.tz_localize("America/New_York"))))
     elif kind == "text frame":
-        same(
-            read_prices(frame.assign(date=[f"{d:%d/%m/%Y}" for d in DAYS], close=[f"{c:.2f}" for c in CLOSE]))
-        )
+        same(read_prices(frame.assign(date=[f"{d:%d/%m/%Y}" for d in DAYS], close=[f"{c:.2f}" for c in CLOSE])))
     else:
         monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(buffer=io.BytesIO(table_text().encode())))
         same(read_prices("-"))

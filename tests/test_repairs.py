@@ -107,9 +107,7 @@ def test_a_close_a_little_outside_the_range_widens_it() -> None:
     odd.loc[5, "close"] = odd.loc[5, "high"] + 0.01
     series = read_prices(odd)["item"]
     assert series.high is not None and series.high[5] == series.close[5]
-    assert texts(series.notes) == (
-        "widened low and high to include open and close in 1 row: row 6 (2021-01-11).",
-    )
+    assert texts(series.notes) == ("widened low and high to include open and close in 1 row: row 6 (2021-01-11).",)
 
 
 @pytest.mark.parametrize("factor", [10, 100, 0.1, 0.01])
@@ -167,16 +165,7 @@ def test_volume_never_stops_a_forecast() -> None:
 
 @pytest.mark.parametrize(
     ("ratio", "parts"),
-    [
-        (2, (2, 1)),
-        (3, (3, 1)),
-        (4, (4, 1)),
-        (5, (5, 1)),
-        (7, (7, 1)),
-        (10, (10, 1)),
-        (20, (20, 1)),
-        (1.5, (3, 2)),
-    ],
+    [(2, (2, 1)), (3, (3, 1)), (4, (4, 1)), (5, (5, 1)), (7, (7, 1)), (10, (10, 1)), (20, (20, 1)), (1.5, (3, 2))],
 )
 @pytest.mark.parametrize("up", [True, False])
 def test_a_likely_split_is_noted_and_nothing_changed(ratio: float, parts: tuple[int, int], up: bool) -> None:
@@ -194,9 +183,7 @@ def test_a_likely_split_is_noted_and_nothing_changed(ratio: float, parts: tuple[
 
 
 def test_the_real_splits_are_noted_where_no_adjusted_close_is(shared_data: object) -> None:
-    raw = pd.read_csv(f"{shared_data}/daily/aapl_raw_unadjusted_ohlcv_2000_2013.csv").drop(
-        columns="adj_close"
-    )
+    raw = pd.read_csv(f"{shared_data}/daily/aapl_raw_unadjusted_ohlcv_2000_2013.csv").drop(columns="adj_close")
     notes = " ".join(texts(read_prices(raw)["item"].notes))
     assert "2000-06-21" in notes and "2005-02-28" in notes
 
@@ -204,8 +191,7 @@ def test_the_real_splits_are_noted_where_no_adjusted_close_is(shared_data: objec
 def test_a_gap_is_noted() -> None:
     series = read_prices(frame().drop(index=range(10, 21)))["item"]
     assert texts(series.notes) == (
-        "11 sessions are missing between 2021-01-15 and 2021-02-02; "
-        "the move across the gap counts as a single step.",
+        "11 sessions are missing between 2021-01-15 and 2021-02-02; the move across the gap counts as a single step.",
     )
     assert read_prices(frame().drop(index=range(10, 20)))["item"].notes == ()
 

@@ -17,21 +17,14 @@ from gatecast.notes import Note
 from gatecast.prices import PriceTable
 from test_figures import EVIL, item_and_history
 
-VERDICT = {
-    "text": "The data can't tell.",
-    "median": "no evidence",
-    "bands": "skill",
-    "honest": None,
-    "origins": 1200,
-}
+VERDICT = {"text": "The data can't tell.", "median": "no evidence", "bands": "skill", "honest": None, "origins": 1200}
 
 
 def page(names=("X",), **values):
     pairs = [item_and_history(name) for name in names]
     forecast = Forecast(items=tuple(item for item, _ in pairs), seed=7)
     prices = PriceTable(
-        series=tuple(history for _, history in pairs),
-        notes=(Note("data", f"a row was dropped {EVIL}", names),),
+        series=tuple(history for _, history in pairs), notes=(Note("data", f"a row was dropped {EVIL}", names),)
     )
     return forecast_report(forecast, prices, **{"level": 0.9, "title": "A title", **values}), forecast
 
@@ -64,9 +57,7 @@ class Reader(HTMLParser):
 
 
 def test_the_page_shows_verdict_reading_notes_and_settings():
-    html, forecast = page(
-        verdict=VERDICT, losses=[(1, 0.9, 0.8), (2, 0.5, 0.6)], config={"hidden": 32, "dense": ()}
-    )
+    html, forecast = page(verdict=VERDICT, losses=[(1, 0.9, 0.8), (2, 0.5, 0.6)], config={"hidden": 32, "dense": ()})
     text = " ".join(Reader(html).text.split())
     item = forecast.items[0]
     low, high = item.interval(0.9)
@@ -94,9 +85,7 @@ def test_without_verdict_losses_or_config_their_parts_are_absent():
 
 
 def test_nothing_of_the_user_becomes_markup_or_code():
-    html, _ = page(
-        (EVIL, "Y"), title=EVIL, config={EVIL: EVIL}, verdict={**VERDICT, "text": EVIL, "median": EVIL}
-    )
+    html, _ = page((EVIL, "Y"), title=EVIL, config={EVIL: EVIL}, verdict={**VERDICT, "text": EVIL, "median": EVIL})
     seen = Reader(html)
     assert seen.text.count(EVIL) >= 10
     assert not [attrs for tag, attrs in seen.tags if (attrs.get("href") or "#")[0] != "#"]
@@ -105,9 +94,7 @@ def test_nothing_of_the_user_becomes_markup_or_code():
     specs = [json.loads(spec) for name, spec in seen.scripts.items() if name.startswith("fan-")]
     assert len(specs) == 2
     in_scripts = [text for name, text in seen.scripts.items() if name not in ("script", "style")]
-    assert not set("<>&") & set(
-        "".join(in_scripts)
-    )  # a JSON text can't end its script, whatever a figure says
+    assert not set("<>&") & set("".join(in_scripts))  # a JSON text can't end its script, whatever a figure says
 
 
 def test_the_file_names_no_address_outside_itself():

@@ -34,9 +34,7 @@ def walk(items=("X", "Y"), cutoffs=16, horizon=3, models=tuple(MODELS)):
     days = pd.bdate_range("2023-01-02", periods=60 + cutoffs * horizon).to_numpy()
     prices = PriceTable(
         series=tuple(
-            PriceSeries(
-                item_id=name, timestamps=days, close=100 * np.exp(rng.normal(0, SIGMA, len(days)).cumsum())
-            )
+            PriceSeries(item_id=name, timestamps=days, close=100 * np.exp(rng.normal(0, SIGMA, len(days)).cumsum()))
             for name in items
         )
     )
@@ -45,9 +43,7 @@ def walk(items=("X", "Y"), cutoffs=16, horizon=3, models=tuple(MODELS)):
         for at in range(60, 60 + cutoffs * horizon, horizon):
             seen = prices.until(days[at - 1])
             forecast = Forecast(
-                items=tuple(
-                    fan_of(series, days[at : at + horizon], MODELS.get(model, 1.0), rng) for series in seen
-                ),
+                items=tuple(fan_of(series, days[at : at + horizon], MODELS.get(model, 1.0), rng) for series in seen),
                 seed=0,
             )
             rows = score_forecast(forecast, seen, prices, cutoff=days[at - 1], horizon=horizon)
@@ -124,9 +120,7 @@ def test_skill_bars_carry_the_interval_of_the_test():
     report, _ = walk()
     bar = figures.skill_bars(report.tests, subject="gatecast").data[0]
     tests = report.tests
-    row = tests[
-        (tests["model"] == "gatecast") & (tests["against"] == "random_walk") & (tests["loss"] == "crps")
-    ]
+    row = tests[(tests["model"] == "gatecast") & (tests["against"] == "random_walk") & (tests["loss"] == "crps")]
     row = row[row["step"] == "all"].iloc[0]
     at = list(bar.marker.color).index("#2f5fe0")
     assert bar.x[at] == pytest.approx(1 - row["mean_loss"] / row["mean_loss_against"], abs=1e-5)
@@ -186,9 +180,7 @@ def test_every_colour_has_a_dark_counterpart():
         figures.pit_histogram(report.forecasts),
         figures.skill_bars(report.tests),
         figures.ablation_bars(ABLATION),
-        figures.fan_strip(
-            report.forecasts[report.forecasts["model"] == "narrow"].query("item_id == 'X'"), prices["X"]
-        ),
+        figures.fan_strip(report.forecasts[report.forecasts["model"] == "narrow"].query("item_id == 'X'"), prices["X"]),
     ]
     for figure in drawn:
         assert colours(json.loads(figure.to_json())) <= set(figures.DARK)

@@ -54,10 +54,7 @@ def visit(browser: Any) -> Iterator[Callable[..., tuple[Any, list[str]]]]:
         tab.on("console", lambda message: wrong.append(message.text) if message.type != "log" else None)
         tab.on("pageerror", lambda error: wrong.append(str(error)))
         tab.on("dialog", lambda dialog: wrong.append(f"dialog {dialog.message}"))
-        tab.on(
-            "request",
-            lambda request: None if request.url.startswith("file://") else wrong.append(request.url),
-        )
+        tab.on("request", lambda request: None if request.url.startswith("file://") else wrong.append(request.url))
         tab.goto(path.as_uri())
         return tab, wrong
 

@@ -58,9 +58,7 @@ def test_it_states_what_calibration_does_to_the_bands(explained: Explanation) ->
     assert "dropout alone would make the 90% band 0.6% wide, noise alone 1.8%; both make it 2.0%" in text
     assert "learned from 70 past forecasts, makes it 2.5%: 1.25 times as wide" in text
     assert "0.80 to 1.25 times" in text
-    assert "too few past forecasts to calibrate from" in words(
-        replace(explained, bands=replace(bands, origins=0))
-    )
+    assert "too few past forecasts to calibrate from" in words(replace(explained, bands=replace(bands, origins=0)))
 
 
 def test_a_calibration_that_changes_nothing_has_no_chart(explained: Explanation) -> None:
@@ -73,12 +71,8 @@ def test_a_calibration_that_changes_nothing_has_no_chart(explained: Explanation)
 
 def test_it_states_how_far_the_predicted_move_counts(explained: Explanation) -> None:
     nothing = words(replace(explained, shrinkage=0.004))
-    assert (
-        "Shrinkage 0% held-out days show no evidence of direction: the predicted move is not used" in nothing
-    )
-    assert "Shrinkage 40% the share of the predicted move that is used" in words(
-        replace(explained, shrinkage=0.4)
-    )
+    assert "Shrinkage 0% held-out days show no evidence of direction: the predicted move is not used" in nothing
+    assert "Shrinkage 40% the share of the predicted move that is used" in words(replace(explained, shrinkage=0.4))
 
 
 def test_it_states_which_days_the_base_network_learned_from(explained: Explanation) -> None:
@@ -87,9 +81,7 @@ def test_it_states_which_days_the_base_network_learned_from(explained: Explanati
         explained, network="base", next_sigma=0.017, learned_until=until, member=2, members=5, own_rows=False
     )
     text, seen = words(base), words(replace(base, own_rows=True))
-    opening = (
-        "This is member 2 of 5 of the base network, an LSTM trained on many price histories up to 2015-12-31"
-    )
+    opening = "This is member 2 of 5 of the base network, an LSTM trained on many price histories up to 2015-12-31"
     assert f"{opening}; it learned from none of the days of this history." in text
     assert f"{opening}, days of this history among them: there it may look better than on new days." in seen
     assert "Predicted volatility ±1.7%" in text and "Three losses" not in text

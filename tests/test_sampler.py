@@ -40,9 +40,7 @@ class Counter(PathNetwork):
         self.units = units
         self.calls: list[tuple[int, int]] = []
 
-    def forward(
-        self, inputs: Any, state: Any = None, masks: Masks | None = None, *, last: int | None = None
-    ) -> Any:
+    def forward(self, inputs: Any, state: Any = None, masks: Masks | None = None, *, last: int | None = None) -> Any:
         assert last == 1
         self.calls.append(tuple(inputs.shape[:2]))
         total = inputs.sum(dim=(0, 2))[None]
@@ -98,20 +96,14 @@ class Lengths:
 
 def starts(*lengths: int, horizon: int = 3, seed: int = 0) -> list[Start]:
     return [
-        Start(
-            series=simulated_series("X", length),
-            future=np.arange(horizon),
-            rng=np.random.default_rng([seed, place]),
-        )
+        Start(series=simulated_series("X", length), future=np.arange(horizon), rng=np.random.default_rng([seed, place]))
         for place, length in enumerate(lengths)
     ]
 
 
 def test_each_path_adds_up_what_its_start_and_network_say() -> None:
     """Without masks and noise: step 1 is context + number, later steps carry the state on."""
-    model = PathModel(
-        networks=(Counter(0.5), Counter(100.0)), features=Lengths(), mc_dropout=False, noise=False
-    )
+    model = PathModel(networks=(Counter(0.5), Counter(100.0)), features=Lengths(), mc_dropout=False, noise=False)
     first, second = model.simulate([starts(30, 40)], 5)
     for answer, context in ((first, 30.0), (second, 40.0)):
         assert answer.log_returns.shape == (5, 3)
@@ -146,9 +138,7 @@ def test_masks_differ_between_paths_are_held_and_come_from_the_starts_own_stream
 def test_tables_blocks_and_strands_change_nothing_but_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     lengths = (10, 20, 15, 20, 10)
     whole = PathModel(networks=(Counter(0.25),), features=Lengths()).simulate([starts(*lengths)], 12)
-    apart = PathModel(networks=(Counter(0.25),), features=Lengths(alone=True)).simulate(
-        [starts(*lengths)], 12
-    )
+    apart = PathModel(networks=(Counter(0.25),), features=Lengths(alone=True)).simulate([starts(*lengths)], 12)
     monkeypatch.setattr(sampler, "_PATHS_AT_ONCE", 24)
     monkeypatch.setattr(sampler, "_UNITS_AT_ONCE", 10)
     network = Counter(0.25)

@@ -94,9 +94,7 @@ def test_both_kinds_of_spread_enter_a_path(table: PriceTable) -> None:
 
 def test_a_mask_is_held_along_the_path(table: PriceTable) -> None:
     """With no noise a path is a function of its mask alone: ranks at step 1 persist, as fresh masks' would not."""
-    paths = (
-        fitted(table, noise="none", dropout=0.5).predict(table, 8, paths=300, seed=1).items[0].log_returns()
-    )
+    paths = fitted(table, noise="none", dropout=0.5).predict(table, 8, paths=300, seed=1).items[0].log_returns()
     steps = np.diff(paths, axis=1, prepend=0)
     assert np.corrcoef(steps[:, 1], steps[:, 5])[0, 1] > 0.5
 

@@ -20,9 +20,7 @@ ROOT = Path(__file__).parents[1]
 
 def test_every_setting_is_described_and_stands_in_one_group() -> None:
     rows = list(setting_rows([Config()]))
-    assert [key for _, key, _, _ in rows] == sorted(
-        Config.model_fields, key=[key for _, key, _, _ in rows].index
-    )
+    assert [key for _, key, _, _ in rows] == sorted(Config.model_fields, key=[key for _, key, _, _ in rows].index)
     assert {group for group, _, _, _ in rows} == set(GROUPS.values())
     assert all(len(description) > 20 and description.endswith(".") for _, _, _, description in rows)
 
@@ -58,9 +56,7 @@ def test_two_presets_beside_each_other() -> None:
         ("reference", [], []),
     ],
 )
-def test_settings_without_effect_are_named_in_one_line(
-    preset: str, settings: list[str], idle: list[str]
-) -> None:
+def test_settings_without_effect_are_named_in_one_line(preset: str, settings: list[str], idle: list[str]) -> None:
     config = Config.from_preset(preset, settings)
     assert sorted(config.without_effect()) == idle
     notes = settings_notes(config)

@@ -9,13 +9,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from gatecast.judge.significance import (
-    by_date,
-    coverage_interval,
-    diebold_mariano,
-    holm,
-    variance_of_mean,
-)
+from gatecast.judge.significance import by_date, coverage_interval, diebold_mariano, holm, variance_of_mean
 
 
 def moving_average(rng: np.random.Generator, n: int, lags: int) -> np.ndarray:
@@ -55,9 +49,7 @@ def test_a_negative_rectangular_variance_gives_way_to_bartlett() -> None:
     assert np.isfinite(diebold_mariano(d, overlap=1).dm)
 
 
-@pytest.mark.parametrize(
-    ("overlap", "n"), [(0, 12), (1, 12), (4, 12), (4, 20), (4, 60), (29, 60), (4, 200), (19, 200)]
-)
+@pytest.mark.parametrize(("overlap", "n"), [(0, 12), (1, 12), (4, 12), (4, 20), (4, 60), (29, 60), (4, 200), (19, 200)])
 def test_equal_models_are_told_apart_in_a_twentieth_of_cases_at_most(overlap: int, n: int) -> None:
     rng, times = np.random.default_rng(3), 1200
     tests = [diebold_mariano(moving_average(rng, n, overlap), overlap=overlap) for _ in range(times)]
@@ -73,9 +65,7 @@ def test_as_many_degrees_of_freedom_as_rows_would_claim_far_too_often() -> None:
 
 def test_ignoring_the_overlap_would_claim_far_too_often() -> None:
     rng = np.random.default_rng(4)
-    tests = [
-        diebold_mariano(moving_average(rng, 60, 4), kernel="rectangular").p_value < 0.05 for _ in range(300)
-    ]
+    tests = [diebold_mariano(moving_average(rng, 60, 4), kernel="rectangular").p_value < 0.05 for _ in range(300)]
     assert np.mean(tests) > 0.2
 
 
@@ -115,9 +105,7 @@ def test_coverage_interval_is_as_wide_as_its_dates_are_few() -> None:
     dates = np.repeat(np.arange(40), 20)
     together = np.repeat(rng.uniform(size=40) < 0.9, 20).astype(float)  # twenty assets that move as one
     alone = (rng.uniform(size=800) < 0.9).astype(float)
-    width = {
-        name: np.ptp(coverage_interval(hits, dates)[1:]) for name, hits in (("one", together), ("all", alone))
-    }
+    width = {name: np.ptp(coverage_interval(hits, dates)[1:]) for name, hits in (("one", together), ("all", alone))}
     assert width["one"] > 2.5 * width["all"]
 
 

@@ -35,12 +35,7 @@ def table(**columns: list[float]) -> pd.DataFrame:
 
 @pytest.mark.parametrize(
     ("distance", "bold"),
-    [
-        (least, [True, False, False]),
-        (most, [False, False, True]),
-        (nearest(0.5), [False, True, False]),
-        (None, []),
-    ],
+    [(least, [True, False, False]), (most, [False, False, True]), (nearest(0.5), [False, True, False]), (None, [])],
 )
 def test_the_best_of_a_column_is_in_bold(distance, bold: list[bool]) -> None:
     column = Column("Score", "score", "{:.1f}".format, distance)
@@ -51,11 +46,7 @@ def test_the_best_of_a_column_is_in_bold(distance, bold: list[bool]) -> None:
 
 def test_equal_bests_are_both_in_bold_and_a_single_number_is_not() -> None:
     column = Column("Score", "score", "{:.1f}".format, least)
-    assert [cells[0].bold for cells in score_cells(table(score=[1.0, 1.0, 2.0]), [column])] == [
-        True,
-        True,
-        False,
-    ]
+    assert [cells[0].bold for cells in score_cells(table(score=[1.0, 1.0, 2.0]), [column])] == [True, True, False]
     lonely = score_cells(table(score=[math.nan, 1.0, math.nan]), [column])
     assert [cells[0].bold for cells in lonely] == [False] * 3
     assert [cells[0].text for cells in lonely] == ["-", "1.0", "-"]
@@ -67,9 +58,7 @@ def test_skill_and_p_value_are_against_the_random_walk() -> None:
     assert list(frame["crps"]) == sorted(frame["crps"])
     assert frame.at["random_walk", "skill"] == 0 and math.isnan(frame.at["random_walk", "p_value"])
     assert frame.at["gatecast", "skill"] == 1 - frame.at["gatecast", "crps"] / frame.at["random_walk", "crps"]
-    row = report.tests.query(
-        "model == 'gatecast' and against == 'random_walk' and loss == 'crps' and step == 'all'"
-    )
+    row = report.tests.query("model == 'gatecast' and against == 'random_walk' and loss == 'crps' and step == 'all'")
     assert frame.at["gatecast", "p_value"] == row["p_value"].item()
     alone, _ = walk(models=("gatecast", "narrow"))
     assert score_frame(alone.scores, alone.tests)[["skill", "p_value"]].isna().all(axis=None)
@@ -88,11 +77,7 @@ def test_a_band_that_does_not_hold_its_level_is_in_bold() -> None:
 
 
 def test_misses_are_shown_at_the_first_and_the_last_step_and_findings_are_in_bold() -> None:
-    p_values = {
-        "kupiec_p": [0.049, 0.5, 0.05],
-        "christoffersen_p": [math.nan, 0.5, 0.2],
-        "both_p": [0.0002, 0.5, 1],
-    }
+    p_values = {"kupiec_p": [0.049, 0.5, 0.05], "christoffersen_p": [math.nan, 0.5, 0.2], "both_p": [0.0002, 0.5, 1]}
     misses = {"model": "m", "step": [1, 2, 3], "event": "outside 90%", "expected": 0.1, "found": 0.125}
     pit = pd.DataFrame({"model": ["m"], "step": ["all"], "shares": [[0.1] * 10], "p_value": [0.3]})
     audit = Audit(coverage=pd.DataFrame(), violations=pd.DataFrame({**misses, **p_values}), pit=pit)
@@ -104,16 +89,12 @@ def test_misses_are_shown_at_the_first_and_the_last_step_and_findings_are_in_bol
     assert pit_texts(audit, "m") == (" ".join(["10"] * 10), "0.300")
 
 
-def test_the_terminal_shows_scores_with_skill_only_against_a_random_walk(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_the_terminal_shows_scores_with_skill_only_against_a_random_walk(capsys: pytest.CaptureFixture[str]) -> None:
     report, _ = walk()
     show_scores(report)
     lines = capsys.readouterr().out.splitlines()
     heading = next(line for line in lines if line.startswith("model"))
-    assert heading.split() == [
-        *["model", "n", "CRPS", "skill", "log", "score", "MAE", "MASE", "50%", "90%", "width"]
-    ]
+    assert heading.split() == [*["model", "n", "CRPS", "skill", "log", "score", "MAE", "MASE", "50%", "90%", "width"]]
     walked = next(line for line in lines if line.startswith("random_walk"))
     assert walked.split()[1] == "96" and walked.split()[3] == "+0.0%"
     show_scores(walk(models=("gatecast", "narrow"))[0])
@@ -122,11 +103,8 @@ def test_the_terminal_shows_scores_with_skill_only_against_a_random_walk(
 
 def ablation() -> Ablation:
     numbers = {"with_it": 1.0, "without": 0.9, "change": -0.1, "low": -0.15, "high": -0.05, "word": "hurts"}
-    rows = [
-        Row(switch="loss", off="loss=mse", score=score, **numbers) for score in ("crps", "mae", "coverage_90")
-    ] + [
-        Row(switch="guard", off="guard=false", score=score, word="breaks")
-        for score in ("crps", "mae", "coverage_90")
+    rows = [Row(switch="loss", off="loss=mse", score=score, **numbers) for score in ("crps", "mae", "coverage_90")] + [
+        Row(switch="guard", off="guard=false", score=score, word="breaks") for score in ("crps", "mae", "coverage_90")
     ]
     return Ablation(rows=tuple(rows), origins=9, seeds=3, items=1, horizon=2, refit=0)
 
@@ -146,12 +124,7 @@ def test_an_ablation_has_true_minuses_on_the_page() -> None:
 
 def test_numbers_and_p_values_in_words() -> None:
     assert [p_text(p) for p in (0.0009, 0.001, 0.05)] == ["< 0.001", "0.001", "0.050"]
-    assert [number_text(value, percent(1)) for value in (None, math.nan, math.inf, 0.5)] == [
-        "-",
-        "-",
-        "-",
-        "50.0%",
-    ]
+    assert [number_text(value, percent(1)) for value in (None, math.nan, math.inf, 0.5)] == ["-", "-", "-", "50.0%"]
 
 
 def test_the_audit_in_the_terminal_fits_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,20 +50,13 @@ def test_the_table_has_the_steps_and_their_prices():
 
 def test_a_long_horizon_shows_a_dozen_steps_with_the_first_and_last():
     text, _ = shown(horizon=250)
-    rows = [
-        line.split()[0]
-        for line in text.splitlines()
-        if line.strip()[:1].isdigit() and "-" in line and "." in line
-    ]
+    rows = [line.split()[0] for line in text.splitlines() if line.strip()[:1].isdigit() and "-" in line and "." in line]
     assert rows[0] == "1" and rows[-1] == "250" and len(rows) == 12
 
 
 def test_many_items_have_one_row_each():
     text, forecast = shown([f"item{i}" for i in range(40)], width=100)
-    assert (
-        sum(line.strip().startswith("item") and "." in line and "%" in line for line in text.splitlines())
-        == 40
-    )
+    assert sum(line.strip().startswith("item") and "." in line and "%" in line for line in text.splitlines()) == 40
     assert f"{forecast.items[39].median[-1]:.2f}" in text
 
 
@@ -135,11 +128,7 @@ def test_a_history_that_rises_is_drawn_rising():
     close = np.linspace(10, 20, 50)
     history = PriceSeries(item_id="X", timestamps=days[:50], close=close)
     item = ItemForecast(
-        item_id="X",
-        last_timestamp=days[49],
-        last_close=20.0,
-        timestamps=days[50:],
-        paths=np.full((9, 30), 20.0),
+        item_id="X", last_timestamp=days[49], last_close=20.0, timestamps=days[50:], paths=np.full((9, 30), 20.0)
     )
     lines = fan_lines(item, history, level=0.9, width=80, ascii_only=True)
     rows = [row for row, line in enumerate(lines) if "*" in line]

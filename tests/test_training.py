@@ -47,9 +47,7 @@ def test_learns_what_can_be_learned(encoder: str, mode: str) -> None:
         returns[t] = -0.8 * returns[t - 1] + 0.01 * rng.normal()
     stamps = np.arange(900).astype("datetime64[D]")
     table = PriceTable.from_close({"X": (100 * np.exp(returns.cumsum()), stamps)})
-    config = TINY.replace(
-        encoder=encoder, training=mode, epochs=25, hidden=16, learning_rate=0.01, dropout=0.05
-    )
+    config = TINY.replace(encoder=encoder, training=mode, epochs=25, hidden=16, learning_rate=0.01, dropout=0.05)
     record = record_of(Forecaster(config).fit(table))
     # A memoryless forecast keeps the loss of the first epochs; the AR(1) explains 64% of the variance.
     assert record.best_loss < 0.65 * training_loss_of_zero(table)
@@ -66,9 +64,7 @@ def training_loss_of_zero(table: PriceTable) -> float:
 def test_same_data_config_and_seed_give_the_same_weights(table: PriceTable) -> None:
     assert_same_weights(Forecaster(TINY).fit(table), Forecaster(TINY).fit(table))
     other = Forecaster(TINY.replace(seed=5)).fit(table)
-    assert not torch.equal(
-        *(next(iter(weights_of(f).values())) for f in (other, Forecaster(TINY).fit(table)))
-    )
+    assert not torch.equal(*(next(iter(weights_of(f).values())) for f in (other, Forecaster(TINY).fit(table))))
 
 
 def test_units_are_dropped_in_training(table: PriceTable) -> None:
@@ -92,18 +88,14 @@ def test_a_loss_that_is_not_finite_stops_with_a_clear_line(table: PriceTable) ->
     config = TINY.replace(learning_rate=1.0, loss="mse", clip_norm=0, epochs=3)
     with (
         pytest.MonkeyPatch.context() as patch,
-        pytest.raises(
-            TrainingError, match=r"loss must stay finite; it became nan in epoch 1\. Lower learning_rate"
-        ),
+        pytest.raises(TrainingError, match=r"loss must stay finite; it became nan in epoch 1\. Lower learning_rate"),
     ):
         patch.setattr(recipe, "weighted_mean", lambda losses, weights, judged: losses.sum() * math.nan)
         Forecaster(config).fit(table)
 
 
 @pytest.mark.parametrize("encoder", ["lstm", "gru", "rnn", "tcn", "transformer"])
-def test_ctrl_c_keeps_the_best_so_far_and_resume_goes_on(
-    encoder: str, table: PriceTable, tmp_path: Path
-) -> None:
+def test_ctrl_c_keeps_the_best_so_far_and_resume_goes_on(encoder: str, table: PriceTable, tmp_path: Path) -> None:
     config = TINY.replace(encoder=encoder, epochs=6)
 
     def interrupt(now: Progress) -> None:
@@ -186,12 +178,8 @@ def run_child(folder: Path, kill_after: float | None, encoder: str, epochs: int)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("encoder", "kills"), [("lstm", 4), ("gru", 1), ("rnn", 1), ("tcn", 1), ("transformer", 1)]
-)
-def test_killed_at_random_moments_the_weights_are_bit_identical(
-    encoder: str, kills: int, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("encoder", "kills"), [("lstm", 4), ("gru", 1), ("rnn", 1), ("tcn", 1), ("transformer", 1)])
+def test_killed_at_random_moments_the_weights_are_bit_identical(encoder: str, kills: int, tmp_path: Path) -> None:
     kills = int(os.environ.get("GATECAST_KILLS", kills))  # 20 in the issue's own check
     epochs = 75 * kills  # enough that every kill finds the training at work
     table = PriceTable(series=(simulated_series("A", 160, 1),))

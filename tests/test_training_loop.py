@@ -42,9 +42,7 @@ def weights_of(network: nn.Module) -> Tensor:
 class Lines(Objective):
     """Lines through random points: each batch in so many parts, judged by given held-out losses."""
 
-    def __init__(
-        self, networks: list[nn.Linear], *, parts: int = 1, held_out: list[float] | None = None
-    ) -> None:
+    def __init__(self, networks: list[nn.Linear], *, parts: int = 1, held_out: list[float] | None = None) -> None:
         self.networks, self.parts = networks, parts
         self.held_out = held_out
         self.judged = 0
@@ -74,10 +72,7 @@ def trained(objective: Lines, settings: AdamSettings = SETTINGS, **how: object) 
 
 def test_a_batch_in_parts_moves_the_weights_as_the_whole_batch() -> None:
     whole, parted = line(), line()
-    losses = [
-        trained(Lines([network], parts=parts), epochs=2).losses
-        for network, parts in ((whole, 1), (parted, 3))
-    ]
+    losses = [trained(Lines([network], parts=parts), epochs=2).losses for network, parts in ((whole, 1), (parted, 3))]
     torch.testing.assert_close(weights_of(whole), weights_of(parted))
     assert [loss for _, loss, _ in losses[0]] == pytest.approx([loss for _, loss, _ in losses[1]])
     assert not torch.allclose(weights_of(whole), weights_of(line()), atol=0.1)
@@ -190,9 +185,7 @@ def test_the_base_networks_optimiser_equals_torchs() -> None:
     """AdamW over one cycle, decay of matrices alone, clipped; but for where epsilon is added."""
     ours, theirs = nn.LSTM(2, 5), nn.LSTM(2, 5)
     theirs.load_state_dict(ours.state_dict())
-    settings = AdamSettings(
-        learning_rate=0.02, cycle=30, weight_decay=2.0, decay_vectors=False, clip_norm=0.5
-    )
+    settings = AdamSettings(learning_rate=0.02, cycle=30, weight_decay=2.0, decay_vectors=False, clip_norm=0.5)
     flat = FlatAdam(ours, settings)
     groups = [
         {"params": [weight for weight in theirs.parameters() if weight.dim() > 1], "weight_decay": 2.0},
@@ -237,9 +230,7 @@ def test_an_adaptation_is_kept_where_it_gains_twice_its_error(
     assert all((member in members) != kept for member in adapted.members)
 
 
-def test_an_adaptation_that_gains_nothing_leaves_the_members_as_they_are(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_an_adaptation_that_gains_nothing_leaves_the_members_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapting, "LEARNING_RATE", 1.0)  # far too fast: every epoch is worse
     members = load_ensemble(shipped()[0]).members[:1]
     adapted = adapting.adapt(members, [simulated_series("X", 900, start="2016-06-01")], Config())

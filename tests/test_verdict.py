@@ -142,23 +142,13 @@ def test_it_names_the_steps_where_the_skill_is() -> None:
 
 
 def test_it_holds_the_model_against_every_other_rival() -> None:
-    models = (
-        Planted("m", crps=0.8),
-        Planted("random_walk"),
-        Planted("garch", crps=0.5),
-        Planted("har", crps=1.0),
-    )
+    models = (Planted("m", crps=0.8), Planted("random_walk"), Planted("garch", crps=0.5), Planted("har", crps=1.0))
     verdict = planted(*models)
-    assert {rival: words["bands"] for rival, words in verdict.against.items()} == {
-        "garch": "worse",
-        "har": "skill",
-    }
+    assert {rival: words["bands"] for rival, words in verdict.against.items()} == {"garch": "worse", "har": "skill"}
     assert "its bands are better than har; its bands are worse than garch" in verdict.text
 
 
-@pytest.mark.parametrize(
-    ("width", "ok", "word"), [(1.0, True, "honest"), (0.5, False, "narrow"), (2.5, False, "wide")]
-)
+@pytest.mark.parametrize(("width", "ok", "word"), [(1.0, True, "honest"), (0.5, False, "narrow"), (2.5, False, "wide")])
 def test_honesty_is_coverage_with_its_interval(width: float, ok: bool, word: str) -> None:
     # A random walk's median at the last close, so that the bands hold what their width says.
     verdict = planted(Planted("m", error=1.0, width=width), Planted("random_walk"), origins=200)
@@ -169,10 +159,7 @@ def test_honesty_is_coverage_with_its_interval(width: float, ok: bool, word: str
 
 def test_too_few_origins_cannot_tell_however_large_the_gain() -> None:
     verdict = planted(Planted("m", error=0.5, crps=0.3), Planted("random_walk"), Planted("garch"), origins=5)
-    assert (verdict.median, verdict.bands, verdict.honest.ok, verdict.origins) == ("no evidence",) * 2 + (
-        None,
-        5,
-    )
+    assert (verdict.median, verdict.bands, verdict.honest.ok, verdict.origins) == ("no evidence",) * 2 + (None, 5)
     assert verdict.steps == {"median": (), "bands": ()}
     assert set(verdict.against["garch"].values()) == {"no evidence"}
     assert "Fewer than 8 origins" in verdict.text and "cannot tell whether to trust it" in verdict.text
@@ -234,13 +221,7 @@ def test_origins_that_share_days_are_not_counted_as_if_they_did_not() -> None:
 
 @pytest.mark.parametrize(
     ("p_value", "text"),
-    [
-        (0.0498, "p = 0.0498"),
-        (0.04999, "p < 0.05"),
-        (0.05001, "p = 0.05"),
-        (0.7, "p = 0.7"),
-        (9e-4, "p < 0.001"),
-    ],
+    [(0.0498, "p = 0.0498"), (0.04999, "p < 0.05"), (0.05001, "p = 0.05"), (0.7, "p = 0.7"), (9e-4, "p < 0.001")],
 )
 def test_a_p_value_stands_on_its_side_of_the_threshold(p_value: float, text: str) -> None:
     rows = planted_rows(Planted("m", crps=0.9), Planted("random_walk"))
@@ -326,9 +307,7 @@ def test_an_interval_that_reaches_far_from_its_level_calls_no_band_honest(
     rows = planted_rows(Planted("m"), Planted("random_walk"), origins=400, steps=1, items=1)
     rng = np.random.default_rng(1)
     run = 1 if spread < 0.1 else 20
-    hits = (
-        np.repeat(np.arange(20) % 10 != 0, run) if run > 1 else rng.permutation(400) < 400 * coverage
-    )
+    hits = np.repeat(np.arange(20) % 10 != 0, run) if run > 1 else rng.permutation(400) < 400 * coverage
     rows.loc[:, "actual"] = 100.0 * np.exp(np.tile(np.where(hits, 0.001, 0.2), 2))
     honest = decide(rows, compare(rows), {}).honest
     width = max(0.9 - honest.low, honest.high - 0.9)

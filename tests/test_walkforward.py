@@ -123,11 +123,7 @@ def test_scores_are_recomputed_from_the_rows(log: Path) -> None:
     levels = np.array(list(QUANTILES.values()))
     quantiles = np.log(rows[list(QUANTILES)].to_numpy() / rows["last_close"].to_numpy()[:, None])
     about = 2 * np.trapezoid(
-        [
-            metrics.pinball(quantiles[:, [k]], moved.to_numpy(), levels[[k]]).mean()
-            for k in range(len(levels))
-        ],
-        levels,
+        [metrics.pinball(quantiles[:, [k]], moved.to_numpy(), levels[[k]]).mean() for k in range(len(levels))], levels
     )
     assert score["crps"] == pytest.approx(about, rel=0.03)  # the stored quantiles stop at 1% and 99%
     assert set(report.scores["step"]) == {"all", 1, 2} and (score["n"] == len(rows))
@@ -140,10 +136,7 @@ def test_crps_and_pit_are_those_of_the_paths(log: Path) -> None:
     seed = cutoff_seed(0, cutoff.to_datetime64())
     item = Bell(log).fit(table).predict(table.until(cutoff), 2, paths=60, seed=seed)["A0"]
     first = rows[rows["cutoff"] == cutoff]
-    moves, moved = (
-        np.log(item.paths / item.last_close),
-        np.log(first["actual"] / first["last_close"]).to_numpy(),
-    )
+    moves, moved = (np.log(item.paths / item.last_close), np.log(first["actual"] / first["last_close"]).to_numpy())
     np.testing.assert_allclose(first["crps"], metrics.crps_paths(moves.T, moved))
     np.testing.assert_allclose(first["pit"], (moves < moved).mean(axis=0))
     np.testing.assert_allclose(first["q05"], item.quantile(0.05))
@@ -157,9 +150,7 @@ def test_prices_after_a_cutoff_change_no_forecast_made_at_it(log: Path, refit: i
     before = backtest(models, table, horizon=2, cutoffs=6, paths=40, refit=refit).forecasts
     middle = np.unique(before["cutoff"])[3]
     after = tuple(replace(one, close=one.close * np.where(one.timestamps > middle, 2, 1)) for one in table)
-    changed = backtest(
-        models, replace(table, series=after), horizon=2, cutoffs=6, paths=40, refit=refit
-    ).forecasts
+    changed = backtest(models, replace(table, series=after), horizon=2, cutoffs=6, paths=40, refit=refit).forecasts
     made = [*QUANTILES, "mean", "last_close", "naive_scale", "timestamp"]
     early = (before["cutoff"] <= middle).to_numpy()
     pd.testing.assert_frame_equal(before.loc[early, made], changed.loc[early, made])
@@ -189,9 +180,7 @@ def test_refit_says_how_often_a_model_learns(log: Path) -> None:
 def test_the_number_of_jobs_does_not_matter(log: Path) -> None:
     told_of: list[int] = []
     reports = [
-        backtest(
-            [RandomWalk(), Drift()], walk(), horizon=2, cutoffs=4, paths=30, jobs=jobs, progress=progress
-        )
+        backtest([RandomWalk(), Drift()], walk(), horizon=2, cutoffs=4, paths=30, jobs=jobs, progress=progress)
         for jobs, progress in ((1, None), (2, lambda now: told_of.append(now.done)))
     ]
     pd.testing.assert_frame_equal(reports[0].forecasts, reports[1].forecasts)
@@ -224,9 +213,7 @@ def test_finished_folds_are_read_back_and_damaged_ones_done_again(log: Path, tmp
 
     def run(seed: int = 0) -> Report:
         log.write_text("")
-        return backtest(
-            [Bell(log), RandomWalk()], table, horizon=2, cutoffs=4, paths=20, seed=seed, store=folder
-        )
+        return backtest([Bell(log), RandomWalk()], table, horizon=2, cutoffs=4, paths=20, seed=seed, store=folder)
 
     fresh = run()
     assert len(told(log, "predict")) == 4
@@ -247,9 +234,7 @@ def test_finished_folds_are_read_back_and_damaged_ones_done_again(log: Path, tmp
 def test_early_cutoffs_too_short_for_a_model_are_left_out_for_all_with_a_note(log: Path) -> None:
     report = backtest([Bell(log, least=200), RandomWalk()], walk(), horizon=2, cutoffs=8, paths=10)
     assert report.forecasts.groupby("model")["cutoff"].nunique().tolist() == [5, 5]
-    assert any(
-        note.startswith("3 early cutoffs") and "needs 200 rows" in note for note in texts(report.notes)
-    )
+    assert any(note.startswith("3 early cutoffs") and "needs 200 rows" in note for note in texts(report.notes))
     with pytest.raises(TooFewRows, match=r"model 'bell'.*needs 999 rows.*Start later"):
         backtest([Bell(log, least=999), RandomWalk()], walk(), horizon=2, cutoffs=8, paths=10)
 
@@ -257,19 +242,13 @@ def test_early_cutoffs_too_short_for_a_model_are_left_out_for_all_with_a_note(lo
 def test_an_item_takes_part_once_it_is_long_enough_and_while_it_has_a_future(log: Path) -> None:
     long, late = walk(300)["A0"], walk(300, seed=1)["A0"]
     table = PriceTable(
-        series=(
-            long,
-            replace(late.rows(200, 300), item_id="late"),
-            replace(late.rows(0, 200), item_id="gone"),
-        )
+        series=(long, replace(late.rows(200, 300), item_id="late"), replace(late.rows(0, 200), item_id="gone"))
     )
     report = backtest([Bell(log), RandomWalk()], table, horizon=5, every=10, start="2020-06-01", min_rows=50)
     last = report.forecasts.groupby("item_id")["cutoff"].agg(["min", "max"])
     assert last.loc["late", "min"] >= late.timestamps[249]
     assert last.loc["gone", "max"] <= late.timestamps[194]
-    assert (
-        last.loc["A0", "min"] == pd.Timestamp("2020-06-01") and last.loc["A0", "max"] > late.timestamps[280]
-    )
+    assert last.loc["A0", "min"] == pd.Timestamp("2020-06-01") and last.loc["A0", "max"] > late.timestamps[280]
     assert set(report.forecasts.groupby(["model", "item_id"]).size().unstack().nunique()) == {1}
 
 
@@ -350,9 +329,7 @@ def test_items_that_are_not_judged_are_named_with_the_reason(log: Path) -> None:
     assert any("count every cutoff once" in note for note in texts(again.notes))
     assert not any("count every cutoff once" in note for note in texts(report.notes))
     many = PriceTable(series=(one, *(replace(one.rows(280, 300), item_id=f"S{k}") for k in range(9))))
-    note = next(
-        n for n in texts(backtest([RandomWalk()], many, cutoffs=3, paths=10).notes) if "not judged" in n
-    )
+    note = next(n for n in texts(backtest([RandomWalk()], many, cutoffs=3, paths=10).notes) if "not judged" in n)
     assert note.startswith("9 of 10 items not judged") and note.endswith("'S0', 'S1', 'S2', 'S3', 'S4', ...")
 
 

@@ -112,9 +112,7 @@ def test_scaled_training_rows_have_mean_zero_and_deviation_one() -> None:
 def test_target_and_back(returns: str) -> None:
     close = simulated_series().close
     value = next_value(returns, close)[:-1]
-    np.testing.assert_allclose(
-        to_log_return(returns, np.log(close[:-1]), value), np.diff(np.log(close)), atol=1e-12
-    )
+    np.testing.assert_allclose(to_log_return(returns, np.log(close[:-1]), value), np.diff(np.log(close)), atol=1e-12)
 
 
 def test_a_foretold_price_below_zero_stays_a_price() -> None:

@@ -35,9 +35,7 @@ def test_a_failure_leaves_what_stood_there(
     assert target.read_bytes() == b"old" and os.listdir(tmp_path) == ["file"]
 
 
-def test_the_content_is_on_disk_before_it_has_the_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_content_is_on_disk_before_it_has_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     order = []
     fsync, replace = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda handle: (order.append("fsync"), fsync(handle)))

@@ -77,9 +77,7 @@ def epoch(windows: int, epochs: int) -> dict[str, Any]:
     features, target = rows(windows)
     clock = Clock()
     model = block(clock, 1 + epochs, 1)
-    model.fit(
-        TimeSeries.from_values(target[:, None]), past_covariates=TimeSeries.from_values(features[:, 1:])
-    )
+    model.fit(TimeSeries.from_values(target[:, None]), past_covariates=TimeSeries.from_values(features[:, 1:]))
     return {"seconds": clock.seconds[1:]}
 
 

@@ -31,10 +31,7 @@ def build(*, dropout: float = DROPOUT, seed: int = 0) -> keras.Model:
     keras.utils.set_random_seed(seed)
     layers: list[keras.Layer] = [keras.Input((CONTEXT, FEATURES))]
     for depth in range(LAYERS):
-        layers += [
-            keras.layers.LSTM(HIDDEN, return_sequences=depth + 1 < LAYERS),
-            keras.layers.Dropout(dropout),
-        ]
+        layers += [keras.layers.LSTM(HIDDEN, return_sequences=depth + 1 < LAYERS), keras.layers.Dropout(dropout)]
     layers += [keras.layers.Dense(width, activation="relu") for width in DENSE]
     model = keras.Sequential([*layers, keras.layers.Dense(1)])
     model.compile(optimizer=keras.optimizers.Adam(LEARNING_RATE), loss=keras.losses.Huber(delta=1.0))
@@ -69,13 +66,7 @@ def quality(path: str, epochs: int) -> dict[str, Any]:
         inputs, target, share = data["windows"], data["targets"][:, None], float(data["validation"])
     clock = Clock()
     fitted = build().fit(
-        inputs,
-        target,
-        batch_size=BATCH,
-        epochs=epochs,
-        validation_split=share,
-        verbose=0,
-        callbacks=[clock],
+        inputs, target, batch_size=BATCH, epochs=epochs, validation_split=share, verbose=0, callbacks=[clock]
     )
     return {"seconds": clock.ends, "losses": fitted.history["val_loss"]}
 

@@ -15,18 +15,7 @@ from neuralforecast.losses.pytorch import HuberLoss
 from neuralforecast.models import LSTM
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from rivals.recipe import (
-    BATCH,
-    CONTEXT,
-    DENSE,
-    DROPOUT,
-    FEATURES,
-    HIDDEN,
-    LAYERS,
-    LEARNING_RATE,
-    answer,
-    rows,
-)
+from rivals.recipe import BATCH, CONTEXT, DENSE, DROPOUT, FEATURES, HIDDEN, LAYERS, LEARNING_RATE, answer, rows
 
 logging.disable(logging.WARNING)
 warnings.simplefilter("ignore")

@@ -66,10 +66,7 @@ class Task:
         lagged = np.column_stack(
             [
                 np.ones(len(self.log_range)),
-                *(
-                    pd.Series(self.log_range).shift(lag).fillna(0.0).to_numpy(np.float64)
-                    for lag in range(LAGS)
-                ),
+                *(pd.Series(self.log_range).shift(lag).fillna(0.0).to_numpy(np.float64) for lag in range(LAGS)),
             ]
         )
         weights = np.linalg.lstsq(lagged[known], self.target[known], rcond=None)[0]

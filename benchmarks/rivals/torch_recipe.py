@@ -9,18 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from rivals.recipe import (
-    BATCH,
-    DENSE,
-    DROPOUT,
-    FEATURES,
-    HIDDEN,
-    LAYERS,
-    LEARNING_RATE,
-    answer,
-    rows,
-    windows_of,
-)
+from rivals.recipe import BATCH, DENSE, DROPOUT, FEATURES, HIDDEN, LAYERS, LEARNING_RATE, answer, rows, windows_of
 
 
 class Recipe(nn.Module):

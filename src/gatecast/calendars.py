@@ -99,9 +99,7 @@ def future_timestamps(series: PriceSeries, horizon: int, calendar: str | None = 
     spacing = describe(stamps)
     last = stamps[-1]
     if horizon * _shortest_step(spacing) > (_END - last).astype("timedelta64[D]").astype(float):
-        raise UsageError(
-            f"a forecast must end before 2200; {horizon} steps end later. Give a shorter horizon."
-        )
+        raise UsageError(f"a forecast must end before 2200; {horizon} steps end later. Give a shorter horizon.")
     if spacing.freq == "M":
         future = _months(stamps, horizon, spacing.step)
     elif spacing.freq == "W":
@@ -118,14 +116,10 @@ def _shortest_step(spacing: Spacing) -> float:
     """The fewest days that a step takes; a forecast that cannot end before 2200 is refused by it."""
     if spacing.freq == "h":
         return spacing.step / (24 * _HOUR_NS)
-    return {"M": 31.0 * spacing.step, "W": float(spacing.step), "B": 1.5, "D": 7 / len(spacing.weekdays)}[
-        spacing.freq
-    ]
+    return {"M": 31.0 * spacing.step, "W": float(spacing.step), "B": 1.5, "D": 7 / len(spacing.weekdays)}[spacing.freq]
 
 
-def _trading_days(
-    first: np.datetime64, count: int, weekdays: tuple[int, ...], calendar: str | None
-) -> np.ndarray:
+def _trading_days(first: np.datetime64, count: int, weekdays: tuple[int, ...], calendar: str | None) -> np.ndarray:
     """The first `count` trading days from `first` on; `datetime64[D]`."""
     if calendar is not None:
         return _sessions(calendar, first, first + int(count * 1.6) + 30)[:count]

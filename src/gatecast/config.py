@@ -52,24 +52,16 @@ class Config(BaseModel):
         "network", 60, "Rows of lookback. 60 sessions are a quarter of a year.", ge=2, le=20_000
     )
     returns: Literal["log", "simple", "none"] = _setting(
-        "network",
-        "log",
-        "First feature and target. none: price levels, scaled, as the naive recipe has them.",
+        "network", "log", "First feature and target. none: price levels, scaled, as the naive recipe has them."
     )
     bollinger_guard: bool = _setting(
-        "network",
-        True,
-        "Bollinger position 0.5 where the bands collapse. The naive formula divides by 0 there.",
+        "network", True, "Bollinger position 0.5 where the bands collapse. The naive formula divides by 0 there."
     )
     encoder: Literal["lstm", "gru", "rnn", "tcn", "transformer"] = _setting(
         "network", "lstm", "The family of the network."
     )
     layers: int = _setting(
-        "network",
-        1,
-        "Layers of the encoder. One learns as much from a few thousand noisy days as three.",
-        ge=1,
-        le=16,
+        "network", 1, "Layers of the encoder. One learns as much from a few thousand noisy days as three.", ge=1, le=16
     )
     hidden: int = _setting("network", 32, "Units per layer. More overfit a single asset.", ge=1, le=4096)
     dropout: float = _setting("network", 0.2, "Share of units dropped after each layer, 0 to 1.", ge=0, lt=1)
@@ -77,38 +69,24 @@ class Config(BaseModel):
         "network", (), "Widths of ReLU layers before the output, such as 64,32. None is one linear map."
     )
     head: Literal["point", "normal", "student_t", "mixture"] = _setting(
-        "network",
-        "point",
-        "What is predicted: a value, or its distribution, learned by likelihood in place of loss.",
+        "network", "point", "What is predicted: a value, or its distribution, learned by likelihood in place of loss."
     )
 
     loss: Literal["huber", "mse", "mae", "pinball"] = _setting(
-        "training",
-        "huber",
-        "Loss of a point forecast. Huber counts large errors linearly, so that no crash owns it.",
+        "training", "huber", "Loss of a point forecast. Huber counts large errors linearly, so that no crash owns it."
     )
     huber_delta: float = _setting(
-        "training",
-        1.0,
-        "Error where the Huber loss turns linear, in trailing volatilities. One sigma.",
-        gt=0,
-        le=1e6,
+        "training", 1.0, "Error where the Huber loss turns linear, in trailing volatilities. One sigma.", gt=0, le=1e6
     )
-    quantile: float = _setting(
-        "training", 0.5, "Quantile of the pinball loss, 0 to 1. The median.", gt=0, lt=1
-    )
+    quantile: float = _setting("training", 0.5, "Quantile of the pinball loss, 0 to 1. The median.", gt=0, lt=1)
     weights: Literal["none", "linear", "exponential", "half_life"] = _setting(
-        "training",
-        "linear",
-        "Recency weights of training days, mean 1. A market of long ago may follow other rules.",
+        "training", "linear", "Recency weights of training days, mean 1. A market of long ago may follow other rules."
     )
     half_life_days: float = _setting(
         "training", 730.0, "Calendar days until a training day counts half. Two years.", gt=0, le=1e6
     )
     training: Literal["dense", "windows"] = _setting(
-        "training",
-        "dense",
-        "Targets: at every step of a chunk, or after each window only, as the recipe has it.",
+        "training", "dense", "Targets: at every step of a chunk, or after each window only, as the recipe has it."
     )
     chunk_length: int = _setting(
         "training", 120, "Rows of a dense chunk. Two contexts, so that the later half sees a full one.", ge=2
@@ -137,9 +115,7 @@ class Config(BaseModel):
     per_asset: bool = _setting("training", False, "One network for each item rather than one for all.")
 
     mc_dropout: bool = _setting(
-        "sampling",
-        True,
-        "One dropout mask per path, held along it (Gal and Ghahramani 2016): model uncertainty.",
+        "sampling", True, "One dropout mask per path, held along it (Gal and Ghahramani 2016): model uncertainty."
     )
     shrink: bool = _setting(
         "sampling",
@@ -155,9 +131,7 @@ class Config(BaseModel):
         "sampling", False, "Widen or narrow the bands by what those of past days, held out, have covered."
     )
 
-    seed: int = _setting(
-        "run", 0, "Seed of training: initial weights, order of batches, dropout.", ge=0, lt=2**63
-    )
+    seed: int = _setting("run", 0, "Seed of training: initial weights, order of batches, dropout.", ge=0, lt=2**63)
     device: Literal["auto", "cpu", "cuda"] = _setting(
         "run", "auto", "Where it is computed. auto: a GPU where there is one."
     )
@@ -177,9 +151,7 @@ class Config(BaseModel):
             )
         if self.start != "scratch":
             shaped = self.model_fields_set - _OF_EVERY_START
-            changed = sorted(
-                key for key in shaped if getattr(self, key) != type(self).model_fields[key].default
-            )
+            changed = sorted(key for key in shaped if getattr(self, key) != type(self).model_fields[key].default)
             if changed:
                 raise ValueError(
                     f"{changed[0]}: the base network cannot be changed; with start={self.start} only "
@@ -217,9 +189,7 @@ class Config(BaseModel):
         >>> Config.from_preset("quick", ["half_life_days=90"]).without_effect()
         {'half_life_days': 'weights=half_life'}
         """
-        return {
-            key: takes for key, (takes, holds) in _TAKES.items() if key in self._given and not holds(self)
-        }
+        return {key: takes for key, (takes, holds) in _TAKES.items() if key in self._given and not holds(self)}
 
 
 # The recipe: three LSTM layers of 128, dropout 0.2 after each, dense 64-32-1, Huber, Adam, windows of 60 x 8.
@@ -251,14 +221,8 @@ _OF_EVERY_START = {"start", "seed", "device", "validation", "calibrate", "cross_
 # What a setting takes to have an effect: in words, and as a check.
 _TAKES: Mapping[str, tuple[str, Callable[[Config], bool]]] = {
     "validation": ("a training: start=scratch or start=adapt", lambda config: config.start != "base"),
-    "huber_delta": (
-        "loss=huber and head=point",
-        lambda config: config.loss == "huber" and config.head == "point",
-    ),
-    "quantile": (
-        "loss=pinball and head=point",
-        lambda config: config.loss == "pinball" and config.head == "point",
-    ),
+    "huber_delta": ("loss=huber and head=point", lambda config: config.loss == "huber" and config.head == "point"),
+    "quantile": ("loss=pinball and head=point", lambda config: config.loss == "pinball" and config.head == "point"),
     "loss": ("head=point", lambda config: config.head == "point"),
     "half_life_days": ("weights=half_life", lambda config: config.weights == "half_life"),
     "chunk_length": ("training=dense", lambda config: config.training == "dense"),

@@ -51,7 +51,5 @@ def run_tasks(work: Callable[[Task], Answer], tasks: Iterable[Task], *, jobs: in
     from joblib import Parallel, delayed
 
     call: Callable[[Task], Answer] = _Prepared(work) if _prepared else work
-    answers: Any = Parallel(n_jobs=jobs, return_as="generator_unordered")(
-        delayed(call)(task) for task in tasks
-    )
+    answers: Any = Parallel(n_jobs=jobs, return_as="generator_unordered")(delayed(call)(task) for task in tasks)
     yield from answers

@@ -60,9 +60,7 @@ class Density:
         z2 = ((log_return - loc) / scale) ** 2
         normal = -0.5 * (z2 + np.log(2 * np.pi))
         v = np.where(np.isinf(df), 1.0, df)
-        student = (
-            gammaln((v + 1) / 2) - gammaln(v / 2) - 0.5 * np.log(np.pi * v) - (v + 1) / 2 * np.log1p(z2 / v)
-        )
+        student = gammaln((v + 1) / 2) - gammaln(v / 2) - 0.5 * np.log(np.pi * v) - (v + 1) / 2 * np.log1p(z2 / v)
         each = np.where(np.isinf(df), normal, student) - np.log(scale)
         return np.asarray(logsumexp(each, axis=0) - np.log(len(each)))
 
@@ -137,9 +135,7 @@ class Forecast:
         for item in self.items:
             if item.item_id == item_id:
                 return item
-        raise UsageError(
-            f"no item '{item_id}' in this forecast. It has: {', '.join(i.item_id for i in self.items)}."
-        )
+        raise UsageError(f"no item '{item_id}' in this forecast. It has: {', '.join(i.item_id for i in self.items)}.")
 
     @property
     def horizon(self) -> int:
@@ -184,9 +180,7 @@ class Forecast:
     def interval(self, level: float = 0.9) -> pd.DataFrame:
         """The central band at `level` by item and step: columns `lower`, `upper`."""
         check_level(level)
-        return self._frame(
-            lower=lambda item: item.interval(level)[0], upper=lambda item: item.interval(level)[1]
-        )
+        return self._frame(lower=lambda item: item.interval(level)[0], upper=lambda item: item.interval(level)[1])
 
     def probability_above(self, price: float) -> pd.DataFrame:
         """The share of paths above `price` by item and step."""

@@ -48,13 +48,7 @@ class PredictsAt(Protocol):
     """A model that forecasts from many days of one table in little more time than from one."""
 
     def predict_at(
-        self,
-        prices: PriceTable,
-        cutoffs: Sequence[np.datetime64],
-        horizon: int,
-        *,
-        paths: int,
-        seeds: Sequence[int],
+        self, prices: PriceTable, cutoffs: Sequence[np.datetime64], horizon: int, *, paths: int, seeds: Sequence[int]
     ) -> list[Forecast]:
         """What `predict(prices.until(cutoff), ...)` says for each cutoff, ascending, with its seed."""
 

@@ -55,9 +55,7 @@ class PriceSeries:
             )
         for name, values in self.columns().items():
             if values.shape != self.timestamps.shape:
-                raise DataError(
-                    f"'{name}' of '{self.item_id}' must have one value per timestamp. Align the columns."
-                )
+                raise DataError(f"'{name}' of '{self.item_id}' must have one value per timestamp. Align the columns.")
             good = np.isfinite(values) & ((values >= 0) if name == "volume" else (values > 0))
             if not good.all():
                 row = int(np.argmin(good))
@@ -104,9 +102,7 @@ class PriceTable:
 
     def __post_init__(self) -> None:
         if not self.series:
-            raise DataError(
-                "a price table needs at least one item; this one has none. Give it a price history."
-            )
+            raise DataError("a price table needs at least one item; this one has none. Give it a price history.")
         index = {series.item_id: position for position, series in enumerate(self.series)}
         if len(index) != len(self.series):
             raise DataError("item ids must be unique; an id is used twice. Rename an item.")

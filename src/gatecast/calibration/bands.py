@@ -244,20 +244,14 @@ def _distances(
     """
     quantiles = np.quantile(item.log_returns()[:, :steps], _PROBABILITIES, axis=0, method="weibull").T
     middle, count = quantiles[:, len(LEVELS)], len(LEVELS)
-    return (
-        middle,
-        middle[:, None] - quantiles[:, :count][:, ::-1],
-        quantiles[:, count + 1 :] - middle[:, None],
-    )
+    return (middle, middle[:, None] - quantiles[:, :count][:, ::-1], quantiles[:, count + 1 :] - middle[:, None])
 
 
 def _log_width(forecast: Forecast, steps: int) -> Float[np.ndarray, " steps"]:
     """The median over assets of the log width of the raw 90% band."""
     low, high = (1 - LEVELS[_NINETY]) / 2, (1 + LEVELS[_NINETY]) / 2
     ends = [np.quantile(item.log_returns()[:, :steps], [low, high], axis=0) for item in forecast]
-    return np.asarray(
-        np.median([np.log(np.maximum(top - bottom, _ROUNDING)) for bottom, top in ends], axis=0)
-    )
+    return np.asarray(np.median([np.log(np.maximum(top - bottom, _ROUNDING)) for bottom, top in ends], axis=0))
 
 
 def _nested(
@@ -281,9 +275,7 @@ def _stretched(item: ItemForecast, theta: Float[np.ndarray, "steps levels"]) -> 
     out = np.empty_like(moves)
     np.put_along_axis(out, order, middle + offsets, axis=0)
     return replace(
-        item,
-        paths=item.last_close * np.exp(out),
-        density=_scaled(item.density, middle, np.exp(theta.mean(axis=1))),
+        item, paths=item.last_close * np.exp(out), density=_scaled(item.density, middle, np.exp(theta.mean(axis=1)))
     )
 
 

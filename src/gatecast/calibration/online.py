@@ -48,21 +48,13 @@ class Remembering:
         self._made: dict[tuple[str, int, int], Forecast] = {}
 
     def predict_at(
-        self,
-        prices: PriceTable,
-        cutoffs: Sequence[np.datetime64],
-        horizon: int,
-        *,
-        paths: int,
-        seeds: Sequence[int],
+        self, prices: PriceTable, cutoffs: Sequence[np.datetime64], horizon: int, *, paths: int, seeds: Sequence[int]
     ) -> list[Forecast]:
         """The network's forecast from each cutoff; only those not made before, or not as far, are made."""
         if len(prices) > FEW_ITEMS:
             return self._model.predict_at(prices, cutoffs, horizon, paths=paths, seeds=seeds)
         keys = [(prices.until(at).data_hash(), paths, seed) for at, seed in zip(cutoffs, seeds, strict=True)]
-        made = {
-            key: self._made[key] for key in keys if key in self._made and self._made[key].horizon >= horizon
-        }
+        made = {key: self._made[key] for key in keys if key in self._made and self._made[key].horizon >= horizon}
         left = [place for place, key in enumerate(keys) if key not in made]
         new = self._model.predict_at(
             prices, [cutoffs[one] for one in left], horizon, paths=paths, seeds=[seeds[one] for one in left]
@@ -82,9 +74,7 @@ def _first(forecast: Forecast, steps: int) -> Forecast:
 def _first_of(item: ItemForecast, steps: int) -> ItemForecast:
     density = item.density
     if density is not None:
-        density = Density(
-            loc=density.loc[:, :steps], scale=density.scale[:, :steps], df=density.df[:, :steps]
-        )
+        density = Density(loc=density.loc[:, :steps], scale=density.scale[:, :steps], df=density.df[:, :steps])
     return replace(item, timestamps=item.timestamps[:steps], paths=item.paths[:, :steps], density=density)
 
 
@@ -115,9 +105,7 @@ class Following:
         self.least = least
         self._walked = _Walked(learned)
 
-    def at(
-        self, model: Forecasting, prices: PriceTable, cutoffs: Sequence[np.datetime64]
-    ) -> list[Calibrator]:
+    def at(self, model: Forecasting, prices: PriceTable, cutoffs: Sequence[np.datetime64]) -> list[Calibrator]:
         """What is known at each of these rows of `prices`, ascending."""
         here = tuple(one.item_id for one in prices if one.item_id in self.items and len(one) >= self.least)
         if not here or cutoffs[-1] < self.since:
@@ -132,9 +120,7 @@ class Following:
         left = origins if walked.last is None else origins[origins > walked.last]
         left = left[left < cutoffs[-1]]
         seeds = [walking_seed(origin) for origin in left]
-        forecasts = forecasts_at(
-            model, prices, list(left), self.learned.horizon, paths=self.paths, seeds=seeds
-        )
+        forecasts = forecasts_at(model, prices, list(left), self.learned.horizon, paths=self.paths, seeds=seeds)
         known, last, done = walked.calibrator, walked.last, 0
         calibrators = []
         for cutoff in cutoffs:
@@ -148,11 +134,7 @@ class Following:
         return calibrators
 
     def apply(
-        self,
-        model: Forecasting,
-        prices: PriceTable,
-        cutoffs: Sequence[np.datetime64],
-        raw: Sequence[Forecast],
+        self, model: Forecasting, prices: PriceTable, cutoffs: Sequence[np.datetime64], raw: Sequence[Forecast]
     ) -> list[Forecast]:
         """The model's raw forecasts from these rows, each stretched by what is known there, if that is enough."""
         told = []
@@ -181,11 +163,7 @@ class Following:
                 f"learned from, and {self.least} before them"
             )
         strange = set(prices.item_ids).isdisjoint(self.items)
-        of = (
-            f" of {', '.join(self.items[:3])}{' and others' if len(self.items) > 3 else ''}"
-            if strange
-            else ""
-        )
+        of = f" of {', '.join(self.items[:3])}{' and others' if len(self.items) > 3 else ''}" if strange else ""
         return f"the bands are calibrated by what those of {known.origins} past forecasts{of} held"
 
     def to_dict(self) -> dict[str, Any]:
@@ -208,9 +186,7 @@ class Following:
             items = [str(item) for item in document["items"]]
             least = int(document["least"])
             if not all(1 <= number <= _MOST for number in (every, paths, least)) or np.isnat(since):
-                raise ValueError(
-                    f"it walks from {since} every {every} rows with {paths} paths after {least} rows"
-                )
+                raise ValueError(f"it walks from {since} every {every} rows with {paths} paths after {least} rows")
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(
                 f"a calibrator's description must fit this gatecast; this one does not ({str(error)[:160]}). "
@@ -220,12 +196,7 @@ class Following:
 
 
 def follow(
-    model: Forecasting,
-    prices: PriceTable,
-    *,
-    after: np.datetime64,
-    least: int = LEAST_BEFORE,
-    steps: int = HORIZON,
+    model: Forecasting, prices: PriceTable, *, after: np.datetime64, least: int = LEAST_BEFORE, steps: int = HORIZON
 ) -> Following:
     """Walk a fitted model over days it has not learned from: those after `after` among the last TAIL.
 

@@ -23,9 +23,7 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     if sys.stdout is None:
-        say(
-            "standard output is closed, so there is nowhere to put a result. Leave it open, or send it to a file."
-        )
+        say("standard output is closed, so there is nowhere to put a result. Leave it open, or send it to a file.")
         sys.exit(1)
     try:
         try:
@@ -35,9 +33,7 @@ def main() -> None:
             sys.stdout.flush()
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            say(
-                "interrupted; finished folds are kept and the same command goes on from them, a training with --resume"
-            )
+            say("interrupted; finished folds are kept and the same command goes on from them, a training with --resume")
         raise
     except GatecastError as error:
         if debug:
@@ -51,9 +47,7 @@ def main() -> None:
         if debug:
             raise
         where = error.filename or "standard output"
-        say(
-            f"the system refused '{where}': {error.strerror or error}. Free some space or name another place."
-        )
+        say(f"the system refused '{where}': {error.strerror or error}. Free some space or name another place.")
         _silence_stdout()
         sys.exit(1)
 

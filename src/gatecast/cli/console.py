@@ -42,9 +42,7 @@ def check_writable(*paths: Path | None) -> None:
             continue
         if path.is_dir() or not path.parent.is_dir():
             what = "is a folder" if path.is_dir() else f"lies in no folder '{path.parent}'"
-            raise UsageError(
-                f"an output is a file in a folder that exists; '{path}' {what}. Choose another path."
-            )
+            raise UsageError(f"an output is a file in a folder that exists; '{path}' {what}. Choose another path.")
         if not os.access(path if path.exists() else path.parent, os.W_OK):
             raise UsageError(f"an output can be written; '{path}' cannot. Choose another path.")
 
@@ -62,9 +60,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise GatecastError(
-            f"'{path}' cannot be written ({error.strerror or error}). Free some space."
-        ) from None
+        raise GatecastError(f"'{path}' cannot be written ({error.strerror or error}). Free some space.") from None
 
 
 @contextmanager
@@ -118,12 +114,7 @@ def _bar() -> Iterator[Callable[[str, float, str], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-    columns = (
-        TextColumn("{task.fields[what]}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.description}"),
-    )
+    columns = (TextColumn("{task.fields[what]}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=1.0, what="")
         yield lambda what, share, text: bar.update(task, completed=share, description=text, what=what)

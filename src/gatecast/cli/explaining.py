@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 @app.command()
 def explain(
     source: Source,
-    out: Annotated[Path, typer.Option(metavar="FILE.html", help="Where the page goes.")] = Path(
-        "inside.html"
-    ),
+    out: Annotated[Path, typer.Option(metavar="FILE.html", help="Where the page goes.")] = Path("inside.html"),
     item: Annotated[str | None, typer.Option(help="The asset to explain; the first unless given.")] = None,
     member: Annotated[int, typer.Option(min=1, help="Which member of the base network to open.")] = 1,
     seed: Seed = 0,
@@ -80,9 +78,7 @@ def _show(result: Memory) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(
-        title="Error after k steps (1 is nothing recalled), median over seeds", title_justify="left"
-    )
+    table = Table(title="Error after k steps (1 is nothing recalled), median over seeds", title_justify="left")
     table.add_column("network")
     for k in result.lags:
         table.add_column(f"k={k}", justify="right")

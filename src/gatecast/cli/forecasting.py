@@ -42,9 +42,7 @@ def forecast(
     """Train on SOURCE, or take the base network, and simulate what the next steps may bring."""
     check_page(report)
     if model is not None and (settings or save or resume or preset != "default"):
-        raise UsageError(
-            "--model brings its own settings; it goes with none of --preset, --set, --save, --resume."
-        )
+        raise UsageError("--model brings its own settings; it goes with none of --preset, --set, --save, --resume.")
     config = None if model is not None else config_of(preset, settings, seed)
     prepare()
     from gatecast.runs.forecast import run_forecast
@@ -88,9 +86,7 @@ def samples() -> None:
 @app.command(name="settings")
 def show_settings(
     preset: Preset = "default",
-    beside: Annotated[
-        str | None, typer.Option(metavar="PRESET", help="A second preset, to see what differs.")
-    ] = None,
+    beside: Annotated[str | None, typer.Option(metavar="PRESET", help="A second preset, to see what differs.")] = None,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Every preset as a page, as in docs/settings.md.")
     ] = False,

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 Source = Annotated[
-    str,
-    typer.Argument(help="A CSV or Parquet file, sample:aapl, sample:eurusd, yahoo:TICKER, or - for stdin."),
+    str, typer.Argument(help="A CSV or Parquet file, sample:aapl, sample:eurusd, yahoo:TICKER, or - for stdin.")
 ]
 Preset = Annotated[str, typer.Option(help="default, base (no training), reference (3 x 128) or quick.")]
 Settings = Annotated[
@@ -17,9 +16,7 @@ Settings = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Of training and of the simulated paths.")]
 Repair = Annotated[bool, typer.Option("--repair", help="Make the repairs that are a guess, and say which.")]
-Calendar = Annotated[
-    str | None, typer.Option(help="An exchange whose sessions the forecast follows, such as XNYS.")
-]
+Calendar = Annotated[str | None, typer.Option(help="An exchange whose sessions the forecast follows, such as XNYS.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Report = Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a self-contained HTML report.")]
 Paths = Annotated[int, typer.Option(min=1, help="Simulated paths per asset.")]

@@ -70,9 +70,7 @@ def explain(
             kind: introspection.gradient_by_lag(introspection.point_value(network), shown)
             for kind, network in fresh.items()
         },
-        bands=_bands(
-            model, _long(prices, networks.min_rows), series, horizon=horizon, paths=paths, seed=seed
-        ),
+        bands=_bands(model, _long(prices, networks.min_rows), series, horizon=horizon, paths=paths, seed=seed),
         **opened.parts,
     )
 

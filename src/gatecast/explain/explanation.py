@@ -60,9 +60,7 @@ class Bands:
         """By what calibration multiplies the width of each step; 1 where there is no width."""
         if self.calibrated is None:
             return None
-        return np.asarray(
-            np.where(self.whole > 0, self.calibrated, 1) / np.where(self.whole > 0, self.whole, 1)
-        )
+        return np.asarray(np.where(self.whole > 0, self.calibrated, 1) / np.where(self.whole > 0, self.whole, 1))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,10 +55,7 @@ class Memory:
     def reach(self) -> dict[str, int]:
         """The longest lag up to which the median error stays under `RECALLED`; 0 where there is none."""
         held = (self.median() < RECALLED).cummin(axis=1)
-        return {
-            str(model): int(max((k for k in self.lags if row[k]), default=0))
-            for model, row in held.iterrows()
-        }
+        return {str(model): int(max((k for k in self.lags if row[k]), default=0)) for model, row in held.iterrows()}
 
     @property
     def finding(self) -> str:
@@ -105,9 +102,7 @@ def run_memory(
         raise UsageError(
             "the memory experiment needs a model, a seed, a lag of at least 1 and an update. Give what is missing."
         )
-    runs = [
-        (model, k, seed) for k in sorted(lags, reverse=True) for model in models for seed in seeds
-    ]  # long first
+    runs = [(model, k, seed) for k in sorted(lags, reverse=True) for model in models for seed in seeds]  # long first
     results = list(run_tasks(_run, [(*run, updates) for run in runs], jobs=jobs))
     order = {model: position for position, model in enumerate(models)}
     rows = pd.DataFrame(results)

@@ -75,9 +75,7 @@ def open_trained(networks: TrainedNetworks, series: PriceSeries) -> Opened:
     config = trained.config
     needed = config.context_length + WARMUP
     if len(series) < needed:
-        raise TooFewRows(
-            f"to explain a forecast takes {needed} rows; '{series.item_id}' has {len(series)}. Give more."
-        )
+        raise TooFewRows(f"to explain a forecast takes {needed} rows; '{series.item_id}' has {len(series)}. Give more.")
     check_columns(series, trained.features.spec)
     inputs = trained.features.scaled(series)
     network = introspection.exact(trained.network)

@@ -109,9 +109,7 @@ class StepText(NamedTuple):
 def step_texts(item: ItemForecast, level: float) -> list[StepText]:
     """Every step of an item's forecast as text, with the band at `level`."""
     digits = price_decimals(item.last_close)
-    prices = [
-        [price_text(end, digits) for end in ends.tolist()] for ends in (item.median, *item.interval(level))
-    ]
+    prices = [[price_text(end, digits) for end in ends.tolist()] for ends in (item.median, *item.interval(level))]
     shares = [share_text(share) for share in item.probability_above(item.last_close).tolist()]
     dates = map(date_text, item.timestamps)
     return [StepText(*row) for row in zip(range(1, item.horizon + 1), dates, *prices, shares, strict=True)]

@@ -61,9 +61,7 @@ def cross_section_rows(items: Sequence[ItemSignals]) -> list[Float[np.ndarray, "
     for item, rows in zip(items, places, strict=True):
         squared[rows] += np.square(item.values[:, 0] - move[rows])
     spread = np.sqrt(squared / np.maximum(count[:, 0], 1))
-    common = np.column_stack(
-        [means[:, :-1], np.log(spread + SOFT), np.log(np.abs(move) + SOFT), -means[:, -1]]
-    )
+    common = np.column_stack([means[:, :-1], np.log(spread + SOFT), np.log(np.abs(move) + SOFT), -means[:, -1]])
     return [_seen_by(item, common[rows]) for item, rows in zip(items, places, strict=True)]
 
 

@@ -104,9 +104,7 @@ def summary(events: Float[np.ndarray, "*row event"]) -> Float[np.ndarray, "*row 
     return np.asarray(np.clip(events[..., _SUMMARISED] / _SUMMARY_UNITS, 0, 5))
 
 
-def history_events(
-    calendar: EventCalendar | None, rows: int, first: int = 0
-) -> Float[np.ndarray, "time event"]:
+def history_events(calendar: EventCalendar | None, rows: int, first: int = 0) -> Float[np.ndarray, "time event"]:
     """The event features of the day after each row from `first` up to `rows`, as known there; zeros without a calendar.
 
     The day after the last of all rows is not known here: it is taken to be the next calendar day.

@@ -9,15 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gatecast.features.contract import RANGE_FLOOR, Day, Student
-from gatecast.features.indicators import (
-    CLOSES,
-    FeatureSpec,
-    Trailing,
-    evaluate,
-    log_volume,
-    padded,
-    series_features,
-)
+from gatecast.features.indicators import CLOSES, FeatureSpec, Trailing, evaluate, log_volume, padded, series_features
 from gatecast.features.targets import Scaler, to_log_return
 from gatecast.prices import PriceSeries
 

@@ -206,6 +206,4 @@ def _volume_z(log_volumes: Float[np.ndarray, "row past"]) -> Float[np.ndarray, "
     """How far the last log volume lies from its mean over 20 rows, in their standard deviations; 0 where flat."""
     std = log_volumes.std(axis=-1)
     flat = std < _COLLAPSED
-    return np.asarray(
-        np.where(flat, 0.0, (log_volumes[:, -1] - log_volumes.mean(axis=-1)) / np.where(flat, 1.0, std))
-    )
+    return np.asarray(np.where(flat, 0.0, (log_volumes[:, -1] - log_volumes.mean(axis=-1)) / np.where(flat, 1.0, std)))

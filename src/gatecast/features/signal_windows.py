@@ -75,27 +75,19 @@ def signal_rows(
     for series in table:
         moves = Moves.of(series)
         moves = replace(
-            moves,
-            day_range=moves.day_range if ranges else None,
-            log_volume=moves.log_volume if volumes else None,
+            moves, day_range=moves.day_range if ranges else None, log_volume=moves.log_volume if volumes else None
         )
         first = START if last is None else max(START, len(moves) - last)
         parts.append((series, moves, first, history_signals(moves, first)))
     items = [
-        ItemSignals(
-            timestamps=series.timestamps[1 + first :],
-            signals=signals,
-            has_range=moves.day_range is not None,
-        )
+        ItemSignals(timestamps=series.timestamps[1 + first :], signals=signals, has_range=moves.day_range is not None)
         for series, moves, first, signals in parts
     ]
     across = cross_section_rows(items) if cross_section else [cross_section_rows([item])[0] for item in items]
     return [_rows(*part, rows) for part, rows in zip(parts, across, strict=True)]
 
 
-def _rows(
-    series: PriceSeries, moves: Moves, first: int, signals: Signals, cross_section: np.ndarray
-) -> SignalRows:
+def _rows(series: PriceSeries, moves: Moves, first: int, signals: Signals, cross_section: np.ndarray) -> SignalRows:
     calendar = EventCalendar.of(series, moves)
     events = history_events(calendar, len(moves), first - 1)
     return SignalRows(
@@ -137,9 +129,7 @@ class SignalWindows:
 
     def __init__(self, rows: Sequence[SignalRows], future: Sequence[np.ndarray], paths: int) -> None:
         self._rows, self._paths, self._step = rows, paths, 0
-        self._ahead = np.stack(
-            [future_events(part.calendar, ahead) for part, ahead in zip(rows, future, strict=True)]
-        )
+        self._ahead = np.stack([future_events(part.calendar, ahead) for part, ahead in zip(rows, future, strict=True)])
         self._log_return = _Column.of([part.moves.log_return for part in rows], paths)
         self._day_range = _Column.of([part.moves.day_range for part in rows], paths)
         self._log_volume = _Column.of([part.moves.log_volume for part in rows], paths)

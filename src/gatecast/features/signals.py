@@ -48,10 +48,7 @@ SOFT = 0.05  # added inside logarithms, in trailing volatilities: a day without 
 QUIET_SHARE = 0.05  # the scale stays above this share of the window's mean move
 TRADED_SHARE = 0.9  # of the days must have volume for it to be used
 _MEAN_SIZE = np.sqrt(2 / np.pi)  # E|z| of a standard normal: sizes become volatilities
-_RANGE_HALF_LIFE, _CLOSE_HALF_LIFE = (
-    8.0,
-    12.0,
-)  # of the scale; ranges tell more a day, so fewer days are needed
+_RANGE_HALF_LIFE, _CLOSE_HALF_LIFE = (8.0, 12.0)  # of the scale; ranges tell more a day, so fewer days are needed
 _CHUNK = 4096  # rows at a time: bounds memory whatever the history's length
 
 _AGE = np.arange(WINDOW - 1, -1, -1.0)
@@ -180,9 +177,7 @@ class Sums:
             day_range=None if new.day_range is None else new.day_range[:, 0],
             log_volume=None if new.log_volume is None else new.log_volume[:, 0],
             of_size=_slid(_OF_SIZE, self.of_size, np.abs(new.log_return), np.abs(old.log_return)),
-            of_falls=_slid(
-                _OF_FALLS, self.of_falls, np.maximum(-new.log_return, 0), np.maximum(-old.log_return, 0)
-            ),
+            of_falls=_slid(_OF_FALLS, self.of_falls, np.maximum(-new.log_return, 0), np.maximum(-old.log_return, 0)),
             of_range=_slid_if(_OF_RANGE, self.of_range, new.day_range, old.day_range),
             of_volume=_slid_if(_OF_VOLUME, self.of_volume, new.log_volume, old.log_volume),
             momentum=self.momentum + new.log_return - old_momentum,
@@ -274,9 +269,7 @@ def history_signals(moves: Moves, first: int = 0) -> Signals:
         assert log_return is not None
         rows = np.minimum(np.arange(start, stop) + 1, WINDOW)
         parts.append(
-            evaluate(
-                Sums.of(Recent(log_return=log_return, day_range=day_range, log_volume=log_volume, rows=rows))
-            )
+            evaluate(Sums.of(Recent(log_return=log_return, day_range=day_range, log_volume=log_volume, rows=rows)))
         )
     return Signals(
         values=np.concatenate([part.values for part in parts]),
@@ -307,11 +300,7 @@ def next_day(moves: Moves, signals: Signals, first: int = 0) -> Float[np.ndarray
 
 
 def range_of(
-    log_range: Float[np.ndarray, " row"],
-    scale: Float[np.ndarray, " row"],
-    overnight: Float[np.ndarray, " row"],
+    log_range: Float[np.ndarray, " row"], scale: Float[np.ndarray, " row"], overnight: Float[np.ndarray, " row"]
 ) -> Float[np.ndarray, " row"]:
     """The Parkinson volatility whose log range, as `next_day` has it, is given."""
-    return np.asarray(
-        scale / overnight * np.maximum(np.exp(np.minimum(log_range, 4)) - RANGE_SOFT, RANGE_SOFT)
-    )
+    return np.asarray(scale / overnight * np.maximum(np.exp(np.minimum(log_range, 4)) - RANGE_SOFT, RANGE_SOFT))

@@ -11,9 +11,7 @@ from jaxtyping import Float
 from gatecast.errors import DataError
 from gatecast.features.indicators import FeatureSpec
 
-CLIP = (
-    10.0  # scaled inputs and targets beyond ten deviations count as ten: one crash must not own the gradient
-)
+CLIP = 10.0  # scaled inputs and targets beyond ten deviations count as ten: one crash must not own the gradient
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,15 +31,11 @@ class Scaler:
         """Learn from these rows, pooled over items; a feature that never varies keeps scale 1."""
         levels = {}
         if spec.returns == "none":
-            levels = {
-                item: (float(part[:, 0].mean()), float(_std(part[:, 0]))) for item, part in rows.items()
-            }
+            levels = {item: (float(part[:, 0].mean()), float(_std(part[:, 0]))) for item, part in rows.items()}
         pooled = np.concatenate([_levelled(part, levels.get(item)) for item, part in rows.items()])
         return cls(mean=pooled.mean(axis=0), std=_std(pooled), levels=levels)
 
-    def apply(
-        self, features: Float[np.ndarray, "row feature"], item_id: str
-    ) -> Float[np.ndarray, "row feature"]:
+    def apply(self, features: Float[np.ndarray, "row feature"], item_id: str) -> Float[np.ndarray, "row feature"]:
         """Scaled features as float32, within ±CLIP; raises `DataError` for an item whose level is not known."""
         scaled = (_levelled(features, self._level(item_id)) - self.mean) / self.std
         return np.asarray(np.clip(scaled, -CLIP, CLIP), dtype=np.float32)

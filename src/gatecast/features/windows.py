@@ -111,17 +111,12 @@ def assemble(series: Sequence[PriceSeries], spec: FeatureSpec, scaler: Scaler, c
         parts["inputs"] += [np.zeros((padding, scaled.shape[1]), dtype=np.float32), scaled]
         parts["target"] += [pad, target.astype(np.float32)]
         parts["usable"] += [pad.astype(bool), (row >= _first_target(config) - 1) & (row < n - 1)]
-        parts["stamps"] += [
-            np.repeat(one.timestamps[:1], padding),
-            np.append(one.timestamps[1:], one.timestamps[-1]),
-        ]
+        parts["stamps"] += [np.repeat(one.timestamps[:1], padding), np.append(one.timestamps[1:], one.timestamps[-1])]
         first_rows.append(position + padding)
         position += padding + n
     whole = {name: np.concatenate(values) for name, values in parts.items()}
     end = {name: np.zeros((padding, *values.shape[1:]), dtype=values.dtype) for name, values in whole.items()}
-    whole = {
-        name: np.concatenate([values, end[name]]) for name, values in whole.items()
-    }  # room for the last tile
+    whole = {name: np.concatenate([values, end[name]]) for name, values in whole.items()}  # room for the last tile
     return Panel(
         inputs=whole["inputs"],
         target=whole["target"],
@@ -172,9 +167,7 @@ def validation_samples(panel: Panel, split: np.datetime64, config: Config) -> Sa
     rows = np.flatnonzero(held_out)
     context = config.context_length
     if config.training == "windows":
-        return Samples(
-            starts=rows - context + 1, length=context, judged=1, row_weights=held_out.astype(np.float32)
-        )
+        return Samples(starts=rows - context + 1, length=context, judged=1, row_weights=held_out.astype(np.float32))
     judged = config.chunk_length
     tiles = []
     for first in rows[np.diff(rows, prepend=-2) > 1]:  # the first held-out row of each item
@@ -182,8 +175,5 @@ def validation_samples(panel: Panel, split: np.datetime64, config: Config) -> Sa
         tiles.append(np.arange(first, first + count, judged))
     starts = np.concatenate(tiles) if tiles else rows
     return Samples(
-        starts=starts - context + 1,
-        length=context + judged - 1,
-        judged=judged,
-        row_weights=held_out.astype(np.float32),
+        starts=starts - context + 1, length=context + judged - 1, judged=judged, row_weights=held_out.astype(np.float32)
     )

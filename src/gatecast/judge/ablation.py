@@ -86,11 +86,7 @@ class Ablation:
     def to_dict(self) -> dict[str, Any]:
         """The JSON document: plain types; None where a number does not exist."""
         about = {name: getattr(self, name) for name in ("origins", "seeds", "items", "horizon", "refit")}
-        return {
-            "ablation": [asdict(row) for row in self.rows],
-            **about,
-            "notes": [str(note) for note in self.notes],
-        }
+        return {"ablation": [asdict(row) for row in self.rows], **about, "notes": [str(note) for note in self.notes]}
 
     def to_rows(self, score: Score = "crps") -> list[dict[str, Any]]:
         """A row a switch for one score, as `figures.ablation_bars` and a table want them."""
@@ -216,14 +212,10 @@ def _networks(pairs: list[_Pair], config: Config, seeds: int) -> dict[Config, li
 def _pairs(config: Config, *, breaks: bool) -> list[_Pair]:
     """The comparisons; each has its own switch on and off, and all else as in `config`."""
     usual = Config()
-    on = {
-        switch: getattr(config if getattr(config, switch) != off else usual, switch)
-        for switch, off in OFF.items()
-    }
+    on = {switch: getattr(config if getattr(config, switch) != off else usual, switch) for switch, off in OFF.items()}
     kept = [switch for switch in OFF if not (breaks and switch == GUARD)]
     pairs = [
-        _Pair(switch=one, on=config.replace(**{one: on[one]}), off=config.replace(**{one: OFF[one]}))
-        for one in kept
+        _Pair(switch=one, on=config.replace(**{one: on[one]}), off=config.replace(**{one: OFF[one]})) for one in kept
     ]
     every = {one: OFF[one] for one in kept}
     whole = _Pair(
@@ -253,11 +245,7 @@ def _by_origin(rows: pd.DataFrame) -> Float[np.ndarray, "score origin"]:
 
 
 def _all_rows(
-    pairs: list[_Pair],
-    held: Mapping[Config, Float[np.ndarray, "origin seed score"]],
-    overlap: int,
-    *,
-    breaks: bool,
+    pairs: list[_Pair], held: Mapping[Config, Float[np.ndarray, "origin seed score"]], overlap: int, *, breaks: bool
 ) -> list[Row]:
     """A row a pair and score; a guard that cannot be turned off stands before the last pair."""
     rows = [row for pair in pairs for row in _rows(pair, held[pair.on], held[pair.off], overlap)]
@@ -268,10 +256,7 @@ def _all_rows(
 
 
 def _rows(
-    pair: _Pair,
-    on: Float[np.ndarray, "score seed origin"],
-    off: Float[np.ndarray, "score seed origin"],
-    overlap: int,
+    pair: _Pair, on: Float[np.ndarray, "score seed origin"], off: Float[np.ndarray, "score seed origin"], overlap: int
 ) -> list[Row]:
     rows = []
     for score, with_it, without in zip(SCORES, on, off, strict=True):
@@ -306,9 +291,7 @@ def _word(interval: tuple[float, float, float], *, material: float) -> Word:
     return "helps" if change > 0 else "hurts"
 
 
-def _coverage_word(
-    on: Float[np.ndarray, "seed origin"], off: Float[np.ndarray, "seed origin"], overlap: int
-) -> Word:
+def _coverage_word(on: Float[np.ndarray, "seed origin"], off: Float[np.ndarray, "seed origin"], overlap: int) -> Word:
     """Whether the coverage is farther from its level without the improvement, on whichever side."""
     level = LEVEL / 100
     far_on, far_off = ((one - level) * np.sign(one.mean() - level) for one in (on, off))
@@ -318,6 +301,4 @@ def _coverage_word(
 def _same_notes(pairs: Iterable[_Pair], held: Mapping[Config, np.ndarray]) -> list[str]:
     """Switches that do nothing with these settings and prices; the guard has a note of its own."""
     same = [one for one in pairs if one.switch != GUARD and np.array_equal(held[one.on], held[one.off])]
-    return [
-        f"{_difference(one.off, one.on)}: the forecasts are the same with it and without." for one in same
-    ]
+    return [f"{_difference(one.off, one.on)}: the forecasts are the same with it and without." for one in same]

@@ -46,8 +46,7 @@ class Audit:
         """Plain types for JSON; None where a number does not exist."""
         tables = {"coverage": self.coverage, "violations": self.violations, "pit": self.pit}
         return {
-            name: json.loads(table.to_json(orient="records", double_precision=15))
-            for name, table in tables.items()
+            name: json.loads(table.to_json(orient="records", double_precision=15)) for name, table in tables.items()
         }
 
 
@@ -134,9 +133,7 @@ def _violations(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """The tests of each event at one step."""
     items, dates, overlap = rows["item_id"].to_numpy(), rows["cutoff"].to_numpy(), overlap_of(rows)
     events = {f"outside {level}%": (1 - level / 100, ~_held(rows, level)) for level in BANDS}
-    below = {
-        f"below {tail}%": (tail / 100, (rows["actual"] < rows[q]).to_numpy()) for tail, q in TAILS.items()
-    }
+    below = {f"below {tail}%": (tail / 100, (rows["actual"] < rows[q]).to_numpy()) for tail, q in TAILS.items()}
     found = []
     for name, (rate, violated) in {**events, **below}.items():
         share = float(violated.mean())

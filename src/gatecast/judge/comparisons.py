@@ -13,18 +13,7 @@ from gatecast.judge.significance import by_date, diebold_mariano, holm
 
 RANDOM_WALK = "random_walk"
 LOSSES = ("absolute_error", "squared_error", "crps", "log_score")
-TEST_COLUMNS = (
-    "model",
-    "against",
-    "loss",
-    "step",
-    "dm",
-    "p_value",
-    "n",
-    "p_holm",
-    "mean_loss",
-    "mean_loss_against",
-)
+TEST_COLUMNS = ("model", "against", "loss", "step", "dm", "p_value", "n", "p_holm", "mean_loss", "mean_loss_against")
 
 
 def loss(rows: pd.DataFrame, name: str) -> Float[np.ndarray, " rows"]:

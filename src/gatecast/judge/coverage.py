@@ -100,8 +100,7 @@ def pit_test(pit: Float[np.ndarray, " rows"], dates: np.ndarray, *, gap: int = 1
     blocks = n / (lags + 1)
     count = MOMENTS if blocks >= MANY_BLOCKS else FEW_MOMENTS
     moments = np.stack(
-        [by_date(np.sqrt(2 * k + 1) * eval_legendre(k, 2 * pit - 1), dates) for k in range(1, count + 1)],
-        axis=1,
+        [by_date(np.sqrt(2 * k + 1) * eval_legendre(k, 2 * pit - 1), dates) for k in range(1, count + 1)], axis=1
     )
     mean, covariance = moments.mean(axis=0), _covariance_of_mean(moments, lags=lags)
     if np.linalg.matrix_rank(covariance) < count:
@@ -111,9 +110,7 @@ def pit_test(pit: Float[np.ndarray, " rows"], dates: np.ndarray, *, gap: int = 1
     return statistic, float(fdtrc(count, blocks - count, statistic))
 
 
-def _covariance_of_mean(
-    rows: Float[np.ndarray, "dates moments"], *, lags: int
-) -> Float[np.ndarray, "moments moments"]:
+def _covariance_of_mean(rows: Float[np.ndarray, "dates moments"], *, lags: int) -> Float[np.ndarray, "moments moments"]:
     """Bartlett's HAC covariance of the mean of rows in time order (Newey and West 1987)."""
     n, centred = len(rows), rows - rows.mean(axis=0)
     total = centred.T @ centred

@@ -20,9 +20,7 @@ Word = Literal["skill", "no evidence", "worse"]
 LEAST_ORIGINS = 8  # sharing no days; under this a t-test needs a gain of a whole standard deviation
 ALPHA = 0.05  # two-sided: on a random walk each of the two claims is false skill in 2.5% of cases at most
 LEVEL = 90  # percent; the band whose honesty is judged
-MATERIAL = (
-    1e-4  # share of the loss; a smaller difference is the rounding of simulated medians, and no use to anyone
-)
+MATERIAL = 1e-4  # share of the loss; a smaller difference is the rounding of simulated medians, and no use to anyone
 NEAR = 0.10  # an interval of the coverage that reaches farther than this from 90% cannot call it honest
 MEDIAN_LOSS, BANDS_LOSS = "absolute_error", "crps"
 

@@ -77,9 +77,7 @@ def _kept(n: int, overlap: int) -> float:
     return (n + 1 - 2 * h + h * (h - 1) / n) / n
 
 
-def variance_of_mean(
-    differences: Float[np.ndarray, " n"], *, overlap: int = 0, kernel: Kernel = "cautious"
-) -> float:
+def variance_of_mean(differences: Float[np.ndarray, " n"], *, overlap: int = 0, kernel: Kernel = "cautious") -> float:
     """HAC variance of the mean of a series in time order; the square of its unit.
 
     - rectangular: autocovariances to lag `overlap` with weight 1 (Diebold and Mariano); may be negative.
@@ -152,9 +150,7 @@ def coverage_interval(
     return share, float(max(centre - half, 0.0)), float(min(centre + half, 1.0))
 
 
-def change_interval(
-    differences: Float[np.ndarray, "seed origin"], *, overlap: int = 0
-) -> tuple[float, float, float]:
+def change_interval(differences: Float[np.ndarray, "seed origin"], *, overlap: int = 0) -> tuple[float, float, float]:
     """Mean of paired differences and its 95% interval: (mean, low, high), in their unit.
 
     Origins and seeds both are samples: the variance is the HAC variance over origins of the seeds' mean

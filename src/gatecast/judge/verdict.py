@@ -42,9 +42,7 @@ class Verdict:
         return {**asdict(self), "steps": steps}
 
 
-def judge(
-    forecasts: pd.DataFrame, tests: pd.DataFrame, fallbacks: Mapping[str, int] | None = None
-) -> Verdict:
+def judge(forecasts: pd.DataFrame, tests: pd.DataFrame, fallbacks: Mapping[str, int] | None = None) -> Verdict:
     """The verdict on the first model that is not the random walk, from `scores.COLUMNS` and `compare`.
 
     `fallbacks` counts by model the forecasts that are the random walk's, since the model had no answer.
@@ -57,10 +55,7 @@ def judge(
         honest=found.honest,
         origins=found.origins,
         model=found.model,
-        steps={
-            "median": found.median.steps if found.median else (),
-            "bands": found.bands.steps if found.bands else (),
-        },
+        steps={"median": found.median.steps if found.median else (), "bands": found.bands.steps if found.bands else ()},
         against=found.against,
     )
 

@@ -12,10 +12,7 @@ from gatecast.text import counted
 
 def paragraph(found: Decision) -> str:
     """The verdict as a paragraph for a person."""
-    sentences = [
-        _opening(found),
-        *(f"{fallback_text(*pair, found.forecasts)}." for pair in found.fallbacks.items()),
-    ]
+    sentences = [_opening(found), *(f"{fallback_text(*pair, found.forecasts)}." for pair in found.fallbacks.items())]
     if found.obstacle is not None:
         sentences.append(_obstacle_text(found))
     if not found.nothing:
@@ -82,9 +79,7 @@ def _finding_text(part: str, score: str, finding: Finding) -> str:
     if finding.word == "skill":
         steps = f"; at step {', '.join(map(str, finding.steps))}" if finding.steps else ""
         return f"{part.capitalize()}: skill. Its {score} is {size} ({p_text}{steps})."
-    blind = (
-        f"; a gain under {finding.unseen:.1%} would often go unseen" if np.isfinite(finding.unseen) else ""
-    )
+    blind = f"; a gain under {finding.unseen:.1%} would often go unseen" if np.isfinite(finding.unseen) else ""
     luck = f"which may be luck ({p_text}{blind})"
     return f"{part.capitalize()}: no evidence of skill. Its {score} is {size}, {luck}."
 
@@ -108,10 +103,7 @@ def _rivals_text(against: dict[str, dict[str, Word]]) -> list[str]:
     parts = []
     for part in ("median", "bands"):
         verb = "is" if part == "median" else "are"
-        for word, text in (
-            ("skill", f"its {part} {verb} better than"),
-            ("worse", f"its {part} {verb} worse than"),
-        ):
+        for word, text in (("skill", f"its {part} {verb} better than"), ("worse", f"its {part} {verb} worse than")):
             rivals = [rival for rival, words in against.items() if words.get(part) == word]
             if rivals:
                 parts.append(f"{text} {', '.join(rivals)}")

@@ -129,14 +129,7 @@ def backtest(
     if paths < 2 or seed < 0:
         raise UsageError(f"paths are at least 2 and the seed at least 0; got {paths} and {seed}.")
     walk = plan_walk(
-        prices,
-        horizon=horizon,
-        cutoffs=cutoffs,
-        every=every,
-        start=start,
-        span=span,
-        refit=refit,
-        min_rows=min_rows,
+        prices, horizon=horizon, cutoffs=cutoffs, every=every, start=start, span=span, refit=refit, min_rows=min_rows
     )
     folder = None if store is None else FoldStore(Path(store))
     tasks = _tasks(models, prices, walk, paths=paths, seed=seed, store=folder)
@@ -144,13 +137,7 @@ def backtest(
 
 
 def _tasks(
-    models: Sequence[Model],
-    prices: PriceTable,
-    walk: WalkForward,
-    *,
-    paths: int,
-    seed: int,
-    store: FoldStore | None,
+    models: Sequence[Model], prices: PriceTable, walk: WalkForward, *, paths: int, seed: int, store: FoldStore | None
 ) -> list[_Task]:
     data = prices.data_hash() if store else ""
     settings = {model.name: settings_of(model) for model in models}
@@ -278,23 +265,13 @@ def _report(
         count = len(forecasts.loc[forecasts["model"] == verdict.model]) // walk.horizon
         warning = f"In {seen} of {count} forecasts it had learned from the very days it was judged on"
         verdict = replace(verdict, text=f"{verdict.text} {warning}: it looks better than it is.")
-    return Report(
-        forecasts=forecasts,
-        scores=score_table(forecasts),
-        tests=tests,
-        verdict=verdict,
-        notes=merged(notes),
-    )
+    return Report(forecasts=forecasts, scores=score_table(forecasts), tests=tests, verdict=verdict, notes=merged(notes))
 
 
-def _kept(
-    walk: WalkForward, folds: dict[tuple[str, np.datetime64], Fold]
-) -> tuple[list[np.datetime64], list[Note]]:
+def _kept(walk: WalkForward, folds: dict[tuple[str, np.datetime64], Fold]) -> tuple[list[np.datetime64], list[Note]]:
     """The cutoffs at which every model could be fitted, and a note of the early ones at which one could not."""
     short = {
-        cutoff: fold.too_few
-        for (_, cutoff), fold in sorted(folds.items(), key=lambda one: one[0][1])
-        if fold.too_few
+        cutoff: fold.too_few for (_, cutoff), fold in sorted(folds.items(), key=lambda one: one[0][1]) if fold.too_few
     }
     kept = [cutoff for cutoff in walk.cutoffs if cutoff not in short]
     if not short:

@@ -57,9 +57,7 @@ class BaseNetworks:
         adaptation = adapt(ensemble.members, list(prices), config, known=ensemble.until)
         until = max(ensemble.until, adaptation.until) if adaptation.kept else ensemble.until
         notes = (Note("adapted", _adaptation_text(adaptation)),)
-        return replace(
-            as_it_comes, members=adaptation.members, until=until, adaptation=adaptation, notes=notes
-        )
+        return replace(as_it_comes, members=adaptation.members, until=until, adaptation=adaptation, notes=notes)
 
     @property
     def model(self) -> PathModel:
@@ -100,13 +98,7 @@ class BaseNetworks:
         return False
 
     def predict_at(
-        self,
-        prices: PriceTable,
-        cutoffs: Sequence[np.datetime64],
-        horizon: int,
-        *,
-        paths: int,
-        seeds: Sequence[int],
+        self, prices: PriceTable, cutoffs: Sequence[np.datetime64], horizon: int, *, paths: int, seeds: Sequence[int]
     ) -> list[Forecast]:
         """Paths as the members give them, from the last row of each item at each cutoff, in one batch.
 
@@ -133,18 +125,14 @@ class BaseNetworks:
             )
         learned = f"the network learned from days up to {day_of(self.until)}"
         if series.timestamps[-1] <= self.until:
-            notes = [
-                Note("seen", f"{learned}: it may have learned from these very rows, so they cannot test it")
-            ]
+            notes = [Note("seen", f"{learned}: it may have learned from these very rows, so they cannot test it")]
         elif series.timestamps[0] > self.until:
             notes = [Note("learned", f"{learned}: none of your rows")]
         else:
             notes = [Note("learned", f"{learned}: rows after that day are new to it")]
         kind = describe(series.timestamps).freq
         if kind not in "BD":
-            notes.append(
-                Note("model", f"{_UNITS[kind]} are read as if daily: judge the forecast by the verdict")
-            )
+            notes.append(Note("model", f"{_UNITS[kind]} are read as if daily: judge the forecast by the verdict"))
         return tuple(notes)
 
     def _noted(self, forecast: Forecast) -> Forecast:
@@ -155,20 +143,14 @@ class BaseNetworks:
 
     def to_dict(self) -> dict[str, Any]:
         """All but the weights, as plain types for JSON."""
-        return {
-            "members": len(self.members),
-            "until": day_of(self.until),
-            "notes": [n.text for n in self.notes],
-        }
+        return {"members": len(self.members), "until": day_of(self.until), "notes": [n.text for n in self.notes]}
 
     def tensors(self) -> dict[str, Tensor]:
         """The weights of all members, each name with the member's number before it."""
         return tensors_of(self.members)
 
     @classmethod
-    def from_dict(
-        cls, document: Mapping[str, Any], tensors: Mapping[str, Tensor], config: Config
-    ) -> BaseNetworks:
+    def from_dict(cls, document: Mapping[str, Any], tensors: Mapping[str, Tensor], config: Config) -> BaseNetworks:
         """What `to_dict` and `tensors` gave; raises `ValueError` or `RuntimeError` where they do not fit."""
         return cls(
             members=members_of(tensors, int(document["members"])),

@@ -65,17 +65,13 @@ class Calibrated:
             learned = Calibrator.fresh(self.horizon)
             self.notes_ = (Note("bands", f"{self.name} starts without calibration: {reason}"),)
         self.model_ = copy.deepcopy(self.model).fit(prices)
-        self.following_ = Following(
-            learned, calendar[-1], prices.item_ids, every=self.every, paths=self.paths
-        )
+        self.following_ = Following(learned, calendar[-1], prices.item_ids, every=self.every, paths=self.paths)
         return self
 
     def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
         """The inner model's paths, stretched by all that is known at the last row of `prices`."""
         if not hasattr(self, "model_"):
-            raise UsageError(
-                f"a model predicts after it is fitted; '{self.name}' is not. Call fit(prices) first."
-            )
+            raise UsageError(f"a model predicts after it is fitted; '{self.name}' is not. Call fit(prices) first.")
         raw = self.model_.predict(prices, horizon, paths=paths, seed=seed)
         return self.calibrator(prices).apply(raw).noted(*self.notes_)
 
@@ -93,6 +89,4 @@ class Calibrated:
         if not long:
             raise TooFewRows(f"no item has {LEAST_BEFORE} rows before the last {tail}. Give more history.")
         model = copy.deepcopy(self.model).fit(before.select(long))
-        return Calibrator.fresh(self.horizon).learn(
-            model, prices.select(long), list(origins), paths=self.paths
-        )
+        return Calibrator.fresh(self.horizon).learn(model, prices.select(long), list(origins), paths=self.paths)

@@ -99,13 +99,7 @@ class Forecaster:
         return self.predict_at(prices, [timestamps(prices)[-1]], horizon, paths=paths, seeds=[seed])[0]
 
     def predict_at(
-        self,
-        prices: PriceTable,
-        cutoffs: Sequence[np.datetime64],
-        horizon: int,
-        *,
-        paths: int,
-        seeds: Sequence[int],
+        self, prices: PriceTable, cutoffs: Sequence[np.datetime64], horizon: int, *, paths: int, seeds: Sequence[int]
     ) -> list[Forecast]:
         """`predict(prices.until(cutoff))` for each cutoff, ascending, in one batch."""
         self._check_fitted()
@@ -187,6 +181,4 @@ class Forecaster:
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "networks_"):
-            raise UsageError(
-                "a forecaster predicts after it was fitted; this one was not. Call fit(prices) first."
-            )
+            raise UsageError("a forecaster predicts after it was fitted; this one was not. Call fit(prices) first.")

@@ -15,9 +15,7 @@ def check_sizes(horizon: int, paths: int, seed: int = 0) -> None:
     if seed < 0:
         raise UsageError(f"a seed is 0 or more; got {seed}. Give for example 0.")
     if horizon < 1 or paths < 1:
-        raise UsageError(
-            f"horizon and paths are at least 1; got {horizon} and {paths}. Give for example 30 and 1000."
-        )
+        raise UsageError(f"horizon and paths are at least 1; got {horizon} and {paths}. Give for example 30 and 1000.")
     cells = paths * (horizon + CLOSES)
     if cells > MAX_CELLS:
         raise UsageError(

@@ -49,9 +49,7 @@ def parse_models(text: str, *, preset: str = "default", settings: tuple[str, ...
     """
     words = _words(text)
     if len(set(words)) != len(words) or not words or len(words) > MOST:
-        raise UsageError(
-            f"models are named once each, 1 to {MOST} of them; got '{text[:200]}'. Name each one once."
-        )
+        raise UsageError(f"models are named once each, 1 to {MOST} of them; got '{text[:200]}'. Name each one once.")
     return [_model(word, preset, settings) for word in words]
 
 

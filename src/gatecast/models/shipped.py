@@ -19,9 +19,7 @@ from gatecast.prices import PriceTable
 if TYPE_CHECKING:
     from torch import Tensor
 
-SHIPPED = (
-    Path(__file__).parents[1] / "data" / "base"
-)  # a folder a network, named by the last day it learned from
+SHIPPED = Path(__file__).parents[1] / "data" / "base"  # a folder a network, named by the last day it learned from
 LEAST_AFTER = 250  # rows that are new to a network, to calibrate and to judge it by: a year of sessions
 MIN_ROWS = START + 2  # a price, START moves to look back on, and one to see
 KIND = "base"
@@ -47,11 +45,7 @@ def suited(prices: PriceTable) -> Path:
     Of an item that has fewer days, all must be new.
     """
     last = max(series.timestamps[-1] for series in prices)
-    live = [
-        np.unique(series.timestamps.astype("datetime64[D]"))
-        for series in prices
-        if series.timestamps[-1] == last
-    ]
+    live = [np.unique(series.timestamps.astype("datetime64[D]")) for series in prices if series.timestamps[-1] == last]
     folders = shipped()
     fresh = [
         folder
@@ -104,9 +98,7 @@ def members_of(tensors: Mapping[str, Tensor], count: int) -> tuple[BaseNetwork, 
     members = []
     for number in range(count):
         prefix = f"{number}."
-        stored = {
-            name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)
-        }
+        stored = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
         member = build_base(0)
         member.load_state_dict(stored)
         members.append(member.eval())

@@ -12,9 +12,7 @@ from gatecast.nn.sampling.sampler import PathModel, Simulated, Start
 from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable
 
-Check = Callable[
-    [PriceSeries], tuple[Note, ...]
-]  # refuses a series that cannot be forecast, or notes something of it
+Check = Callable[[PriceSeries], tuple[Note, ...]]  # refuses a series that cannot be forecast, or notes something of it
 
 
 def forecasts_of(
@@ -36,8 +34,7 @@ def forecasts_of(
     tables = [prices.until(cutoff) for cutoff in cutoffs]
     notes = [[check(series) for series in table] for table in tables]
     starts = [
-        [_start(series, table, horizon, seed) for series in table]
-        for table, seed in zip(tables, seeds, strict=True)
+        [_start(series, table, horizon, seed) for series in table] for table, seed in zip(tables, seeds, strict=True)
     ]
     groups = starts if together else [[start] for group in starts for start in group]
     simulated = iter(model.simulate(groups, paths))
@@ -55,9 +52,7 @@ def forecasts_of(
 
 def _start(series: PriceSeries, prices: PriceTable, horizon: int, seed: int) -> Start:
     return Start(
-        series=series,
-        future=future_timestamps(series, horizon, prices.calendar),
-        rng=item_rng(series.item_id, seed),
+        series=series, future=future_timestamps(series, horizon, prices.calendar), rng=item_rng(series.item_id, seed)
     )
 
 

@@ -12,14 +12,7 @@ from jaxtyping import Float
 
 from gatecast.config import Config
 from gatecast.features.indicator_windows import Indicators
-from gatecast.features.indicators import (
-    CLOSES,
-    FeatureSpec,
-    log_range,
-    log_volume,
-    padded,
-    volatility,
-)
+from gatecast.features.indicators import CLOSES, FeatureSpec, log_range, log_volume, padded, volatility
 from gatecast.features.targets import CLIP, Scaler
 from gatecast.features.windows import Panel, assemble, learn_scaler, long_enough, split_timestamp
 from gatecast.nn.network import Network, build, own_memory, pick_device
@@ -84,9 +77,7 @@ def learn(
     predicted = panel.target[rows] - error
     shrunk = config.shrink and config.head == "point" and config.returns != "none"
     shrinkage = shrinkage_of(predicted, panel.target[rows]) if shrunk else 1.0
-    network.held_out = _held_out_days(
-        error + (1 - shrinkage) * predicted, rows, panel, series, spec, shrinkage
-    )
+    network.held_out = _held_out_days(error + (1 - shrinkage) * predicted, rows, panel, series, spec, shrinkage)
     return Trained(
         network=network,
         features=Indicators(spec=spec, scaler=scaler, context_length=config.context_length),
@@ -127,9 +118,7 @@ def _volume_ratio(log_volumes: Float[np.ndarray, " time"]) -> Float[np.ndarray, 
     return np.asarray(log_volumes[1:] - windows.mean(axis=1))
 
 
-def _training_notes(
-    record: TrainingRecord, left_out: int, shrinkage: float, config: Config
-) -> tuple[Note, ...]:
+def _training_notes(record: TrainingRecord, left_out: int, shrinkage: float, config: Config) -> tuple[Note, ...]:
     texts = []
     if shrinkage == 0:
         texts.append(
@@ -147,20 +136,13 @@ def _training_notes(
             f"{record.best_epoch}, is used"
         )
     if left_out:
-        texts.append(
-            f"{counted(left_out, 'item')} had too few rows to train on; the network learned from the others"
-        )
+        texts.append(f"{counted(left_out, 'item')} had too few rows to train on; the network learned from the others")
     return (*record.notes, *(Note("model", text) for text in texts))
 
 
 def describe(trained: Trained) -> dict[str, Any]:
     """All but the weights, as plain types for JSON."""
-    spec, scaler, record, held_out = (
-        trained.features.spec,
-        trained.features.scaler,
-        trained.record,
-        trained.held_out,
-    )
+    spec, scaler, record, held_out = (trained.features.spec, trained.features.scaler, trained.record, trained.held_out)
     return {
         "features": list(spec.names),
         "spec": asdict(spec),
@@ -183,9 +165,7 @@ def describe(trained: Trained) -> dict[str, Any]:
 _HELD_OUT = ("error", "range_ratio", "volume_ratio")
 
 
-def revive(
-    described: Mapping[str, Any], number: int, tensors: Mapping[str, Tensor], config: Config
-) -> Trained:
+def revive(described: Mapping[str, Any], number: int, tensors: Mapping[str, Tensor], config: Config) -> Trained:
     """What `describe` wrote with the `number`th network's weights; raises `ValueError` where they do not fit."""
     spec = FeatureSpec(**described["spec"])
     if list(spec.names) != described["features"]:
@@ -202,9 +182,7 @@ def revive(
         scaler=Scaler(
             mean=_vector(scaler["mean"], len(spec.names)),
             std=_vector(scaler["std"], len(spec.names)),
-            levels={
-                str(item): (float(level[0]), float(level[1])) for item, level in scaler["levels"].items()
-            },
+            levels={str(item): (float(level[0]), float(level[1])) for item, level in scaler["levels"].items()},
         ),
         context_length=config.context_length,
     )
@@ -229,19 +207,13 @@ def _filled(number: int, tensors: Mapping[str, Tensor], config: Config, inputs: 
     import torch
 
     prefix = f"{number}."
-    stored = {
-        name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)
-    }
+    stored = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     with torch.device("meta"):
         wanted = Network(config, inputs).state_dict()
-    if {name: tensor.shape for name, tensor in stored.items()} != {
-        name: t.shape for name, t in wanted.items()
-    }:
+    if {name: tensor.shape for name, tensor in stored.items()} != {name: t.shape for name, t in wanted.items()}:
         raise ValueError("the weights do not fit the settings")
     # Trained on a GPU that is not here, a model runs where it can.
-    network = build(
-        config, inputs, pick_device(config if config.device == "cpu" else config.replace(device="auto"))
-    )
+    network = build(config, inputs, pick_device(config if config.device == "cpu" else config.replace(device="auto")))
     network.load_state_dict(stored)
     return network
 

@@ -87,13 +87,7 @@ class TrainedNetworks:
         return any(trained.record.interrupted for trained in self.networks)
 
     def predict_at(
-        self,
-        prices: PriceTable,
-        cutoffs: Sequence[np.datetime64],
-        horizon: int,
-        *,
-        paths: int,
-        seeds: Sequence[int],
+        self, prices: PriceTable, cutoffs: Sequence[np.datetime64], horizon: int, *, paths: int, seeds: Sequence[int]
     ) -> list[Forecast]:
         """Paths as the networks give them, from the last row of each item at each cutoff.
 
@@ -144,13 +138,10 @@ class TrainedNetworks:
         }
 
     @classmethod
-    def from_dict(
-        cls, document: Mapping[str, Any], tensors: Mapping[str, Tensor], config: Config
-    ) -> TrainedNetworks:
+    def from_dict(cls, document: Mapping[str, Any], tensors: Mapping[str, Tensor], config: Config) -> TrainedNetworks:
         """What `to_dict` and `tensors` gave; raises `ValueError` where they do not fit each other."""
         networks = tuple(
-            revive(described, number, tensors, config)
-            for number, described in enumerate(document["networks"])
+            revive(described, number, tensors, config) for number, described in enumerate(document["networks"])
         )
         if not networks:
             raise ValueError("it describes no network")

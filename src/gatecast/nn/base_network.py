@@ -59,12 +59,7 @@ class BaseNetwork(PathNetwork):
             self.head.bias[3] = self.head.bias[5] = -1.0  # spreads of 0.37
 
     def forward(
-        self,
-        inputs: BaseInputs,
-        state: State | None = None,
-        masks: Masks | None = None,
-        *,
-        last: int | None = None,
+        self, inputs: BaseInputs, state: State | None = None, masks: Masks | None = None, *, last: int | None = None
     ) -> tuple[JointDay, State]:
         """The days after the last `last` rows in units of each row's scale, and the LSTM's state."""
         seen, events = self.standardised(inputs), self.scaled_events(inputs.events)

@@ -61,12 +61,7 @@ def lstm_step(
     c' = f * c + i * g, h' = o * tanh(c'): Hochreiter and Schmidhuber (1997) with the forget gate of Gers,
     Schmidhuber and Cummins (2000), equations 1 to 5.
     """
-    total = (
-        weights.input_weight @ inputs
-        + weights.input_bias
-        + weights.hidden_weight @ hidden
-        + weights.hidden_bias
-    )
+    total = weights.input_weight @ inputs + weights.input_bias + weights.hidden_weight @ hidden + weights.hidden_bias
     i, f, g, o = np.split(total, 4)
     input_gate, forget_gate, output_gate = sigmoid(i), sigmoid(f), sigmoid(o)
     candidate = np.tanh(g)
@@ -106,12 +101,7 @@ def rnn_step(
     weights: CellWeights, inputs: Float[np.ndarray, " inputs"], hidden: Float[np.ndarray, " hidden"]
 ) -> Float[np.ndarray, " hidden"]:
     """One step of the vanilla RNN, h' = tanh(W x + U h + b): Elman (1990)."""
-    total = (
-        weights.input_weight @ inputs
-        + weights.input_bias
-        + weights.hidden_weight @ hidden
-        + weights.hidden_bias
-    )
+    total = weights.input_weight @ inputs + weights.input_bias + weights.hidden_weight @ hidden + weights.hidden_bias
     return np.asarray(np.tanh(total))
 
 

@@ -19,10 +19,7 @@ HEADS = 4  # ways of looking back at once, where the width allows it
 
 def make_encoder(config: Config, inputs: int) -> Encoder:
     """The encoder that `config.encoder` names."""
-    kinds: dict[str, Callable[[Config, int], Encoder]] = {
-        "tcn": CausalConvolutions,
-        "transformer": CausalAttention,
-    }
+    kinds: dict[str, Callable[[Config, int], Encoder]] = {"tcn": CausalConvolutions, "transformer": CausalAttention}
     return kinds.get(config.encoder, RecurrentEncoder)(config, inputs)
 
 
@@ -218,9 +215,7 @@ class _Attention(nn.Module):
         score = torch.einsum("qbhw,kbhw->qkbh", query, key) / math.sqrt(query.shape[-1])
         here = torch.arange(len(key) - len(query), len(key), device=key.device)
         back = here[:, None] - torch.arange(len(key), device=key.device)  # steps from query back to key
-        preference = self.distance(self._sinusoids(query))[
-            back.clamp(0, self.window - 1)
-        ]  # (query, key, head)
+        preference = self.distance(self._sinusoids(query))[back.clamp(0, self.window - 1)]  # (query, key, head)
         hidden = (back < 0) | (back >= self.window)
         score = (score + preference[:, :, None]).masked_fill(hidden[:, :, None, None], -torch.inf)
         return torch.softmax(score, dim=1)

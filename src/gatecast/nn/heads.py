@@ -46,9 +46,7 @@ class Head(nn.Module):
             nn.init.zeros_(layer.bias)
 
 
-def mixture(
-    head: str, parameters: Float[Tensor, "*rows parameter"], held_out: HeldOutDays | None = None
-) -> MixtureDay:
+def mixture(head: str, parameters: Float[Tensor, "*rows parameter"], held_out: HeldOutDays | None = None) -> MixtureDay:
     """The distribution that a head's parameters mean; a variance always exists."""
     if head == "mixture":
         location, log_scale, logit = parameters.reshape(*parameters.shape[:-1], 3, _MIXED).unbind(-2)

@@ -28,9 +28,7 @@ _PIECES, _POINTS, _HALVINGS = 8, 4, 24  # of the line from the average day to th
 _ROUNDING = 1e-10  # of a daily volatility; under it a piece is as right as it can be
 
 
-Value = Callable[
-    [Tensor], Tensor
-]  # inputs (time, batch, feature) in float64 to the explained number, (batch,)
+Value = Callable[[Tensor], Tensor]  # inputs (time, batch, feature) in float64 to the explained number, (batch,)
 AnyNetwork = TypeVar("AnyNetwork", bound=nn.Module)
 
 
@@ -55,9 +53,7 @@ def log_scale_value(network: BaseNetwork, inputs: BaseInputs) -> tuple[Value, np
     The inputs are scaled signals, cross-section and expected events of each row, then the scaled events of the next
     day, which enter at the last row alone. Flags stay as they are. `network` in float64, one sequence.
     """
-    tensors = {
-        field.name: torch.tensor(getattr(inputs, field.name), dtype=torch.float64) for field in fields(inputs)
-    }
+    tensors = {field.name: torch.tensor(getattr(inputs, field.name), dtype=torch.float64) for field in fields(inputs)}
     seen = network.standardised(BaseInputs(**tensors))
     flags = seen[..., SIGNALS + CROSS_SECTION :]
     events = torch.zeros(*seen.shape[:2], EVENTS, dtype=torch.float64)
@@ -143,9 +139,7 @@ def _pieces(
     points, weights = np.polynomial.legendre.leggauss(_POINTS)
     on_line = starts[:, None] + width * torch.from_numpy(points + 1) / 2  # (piece, point)
     _, gradient = _on_line(value_of, rows, on_line.flatten())
-    mean = torch.einsum(
-        "tpqf,q->ptf", gradient.reshape(len(rows), *on_line.shape, -1), torch.from_numpy(weights) / 2
-    )
+    mean = torch.einsum("tpqf,q->ptf", gradient.reshape(len(rows), *on_line.shape, -1), torch.from_numpy(weights) / 2)
     ends = _on_line(value_of, rows, torch.cat([starts, starts + width]))[0]
     return rows * mean * width, ends[len(starts) :] - ends[: len(starts)]
 

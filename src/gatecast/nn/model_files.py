@@ -40,9 +40,7 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     content = _read(path)
     digest, body = content[:32], content[32:]
     if hashlib.sha256(body).digest() != digest:
-        raise ModelError(
-            f"a checkpoint must be whole; '{path}' is damaged or no checkpoint. Train without --resume."
-        )
+        raise ModelError(f"a checkpoint must be whole; '{path}' is damaged or no checkpoint. Train without --resume.")
     size = struct.unpack("<Q", body[:8])[0]
     document = json.loads(json.loads(body[8 : 8 + size])["__metadata__"]["document"])
     return load(body), document
@@ -76,9 +74,7 @@ def load_model(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and document of a model folder, checksums verified; raises `ModelError` with one line."""
     path = folder / _MODEL_FILE
     if not path.is_file():
-        raise ModelError(
-            f"a model folder holds {_MODEL_FILE}; '{folder}' does not. Make one with --save {folder}."
-        )
+        raise ModelError(f"a model folder holds {_MODEL_FILE}; '{folder}' does not. Make one with --save {folder}.")
     if path.stat().st_size > _MAX_JSON:
         raise ModelError(f"{_MODEL_FILE} must be under 64 MiB; '{path}' is larger. It is no gatecast model.")
     try:
@@ -94,14 +90,10 @@ def load_model(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not unchanged:
         raise ModelError(f"a model must be as it was saved; '{path}' was changed. Save the model again.")
     if not isinstance(name, str) or not _WEIGHTS_NAME.fullmatch(name):
-        raise ModelError(
-            f"weights lie in the model's own folder; '{path}' names {name!r}. Save the model again."
-        )
+        raise ModelError(f"weights lie in the model's own folder; '{path}' names {name!r}. Save the model again.")
     body = _read(folder / name)
     if hashlib.sha256(body).hexdigest() != digest:
-        raise ModelError(
-            f"weights must be as they were saved; '{folder / name}' was changed. Save the model again."
-        )
+        raise ModelError(f"weights must be as they were saved; '{folder / name}' was changed. Save the model again.")
     try:
         tensors = load(body)
     except SafetensorError:
@@ -112,9 +104,7 @@ def load_model(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ModelError(f"'{path}' does not fit model format {version}. Save the model again.") from None
 
 
-def _upgraded(
-    tensors: Mapping[str, Tensor], document: Mapping[str, Any]
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _upgraded(tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """A model of format 1 under the names of format 2."""
     renamed = {
         name.replace(".market_", ".cross_section_").replace(".echo_", ".event_"): tensor
@@ -128,8 +118,7 @@ def _upgraded(
         new |= {"config": config, "choice": []}
     if "networks" in new:
         new["networks"] = [
-            {**network, "held_out": network["shocks"], "shrinkage": network["trust"]}
-            for network in new["networks"]
+            {**network, "held_out": network["shocks"], "shrinkage": network["trust"]} for network in new["networks"]
         ]
     return renamed, new
 
@@ -142,6 +131,4 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ModelError(
-            f"'{path}' cannot be read ({error.strerror}). Check the path and its rights."
-        ) from None
+        raise ModelError(f"'{path}' cannot be read ({error.strerror}). Check the path and its rights.") from None

@@ -93,9 +93,7 @@ class drawn_from(TorchFunctionMode):  # noqa: N801 - a context manager, like tor
         super().__init__()
         self.generator = generator
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None) -> Any:
         """Call the function, with the generator where it would use the global one."""
         kwargs = kwargs or {}
         if "generator" in kwargs and kwargs["generator"] is None:

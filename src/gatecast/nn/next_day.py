@@ -16,9 +16,7 @@ from gatecast.config import Config
 from gatecast.features.contract import Day, Student
 from gatecast.features.targets import CLIP
 
-FARTHEST = (
-    30.0  # trailing scales; the base network's returns beyond count as this far, in training and on paths
-)
+FARTHEST = 30.0  # trailing scales; the base network's returns beyond count as this far, in training and on paths
 Rngs = Sequence[np.random.Generator]  # one for each start, whose paths are neighbouring rows
 AnyDay = TypeVar("AnyDay", bound="NextDay")
 
@@ -176,9 +174,7 @@ class MixtureDay:
         drawn = np.concatenate([rng.random(paths) for rng in rngs]) if noise else np.zeros(rows)
         steps = self.log_weight.exp().cumsum(dim=-1).numpy()
         which = np.minimum((drawn[:, None] > steps).sum(axis=1), steps.shape[-1] - 1)
-        location, scale, df = (
-            part.numpy()[np.arange(rows), which] for part in (self.location, self.scale, self.df)
-        )
+        location, scale, df = (part.numpy()[np.arange(rows), which] for part in (self.location, self.scale, self.df))
         component = Student(location=location, scale=scale, df=df)
         if not noise:
             return replace(day, value=self.mean.numpy(), density=component)

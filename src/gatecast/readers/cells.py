@@ -96,9 +96,7 @@ def _from_frame(frame: pd.DataFrame) -> Grid:
         levels = frame.index.nlevels
         for level in reversed(range(levels)):
             values = frame.index.get_level_values(level)
-            default = (
-                "date" if isinstance(values, (pd.DatetimeIndex, pd.PeriodIndex)) or levels == 1 else "index"
-            )
+            default = "date" if isinstance(values, (pd.DatetimeIndex, pd.PeriodIndex)) or levels == 1 else "index"
             names.insert(0, (clean(values.name) if values.name is not None else default,))
             columns.insert(0, _column(pd.Series(values)))
     elif frame.index.name is not None:
@@ -198,8 +196,7 @@ def _parse(text: str, separator: str, width: int, name: str) -> pd.DataFrame:
     if spare.any():
         row = int(spare.to_numpy().argmax())
         raise UnreadableSource(
-            f"a line has at most the header's {width} cells; line {row + 1} of {name} has more. "
-            "Quote or correct it."
+            f"a line has at most the header's {width} cells; line {row + 1} of {name} has more. Quote or correct it."
         )
     return frame
 
@@ -220,9 +217,7 @@ def _lines(frame: pd.DataFrame, quotes: bool) -> np.ndarray:
     """The file's line of each row; cells in quotes may hold line breaks."""
     lines = np.arange(1, len(frame) + 1)
     if quotes:
-        breaks = sum(
-            (frame[at].str.count("\n").to_numpy(dtype=np.int64) for at in frame), np.zeros(len(frame), int)
-        )
+        breaks = sum((frame[at].str.count("\n").to_numpy(dtype=np.int64) for at in frame), np.zeros(len(frame), int))
         lines[1:] += np.cumsum(breaks)[:-1]
     return lines
 

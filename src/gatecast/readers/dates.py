@@ -38,8 +38,7 @@ _SPELLINGS = tuple(
     )
 )
 _NUMBERED = re.compile(
-    rf"(?P<a>\d{{1,2}})(?P<sep>[/.\-])(?P<b>\d{{1,2}})(?P=sep){_YEAR}{_CLOCK}{_ZONE}",
-    re.ASCII | re.IGNORECASE,
+    rf"(?P<a>\d{{1,2}})(?P<sep>[/.\-])(?P<b>\d{{1,2}})(?P=sep){_YEAR}{_CLOCK}{_ZONE}", re.ASCII | re.IGNORECASE
 )
 _EPOCH = re.compile(r"(?P<ticks>-?\d{9,19})(?:\.\d*)?", re.ASCII)
 _UNITS = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}
@@ -120,8 +119,7 @@ def _whole_numbers(column: np.ndarray) -> pa.ChunkedArray:
     """The numbers of a frame as the text of dates: 20210304, or a count since 1970."""
     whole = np.isfinite(column) & (column == np.floor(column)) & (np.abs(column) < 2**62)
     words = [
-        "" if np.isnan(cell) else str(int(cell)) if ok else str(cell)
-        for cell, ok in zip(column, whole, strict=True)
+        "" if np.isnan(cell) else str(int(cell)) if ok else str(cell) for cell, ok in zip(column, whole, strict=True)
     ]
     return pa.chunked_array([pa.array(words, type=pa.large_string())])
 
@@ -160,9 +158,7 @@ def _store(cells: _Cells, at: np.ndarray, groups: dict[str, list[str | None]]) -
     short = np.array([len(word or "") == 2 for word in groups["y"]])
     year = np.where(short, year + np.where(year >= 69, 1900, 2000), year)  # POSIX: 69..99 are 19xx
     if "name" in groups:
-        month = np.array(
-            [_MONTHS.index((word or "")[:3].lower()) + 1 for word in groups["name"]], dtype=np.int64
-        )
+        month = np.array([_MONTHS.index((word or "")[:3].lower()) + 1 for word in groups["name"]], dtype=np.int64)
     else:
         month = _whole(groups["m"], 1)
     hour, minute, second = (_whole(groups.get(key, absent), 0) for key in "HMS")
@@ -189,9 +185,7 @@ def _offset(zone: str | None) -> int:
     return int(zone[0] + "1") * (int(digits[:2]) * 3600 + int(digits[2:]) * 60)
 
 
-def _day_and_month(
-    cells: _Cells, at: np.ndarray, groups: dict[str, list[str | None]]
-) -> dict[str, list[str | None]]:
+def _day_and_month(cells: _Cells, at: np.ndarray, groups: dict[str, list[str | None]]) -> dict[str, list[str | None]]:
     """Name the leading numbers of `03/04/2021` day and month, in the only order that every cell allows."""
     a, b = _whole(groups["a"], 1), _whole(groups["b"], 1)
     day_first, month_first = bool((b <= 12).all()), bool((a <= 12).all())

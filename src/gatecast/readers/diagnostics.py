@@ -52,9 +52,7 @@ def diagnose(
         remarks.append(f"{counted(len(long) - 3, 'other gap')} of more than {_LONG_GAP} sessions found.")
     if calendar is not None and (off := off_calendar(stamps, calendar)).any():
         count, first = counted(int(off.sum()), "row"), stamp_text(stamps[int(off.argmax())])
-        remarks.append(
-            f"{count} not on a session of {calendar}, the first on {first}: check dates and calendar."
-        )
+        remarks.append(f"{count} not on a session of {calendar}, the first on {first}: check dates and calendar.")
     return remarks
 
 

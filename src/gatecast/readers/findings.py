@@ -39,6 +39,5 @@ class Findings:
         others = len(self.problems) - 1
         also = f" Other problems found: {others:,}." if others else ""
         raise UnsafeData(
-            f"{first.rule}; {first.culprit}{more}. "
-            f"Correct the source, or pass --repair to {first.repair}.{also}"
+            f"{first.rule}; {first.culprit}{more}. Correct the source, or pass --repair to {first.repair}.{also}"
         )

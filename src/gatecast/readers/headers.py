@@ -26,9 +26,7 @@ def with_header(grid: Grid, findings: Findings) -> Grid:
     header = head[start : start + depth]
     date_alone = depth > 1 and _names_dates(header[-1][0])  # the last row names the dates and nothing else
     levels = header[:-1] if date_alone else header
-    names = [
-        tuple(filter(None, (clean(level[at]) for level in levels))) or ("",) for at in range(len(head[0]))
-    ]
+    names = [tuple(filter(None, (clean(level[at]) for level in levels))) or ("",) for at in range(len(head[0]))]
     if depth > 1:
         names[0] = (header[-1][0] if date_alone else header[0][0] or header[1][0],)
     named = replace(
@@ -62,8 +60,7 @@ def _header_rows(head: Sequence[Sequence[str]]) -> tuple[int, int]:
             return at, 2 if len(below) > 1 and not below[0] and words else 1
     if any(re.match(LOOKS_NUMERIC, cell) for cell in head[start]):
         raise UnreadableSource(
-            f"a table needs a header; the first line holds {shown(head[start][0])}. "
-            "Add a header such as date,close."
+            f"a table needs a header; the first line holds {shown(head[start][0])}. Add a header such as date,close."
         )
     return start, 1
 
@@ -81,6 +78,4 @@ def _without_unnamed(grid: Grid) -> Grid:
                 f"every cell needs a column name; {grid.place(int(filled.argmax()))} has more cells than the header. "
                 "Quote or correct it."
             )
-    return replace(
-        grid, names=tuple(grid.names[at] for at in keep), columns=tuple(grid.columns[at] for at in keep)
-    )
+    return replace(grid, names=tuple(grid.names[at] for at in keep), columns=tuple(grid.columns[at] for at in keep))

@@ -86,9 +86,9 @@ def _date_columns(grid: Grid) -> tuple[int, int | None]:
         if isinstance(head, np.ndarray):
             if head.dtype.kind == "M":
                 return at, None
-        elif len(head) and pc.sum(
-            pc.match_substring_regex(head, r"\d[-/. ]|^\d{8}$|^\d{9,13}$")
-        ).as_py() > 0.8 * len(head):
+        elif len(head) and pc.sum(pc.match_substring_regex(head, r"\d[-/. ]|^\d{8}$|^\d{9,13}$")).as_py() > 0.8 * len(
+            head
+        ):
             try:
                 unreadable = parse_dates(head, grid.names[at][0], Findings()).unreadable
             except UnreadableSource:  # the first cells leave day and month unclear; the whole column may not
@@ -114,9 +114,7 @@ def _one_level(grid: Grid, layout: Layout, rest: list[int], name: str, findings:
     fields = _fields(grid, names, findings)
     if "close" not in fields:
         return _wide(grid, layout, rest, fields, findings)
-    item = next(
-        (at for known in ITEM_NAMES for at in rest if names[at] == known and at not in fields.values()), None
-    )
+    item = next((at for known in ITEM_NAMES for at in rest if names[at] == known and at not in fields.values()), None)
     if item is None:
         weak = (at for at in rest if names[at] in WEAK_ITEM_NAMES)
         item = next((at for at in weak if _divides(grid, layout.date, at)), None)
@@ -152,9 +150,7 @@ def _fields(grid: Grid, names: dict[int, str], findings: Findings) -> dict[str, 
                 continue  # a lone C or V is a ticker
             at = [column for column, name in names.items() if name == word]
             if len(at) > 1:
-                findings.note(
-                    f"kept the first of {len(at)} columns named {shown('/'.join(grid.names[at[0]]))}."
-                )
+                findings.note(f"kept the first of {len(at)} columns named {shown('/'.join(grid.names[at[0]]))}.")
             if at:
                 fields[field] = at[0]
                 break
@@ -215,7 +211,6 @@ def _two_levels(grid: Grid, layout: Layout, rest: list[int], findings: Findings)
     assets = tuple((item, fields) for item, fields in found if "close" in fields)
     if not assets:
         raise UnreadableSource(
-            f"a table needs prices; no price column among {_column_names(grid)}. "
-            "Name a column 'Close' for each asset."
+            f"a table needs prices; no price column among {_column_names(grid)}. Name a column 'Close' for each asset."
         )
     return replace(layout, assets=assets)

@@ -55,9 +55,7 @@ def read_prices(
         findings.refuse()
     kept = tuple(item for item in series if item is not None)
     if not kept:
-        raise UnreadableSource(
-            "a table needs at least one row with a date and a price; this one has none. Add prices."
-        )
+        raise UnreadableSource("a table needs at least one row with a date and a price; this one has none. Add prices.")
     return PriceTable(series=kept, calendar=calendar, notes=tuple(findings.notes))
 
 

@@ -254,7 +254,5 @@ def _adjust(item: ItemRows) -> bool:
             item.values[name] = item.values[name] * ratio
     item.values["close"] = adjusted
     _enclose(item)  # the ratio rounds, and a close that was the high must not end above it
-    item.note(
-        "adjusted open, high, low and close for splits and dividends by the ratio of adj close to close."
-    )
+    item.note("adjusted open, high, low and close for splits and dividends by the ratio of adj close to close.")
     return True

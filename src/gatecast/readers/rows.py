@@ -91,9 +91,7 @@ def split_items(grid: Grid, layout: Layout, findings: Findings, today: np.dateti
     ]
 
 
-def _rows_by_item(
-    grid: Grid, column: int, keep: np.ndarray, findings: Findings
-) -> list[tuple[str, np.ndarray]]:
+def _rows_by_item(grid: Grid, column: int, keep: np.ndarray, findings: Findings) -> list[tuple[str, np.ndarray]]:
     """The kept rows of each item, in the order in which items appear; rows without an item are a problem."""
     ids, codes = _item_codes(grid, column)
     unnamed = keep & (codes == ids.get("", -1))
@@ -102,9 +100,7 @@ def _rows_by_item(
         culprit = f"{place} has a blank in column {shown(grid.names[column][0])}"
         _drop_rows(unnamed, "every row needs an item", culprit, findings)
     if len(ids) > MAX_ITEMS:
-        raise UnreadableSource(
-            f"a source holds at most {MAX_ITEMS:,} items; this one has {len(ids):,}. Split it."
-        )
+        raise UnreadableSource(f"a source holds at most {MAX_ITEMS:,} items; this one has {len(ids):,}. Split it.")
     kept = np.flatnonzero(keep & ~unnamed)
     kept = kept[np.argsort(codes[kept], kind="stable")]
     ends = np.searchsorted(codes[kept], np.arange(len(ids) + 1))
@@ -120,9 +116,7 @@ def _item_codes(grid: Grid, at: int) -> tuple[dict[str, int], np.ndarray]:
         column = pa.chunked_array([pa.array(words, type=pa.large_string())])
     coded = column.combine_chunks().dictionary_encode()
     ids: dict[str, int] = {}
-    merged = np.array(
-        [ids.setdefault(clean(word), len(ids)) for word in coded.dictionary.to_pylist()], dtype=np.int64
-    )
+    merged = np.array([ids.setdefault(clean(word), len(ids)) for word in coded.dictionary.to_pylist()], dtype=np.int64)
     return ids, merged[coded.indices.to_numpy()]
 
 
@@ -178,6 +172,4 @@ def _with_time(dates: pa.ChunkedArray, times: object) -> pa.ChunkedArray:
     times = pc.utf8_trim_whitespace(times)
     times = pc.replace_substring_regex(times, r"^(\d{2})(\d{2})(\d{2})$", r"\1:\2:\3")
     times = pc.replace_substring_regex(times, r"^(\d{2})(\d{2})$", r"\1:\2")
-    return pc.binary_join_element_wise(
-        pc.utf8_trim_whitespace(dates), times, pa.scalar(" ", type=pa.large_string())
-    )
+    return pc.binary_join_element_wise(pc.utf8_trim_whitespace(dates), times, pa.scalar(" ", type=pa.large_string()))

@@ -56,8 +56,7 @@ def open_source(source: object) -> Opened:
         return Opened("item", source)
     if not isinstance(source, (str, Path)):
         raise UsageError(
-            f"a source is a file, '-', 'sample:NAME', 'yahoo:TICKER' or a pandas frame; "
-            f"got {type(source).__name__}."
+            f"a source is a file, '-', 'sample:NAME', 'yahoo:TICKER' or a pandas frame; got {type(source).__name__}."
         )
     if source == "-":
         if sys.stdin is None or sys.stdin.buffer.closed:
@@ -71,9 +70,7 @@ def open_source(source: object) -> Opened:
     if colon and kind == "yahoo":
         return Opened(name, _yahoo(name))
     if colon and kind in {"http", "https", "ftp", "s3"}:
-        raise UsageError(
-            f"a source is a file, not a web address; got {shown(source)}. Download it and give the file."
-        )
+        raise UsageError(f"a source is a file, not a web address; got {shown(source)}. Download it and give the file.")
     path = Path(source)
     return Opened(clean(_stem(path)) or "item", _file(path))
 
@@ -91,9 +88,7 @@ def _shown_path(path: Path) -> str:
 
 def _sample(name: str) -> Opened:
     if name not in SAMPLES:
-        raise UsageError(
-            f"no sample {shown(name)}. Give one of: {', '.join(f'sample:{known}' for known in SAMPLES)}."
-        )
+        raise UsageError(f"no sample {shown(name)}. Give one of: {', '.join(f'sample:{known}' for known in SAMPLES)}.")
     packed = resources.files("gatecast").joinpath("data", f"{name}.csv.gz").read_bytes()
     return Opened(name.upper(), unpack(packed, f"sample:{name}"))
 
@@ -107,8 +102,7 @@ def _file(path: Path) -> bytes:
             raise UnreadableSource(f"a source is a file; {name} is a folder. Give a file in it.")
         if not stat.S_ISREG(status.st_mode):
             raise UnreadableSource(
-                f"a source is a regular file; {name} is a pipe or device. "
-                "Give '-' and send it to standard input."
+                f"a source is a regular file; {name} is a pipe or device. Give '-' and send it to standard input."
             )
         with open(path, "rb") as stream:
             return unpack(stream.read(MAX_BYTES + 1), name)
@@ -117,9 +111,7 @@ def _file(path: Path) -> bytes:
     except PermissionError:
         raise UnreadableSource(f"the file {name} may not be read. Change its permissions.") from None
     except (OSError, ValueError) as error:
-        raise UnreadableSource(
-            f"the file {name} can't be opened: {clean(error, 120)}. Check the path."
-        ) from None
+        raise UnreadableSource(f"the file {name} can't be opened: {clean(error, 120)}. Check the path.") from None
 
 
 def unpack(content: bytes, name: str) -> bytes:
@@ -159,15 +151,11 @@ def _gunzip(content: bytes, name: str) -> bytes:
 def _yahoo(ticker: str) -> pd.DataFrame:
     """The daily history of a ticker from Yahoo; raises `UsageError` or `UnreadableSource`."""
     if not _TICKER.fullmatch(ticker):
-        raise UsageError(
-            f"a Yahoo ticker is letters, digits and . ^ = -; got {shown(ticker)}. Write yahoo:AAPL."
-        )
+        raise UsageError(f"a Yahoo ticker is letters, digits and . ^ = -; got {shown(ticker)}. Write yahoo:AAPL.")
     try:
         import yfinance
     except ImportError:
-        raise UsageError(
-            "yahoo: needs the package yfinance. Install it: pip install 'gatecast[yahoo]'."
-        ) from None
+        raise UsageError("yahoo: needs the package yfinance. Install it: pip install 'gatecast[yahoo]'.") from None
     logger = logging.getLogger("yfinance")
     before = logger.disabled
     logger.disabled = True  # it prints a paragraph for each failure
@@ -175,13 +163,7 @@ def _yahoo(ticker: str) -> pd.DataFrame:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             frame = yfinance.download(
-                ticker,
-                period="max",
-                auto_adjust=False,
-                actions=False,
-                progress=False,
-                threads=False,
-                timeout=10,
+                ticker, period="max", auto_adjust=False, actions=False, progress=False, threads=False, timeout=10
             )
     except Exception as error:  # yfinance raises whatever its HTTP layer does
         why = clean(error, 120) or type(error).__name__

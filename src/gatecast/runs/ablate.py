@@ -62,6 +62,4 @@ def run_ablation(
             progress=progress,
         )
     notes = [*settings_notes(config), *prices.all_notes(), *ablation.notes]
-    return AblationRun(
-        prices=prices, ablation=ablation, notes=merged(notes, prices.item_ids), timings=timings.seconds
-    )
+    return AblationRun(prices=prices, ablation=ablation, notes=merged(notes, prices.item_ids), timings=timings.seconds)

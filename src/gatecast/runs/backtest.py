@@ -64,22 +64,14 @@ def run_backtest(
     chosen = parse_models(models, preset=preset, settings=(f"seed={seed}", *settings))
     with timings.of("read"):
         prices = read_prices(source, calendar=calendar, repair=repair)
-    plan: dict[str, Any] = {
-        "horizon": horizon,
-        "cutoffs": cutoffs,
-        "every": every,
-        "start": start,
-        "span": span,
-    }
+    plan: dict[str, Any] = {"horizon": horizon, "cutoffs": cutoffs, "every": every, "start": start, "span": span}
     plan |= {"refit": refit, "paths": paths, "seed": seed}
     about = {"command": "backtest", "models": models, **plan, "preset": preset, "settings": list(settings)}
     with timings.of("judge"), fold_store(prices, about) as store:
         jobs = jobs or os.cpu_count() or 1
         report = backtest(chosen, prices, **plan, jobs=jobs, store=store, progress=progress)
         found = audit(report.forecasts, prices) if with_audit else None
-    unused = (
-        note for model in chosen if isinstance(model, Forecaster) for note in settings_notes(model.config)
-    )
+    unused = (note for model in chosen if isinstance(model, Forecaster) for note in settings_notes(model.config))
     return BacktestRun(
         prices=prices,
         report=report,

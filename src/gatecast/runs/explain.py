@@ -46,6 +46,4 @@ def run_explanation(
     with timings.of("explain"):
         explanation = explain(forecaster, prices, item_id=item_id, member=member, seed=seed)
     notes = [*settings_notes(forecaster.config), *prices.all_notes(), *forecaster.notes_]
-    return ExplanationRun(
-        explanation=explanation, notes=merged(notes, prices.item_ids), timings=timings.seconds
-    )
+    return ExplanationRun(explanation=explanation, notes=merged(notes, prices.item_ids), timings=timings.seconds)

@@ -146,9 +146,7 @@ def settings_notes(config: Config) -> tuple[Note, ...]:
 
 def _notes(forecast: Forecast) -> tuple[Note, ...]:
     """Every note of the items once; a note of one item alone names it."""
-    own = (
-        Note(note.kind, note.text, (item.item_id,)) for item in forecast for note in dict.fromkeys(item.notes)
-    )
+    own = (Note(note.kind, note.text, (item.item_id,)) for item in forecast for note in dict.fromkeys(item.notes))
     return merged(own, [item.item_id for item in forecast])
 
 

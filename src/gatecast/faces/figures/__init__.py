@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from gatecast.faces.figures.contributions import (
-    band_sources,
-    band_stretch,
-    contribution_map,
-    feature_contributions,
-)
+from gatecast.faces.figures.contributions import band_sources, band_stretch, contribution_map, feature_contributions
 from gatecast.faces.figures.fans import fan, loss_curve
 from gatecast.faces.figures.ingredients import collapsed_bands, losses, price_and_returns, recency, squashing
 from gatecast.faces.figures.inside import attention_map, cell_states, half_lives, receptive_field
-from gatecast.faces.figures.judged import (
-    ablation_bars,
-    pit_histogram,
-    reliability,
-    score_by_step,
-    skill_bars,
-)
+from gatecast.faces.figures.judged import ablation_bars, pit_histogram, reliability, score_by_step, skill_bars
 from gatecast.faces.figures.recall import gradients, memory_errors, memory_gradients
 from gatecast.faces.figures.strips import fan_strip
 from gatecast.faces.figures.style import DARK

@@ -41,13 +41,7 @@ def feature_contributions(explanation: Explanation) -> go.Figure:
     span = {"range": [-LEAST_POINTS, LEAST_POINTS]} if small else {}
     return drawn(
         [bars],
-        xaxis={
-            "title": axis_title(explanation.point_unit),
-            "showgrid": True,
-            **ZERO_LINE,
-            "nticks": 6,
-            **span,
-        },
+        xaxis={"title": axis_title(explanation.point_unit), "showgrid": True, **ZERO_LINE, "nticks": 6, **span},
         yaxis={"side": "left", "showgrid": False},
         layout={"hovermode": "closest", "bargap": 0.35},
     )
@@ -57,10 +51,7 @@ def contribution_map(explanation: Explanation, *, days: int = 30) -> go.Figure:
     """What each feature of each of the last days added to the explained number; features by days."""
     points = explanation.points[-days:].T
     top = max(float(np.abs(points).max()), LEAST_POINTS)
-    shown, names = (
-        dates(explanation.context.timestamps[-days:]),
-        [FEATURE_NAMES[i] for i in explanation.features],
-    )
+    shown, names = (dates(explanation.context.timestamps[-days:]), [FEATURE_NAMES[i] for i in explanation.features])
     hover = f"%{{y}}, %{{x|%-d %b %Y}}: %{{z:+.3f}} {explanation.point_unit}<extra></extra>"
     return drawn(
         [heat_map(shown, names, map(numbers, points), SIGNED, (-top, top), hover)],

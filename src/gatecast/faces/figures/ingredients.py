@@ -36,12 +36,7 @@ _SCHEMES = {
     "exponential": ("Exponential", RIVALS[1]),
     "half_life": ("Half-life", RIVALS[2]),
 }
-_LOWER = {
-    "side": "right",
-    "zeroline": False,
-    "automargin": True,
-    "nticks": 4,
-}  # the lower of two stacked charts
+_LOWER = {"side": "right", "zeroline": False, "automargin": True, "nticks": 4}  # the lower of two stacked charts
 
 
 def squashing(cell: Cell | None = None) -> go.Figure:
@@ -51,23 +46,15 @@ def squashing(cell: Cell | None = None) -> go.Figure:
     if cell is not None:
         sums = np.concatenate([_sums(cell, gate) for gate in cell.bias])
         traces.append(_histogram(sums, 6.0, 48, 1.0, "This network's sums", "%{x:.2f}"))
-    for name, values, colour in (
-        ("Sigmoid", 1 / (1 + np.exp(-x)), ACCENT),
-        ("tanh", np.tanh(x), RIVALS[1]),
-    ):
+    for name, values, colour in (("Sigmoid", 1 / (1 + np.exp(-x)), ACCENT), ("tanh", np.tanh(x), RIVALS[1])):
         hover = f"{name} %{{y:.3f}}<extra></extra>"
         traces.append(line(numbers(x), values, name, colour, width=2.4, hover=hover))
     return drawn(
-        traces,
-        xaxis={"title": axis_title("sum of a gate"), "nticks": 7},
-        yaxis={"nticks": 5},
-        layout={"bargap": 0.1},
+        traces, xaxis={"title": axis_title("sum of a gate"), "nticks": 7}, yaxis={"nticks": 5}, layout={"bargap": 0.1}
     )
 
 
-def _histogram(
-    values: Float[np.ndarray, " n"], edge: float, bins: int, height: float, name: str, hover: str
-) -> go.Bar:
+def _histogram(values: Float[np.ndarray, " n"], edge: float, bins: int, height: float, name: str, hover: str) -> go.Bar:
     """Bars of how often each value occurs, the highest at `height`; values beyond the edge in the last bins."""
     counts, edges = np.histogram(np.clip(values, -edge, edge), np.linspace(-edge, edge, bins + 1))
     return go.Bar(
@@ -119,9 +106,7 @@ def recency(stamps: np.ndarray, config: Config) -> go.Figure:
         weights = recency_weights(shown, config.replace(weights=scheme))
         used, hover = scheme == config.weights, f"{name.lower()} %{{y:.2f}}<extra></extra>"
         label, width = (f"{name} (in use)", 2.8) if used else (name, 1.5)
-        traces.append(
-            line(dates(shown), weights, label, ACCENT if used else colour, width=width, hover=hover)
-        )
+        traces.append(line(dates(shown), weights, label, ACCENT if used else colour, width=width, hover=hover))
     axis = {"type": "date", "hoverformat": "%-d %b %Y", "nticks": 6}
     return drawn(traces, xaxis=axis, yaxis={"title": axis_title("weight"), "rangemode": "tozero"})
 
@@ -134,9 +119,7 @@ def price_and_returns(series: PriceSeries) -> go.Figure:
     return drawn(
         [
             line(days, close, "Price", INK, width=1.4, hover="close %{y:,.6~g}<extra></extra>"),
-            line(
-                days, move, "Log return, %", ACCENT, width=0.8, hover="%{y:+.2f}%<extra></extra>", yaxis="y2"
-            ),
+            line(days, move, "Log return, %", ACCENT, width=0.8, hover="%{y:+.2f}%<extra></extra>", yaxis="y2"),
         ],
         xaxis={"type": "date", "anchor": "y2", "hoverformat": "%-d %b %Y", "nticks": 6},
         yaxis={"domain": [0.54, 1], "nticks": 4},

@@ -41,9 +41,7 @@ def cell_states(cell: Cell, timestamps: np.ndarray, close: Float[np.ndarray, " t
     bottoms = np.linspace(0, 0.74, len(names) + 1)[:-1][::-1]
     height = 0.74 / len(names) - 0.035
     hover = "close %{y:,.6~g}<extra></extra>"
-    traces: list[go.Scatter | go.Heatmap] = [
-        line(days, close, "Close", INK, width=1.6, hover=hover, showlegend=False)
-    ]
+    traces: list[go.Scatter | go.Heatmap] = [line(days, close, "Close", INK, width=1.6, hover=hover, showlegend=False)]
     axes: dict[str, object] = {}
     headings = [_heading("Close", 0.965)]
     for row, (name, bottom) in enumerate(zip(names, bottoms, strict=True), 2):
@@ -102,13 +100,7 @@ def half_lives(cell: Cell, context_length: int) -> go.Figure:
         showlegend=False,
         hovertemplate="half-life about %{x:.2~f} days: %{y} units<extra></extra>",
     )
-    mark = {
-        "x": float(np.log10(context_length)),
-        "y": 1,
-        "yref": "paper",
-        "xanchor": "right",
-        "yanchor": "top",
-    }
+    mark = {"x": float(np.log10(context_length)), "y": 1, "yref": "paper", "xanchor": "right", "yanchor": "top"}
     words = {"text": "the context ", "showarrow": False, "font": {"size": 12, "color": MUTED}}
     ticks = [tick for tick in _ROUND if edges[0] <= tick <= top]
     names = {"tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}

@@ -54,9 +54,7 @@ def score_by_step(scores: pd.DataFrame, *, score: str = "crps", against: str = R
     ]
     axis = {"dtick": 1 if len(steps) <= 12 else None, "range": [1 - edge, len(steps) + edge]}
     return drawn(
-        traces,
-        xaxis={"title": axis_title("Step"), **axis},
-        yaxis={"tickformat": ".1~%" if relative else ".3~g"},
+        traces, xaxis={"title": axis_title("Step"), **axis}, yaxis={"tickformat": ".1~%" if relative else ".3~g"}
     )
 
 
@@ -150,9 +148,7 @@ def skill_bars(tests: pd.DataFrame, *, loss: str = "crps", subject: str | None =
 
     `tests` are the rows of `comparisons.compare`; the interval is that of the Diebold-Mariano test.
     """
-    rows = tests[
-        (tests["loss"] == loss) & (tests["step"].astype(str) == "all") & (tests["against"] == RANDOM_WALK)
-    ]
+    rows = tests[(tests["loss"] == loss) & (tests["step"].astype(str) == "all") & (tests["against"] == RANDOM_WALK)]
     base = rows["mean_loss_against"].to_numpy(dtype=float)
     gain = base - rows["mean_loss"].to_numpy(dtype=float)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -63,9 +63,7 @@ def memory_gradients(memory: Memory, *, trained: bool = False) -> go.Figure:
     return _by_lag(memory, "gradient_after" if trained else "gradient_before", {**_NORM, "dtick": 5}, [])
 
 
-def _by_lag(
-    memory: Memory, column: str, axis: Mapping[str, object], shapes: list[dict[str, object]]
-) -> go.Figure:
+def _by_lag(memory: Memory, column: str, axis: Mapping[str, object], shapes: list[dict[str, object]]) -> go.Figure:
     medians, traces = memory.median(column), []
     for model in memory.models:
         rows, name = memory.rows[memory.rows["model"] == model], FAMILY_NAMES[model]

@@ -81,9 +81,7 @@ def drawn(
     """
     axis = {"gridcolor": GRID, "linecolor": GRID, "zeroline": False, "automargin": True, "ticks": ""}
     spike = {"spikecolor": MUTED, "spikethickness": 1, "spikedash": "solid", "spikemode": "across"}
-    heading = (
-        {"text": plain(title), "x": 0, "xref": "paper", "font": {"size": 17, "color": INK}} if title else None
-    )
+    heading = {"text": plain(title), "x": 0, "xref": "paper", "font": {"size": 17, "color": INK}} if title else None
     common = {
         "template": {},
         "title": heading,
@@ -146,18 +144,14 @@ def line(
     )
 
 
-def band(
-    x: Sequence[object], low: Iterable[float], high: Iterable[float], name: str, colour: str
-) -> go.Scatter:
+def band(x: Sequence[object], low: Iterable[float], high: Iterable[float], name: str, colour: str) -> go.Scatter:
     """The area between two lines."""
     xs, ys = outline(x, low, high)
     filled = {"mode": "lines", "fill": "toself", "fillcolor": colour, "hoverinfo": "skip"}
     return go.Scatter(x=xs, y=ys, name=name, line={"width": 0, "color": ACCENT}, **filled)
 
 
-def outline(
-    x: Sequence[object], low: Iterable[float], high: Iterable[float]
-) -> tuple[list[Any], list[float | None]]:
+def outline(x: Sequence[object], low: Iterable[float], high: Iterable[float]) -> tuple[list[Any], list[float | None]]:
     """The outline of a band: along its upper edge and back along the lower edge."""
     return [*x, *reversed(x)], numbers([*high, *reversed([*low])])
 
@@ -178,13 +172,7 @@ def heat_map(
     **more: Any,
 ) -> go.Heatmap:
     """A heat map without a colour bar, its colours spread over `bounds`."""
-    looks = {
-        "colorscale": scale,
-        "zmin": bounds[0],
-        "zmax": bounds[1],
-        "showscale": False,
-        "showlegend": False,
-    }
+    looks = {"colorscale": scale, "zmin": bounds[0], "zmax": bounds[1], "showscale": False, "showlegend": False}
     return go.Heatmap(x=x, y=y, z=list(z), hovertemplate=hover, **looks, **more)
 
 

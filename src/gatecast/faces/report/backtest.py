@@ -101,9 +101,7 @@ def backtest_report(
             "ablation_height": _bars_height(len(ablation or ())),
             "audit": None if audit is None else _audit_values(audit, subject),
             "strips": strips,
-            "items_left_out": f"The first {MOST_STRIPS} of {items:,} assets are shown."
-            if items > MOST_STRIPS
-            else "",
+            "items_left_out": f"The first {MOST_STRIPS} of {items:,} assets are shown." if items > MOST_STRIPS else "",
             "notes": [str(note) for note in (*prices.notes, *report.notes)],
             "config": setting_pairs(config),
         },
@@ -121,9 +119,7 @@ def _subtitle(forecasts: pd.DataFrame) -> str:
     return " · ".join([*parts, f"{counted(int(forecasts['step'].max()), 'step')} ahead"])
 
 
-def _add_strips(
-    drawings: dict[str, go.Figure], rows: pd.DataFrame, prices: PriceTable
-) -> list[dict[str, object]]:
+def _add_strips(drawings: dict[str, go.Figure], rows: pd.DataFrame, prices: PriceTable) -> list[dict[str, object]]:
     """Adds a strip of fans for each asset to `drawings`; returns the values of the template for each."""
     strips: list[dict[str, object]] = []
     for position, item_id in enumerate(list(dict.fromkeys(rows["item_id"]))[:MOST_STRIPS]):
@@ -133,8 +129,6 @@ def _add_strips(
 
 
 def _audit_values(audit: Audit, model: str) -> dict[str, object]:
-    levels, groups = coverage_rows(
-        audit, model, lambda held, low, high: f"{held:.0%} ({low:.0%} to {high:.0%})"
-    )
+    levels, groups = coverage_rows(audit, model, lambda held, low, high: f"{held:.0%} ({low:.0%} to {high:.0%})")
     misses = [(f"{event}, step {step.text}", cells) for event, (step, *cells) in miss_rows(audit, model)]
     return {"levels": levels, "groups": groups, "misses": misses, "pit": pit_texts(audit, model)[1]}

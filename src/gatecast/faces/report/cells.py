@@ -37,12 +37,7 @@ def _sum(letter: str, squash: str, subscript: str) -> Markup:
 
 _NEW_VALUE = "The new value that today's inputs suggest."
 _LSTM = (
-    Step(
-        "forget_gate",
-        "Forget gate",
-        _sum("f", "&sigma;", "f"),
-        "The share of the old cell state that is kept.",
-    ),
+    Step("forget_gate", "Forget gate", _sum("f", "&sigma;", "f"), "The share of the old cell state that is kept."),
     Step("input_gate", "Input gate", _sum("i", "&sigma;", "i"), "The share of the candidate that is added."),
     Step("candidate", "Candidate", _sum("g", "tanh", "g"), _NEW_VALUE),
     Step(
@@ -54,12 +49,7 @@ _LSTM = (
         ),
         "What is kept of the old state, plus what is added.",
     ),
-    Step(
-        "output_gate",
-        "Output gate",
-        _sum("o", "&sigma;", "o"),
-        "The share of the cell state that is passed on.",
-    ),
+    Step("output_gate", "Output gate", _sum("o", "&sigma;", "o"), "The share of the cell state that is passed on."),
     Step(
         "hidden",
         "Hidden state",
@@ -68,12 +58,7 @@ _LSTM = (
     ),
 )
 _GRU = (
-    Step(
-        "reset_gate",
-        "Reset gate",
-        _sum("r", "&sigma;", "r"),
-        "How much of the old state enters the candidate.",
-    ),
+    Step("reset_gate", "Reset gate", _sum("r", "&sigma;", "r"), "How much of the old state enters the candidate."),
     Step("update_gate", "Update gate", _sum("z", "&sigma;", "z"), "The share of the old state that is kept."),
     Step(
         "candidate",

@@ -78,11 +78,7 @@ def _trust_fact(explanation: Explanation) -> tuple[str, str, str]:
         return "Predicted volatility", f"±{100 * explanation.next_sigma:.3g}%", "size of the next day's move"
     share = f"{explanation.shrinkage:.0%}"
     if share == "0%":
-        return (
-            "Shrinkage",
-            share,
-            "held-out days show no evidence of direction: the predicted move is not used",
-        )
+        return ("Shrinkage", share, "held-out days show no evidence of direction: the predicted move is not used")
     return "Shrinkage", share, "the share of the predicted move that is used: held-out days confirm no more"
 
 
@@ -105,9 +101,7 @@ def memory(explanation: Explanation) -> str:
         return text
     middle, longest = f"{np.median(cell.half_lives):.3g}", f"{cell.half_lives.max():.3g}"
     if middle == longest:
-        return (
-            f"Half of a unit's state is lost within {longest} days, in a context of {len(gradient)}. {text}"
-        )
+        return f"Half of a unit's state is lost within {longest} days, in a context of {len(gradient)}. {text}"
     return (
         f"Half of the units lose half of their state within {middle} days; the slowest unit takes {longest}, in a "
         f"context of {len(gradient)}. {text}"

@@ -9,22 +9,12 @@ import plotly.graph_objects as go
 
 from gatecast.faces import figures
 from gatecast.faces.report.page import render, setting_pairs, verdict_values
-from gatecast.faces.wording import (
-    change_text,
-    date_text,
-    level_text,
-    price_decimals,
-    price_text,
-    reading,
-    step_texts,
-)
+from gatecast.faces.wording import change_text, date_text, level_text, price_decimals, price_text, reading, step_texts
 from gatecast.forecast import Forecast, ItemForecast, check_level
 from gatecast.prices import PriceTable
 from gatecast.text import counted
 
-MANY_ITEMS = (
-    30  # beyond it each fan has fewer points, so that a file of 500 assets stays small enough to mail
-)
+MANY_ITEMS = 30  # beyond it each fan has fewer points, so that a file of 500 assets stays small enough to mail
 
 
 def forecast_report(
@@ -76,9 +66,7 @@ def _fan(item: ItemForecast, prices: PriceTable, level: float, *, many: bool) ->
     history = prices[item.item_id] if item.item_id in prices.item_ids else None
     rows = 60 if many else max(60, 2 * item.horizon)
     levels = sorted({0.5, 0.8, level})
-    return figures.fan(
-        item, history, levels=levels, history_rows=rows, sample_paths=0 if many else 12, title=False
-    )
+    return figures.fan(item, history, levels=levels, history_rows=rows, sample_paths=0 if many else 12, title=False)
 
 
 def _best_epoch(losses: Sequence[tuple[int, float, float]]) -> int | None:

@@ -68,9 +68,7 @@ def show_forecast(forecast: Forecast, prices: PriceTable, *, level: float, conso
         console.print(Text(_safe(reading(item, level), console)))
         console.print()
         history = prices[item.item_id] if item.item_id in prices.item_ids else None
-        for line in fan_lines(
-            item, history, level=level, width=console.width, ascii_only=console.options.ascii_only
-        ):
+        for line in fan_lines(item, history, level=level, width=console.width, ascii_only=console.options.ascii_only):
             console.print(_coloured(line, console), no_wrap=True, overflow="crop", crop=True)
         console.print()
         console.print(_steps_table(item, level, console))
@@ -221,12 +219,7 @@ def _recent(item: ItemForecast, history: PriceSeries | None) -> Float[np.ndarray
 
 
 def _draw_history(
-    grid: list[list[str]],
-    closes: Float[np.ndarray, " time"],
-    columns: int,
-    scale: _Scale,
-    *,
-    ascii_only: bool,
+    grid: list[list[str]], closes: Float[np.ndarray, " time"], columns: int, scale: _Scale, *, ascii_only: bool
 ) -> None:
     """A line through the closes; Braille gives two dots across and four down in a character."""
     across, down = (1, 1) if ascii_only else (2, 4)
@@ -235,9 +228,7 @@ def _draw_history(
     dots = np.zeros((len(grid) * down, columns * across), dtype=bool)
     for x, row in enumerate(rows):
         before = rows[max(x - 1, 0)]
-        dots[min(before + (before < row), row) : max(before - (before > row), row) + 1, x] = (
-            True  # no gap in a jump
-        )
+        dots[min(before + (before < row), row) : max(before - (before > row), row) + 1, x] = True  # no gap in a jump
     bits = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
     for y in range(len(grid)):
         for x in range(columns):

@@ -11,15 +11,4 @@ from gatecast.models.baselines.ols import Ols
 from gatecast.models.baselines.random_walk import Drift, RandomWalk
 from gatecast.models.baselines.theta import Theta
 
-__all__ = [
-    "Drift",
-    "Ema",
-    "EwmaT",
-    "Garch",
-    "Har",
-    "Kalman",
-    "Ols",
-    "RandomWalk",
-    "Sma",
-    "Theta",
-]
+__all__ = ["Drift", "Ema", "EwmaT", "Garch", "Har", "Kalman", "Ols", "RandomWalk", "Sma", "Theta"]

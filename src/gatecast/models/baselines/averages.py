@@ -67,9 +67,7 @@ class Sma(_Average):
 
     def __post_init__(self) -> None:
         if not 1 <= self.window <= LONGEST:
-            raise ConfigError(
-                f"an average's window is 1 to {LONGEST} rows; got {self.window}. Give for example 20."
-            )
+            raise ConfigError(f"an average's window is 1 to {LONGEST} rows; got {self.window}. Give for example 20.")
 
     @property
     def _warmup(self) -> int:

@@ -101,9 +101,7 @@ class Baseline(ABC, Generic[Learned]):
     def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
         """Simulate after each item's last row; the same seed gives the same bytes, with any other items."""
         if not hasattr(self, "fitted_"):
-            raise UsageError(
-                f"a model predicts after it is fitted; '{self.name}' is not. Call fit(prices) first."
-            )
+            raise UsageError(f"a model predicts after it is fitted; '{self.name}' is not. Call fit(prices) first.")
         if horizon < 1 or paths < 1 or seed < 0:
             raise UsageError(
                 f"horizon and paths are at least 1 and the seed at least 0; got {horizon}, {paths}, {seed}."
@@ -153,9 +151,7 @@ class Baseline(ABC, Generic[Learned]):
             try:
                 with warnings.catch_warnings(record=True) as caught:
                     warnings.simplefilter("always")
-                    simulation = self._simulate(
-                        series, fitted.learned, horizon, paths, item_rng(series.item_id, seed)
-                    )
+                    simulation = self._simulate(series, fitted.learned, horizon, paths, item_rng(series.item_id, seed))
                 if not np.isfinite(simulation.log_returns).all():
                     raise Unfit("its paths are not finite")
                 return simulation, (*notes, *self._warned(series, caught))

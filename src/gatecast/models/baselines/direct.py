@@ -13,14 +13,10 @@ from gatecast.models.baselines.noise import Simulation, fit_student_t, half_of, 
 LEAST_ORIGINS = 20  # past forecasts from which a band may be drawn; a 90% band leaves two of them outside
 
 
-def log_returns_ahead(
-    log_close: Float[np.ndarray, " time"], horizon: int
-) -> Float[np.ndarray, "origin horizon"]:
+def log_returns_ahead(log_close: Float[np.ndarray, " time"], horizon: int) -> Float[np.ndarray, "origin horizon"]:
     """Cumulative log return of steps 1..horizon from each row that has them all."""
     origins = max(len(log_close) - horizon, 0)
-    return np.stack(
-        [log_close[step : step + origins] - log_close[:origins] for step in range(1, horizon + 1)], axis=1
-    )
+    return np.stack([log_close[step : step + origins] - log_close[:origins] for step in range(1, horizon + 1)], axis=1)
 
 
 def simulate_direct(

@@ -17,9 +17,7 @@ from gatecast.prices import PriceSeries
 
 _BACKCAST = 75  # squared errors averaged for the variance before the first row, as arch does
 _FAR = 1.0  # deviations a step; a mean beyond it is an optimiser lost, no drift of a price
-_EXPLOSIVE = (
-    1.0001  # persistence above this grows without end; at 1 it is integrated, which daily prices do reach
-)
+_EXPLOSIVE = 1.0001  # persistence above this grows without end; at 1 it is integrated, which daily prices do reach
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +41,7 @@ class GarchParameters:
         self, errors: Float[np.ndarray, "*shape"], variance: Float[np.ndarray, "*shape"]
     ) -> Float[np.ndarray, "*shape"]:
         """The variance one step on: Glosten, Jagannathan and Runkle (1993)."""
-        return np.asarray(
-            self.omega + (self.alpha + self.gamma * (errors < 0)) * errors**2 + self.beta * variance
-        )
+        return np.asarray(self.omega + (self.alpha + self.gamma * (errors < 0)) * errors**2 + self.beta * variance)
 
     def filter(self, errors: Float[np.ndarray, " time"]) -> Float[np.ndarray, " later"]:
         """The variance of every row and of the next: (T + 1,). The first stands on a backcast, as in arch."""
@@ -93,10 +89,7 @@ class Garch(Baseline[GarchParameters]):
             rescale=False,
         )
         reason = ""
-        for start in (
-            None,
-            self._usual(),
-        ):  # arch's own search first; from there some histories end in nonsense
+        for start in (None, self._usual()):  # arch's own search first; from there some histories end in nonsense
             result = model.fit(disp="off", show_warning=False, starting_values=start)
             values = {str(key): float(value) for key, value in result.params.items()}
             parameters = GarchParameters(
@@ -119,12 +112,7 @@ class Garch(Baseline[GarchParameters]):
         return np.array([0.0, 0.03, 0.05, *asymmetry, 0.9, *tail])
 
     def _simulate(
-        self,
-        series: PriceSeries,
-        learned: GarchParameters,
-        horizon: int,
-        paths: int,
-        rng: np.random.Generator,
+        self, series: PriceSeries, learned: GarchParameters, horizon: int, paths: int, rng: np.random.Generator
     ) -> Simulation:
         past = np.diff(np.log(series.close)) / learned.unit - learned.mu
         # arch's t has variance 1: the usual t shrunk by sqrt((df - 2) / df).
@@ -141,9 +129,7 @@ class Garch(Baseline[GarchParameters]):
             place = centre[:, step] + error
             ends[:, step] = place
             variance = learned.next_variance(error, variance)
-        return Simulation(
-            ends * learned.unit, path_density(centre * learned.unit, sigma * learned.unit, student)
-        )
+        return Simulation(ends * learned.unit, path_density(centre * learned.unit, sigma * learned.unit, student))
 
 
 def _nonsense(parameters: GarchParameters, flag: int) -> str:

@@ -13,13 +13,7 @@ from scipy.special import stdtrit
 from gatecast.features.contract import FLOOR
 from gatecast.features.indicators import log_range
 from gatecast.models.baselines.contract import Baseline, Unfit
-from gatecast.models.baselines.noise import (
-    Simulation,
-    StudentT,
-    cumulated_before,
-    fit_student_t,
-    path_density,
-)
+from gatecast.models.baselines.noise import Simulation, StudentT, cumulated_before, fit_student_t, path_density
 from gatecast.prices import PriceSeries
 
 WEEK, MONTH = 5, 22  # rows; Corsi (2009)
@@ -81,9 +75,7 @@ class Har(Baseline[HarParameters]):
             raise Unfit(f"it looks back on {MONTH + 1} rows, and there are fewer")
         picked = rng.integers(len(learned.ranks), size=(paths, horizon))
         level = (learned.ranks[picked] + rng.uniform(0, 1, (paths, horizon))) / len(learned.ranks)
-        shocks = learned.student.scale * stdtrit(
-            min(learned.student.df, 1e6), np.clip(level, 1e-12, 1 - 1e-12)
-        )
+        shocks = learned.student.scale * stdtrit(min(learned.student.df, 1e6), np.clip(level, 1e-12, 1 - 1e-12))
         variances = np.hstack([np.tile(past, (paths, 1)), np.empty((paths, horizon))])
         sigma = np.empty((paths, horizon))
         for step in range(horizon):
@@ -95,9 +87,7 @@ class Har(Baseline[HarParameters]):
                 after = np.square(sigma[:, step] * shocks[:, step])
             variances[:, MONTH + step] = np.maximum(after, learned.floor)
         returns = sigma * shocks
-        return Simulation(
-            np.cumsum(returns, axis=1), path_density(cumulated_before(returns), sigma, learned.student)
-        )
+        return Simulation(np.cumsum(returns, axis=1), path_density(cumulated_before(returns), sigma, learned.student))
 
 
 def _design(variances: Float[np.ndarray, "row month"]) -> Float[np.ndarray, "row 4"]:

@@ -51,12 +51,7 @@ class Kalman(Baseline[KalmanParameters]):
         return KalmanParameters(unit, np.asarray(result.params, dtype=np.float64))
 
     def _simulate(
-        self,
-        series: PriceSeries,
-        learned: KalmanParameters,
-        horizon: int,
-        paths: int,
-        rng: np.random.Generator,
+        self, series: PriceSeries, learned: KalmanParameters, horizon: int, paths: int, rng: np.random.Generator
     ) -> Simulation:
         result = self._model(series, learned.unit).filter(learned.variances, cov_type="none")
         space = result.model.ssm

@@ -98,9 +98,7 @@ def last_volatility(close: Float[np.ndarray, " time"]) -> float:
 
 
 def path_density(
-    centre: Float[np.ndarray, "paths horizon"],
-    sigma: Float[np.ndarray, "paths horizon"] | float,
-    student: StudentT,
+    centre: Float[np.ndarray, "paths horizon"], sigma: Float[np.ndarray, "paths horizon"] | float, student: StudentT
 ) -> Density:
     """Each path's one-step density: around `centre`, errors of `student` times `sigma`."""
     scale = np.maximum(np.broadcast_to(sigma * student.scale, centre.shape), FLOOR)

@@ -59,18 +59,14 @@ class Ols(Baseline[Regressors]):
             raise Unfit("these rows have other columns than those it learned from")
         outcomes = log_returns_ahead(learned.log_close, horizon)
         if len(outcomes) < LEAST_ORIGINS:
-            raise Unfit(
-                f"it needs {LEAST_ORIGINS} rows with an outcome {horizon} steps on, and there are fewer"
-            )
+            raise Unfit(f"it needs {LEAST_ORIGINS} rows with an outcome {horizon} steps on, and there are fewer")
         design = learned.design[: len(outcomes)]
         now = _design(series.rows(-WINDOW, len(series)), learned.spec)[-1]
         fits = [OLS(outcome, design).fit() for outcome in outcomes.T]
         centre = np.array([now @ fit.params for fit in fits])
         # Residuals are smaller than errors to come by the freedom that the coefficients took.
         freedom = np.sqrt(len(outcomes) / fits[0].df_resid)
-        errors = (
-            np.stack([fit.resid for fit in fits], axis=1) * freedom / learned.sigma[: len(outcomes), None]
-        )
+        errors = np.stack([fit.resid for fit in fits], axis=1) * freedom / learned.sigma[: len(outcomes), None]
         return simulate_direct(centre, last_volatility(series.close), errors, paths, rng)
 
 

@@ -53,12 +53,7 @@ class Theta(Baseline[ThetaParameters]):
         return ThetaParameters(alpha=float(alpha), b0=slope, errors=errors, student=fit_student_t(errors))
 
     def _simulate(
-        self,
-        series: PriceSeries,
-        learned: ThetaParameters,
-        horizon: int,
-        paths: int,
-        rng: np.random.Generator,
+        self, series: PriceSeries, learned: ThetaParameters, horizon: int, paths: int, rng: np.random.Generator
     ) -> Simulation:
         past = np.log(series.close / series.close[0])
         level = np.full(paths, _smooth(past, learned.alpha)[-1] - past[-1])  # from the last close
@@ -70,9 +65,7 @@ class Theta(Baseline[ThetaParameters]):
         return Simulation(centre + errors, path_density(centre, 1.0, learned.student))
 
 
-def _drift(
-    alpha: float, b0: float, rows: Float[np.ndarray, " time"] | int
-) -> Float[np.ndarray, " time"] | float:
+def _drift(alpha: float, b0: float, rows: Float[np.ndarray, " time"] | int) -> Float[np.ndarray, " time"] | float:
     """What a one-step forecast adds to the level after so many rows; Hyndman and Billah (2003)."""
     return b0 / 2 * (1 - (1 - alpha) ** rows) / alpha
 

@@ -25,9 +25,7 @@ from gatecast.nn.parallel import INLINE, Workers, workers_on
 from gatecast.prices import PriceSeries
 
 _PATHS_AT_ONCE = 8192  # of all starts of a block; bounds memory, and more would leave the caches
-_UNITS_AT_ONCE = (
-    192_000  # paths times units of one thread: 500 paths of the recipe, whose state stays in its cache
-)
+_UNITS_AT_ONCE = 192_000  # paths times units of one thread: 500 paths of the recipe, whose state stays in its cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,9 +177,7 @@ def _strands(model: PathModel, starts: Sequence[Start], paths: int) -> list[_Str
         generators.append(torch.Generator(device).manual_seed(int(start.rng.integers(2**63))))
     first = np.arange(len(starts))[:, None] * paths
     strands = []
-    for network, share in zip(
-        model.networks, np.array_split(np.arange(paths), len(model.networks)), strict=True
-    ):
+    for network, share in zip(model.networks, np.array_split(np.arange(paths), len(model.networks)), strict=True):
         if not len(share):
             continue
         masks = [network.draw_masks(len(share), generator) for generator in generators]

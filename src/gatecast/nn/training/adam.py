@@ -35,9 +35,7 @@ class AdamSettings:
     @classmethod
     def of(cls, config: Config) -> AdamSettings:
         """The settings of a network trained on the user's prices."""
-        return cls(
-            learning_rate=config.learning_rate, weight_decay=config.weight_decay, clip_norm=config.clip_norm
-        )
+        return cls(learning_rate=config.learning_rate, weight_decay=config.weight_decay, clip_norm=config.clip_norm)
 
     def at(self, update: int) -> tuple[float, float]:
         """Learning rate and first beta of an update, counted from 0."""
@@ -73,18 +71,14 @@ class FlatAdam:
     def __init__(self, network: nn.Module, settings: AdamSettings) -> None:
         self.settings = settings
         self.learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        self.weights: Float[Tensor, " weight"] = torch.cat(
-            [parameter.detach().flatten() for parameter in self.learned]
-        )
+        self.weights: Float[Tensor, " weight"] = torch.cat([parameter.detach().flatten() for parameter in self.learned])
         self.mean, self.square = torch.zeros_like(self.weights), torch.zeros_like(self.weights)
         self.average = self.weights.clone() if settings.average else None
         self.decay: Float[Tensor, " weight"] | None = None
         if settings.weight_decay:
             decays = [float(settings.decay_vectors or weight.dim() > 1) for weight in self.learned]
             sizes = torch.tensor([weight.numel() for weight in self.learned])
-            self.decay = settings.weight_decay * torch.tensor(decays).repeat_interleave(sizes).to(
-                self.weights
-            )
+            self.decay = settings.weight_decay * torch.tensor(decays).repeat_interleave(sizes).to(self.weights)
         self.steps = 0
         position = 0
         for parameter in self.learned:

@@ -50,11 +50,7 @@ class Adaptation:
 
 
 def adapt(
-    members: Sequence[BaseNetwork],
-    series: Sequence[PriceSeries],
-    config: Config,
-    *,
-    known: np.datetime64 = NEVER,
+    members: Sequence[BaseNetwork], series: Sequence[PriceSeries], config: Config, *, known: np.datetime64 = NEVER
 ) -> Adaptation:
     """Train every member further on the rows before the held-out tail; keep it if it gains twice the error there.
 
@@ -77,11 +73,7 @@ def adapt(
     if sum(map(len, learned)) < LEAST_LEARNED or held_out < LEAST_HELD_OUT:
         return unadapted
     objective = _Adapting(
-        members=copy.deepcopy(tuple(members)),
-        learned=learned,
-        sequences=sequences,
-        ends=ends,
-        seed=config.seed,
+        members=copy.deepcopy(tuple(members)), learned=learned, sequences=sequences, ends=ends, seed=config.seed
     )
     settings = AdamSettings(learning_rate=LEARNING_RATE, clip_norm=1.0)
     optimisers = [FlatAdam(member, settings) for member in objective.members]

@@ -87,8 +87,7 @@ class _FromPool(Objective):
         for _ in range(self.updates):
             chunks = self.pool.draw(BATCH, rng)
             yield Batch(
-                parts=[partial(chunk_loss, self.network, chunks, generator)],
-                rows=chunks.observed[..., 0].numel(),
+                parts=[partial(chunk_loss, self.network, chunks, generator)], rows=chunks.observed[..., 0].numel()
             )
 
 

@@ -126,9 +126,7 @@ def train(
     else it is raised. Raises `TrainingError` where the loss is no longer finite.
     """
     with workers_on(optimisers[0].weights.device) as workers:
-        run = _Run(
-            objective=objective, optimisers=optimisers, epochs=epochs, progress=progress, workers=workers
-        )
+        run = _Run(objective=objective, optimisers=optimisers, epochs=epochs, progress=progress, workers=workers)
         given = objective.held_out_loss(workers) if improve else None
         if given is not None:
             run.record.best_loss = given
@@ -237,9 +235,7 @@ def _save(run: _Run, checkpoint: Checkpoint) -> None:
 
 def _restore(run: _Run, checkpoint: Checkpoint) -> None:
     if not checkpoint.path.exists():
-        run.record.notes.append(
-            Note("model", "there was no checkpoint to resume; training started from the beginning")
-        )
+        run.record.notes.append(Note("model", "there was no checkpoint to resume; training started from the beginning"))
         return
     tensors, document = read_state(checkpoint.path)
     if document.get("format") != _FORMAT or document["fingerprint"] != checkpoint.fingerprint:

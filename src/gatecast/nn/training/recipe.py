@@ -70,9 +70,7 @@ class _Recipe(Objective):
     def __init__(self, network: Network, panel: Panel, split: np.datetime64, config: Config) -> None:
         self.network, self.panel, self.split, self.config = network, panel, split, config
         self.device = next(network.parameters()).device
-        self.inputs, self.target = (
-            torch.from_numpy(rows).to(self.device) for rows in (panel.inputs, panel.target)
-        )
+        self.inputs, self.target = (torch.from_numpy(rows).to(self.device) for rows in (panel.inputs, panel.target))
         self.held_out = validation_samples(panel, split, config)
 
     def epoch(self, number: int) -> tuple[int, Iterator[Batch]]:
@@ -141,9 +139,7 @@ def judged(values: Tensor, samples: Samples, chosen: Int[Tensor, " batch"]) -> T
     return values.unfold(0, samples.judged, 1)[first].T
 
 
-def weighted_mean(
-    losses: Float[Tensor, "*shape"], weights: Float[Tensor, "*shape"], judged: int
-) -> Float[Tensor, ""]:
+def weighted_mean(losses: Float[Tensor, "*shape"], weights: Float[Tensor, "*shape"], judged: int) -> Float[Tensor, ""]:
     """sum(w * loss) over the count of judged targets: weights of mean 1 keep the scale of the plain mean.
 
     `losses` may be a share of a batch that has `judged` targets; the means of its shares add up to its own.

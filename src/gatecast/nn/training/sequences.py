@@ -32,12 +32,7 @@ class TrainingSequence:
 
     @classmethod
     def of_table(
-        cls,
-        table: Sequence[PriceSeries],
-        *,
-        ranges: bool = True,
-        volumes: bool = True,
-        cross_section: bool = True,
+        cls, table: Sequence[PriceSeries], *, ranges: bool = True, volumes: bool = True, cross_section: bool = True
     ) -> list[TrainingSequence]:
         """A sequence each: the rows from START on whose next day is known; false hides these columns."""
         table_rows = signal_rows(table, ranges=ranges, volumes=volumes, cross_section=cross_section)
@@ -91,10 +86,7 @@ class Chunks:
 def _each(change: Callable[..., Any], *inputs: BaseInputs) -> BaseInputs:
     """`change` of every field, that of several inputs together."""
     return BaseInputs(
-        **{
-            field.name: change(*(getattr(part, field.name) for part in inputs))
-            for field in fields(BaseInputs)
-        }
+        **{field.name: change(*(getattr(part, field.name) for part in inputs)) for field in fields(BaseInputs)}
     )
 
 
