@@ -119,7 +119,8 @@ def test_an_error_in_a_share_is_raised_and_what_has_not_begun_is_dropped(threads
     assert torch.get_num_threads() == threads
 
 
-def test_an_interrupt_ends_work_that_is_shared_out_by_a_worker_at_its_next_step() -> None:
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_interrupt_ends_work_that_is_shared_out_by_a_worker_at_its_next_step(count: int) -> None:
     """As in sampling: a worker simulates a block, and has others predict each day."""
     steps = []
 
@@ -132,11 +133,27 @@ def test_an_interrupt_ends_work_that_is_shared_out_by_a_worker_at_its_next_step(
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with pytest.raises(KeyboardInterrupt), workers_on(CPU, 1) as single, workers_on(CPU, 2) as several:
+        with pytest.raises(KeyboardInterrupt), workers_on(CPU, 1) as single, workers_on(CPU, count) as several:
             single.map(simulate, [0])
     finally:
         signal.signal(signal.SIGINT, before)
     assert 4 <= len(steps) < 20
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_worker_hands_work_to_several_others_and_not_to_one(count: int) -> None:
+    def inner(_: int) -> int:
+        return threading.get_ident()
+
+    def outer(_: int) -> tuple[int, list[int]]:
+        return threading.get_ident(), several.map(inner, range(4))
+
+    with workers_on(CPU, 1) as single, workers_on(CPU, count) as several:
+        ((own, others),) = single.map(outer, [0])
+        assert (own in others) == (count == 1)
+        assert threading.get_ident() not in several.map(inner, [0])
+        exact, others = on_one_core(lambda: outer(0))  # no worker: it keeps denormal numbers
+        assert exact not in others
 
 
 @pytest.mark.parametrize("encoder", ["lstm", "gru", "transformer"])

@@ -107,7 +107,7 @@ def test_a_batch_is_drawn_when_the_one_before_it_has_been_learned() -> None:
 
 def test_the_weights_of_the_smallest_held_out_loss_are_kept_and_patience_counts_from_it() -> None:
     kept, there = line(), line()
-    record = trained(Lines([kept], held_out=[5, 3, 3, 4, 9, 1]), epochs=6, patience=3)
+    record = trained(Lines([kept], held_out=[5.0, 3.0, 3.0, 4.0, 9.0, 1.0]), epochs=6, patience=3)
     trained(Lines([there]), epochs=2)
     assert (record.best_epoch, record.best_loss, len(record.losses)) == (2, 3, 5)
     assert torch.equal(weights_of(kept), weights_of(there))
@@ -115,11 +115,11 @@ def test_the_weights_of_the_smallest_held_out_loss_are_kept_and_patience_counts_
 
 def test_only_with_improve_must_an_epoch_beat_the_weights_as_they_were_given() -> None:
     given, other = line(), line()
-    record = trained(Lines([given], held_out=[2, 3, 2, 5, 1]), epochs=9, patience=3, improve=True)
+    record = trained(Lines([given], held_out=[2.0, 3.0, 2.0, 5.0, 1.0]), epochs=9, patience=3, improve=True)
     assert (record.best_epoch, len(record.losses)) == (0, 3)
     assert torch.equal(weights_of(given), weights_of(line()))
-    assert trained(Lines([other], held_out=[3, 2, 5]), epochs=3).best_epoch == 2
-    better = trained(Lines([line()], held_out=[2, 3, 1, 5]), epochs=3, improve=True)
+    assert trained(Lines([other], held_out=[3.0, 2.0, 5.0]), epochs=3).best_epoch == 2
+    better = trained(Lines([line()], held_out=[2.0, 3.0, 1.0, 5.0]), epochs=3, improve=True)
     assert (better.best_epoch, better.best_loss) == (2, 1)
 
 

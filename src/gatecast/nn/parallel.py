@@ -13,6 +13,7 @@ import ctypes
 import itertools
 import math
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -44,17 +45,26 @@ def shares(count: int, length: int, device: torch.device) -> list[slice]:
 
 
 class Workers:
-    """Threads of one core each; without a pool the work is done in the thread that asks for it."""
+    """Threads of one core each; without a pool the work is done in the thread that asks for it.
 
-    def __init__(self, pool: ThreadPoolExecutor | None) -> None:
-        self._pool = pool
+    So it is, too, where a worker asks a single other: to hand it over would take time and gain nothing.
+    """
+
+    def __init__(self, pool: ThreadPoolExecutor | None, threads: int = 0) -> None:
+        self._pool, self._threads = pool, threads
+        self.ended = False
 
     def map(self, work: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
         """`work` of every part, in order. What torch keeps per thread (no_grad) must be set within `work`."""
-        return list((map if self._pool is None else self._pool.map)(work, parts))
+        if self.ended:
+            raise RuntimeError("workers take no work after their block has ended")
+        if self._pool is None or (self._threads == 1 and getattr(_here, "is_worker", False)):
+            return list(map(work, parts))
+        return list(self._pool.map(work, parts))
 
 
 INLINE = Workers(None)
+_here = threading.local()
 
 
 @contextmanager
@@ -67,8 +77,13 @@ def workers_on(device: torch.device, threads: int | None = None) -> Iterator[Wor
     if device.type != "cpu":
         yield INLINE
         return
-    with _pool(threads or torch.get_num_threads(), denormals=False) as pool:
-        yield Workers(pool)
+    threads = threads or torch.get_num_threads()
+    with _pool(threads, denormals=False) as pool:
+        workers = Workers(pool, threads)
+        try:
+            yield workers
+        finally:
+            workers.ended = True  # an interrupt ends what a worker has shared out
 
 
 def on_one_core(work: Callable[[], Result]) -> Result:
@@ -93,6 +108,7 @@ def _prepare_thread(denormals: bool) -> None:
     if limit_mkl is not None:
         limit_mkl(1)
     torch.set_flush_denormal(not denormals)
+    _here.is_worker = not denormals
 
 
 @cache
