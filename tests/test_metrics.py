@@ -81,13 +81,13 @@ def test_pinball_over_many_levels_is_half_the_crps() -> None:
     assert 2 * loss == pytest.approx(metrics.crps_paths(paths, np.array(0.4)).item(), rel=2e-3)
 
 
-def test_mase_of_the_naive_forecast_on_its_own_history_is_one() -> None:
+def test_mase_of_the_naive_forecast_on_its_own_history_is_1() -> None:
     history = np.array([10.0, 12.0, 11.0, 15.0])
     scale = np.full(3, metrics.naive_scale(history))
     assert metrics.mase(history[:-1], history[1:], scale) == pytest.approx(1.0)
     assert np.isnan(metrics.mase(history[:-1], history[1:], np.zeros(3)))
-    one_still = metrics.mase(history[:-1], history[1:], np.array([0.0, 2.0, 2.0]))
-    assert one_still == pytest.approx((1 / 2 + 4 / 2) / 2)
+    with_still = metrics.mase(history[:-1], history[1:], np.array([0.0, 2.0, 2.0]))
+    assert with_still == pytest.approx((1 / 2 + 4 / 2) / 2)
     assert np.isnan(metrics.naive_scale(history[:1]))
 
 
@@ -96,7 +96,7 @@ def test_coverage_counts_the_edges_as_inside() -> None:
     assert metrics.coverage(np.full(4, 1.0), np.full(4, 2.0), actual) == 0.5
 
 
-def test_a_price_computed_in_two_ways_is_one_price() -> None:
+def test_a_price_computed_in_two_ways_is_the_same_price() -> None:
     actual, again = np.array([100.0]), np.array([100.0 + 2.8e-14])
     for edges in ((again, again), (again - 2 * (again - actual), actual - (again - actual))):
         assert metrics.coverage(*edges, actual) == 1.0
@@ -107,8 +107,8 @@ def test_a_price_computed_in_two_ways_is_one_price() -> None:
 def test_smape_and_direction() -> None:
     assert metrics.smape(np.array([100.0]), np.array([300.0])) == pytest.approx(100.0)
     last = np.full(4, 100.0)
-    said, was = np.array([101.0, 101.0, 99.0, 100.0]), np.array([105.0, 95.0, 95.0, 95.0])
-    assert metrics.direction(said, was, last) == pytest.approx(2 / 3)
-    assert np.isnan(metrics.direction(last, was, last))
-    assert np.isnan(metrics.direction(last * (1 + 1.7e-7), was, last))  # a median of symmetric paths
-    assert metrics.direction(last * (1 - 1e-4), was, last) == pytest.approx(3 / 4)
+    predicted, observed = np.array([101.0, 101.0, 99.0, 100.0]), np.array([105.0, 95.0, 95.0, 95.0])
+    assert metrics.direction(predicted, observed, last) == pytest.approx(2 / 3)
+    assert np.isnan(metrics.direction(last, observed, last))
+    assert np.isnan(metrics.direction(last * (1 + 1.7e-7), observed, last))  # a median of symmetric paths
+    assert metrics.direction(last * (1 - 1e-4), observed, last) == pytest.approx(3 / 4)

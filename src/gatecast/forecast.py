@@ -1,4 +1,4 @@
-"""The Forecast: simulated price paths in price units, and the questions one may ask of them."""
+"""The Forecast: simulated price paths in price units, and what can be read off them."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class ItemForecast:
 
     @property
     def median(self) -> Float[np.ndarray, " horizon"]:
-        """The middle of the paths at each step; price units."""
+        """The median of the paths at each step; price units."""
         return self.quantile(0.5)
 
     @property
@@ -124,7 +124,7 @@ class ItemForecast:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Forecast:
-    """One fan of paths for each asset; immutable, in price units, the end of the line.
+    """One fan of paths for each asset; immutable, in price units, the last value of the chain.
 
     >>> from gatecast import Drift, PriceTable
     >>> import numpy as np, pandas as pd

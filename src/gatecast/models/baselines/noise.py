@@ -10,8 +10,7 @@ from scipy.optimize import minimize
 from scipy.special import digamma
 
 from gatecast.features.contract import FLOOR
-from gatecast.features.indicators import CLOSES as WINDOW
-from gatecast.features.indicators import volatility
+from gatecast.features.indicators import CLOSES, volatility
 from gatecast.forecast import Density, student_t_log_pdf
 
 DF_BOUNDS = (2.05, 200.0)  # under 2 the variance is infinite; at 200 a Student-t is a normal to three digits
@@ -94,8 +93,8 @@ def student_draws(
 
 
 def last_volatility(close: Float[np.ndarray, " time"]) -> float:
-    """Trailing volatility after the last row; it looks back on WINDOW rows, so the rest is not computed."""
-    return float(volatility(close[-WINDOW:])[-1])
+    """Trailing volatility after the last row; it looks back on CLOSES rows, so the rest is not computed."""
+    return float(volatility(close[-CLOSES:])[-1])
 
 
 def path_density(
@@ -107,5 +106,5 @@ def path_density(
 
 
 def cumulated_before(log_returns: Float[np.ndarray, "paths horizon"]) -> Float[np.ndarray, "paths horizon"]:
-    """Where each path stands before each step: the cumulative log return, one step late."""
+    """Where each path stands before each step: the cumulative log return of the steps before."""
     return np.hstack([np.zeros((len(log_returns), 1)), np.cumsum(log_returns, axis=1)[:, :-1]])
