@@ -112,3 +112,53 @@ def test_smape_and_direction() -> None:
     assert np.isnan(metrics.direction(last, observed, last))
     assert np.isnan(metrics.direction(last * (1 + 1.7e-7), observed, last))  # a median of symmetric paths
     assert metrics.direction(last * (1 - 1e-4), observed, last) == pytest.approx(3 / 4)
+
+
+def test_ties_and_edges_count_at_a_value_of_zero_too() -> None:
+    """There `ROUNDING` has no width."""
+    zeros = np.zeros(3)
+    assert metrics.pit_sorted(zeros, np.array(0.0)) == 0.5
+    assert metrics.coverage(zeros, zeros, zeros) == 1.0
+    assert np.isnan(metrics.mase(np.ones(3), zeros, zeros))
+
+
+def test_many_rows_have_the_scores_of_each_row() -> None:
+    rng = np.random.default_rng(4)
+    ordered, actual, levels = np.sort(rng.normal(size=(5, 20)), axis=1), rng.normal(size=5), np.array([0.1, 0.6])
+    quantiles = metrics.quantile_sorted(ordered, levels)
+    each = [metrics.pit_sorted(row, np.array(value)) for row, value in zip(ordered, actual, strict=True)]
+    np.testing.assert_array_equal(metrics.pit_sorted(ordered, actual), each)
+    losses = [metrics.pinball(quantiles[k : k + 1], actual[k : k + 1], levels).item() for k in range(5)]
+    np.testing.assert_allclose(metrics.pinball(quantiles, actual, levels), losses)
+    np.testing.assert_array_equal(metrics.crps_sorted(ordered, actual), metrics.crps_paths(ordered, actual))
+
+
+def test_a_move_within_rounding_of_the_price_is_none() -> None:
+    last, up = np.full(2, 100.0), np.array([101.0, 101.0])
+    still_and_up = last * (1 + np.array([1e-12, 1e-7]))
+    assert metrics.direction(up, still_and_up, last) == 1.0
+    assert metrics.direction(last - 1, still_and_up, last) == 0.0
+    assert np.isnan(metrics.direction(up[:1], still_and_up[:1], last[:1]))
+    assert np.isnan(metrics.mase(up, last, np.full(2, 1e-8)))
+    assert metrics.mase(up, last, np.full(2, 1e-6)) == pytest.approx(1e6)
+    assert metrics.naive_scale(np.array([10.0, 12.0])) == 2.0
+
+
+@pytest.mark.parametrize("factor", [1e-9, 1e9])
+def test_scores_without_a_unit_do_not_depend_on_the_currency(factor: float) -> None:
+    rng = np.random.default_rng(5)
+    last = rng.uniform(50, 150, 40)
+    median, actual = last * np.exp(0.01 * rng.normal(size=(2, 40)))
+    ordered = np.sort(last[:, None] * np.exp(0.01 * rng.normal(size=(40, 30))), axis=1)
+
+    def scores(unit: float) -> list[float]:
+        prices = (median * unit, actual * unit)
+        return [
+            metrics.direction(*prices, last * unit),
+            metrics.smape(*prices),
+            metrics.mase(*prices, np.full(40, unit)),
+            metrics.coverage(ordered[:, 3] * unit, ordered[:, -3] * unit, actual * unit),
+            *metrics.pit_sorted(ordered * unit, actual * unit),
+        ]
+
+    assert scores(factor) == pytest.approx(scores(1.0))
