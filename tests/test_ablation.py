@@ -1,4 +1,4 @@
-"""Ablation: the same days and seeds for every variant, words that planted worlds earn, and a guard that tells."""
+"""Ablation: the same days and seeds for every variant, words that planted worlds earn, the guard's effect shown."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from gatecast.prices import PriceTable
 
 def rising(rows: int = 260) -> PriceTable:
     """A price that grows eightfold: a network of price levels meets levels it has never seen."""
-    one = simulated_series("A", rows, 1)
+    series = simulated_series("A", rows, 1)
     growth = np.exp(np.linspace(0, np.log(8), rows))
-    columns = {name: values * growth for name, values in one.columns().items() if name != "volume"}
-    return PriceTable(series=(replace(one, **columns),))
+    columns = {name: values * growth for name, values in series.columns().items() if name != "volume"}
+    return PriceTable(series=(replace(series, **columns),))
 
 
 def run(config: Config, table: PriceTable, **ways: object) -> Ablation:
@@ -65,8 +65,8 @@ def test_every_variant_is_judged_on_the_same_origins_with_the_same_seeds(
     for model in models:
         seeds.setdefault(model.config.replace(seed=0), []).append(model.config.seed)
     assert list(seeds.values()) == [[0, 1, 2]] * 7
-    off = [[one for one in OFF if getattr(config, one) == OFF[one]] for config in seeds]
-    assert sorted(off, key=len) == [[], *([one] for one in OFF), list(OFF)]
+    off = [[switch for switch in OFF if getattr(config, switch) == OFF[switch]] for config in seeds]
+    assert sorted(off, key=len) == [[], *([switch] for switch in OFF), list(OFF)]
     keys = ["item_id", "cutoff", "step", "actual"]
     first, *others = (part[keys].reset_index(drop=True) for _, part in report.forecasts.groupby("model"))
     for other in others:
@@ -108,7 +108,7 @@ def test_without_dropout_paths_and_noise_no_band_is_left() -> None:
     assert row.without == 0 and row.word == "helps"
 
 
-def test_a_switch_that_changes_nothing_is_told() -> None:
+def test_a_switch_that_changes_nothing_is_noted() -> None:
     found = run(TINY.replace(dropout=0, noise="none"), rising())
     same = [row for row in found.rows if row.switch == "mc_dropout"]
     assert [(row.change, row.low, row.high, row.word) for row in same] == [(0, 0, 0, "no difference")] * 3
@@ -119,7 +119,7 @@ def test_an_improvement_that_is_off_is_turned_on_for_its_own_comparison(
     judged: tuple[Ablation, list[Forecaster], Report],
 ) -> None:
     found = run(TINY.replace(weights="none"), rising())
-    mine, usual = ([row for row in one.rows if row.switch == "weights"] for one in (found, judged[0]))
+    mine, usual = ([row for row in ablated.rows if row.switch == "weights"] for ablated in (found, judged[0]))
     assert mine == usual
     assert [row for row in found.rows if row.switch == ALL] == [row for row in judged[0].rows if row.switch == ALL]
     assert [row for row in found.rows if row.switch == "loss"] != [
@@ -128,15 +128,15 @@ def test_an_improvement_that_is_off_is_turned_on_for_its_own_comparison(
 
 
 @pytest.mark.parametrize("guard", [True, False])
-def test_where_the_naive_formula_breaks_it_is_told_and_the_others_are_judged(guard: bool) -> None:
-    one = rising()["A"]
-    close = one.close.copy()
+def test_where_the_naive_formula_breaks_it_is_noted_and_the_others_are_judged(guard: bool) -> None:
+    series = rising()["A"]
+    close = series.close.copy()
     close[150:180] = close[150]
-    table = PriceTable(series=(replace(one, close=close, open=None, high=None, low=None),))
+    table = PriceTable(series=(replace(series, close=close, open=None, high=None, low=None),))
     found = run(TINY.replace(bollinger_guard=guard), table)
-    day = str(one.timestamps[169])[:10]
-    told = f"the naive formula divides by zero on 11 rows of 'A' (first on {day})"
-    assert any(told in note for note in texts(found.notes))
+    day = str(series.timestamps[169])[:10]
+    text = f"the naive formula divides by zero on 11 rows of 'A' (first on {day})"
+    assert any(text in note for note in texts(found.notes))
     assert any("the settings turn it off" in note for note in texts(found.notes)) is not guard
     assert [word(found, "bollinger_guard", score) for score in SCORES] == ["breaks"] * 3
     assert word(found, "returns") == "helps"
@@ -151,20 +151,20 @@ def test_where_the_naive_formula_breaks_it_is_told_and_the_others_are_judged(gua
 def test_the_guard_is_shown_on_a_still_stretch_whatever_the_history(
     judged: tuple[Ablation, list[Forecaster], Report],
 ) -> None:
-    told = [note for note in texts(judged[0].notes) if "25 equal closes" in note]
-    assert len(told) == 1
-    assert "is 0/0 on 7 rows; the guard says 0.5 there" in told[0]  # 26 equal closes hold 7 windows of 20
+    notes = [note for note in texts(judged[0].notes) if "25 equal closes" in note]
+    assert len(notes) == 1
+    assert "is 0/0 on 7 rows; the guard gives 0.5 there" in notes[0]  # 26 equal closes hold 7 windows of 20
 
 
 def test_a_run_goes_on_from_its_folds_to_the_same_document(
     judged: tuple[Ablation, list[Forecaster], Report], tmp_path: Path
 ) -> None:
-    told: list[tuple[int, int, str]] = []
+    progress: list[FoldProgress] = []
     for _ in range(2):
-        told.clear()
-        again = run(TINY, rising(), store=tmp_path, progress=told.append)
+        progress.clear()
+        again = run(TINY, rising(), store=tmp_path, progress=progress.append)
         assert again.to_dict() == judged[0].to_dict()
-    assert told == [FoldProgress(done=210, total=210, resumed=210)]
+    assert progress == [FoldProgress(done=210, total=210, resumed=210)]
 
 
 def test_too_few_seeds_are_refused_and_too_few_origins_claim_nothing() -> None:

@@ -58,10 +58,10 @@ def test_pairs_follow_each_item_in_time_and_leave_out_origins_that_overlap() -> 
 
 def test_assets_that_move_as_one_count_once() -> None:
     rng = np.random.default_rng(0)
-    one = (rng.random(300) < 0.1).astype(float)
+    single = (rng.random(300) < 0.1).astype(float)
     dates = np.arange(300)
-    assert design_effect(one, dates) == 1
-    assert 18 < design_effect(np.repeat(one, 20), np.repeat(dates, 20)) < 30
+    assert design_effect(single, dates) == 1
+    assert 18 < design_effect(np.repeat(single, 20), np.repeat(dates, 20)) < 30
     apart = (rng.random(6000) < 0.1).astype(float)
     assert design_effect(apart, np.repeat(dates, 20)) < 2
     assert design_effect(np.zeros(60), np.repeat(np.arange(20), 3)) == 3
@@ -138,7 +138,10 @@ def test_the_future_does_not_change_who_is_calm(found: tuple[Report, PriceTable]
     report, prices = found
     last = report.forecasts["cutoff"].max()
     late = PriceTable.from_close(
-        {one.item_id: (np.where(one.timestamps > last, 9 * one.close, one.close), one.timestamps) for one in prices}
+        {
+            series.item_id: (np.where(series.timestamps > last, 9 * series.close, series.close), series.timestamps)
+            for series in prices
+        }
     )
     ours, theirs = (audit(report.forecasts, table).coverage for table in (prices, late))
     pd.testing.assert_frame_equal(ours, theirs)
@@ -160,9 +163,9 @@ def test_json_terminal_and_page_show_it(found: tuple[Report, PriceTable], capsys
     assert len(again["coverage"]) == len(table.coverage)
     assert len(again["pit"][0]["shares"]) == 10
     show_audit(table, "fixed")
-    said = capsys.readouterr().out
-    assert "volatility wild" in said
-    assert "below 1%" in said
+    shown = capsys.readouterr().out
+    assert "volatility wild" in shown
+    assert "below 1%" in shown
     page = backtest_report(report, prices, audit=table)
     text = Reader(page).text
     assert "Audit of the bands" in text

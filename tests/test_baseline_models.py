@@ -14,7 +14,7 @@ from conftest import texts
 from gatecast.features.indicators import DECAY, FeatureSpec, series_features, volatility
 from gatecast.model import Model
 from gatecast.models.baselines import Drift, Ema, EwmaT, Garch, Har, Kalman, Ols, RandomWalk, Sma, Theta
-from gatecast.models.baselines.garch import GarchParameters, _nonsense
+from gatecast.models.baselines.garch import GarchParameters, _unusable
 from gatecast.models.baselines.noise import fit_student_t
 from gatecast.prices import PriceSeries, PriceTable
 
@@ -365,13 +365,13 @@ def test_theta_is_statsmodels_forecast():
 
 def test_ols_is_least_squares_on_the_rows_with_an_outcome():
     table = autoregressive_world(900, np.random.default_rng(15))
-    one = table["X"]
+    series = table["X"]
     item = Ols().fit(until(table, 700)).predict(table, 3, paths=500)["X"]
-    features = series_features(one, FeatureSpec.of([one]))
+    features = series_features(series, FeatureSpec.of([series]))
     design = np.column_stack([np.ones(900), features])
     for step in (1, 3):
         rows = np.arange(19, 700 - 3)
-        outcome = np.log(one.close[rows + step] / one.close[rows])
+        outcome = np.log(series.close[rows + step] / series.close[rows])
         coefficients = np.linalg.lstsq(design[rows], outcome, rcond=None)[0]
         assert item.density.loc[0, step - 1] == pytest.approx(design[-1] @ coefficients, rel=1e-6)
 
@@ -379,18 +379,18 @@ def test_ols_is_least_squares_on_the_rows_with_an_outcome():
 def test_ols_finds_momentum_where_it_is():
     table = autoregressive_world(2500, np.random.default_rng(16))
     model, close = Ols().fit(until(table, 2000)), table["X"].close
-    said, came = [], []
+    predicted, observed = [], []
     for origin in range(2000, 2499, 2):
-        said.append(model.predict(until(table, origin), 1, paths=2)["X"].density.loc[0, 0])
-        came.append(np.log(close[origin] / close[origin - 1]))
-    assert np.corrcoef(said, came)[0, 1] > 0.15  # the truth's own correlation is 0.3
+        predicted.append(model.predict(until(table, origin), 1, paths=2)["X"].density.loc[0, 0])
+        observed.append(np.log(close[origin] / close[origin - 1]))
+    assert np.corrcoef(predicted, observed)[0, 1] > 0.15  # the truth's own correlation is 0.3
 
 
 def test_garch_does_not_take_an_optimiser_lost_for_a_drift():
     honest = GarchParameters(unit=0.01, mu=0.0, omega=0.05, alpha=0.05, gamma=0.05, beta=0.85, df=6.0)
-    assert not _nonsense(honest, 0)
-    assert "standard deviations" in _nonsense(dataclasses.replace(honest, mu=2e7), 0)
-    assert "explodes" in _nonsense(dataclasses.replace(honest, beta=1.2), 0)
+    assert not _unusable(honest, 0)
+    assert "standard deviations" in _unusable(dataclasses.replace(honest, mu=2e7), 0)
+    assert "explodes" in _unusable(dataclasses.replace(honest, beta=1.2), 0)
 
 
 def test_garch_searches_again_from_usual_values(monkeypatch):

@@ -1,4 +1,4 @@
-"""What every baseline keeps: no look-ahead, one seed one answer, no currency, the walk where it fails."""
+"""What every baseline keeps: no look-ahead, the same answer for a seed, no currency, the walk where it fails."""
 
 from __future__ import annotations
 
@@ -57,33 +57,33 @@ def table() -> PriceTable:
 
 
 def scaled(table: PriceTable, factor: Any) -> PriceTable:
-    """Every price times `factor`, a number or one for each row of the longest item."""
+    """Every price times `factor`, a number or an array with one for each row of the longest item."""
     return dataclasses.replace(
         table,
         series=tuple(
             dataclasses.replace(
-                one,
+                series,
                 **{
-                    name: values * (factor if np.isscalar(factor) else factor[: len(one)])
-                    for name, values in one.columns().items()
+                    name: values * (factor if np.isscalar(factor) else factor[: len(series)])
+                    for name, values in series.columns().items()
                 },
             )
-            for one in table
+            for series in table
         ),
     )
 
 
-def same(one: Any, other: Any) -> bool:
+def same(this: Any, other: Any) -> bool:
     """Whether two learned values are equal to the last bit."""
-    if dataclasses.is_dataclass(one):
-        return type(one) is type(other) and all(
-            same(getattr(one, field.name), getattr(other, field.name)) for field in dataclasses.fields(one)
+    if dataclasses.is_dataclass(this):
+        return type(this) is type(other) and all(
+            same(getattr(this, field.name), getattr(other, field.name)) for field in dataclasses.fields(this)
         )
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, np.ndarray):
-        return np.array_equal(one, other)
-    return bool(one == other)
+    if isinstance(this, dict):
+        return this.keys() == other.keys() and all(same(this[key], other[key]) for key in this)
+    if isinstance(this, np.ndarray):
+        return np.array_equal(this, other)
+    return bool(this == other)
 
 
 def assert_no_look_ahead(make: Callable[[], Model], table: PriceTable, fitted_to: Any, cutoff: Any) -> None:
@@ -99,9 +99,9 @@ def assert_no_look_ahead(make: Callable[[], Model], table: PriceTable, fitted_to
         assert same(vars(model), learned)
         again = model.predict(prices.until(cutoff), 4, paths=60, seed=3)
         answers.append((learned, [item.paths for item in forecast], [item.paths for item in again]))
-    assert all(same(one, other) for one, other in zip(answers[0][0].values(), answers[1][0].values(), strict=True))
+    assert all(same(this, other) for this, other in zip(answers[0][0].values(), answers[1][0].values(), strict=True))
     for paths in zip(answers[0][1], answers[0][2], answers[1][1], answers[1][2], strict=True):
-        assert len({one.tobytes() for one in paths}) == 1
+        assert len({drawn.tobytes() for drawn in paths}) == 1
 
 
 @every_model
@@ -126,10 +126,10 @@ def test_a_forecast_fits_the_contract(make, table):
     model = make().fit(table)
     forecast = model.predict(table, 6, paths=101, seed=1)
     assert [item.item_id for item in forecast] == ["A", "B"]
-    for item, one in zip(forecast, table, strict=True):
+    for item, series in zip(forecast, table, strict=True):
         assert item.paths.shape == (101, 6)
-        assert item.last_close == one.close[-1] and item.last_timestamp == one.timestamps[-1]
-        assert (np.diff(item.timestamps) > np.timedelta64(0)).all() and item.timestamps[0] > one.timestamps[-1]
+        assert item.last_close == series.close[-1] and item.last_timestamp == series.timestamps[-1]
+        assert (np.diff(item.timestamps) > np.timedelta64(0)).all() and item.timestamps[0] > series.timestamps[-1]
         assert texts(item.notes) == ()
         assert item.density is not None and item.density.loc.shape[1] == 6
         # a day's band is of the order of a day's volatility, not of the price's history
@@ -149,8 +149,8 @@ def test_one_seed_one_answer_whatever_the_other_items(make, table):
 def test_scaled_prices_have_the_scaled_forecast(make, table):
     plain = make().fit(table).predict(table, 5, paths=200, seed=2)
     times = make().fit(scaled(table, 1 / 7)).predict(scaled(table, 1 / 7), 5, paths=200, seed=2)
-    for one, other in zip(plain, times, strict=True):
-        np.testing.assert_allclose(other.paths * 7, one.paths, rtol=1e-5)
+    for this, other in zip(plain, times, strict=True):
+        np.testing.assert_allclose(other.paths * 7, this.paths, rtol=1e-5)
 
 
 HARD = {
@@ -210,7 +210,7 @@ def test_an_item_that_fit_never_saw_is_the_random_walks(make, table):
 def test_few_rows_given_to_predict_never_fail(make, table):
     model = make().fit(table)
     for rows in (1, 2, 15, 21, 40):
-        few = PriceTable(series=tuple(one.rows(len(one) - rows, len(one)) for one in table))
+        few = PriceTable(series=tuple(series.rows(len(series) - rows, len(series)) for series in table))
         for item in model.predict(few, 3, paths=40):
             assert np.isfinite(item.paths).all()
 

@@ -41,13 +41,13 @@ def test_a_band_lies_inside_every_wider_one(fan: Forecast) -> None:
 
 
 def test_quantiles_are_those_of_the_paths(fan: Forecast) -> None:
-    one = fan.items[0]
+    item = fan.items[0]
     for q in (0.0, 0.05, 0.5, 1.0):
-        np.testing.assert_array_equal(one.quantile(q), np.quantile(one.paths, q, axis=0))
-    np.testing.assert_array_equal(one.mean, one.paths.mean(axis=0))
-    above = one.probability_above(100.0)
-    np.testing.assert_allclose(above, (one.paths > 100).mean(axis=0))
-    assert (one.probability_above(0.0) == 1).all()
+        np.testing.assert_array_equal(item.quantile(q), np.quantile(item.paths, q, axis=0))
+    np.testing.assert_array_equal(item.mean, item.paths.mean(axis=0))
+    above = item.probability_above(100.0)
+    np.testing.assert_allclose(above, (item.paths > 100).mean(axis=0))
+    assert (item.probability_above(0.0) == 1).all()
 
 
 def test_frames_have_a_row_for_each_item_and_step(fan: Forecast) -> None:

@@ -81,13 +81,13 @@ def test_pinball_over_many_levels_is_half_the_crps() -> None:
     assert 2 * loss == pytest.approx(metrics.crps_paths(paths, np.array(0.4)).item(), rel=2e-3)
 
 
-def test_mase_of_the_naive_forecast_on_its_own_history_is_one() -> None:
+def test_mase_of_the_naive_forecast_on_its_own_history_is_1() -> None:
     history = np.array([10.0, 12.0, 11.0, 15.0])
     scale = np.full(3, metrics.naive_scale(history))
     assert metrics.mase(history[:-1], history[1:], scale) == pytest.approx(1.0)
     assert np.isnan(metrics.mase(history[:-1], history[1:], np.zeros(3)))
-    one_still = metrics.mase(history[:-1], history[1:], np.array([0.0, 2.0, 2.0]))
-    assert one_still == pytest.approx((1 / 2 + 4 / 2) / 2)
+    with_still = metrics.mase(history[:-1], history[1:], np.array([0.0, 2.0, 2.0]))
+    assert with_still == pytest.approx((1 / 2 + 4 / 2) / 2)
     assert np.isnan(metrics.naive_scale(history[:1]))
 
 
@@ -96,7 +96,7 @@ def test_coverage_counts_the_edges_as_inside() -> None:
     assert metrics.coverage(np.full(4, 1.0), np.full(4, 2.0), actual) == 0.5
 
 
-def test_a_price_computed_in_two_ways_is_one_price() -> None:
+def test_a_price_computed_in_two_ways_is_the_same_price() -> None:
     actual, again = np.array([100.0]), np.array([100.0 + 2.8e-14])
     for edges in ((again, again), (again - 2 * (again - actual), actual - (again - actual))):
         assert metrics.coverage(*edges, actual) == 1.0
@@ -107,8 +107,58 @@ def test_a_price_computed_in_two_ways_is_one_price() -> None:
 def test_smape_and_direction() -> None:
     assert metrics.smape(np.array([100.0]), np.array([300.0])) == pytest.approx(100.0)
     last = np.full(4, 100.0)
-    said, was = np.array([101.0, 101.0, 99.0, 100.0]), np.array([105.0, 95.0, 95.0, 95.0])
-    assert metrics.direction(said, was, last) == pytest.approx(2 / 3)
-    assert np.isnan(metrics.direction(last, was, last))
-    assert np.isnan(metrics.direction(last * (1 + 1.7e-7), was, last))  # a median of symmetric paths
-    assert metrics.direction(last * (1 - 1e-4), was, last) == pytest.approx(3 / 4)
+    predicted, observed = np.array([101.0, 101.0, 99.0, 100.0]), np.array([105.0, 95.0, 95.0, 95.0])
+    assert metrics.direction(predicted, observed, last) == pytest.approx(2 / 3)
+    assert np.isnan(metrics.direction(last, observed, last))
+    assert np.isnan(metrics.direction(last * (1 + 1.7e-7), observed, last))  # a median of symmetric paths
+    assert metrics.direction(last * (1 - 1e-4), observed, last) == pytest.approx(3 / 4)
+
+
+def test_ties_and_edges_count_at_a_value_of_zero_too() -> None:
+    """There `ROUNDING` has no width."""
+    zeros = np.zeros(3)
+    assert metrics.pit_sorted(zeros, np.array(0.0)) == 0.5
+    assert metrics.coverage(zeros, zeros, zeros) == 1.0
+    assert np.isnan(metrics.mase(np.ones(3), zeros, zeros))
+
+
+def test_many_rows_have_the_scores_of_each_row() -> None:
+    rng = np.random.default_rng(4)
+    ordered, actual, levels = np.sort(rng.normal(size=(5, 20)), axis=1), rng.normal(size=5), np.array([0.1, 0.6])
+    quantiles = metrics.quantile_sorted(ordered, levels)
+    each = [metrics.pit_sorted(row, np.array(value)) for row, value in zip(ordered, actual, strict=True)]
+    np.testing.assert_array_equal(metrics.pit_sorted(ordered, actual), each)
+    losses = [metrics.pinball(quantiles[k : k + 1], actual[k : k + 1], levels).item() for k in range(5)]
+    np.testing.assert_allclose(metrics.pinball(quantiles, actual, levels), losses)
+    np.testing.assert_array_equal(metrics.crps_sorted(ordered, actual), metrics.crps_paths(ordered, actual))
+
+
+def test_a_move_within_rounding_of_the_price_is_none() -> None:
+    last, up = np.full(2, 100.0), np.array([101.0, 101.0])
+    still_and_up = last * (1 + np.array([1e-12, 1e-7]))
+    assert metrics.direction(up, still_and_up, last) == 1.0
+    assert metrics.direction(last - 1, still_and_up, last) == 0.0
+    assert np.isnan(metrics.direction(up[:1], still_and_up[:1], last[:1]))
+    assert np.isnan(metrics.mase(up, last, np.full(2, 1e-8)))
+    assert metrics.mase(up, last, np.full(2, 1e-6)) == pytest.approx(1e6)
+    assert metrics.naive_scale(np.array([10.0, 12.0])) == 2.0
+
+
+@pytest.mark.parametrize("factor", [1e-9, 1e9])
+def test_scores_without_a_unit_do_not_depend_on_the_currency(factor: float) -> None:
+    rng = np.random.default_rng(5)
+    last = rng.uniform(50, 150, 40)
+    median, actual = last * np.exp(0.01 * rng.normal(size=(2, 40)))
+    ordered = np.sort(last[:, None] * np.exp(0.01 * rng.normal(size=(40, 30))), axis=1)
+
+    def scores(unit: float) -> list[float]:
+        prices = (median * unit, actual * unit)
+        return [
+            metrics.direction(*prices, last * unit),
+            metrics.smape(*prices),
+            metrics.mase(*prices, np.full(40, unit)),
+            metrics.coverage(ordered[:, 3] * unit, ordered[:, -3] * unit, actual * unit),
+            *metrics.pit_sorted(ordered * unit, actual * unit),
+        ]
+
+    assert scores(factor) == pytest.approx(scores(1.0))

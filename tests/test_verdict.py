@@ -127,7 +127,7 @@ def test_a_difference_in_the_eighth_digit_is_no_skill() -> None:
     rows.loc[mine, "q50"] *= 1 + 1e-8 * np.sign(rows["actual"] - rows["last_close"])
     assert compare(rows).query("loss == 'absolute_error' and step == 'all'")["p_value"].item() < 1e-3
     verdict = judge(rows, compare(rows))
-    assert verdict.median == "no evidence" and "absolute error is the random walk's." in verdict.text
+    assert verdict.median == "no evidence" and "absolute error equals the random walk's." in verdict.text
 
 
 def test_the_random_walk_may_be_named_first() -> None:
@@ -165,7 +165,7 @@ def test_too_few_origins_cannot_tell_however_large_the_gain() -> None:
     assert "Fewer than 8 origins" in verdict.text and "cannot tell whether to trust it" in verdict.text
 
 
-def test_without_a_random_walk_skill_cannot_be_told() -> None:
+def test_without_a_random_walk_skill_cannot_be_judged() -> None:
     for verdict in (planted(Planted("m", crps=0.5), Planted("garch")), planted(Planted("random_walk"))):
         assert (verdict.median, verdict.bands) == ("no evidence", "no evidence")
     assert "add random_walk" in planted(Planted("m")).text
@@ -230,7 +230,7 @@ def test_a_p_value_stands_on_its_side_of_the_threshold(p_value: float, text: str
 
 
 @pytest.mark.parametrize("origins", [1, 2, 7])
-def test_under_eight_origins_no_p_value_is_told(origins: int) -> None:
+def test_under_eight_origins_no_p_value_is_shown(origins: int) -> None:
     verdict = planted(Planted("m", error=0.5, crps=0.3), Planted("random_walk"), origins=origins)
     assert "(p" not in verdict.text and "luck" in verdict.text and "smaller than" in verdict.text
 
@@ -306,7 +306,7 @@ def test_an_interval_that_reaches_far_from_its_level_calls_no_band_honest(
     order = np.random.default_rng(1).permutation(400 // run)
     hits = np.repeat(order >= misses, run)
     rows.loc[:, "actual"] = 100.0 * np.exp(np.tile(np.where(hits, 0.001, 0.2), 2))
-    honest = decide(rows, compare(rows), {}).honest
+    honest = decide(rows, compare(rows), {}, {}).honest
     assert honest.ok is ok
     assert (honest.low <= 0.9 <= honest.high) == (ok is not False)
     if ok is not False:

@@ -45,7 +45,7 @@ class Bell:
 
     def fit(self, prices: PriceTable) -> Self:
         self._tell("fit", prices)
-        if max(len(one) for one in prices) < self.least:
+        if max(len(series) for series in prices) < self.least:
             raise TooFewRows(f"needs {self.least} rows")
         self.sigma_ = SIGMA
         return self
@@ -56,26 +56,26 @@ class Bell:
         if trap.exists() and str(prices.series[0].timestamps[-1]).startswith(trap.read_text()):
             raise DataError("the disk is full")
         items = []
-        for one in prices:
+        for series in prices:
             draws = np.random.default_rng(seed).normal(0, self.sigma_, (paths, horizon)).cumsum(axis=1)
             width = np.broadcast_to(self.sigma_ * np.sqrt(np.arange(1, horizon + 1)), (1, horizon))
             items.append(
                 ItemForecast(
-                    item_id=one.item_id,
-                    last_timestamp=one.timestamps[-1],
-                    last_close=float(one.close[-1]),
-                    timestamps=one.timestamps[-1] + np.arange(1, horizon + 1) * np.timedelta64(1, "D"),
-                    paths=one.close[-1] * np.exp(draws),
+                    item_id=series.item_id,
+                    last_timestamp=series.timestamps[-1],
+                    last_close=float(series.close[-1]),
+                    timestamps=series.timestamps[-1] + np.arange(1, horizon + 1) * np.timedelta64(1, "D"),
+                    paths=series.close[-1] * np.exp(draws),
                     density=Density(loc=0 * width, scale=width, df=np.full((1, horizon), np.inf)),
-                    notes=(Note("model", f"seen {len(one)}"),),
+                    notes=(Note("model", f"seen {len(series)}"),),
                 )
             )
         return Forecast(items=tuple(items), seed=seed)
 
     def _tell(self, what: str, prices: PriceTable) -> None:
-        last = max(str(one.timestamps[-1])[:10] for one in prices)
+        last = max(str(series.timestamps[-1])[:10] for series in prices)
         with self.log.open("a") as log:
-            log.write(f"{what} {last} {max(len(one) for one in prices)} {','.join(prices.item_ids)}\n")
+            log.write(f"{what} {last} {max(len(series) for series in prices)} {','.join(prices.item_ids)}\n")
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "log.txt"
 
 
-def told(log: Path, what: str) -> list[list[str]]:
+def events(log: Path, what: str) -> list[list[str]]:
     return [line.split()[1:] for line in log.read_text().splitlines() if line.startswith(what)]
 
 
@@ -103,10 +103,10 @@ def test_the_rows_are_those_of_the_plan_and_the_last_cutoff_leaves_just_the_hori
     assert rows["cutoff"].max() == table["A0"].timestamps[-4]
     spaced = np.diff(np.searchsorted(table["A0"].timestamps, np.unique(rows["cutoff"])))
     assert spaced.min() >= 3 and np.ptp(spaced) <= 1
-    one = rows[(rows["model"] == "bell") & (rows["item_id"] == "A1")].iloc[4]
-    place = int(np.searchsorted(table["A1"].timestamps, one["cutoff"].to_datetime64())) + one["step"]
-    assert (one["timestamp"], one["actual"]) == (table["A1"].timestamps[place], table["A1"].close[place])
-    assert one["last_close"] == table["A1"].close[place - one["step"]]
+    row = rows[(rows["model"] == "bell") & (rows["item_id"] == "A1")].iloc[4]
+    place = int(np.searchsorted(table["A1"].timestamps, row["cutoff"].to_datetime64())) + row["step"]
+    assert (row["timestamp"], row["actual"]) == (table["A1"].timestamps[place], table["A1"].close[place])
+    assert row["last_close"] == table["A1"].close[place - row["step"]]
 
 
 def test_scores_are_recomputed_from_the_rows(log: Path) -> None:
@@ -149,7 +149,7 @@ def test_prices_after_a_cutoff_change_no_forecast_made_at_it(log: Path, refit: i
     models = [Bell(log), RandomWalk(), Drift()]
     before = backtest(models, table, horizon=2, cutoffs=6, paths=40, refit=refit).forecasts
     middle = np.unique(before["cutoff"])[3]
-    after = tuple(replace(one, close=one.close * np.where(one.timestamps > middle, 2, 1)) for one in table)
+    after = tuple(replace(series, close=series.close * np.where(series.timestamps > middle, 2, 1)) for series in table)
     changed = backtest(models, replace(table, series=after), horizon=2, cutoffs=6, paths=40, refit=refit).forecasts
     made = [*QUANTILES, "mean", "last_close", "naive_scale", "timestamp"]
     early = (before["cutoff"] <= middle).to_numpy()
@@ -163,9 +163,9 @@ def test_a_model_is_shown_nothing_after_the_cutoff_and_no_more_than_the_span(log
     table = walk(items=2)
     report = backtest([Bell(log)], table, horizon=2, cutoffs=5, span=40, paths=10)
     days = [str(stamp)[:10] for stamp in np.unique(report.forecasts["cutoff"])]
-    assert [last for last, _, _ in told(log, "predict")] == days == [last for last, _, _ in told(log, "fit")]
-    assert {rows for _, rows, _ in told(log, "fit") + told(log, "predict")} == {"40"}
-    older = tuple(replace(one, close=np.r_[one.close[:60] * 3, one.close[60:]]) for one in table)
+    assert [last for last, _, _ in events(log, "predict")] == days == [last for last, _, _ in events(log, "fit")]
+    assert {rows for _, rows, _ in events(log, "fit") + events(log, "predict")} == {"40"}
+    older = tuple(replace(series, close=np.r_[series.close[:60] * 3, series.close[60:]]) for series in table)
     again = backtest([Bell(log)], replace(table, series=older), horizon=2, cutoffs=5, span=40, paths=10)
     pd.testing.assert_frame_equal(report.forecasts, again.forecasts)
 
@@ -174,7 +174,7 @@ def test_refit_says_how_often_a_model_learns(log: Path) -> None:
     for refit, fits in ((1, 6), (2, 3), (4, 2), (0, 1)):
         log.unlink(missing_ok=True)
         backtest([Bell(log)], walk(), horizon=2, cutoffs=6, refit=refit, paths=10)
-        assert (len(told(log, "fit")), len(told(log, "predict"))) == (fits, 6)
+        assert (len(events(log, "fit")), len(events(log, "predict"))) == (fits, 6)
 
 
 def test_the_number_of_jobs_does_not_matter(log: Path) -> None:
@@ -203,8 +203,8 @@ def test_a_run_cut_short_goes_on_without_repeating_a_fold(log: Path, tmp_path: P
         run(tmp_path / "folds")
     log.with_name("break").unlink()
     resumed = run(tmp_path / "folds")
-    assert [last for last, _, _ in told(log, "predict")] == days[3:]
-    assert len(told(log, "fit")) == (3 if refit else 1)
+    assert [last for last, _, _ in events(log, "predict")] == days[3:]
+    assert len(events(log, "fit")) == (3 if refit else 1)
     pd.testing.assert_frame_equal(whole.forecasts, resumed.forecasts)
 
 
@@ -216,19 +216,19 @@ def test_finished_folds_are_read_back_and_damaged_ones_done_again(log: Path, tmp
         return backtest([Bell(log), RandomWalk()], table, horizon=2, cutoffs=4, paths=20, seed=seed, store=folder)
 
     fresh = run()
-    assert len(told(log, "predict")) == 4
+    assert len(events(log, "predict")) == 4
     again = run()
     assert log.read_text() == ""
     pd.testing.assert_frame_equal(fresh.forecasts, again.forecasts)
     assert fresh.to_dict() == again.to_dict()
     run(seed=1)
-    assert len(told(log, "predict")) == 4
+    assert len(events(log, "predict")) == 4
     for file in folder.glob("*.parquet"):
         file.write_bytes(file.read_bytes()[:-9] + b"!" * 9)
     for file in list(folder.glob("*.json"))[:3]:
         file.write_text("{")
     pd.testing.assert_frame_equal(fresh.forecasts, run().forecasts)
-    assert len(told(log, "predict")) == 4
+    assert len(events(log, "predict")) == 4
 
 
 def test_early_cutoffs_too_short_for_a_model_are_left_out_for_all_with_a_note(log: Path) -> None:
@@ -313,24 +313,25 @@ def test_overlap_counts_the_later_cutoffs_before_a_forecast_ends() -> None:
 
 
 def test_items_that_are_not_judged_are_named_with_the_reason(log: Path) -> None:
-    one = walk(300)["A0"]
+    series = walk(300)["A0"]
     others = {"short": (250, 300), "gone": (0, 120), "late": (140, 300), "ill": (0, 300)}
-    table = PriceTable(series=(one, *(replace(one.rows(*at), item_id=item) for item, at in others.items())))
-    plan = {"horizon": 5, "every": 10, "start": one.timestamps[180], "min_rows": 60, "paths": 10}
+    table = PriceTable(series=(series, *(replace(series.rows(*at), item_id=item) for item, at in others.items())))
+    plan = {"horizon": 5, "every": 10, "start": series.timestamps[180], "min_rows": 60, "paths": 10}
     report = backtest([Bell(log), RandomWalk()], table, refit=0, **plan)  # type: ignore[arg-type]
     assert set(report.forecasts["item_id"]) == {"A0", "ill"}
-    assert [note for note in texts(report.notes) if "not judged" in note] == [
-        "1 of 5 items not judged, fewer than 60 rows before the last cutoff: 'short'",
-        "1 of 5 items not judged, ended less than 5 rows after the first cutoff with 60 rows of it: 'gone'",
-        "1 of 5 items not judged, fewer than 60 rows when the models were fitted: 'late'",
+    assert [note for note in report.notes if "not judged" in note.text] == [
+        Note("test", "not judged: fewer than 60 rows before the last cutoff", ("short",)),
+        Note("test", "not judged: ended less than 5 rows after the first cutoff with 60 rows of it", ("gone",)),
+        Note("test", "not judged: fewer than 60 rows when the models were fitted", ("late",)),
     ]
     again = backtest([Bell(log), RandomWalk()], table, refit=1, **plan)  # type: ignore[arg-type]
     assert "late" in set(again.forecasts["item_id"])
     assert any("count every cutoff once" in note for note in texts(again.notes))
     assert not any("count every cutoff once" in note for note in texts(report.notes))
-    many = PriceTable(series=(one, *(replace(one.rows(280, 300), item_id=f"S{k}") for k in range(9))))
-    note = next(n for n in texts(backtest([RandomWalk()], many, cutoffs=3, paths=10).notes) if "not judged" in n)
-    assert note.startswith("9 of 10 items not judged") and note.endswith("'S0', 'S1', 'S2', 'S3', 'S4', ...")
+    many = PriceTable(series=(series, *(replace(series.rows(280, 300), item_id=f"S{k}") for k in range(9))))
+    note = next(n for n in backtest([RandomWalk()], many, cutoffs=3, paths=10).notes if "not judged" in n.text)
+    assert note.items == tuple(f"S{k}" for k in range(9))
+    assert str(note).startswith("S0, S1, S2 and 6 more: not judged")
 
 
 @dataclass
@@ -341,7 +342,7 @@ class Sometimes(Bell):
 
     def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
         full = super().predict(prices, horizon, paths=paths, seed=seed)
-        if len(told(self.log, "predict")) > self.fallen:
+        if len(events(self.log, "predict")) > self.fallen:
             return full
         note = Note("fallback", "bell cannot forecast: no")
         return replace(full, items=tuple(replace(item, notes=(note,)) for item in full.items))
@@ -402,7 +403,7 @@ def test_folds_of_a_model_with_a_function_are_not_stored(log: Path, tmp_path: Pa
     run(lambda: 1.0)
     assert len(list((tmp_path / "f").glob("*.parquet"))) == 3  # the random walk's
     run(lambda: 2.0)
-    assert len(told(log, "predict")) == 6
+    assert len(events(log, "predict")) == 6
 
 
 def test_the_document_is_json_of_plain_numbers(log: Path) -> None:

@@ -1,4 +1,4 @@
-"""The Forecast: simulated price paths in price units, and the questions one may ask of them."""
+"""The Forecast: simulated price paths in price units, and what can be read off them."""
 
 from __future__ import annotations
 
@@ -40,6 +40,20 @@ QUANTILES: dict[str, float] = {
 BANDS = {50: ("q25", "q75"), 80: ("q10", "q90"), 90: ("q05", "q95"), 95: ("q025", "q975")}
 
 
+def student_t_log_pdf(squared: Float[np.ndarray, "*shape"], df: Float[np.ndarray, "*shape"] | float) -> np.ndarray:
+    """Log density of Student's t with `df` degrees of freedom (inf: a normal) at values with these squares; nats.
+
+    Johnson, Kotz and Balakrishnan (1995), chapter 28.
+
+    >>> student_t_log_pdf(np.array([0.0, 0.0]), np.array([1.0, np.inf])).round(3).tolist()
+    [-1.145, -0.919]
+    """
+    normal = np.isinf(df)
+    v = np.where(normal, 1.0, df)
+    student = gammaln((v + 1) / 2) - gammaln(v / 2) - 0.5 * np.log(np.pi * v) - (v + 1) / 2 * np.log1p(squared / v)
+    return np.asarray(np.where(normal, -0.5 * (squared + np.log(2 * np.pi)), student))
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Density:
     """The predictive density of the log return from the last close, as a mixture over paths, per step.
@@ -57,11 +71,7 @@ class Density:
         """Log density at the log returns of steps 1..len(log_return); nats."""
         steps = len(log_return)
         loc, scale, df = self.loc[:, :steps], self.scale[:, :steps], self.df[:, :steps]
-        z2 = ((log_return - loc) / scale) ** 2
-        normal = -0.5 * (z2 + np.log(2 * np.pi))
-        v = np.where(np.isinf(df), 1.0, df)
-        student = gammaln((v + 1) / 2) - gammaln(v / 2) - 0.5 * np.log(np.pi * v) - (v + 1) / 2 * np.log1p(z2 / v)
-        each = np.where(np.isinf(df), normal, student) - np.log(scale)
+        each = student_t_log_pdf(((log_return - loc) / scale) ** 2, df) - np.log(scale)
         return np.asarray(logsumexp(each, axis=0) - np.log(len(each)))
 
 
@@ -84,7 +94,7 @@ class ItemForecast:
 
     @property
     def median(self) -> Float[np.ndarray, " horizon"]:
-        """The middle of the paths at each step; price units."""
+        """The median of the paths at each step; price units."""
         return self.quantile(0.5)
 
     @property
@@ -114,7 +124,7 @@ class ItemForecast:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Forecast:
-    """One fan of paths for each asset; immutable, in price units, the end of the line.
+    """One fan of paths for each asset; immutable, in price units, the last value of the chain.
 
     >>> from gatecast import Drift, PriceTable
     >>> import numpy as np, pandas as pd

@@ -37,14 +37,14 @@ OFF: Mapping[str, Any] = {
     "bollinger_guard": False,
 }
 _NETWORK = (
-    "taken apart is a network trained on these prices, whose parts the five improvements are; the base network that "
-    "comes with gatecast has none of these switches"
+    "the five improvements are parts of a network trained on these prices, so that network is taken apart here; the "
+    "base network that ships with gatecast has none of these switches, and its forecasts are not what is measured"
 )
 ALL = "all five"
 ALL_BUT_GUARD = "all but the guard"
 SCORES: tuple[Score, ...] = ("crps", "mae", "coverage_90")
-LEAST_SEEDS = 3  # a network's luck is told from its merit by other networks; two would say next to nothing
-MATERIAL_COVERAGE = 0.01  # of 100 outcomes one; no one acts on less
+LEAST_SEEDS = 3  # tell a network's luck from its merit; the variance of two is hardly known
+MATERIAL_COVERAGE = 0.01  # of outcomes; a smaller change alters no decision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,10 +95,10 @@ class Ablation:
     @property
     def text(self) -> str:
         """One sentence on CRPS for a person."""
-        said = {"no difference": "no difference to be seen", "breaks": "breaks without it"}
+        texts = {"no difference": "no difference found", "breaks": "breaks without it"}
         words: dict[str, list[str]] = {}
         for row in self.to_rows():
-            words.setdefault(said.get(row["word"], row["word"]), []).append(row["switch"])
+            words.setdefault(texts.get(row["word"], row["word"]), []).append(row["switch"])
         found = "; ".join(f"{word}: {', '.join(switches)}" for word, switches in words.items())
         return f"By CRPS over {self.origins} origins and {self.seeds} seeds: {found}."
 
@@ -144,7 +144,7 @@ def ablate(
     breaks, notes = inspect_guard(walk.visible(prices, walk.cutoffs[-1]))
     if breaks and not config.bollinger_guard:
         config = config.replace(bollinger_guard=True)
-        notes.append(f"{GUARD}: the settings turn it off, which cannot be run here; every run has it on.")
+        notes.append(Note("test", f"{GUARD}: the settings turn it off, which cannot be run here; every run has it on."))
     pairs = _pairs(config, breaks=breaks)
     networks = _networks(pairs, config, seeds)
     report = backtest(
@@ -165,7 +165,7 @@ def _ablation(
     pairs: list[_Pair],
     networks: Mapping[Config, list[Forecaster]],
     report: Report,
-    notes: list[str],
+    notes: list[Note],
     *,
     breaks: bool,
     horizon: int,
@@ -186,26 +186,23 @@ def _ablation(
         items=int(first["item_id"].nunique()),
         horizon=horizon,
         refit=refit,
-        notes=(
-            Note("model", _NETWORK),
-            *(Note("test", text) for text in (*notes, *_few_origins(origins), *_same_notes(pairs, held))),
-            *report.notes,
-        ),
+        notes=(Note("model", _NETWORK), *notes, *_few_origins(origins), *_same_notes(pairs, held), *report.notes),
     )
 
 
-def _few_origins(origins: int) -> list[str]:
+def _few_origins(origins: int) -> list[Note]:
     if origins >= LEAST_ORIGINS:
         return []
-    return [f"{origins} origins are too few to tell a difference from luck; ask for {LEAST_ORIGINS}."]
+    text = f"{origins} origins are too few to tell a difference from luck; ask for {LEAST_ORIGINS}."
+    return [Note("test", text)]
 
 
 def _networks(pairs: list[_Pair], config: Config, seeds: int) -> dict[Config, list[Forecaster]]:
     """For each distinct settings a forecaster a seed, named by what differs from `config`."""
-    names = {one: _difference(one, config) or "as set" for pair in pairs for one in (pair.on, pair.off)}
+    names = {variant: _difference(variant, config) or "as set" for pair in pairs for variant in (pair.on, pair.off)}
     return {
-        one: [Forecaster(one.replace(seed=config.seed + k), name=f"{name} (seed {k})") for k in range(seeds)]
-        for one, name in names.items()
+        variant: [Forecaster(variant.replace(seed=config.seed + k), name=f"{name} (seed {k})") for k in range(seeds)]
+        for variant, name in names.items()
     }
 
 
@@ -214,22 +211,21 @@ def _pairs(config: Config, *, breaks: bool) -> list[_Pair]:
     usual = Config()
     on = {switch: getattr(config if getattr(config, switch) != off else usual, switch) for switch, off in OFF.items()}
     kept = [switch for switch in OFF if not (breaks and switch == GUARD)]
-    pairs = [
-        _Pair(switch=one, on=config.replace(**{one: on[one]}), off=config.replace(**{one: OFF[one]})) for one in kept
+    together = {switch: (switch,) for switch in kept} | {ALL_BUT_GUARD if breaks else ALL: tuple(kept)}
+    return [
+        _Pair(
+            switch=name,
+            on=config.replace(**{switch: on[switch] for switch in switches}),
+            off=config.replace(**{switch: OFF[switch] for switch in switches}),
+        )
+        for name, switches in together.items()
     ]
-    every = {one: OFF[one] for one in kept}
-    whole = _Pair(
-        switch=ALL_BUT_GUARD if breaks else ALL,
-        on=config.replace(**{one: on[one] for one in kept}),
-        off=config.replace(**every),
-    )
-    return [*pairs, whole]
 
 
 def _difference(config: Config, base: Config) -> str:
     """The switches in which `config` differs from `base`, as settings on the command line."""
-    changed = [one for one in OFF if getattr(config, one) != getattr(base, one)]
-    return ", ".join(f"{one}={str(getattr(config, one)).lower()}" for one in changed)
+    changed = [switch for switch in OFF if getattr(config, switch) != getattr(base, switch)]
+    return ", ".join(f"{switch}={str(getattr(config, switch)).lower()}" for switch in changed)
 
 
 def _by_origin(rows: pd.DataFrame) -> Float[np.ndarray, "score origin"]:
@@ -294,11 +290,14 @@ def _word(interval: tuple[float, float, float], *, material: float) -> Word:
 def _coverage_word(on: Float[np.ndarray, "seed origin"], off: Float[np.ndarray, "seed origin"], overlap: int) -> Word:
     """Whether the coverage is farther from its level without the improvement, on whichever side."""
     level = LEVEL / 100
-    far_on, far_off = ((one - level) * np.sign(one.mean() - level) for one in (on, off))
+    far_on, far_off = ((held - level) * np.sign(held.mean() - level) for held in (on, off))
     return _word(change_interval(far_off - far_on, overlap=overlap), material=MATERIAL_COVERAGE)
 
 
-def _same_notes(pairs: Iterable[_Pair], held: Mapping[Config, np.ndarray]) -> list[str]:
+def _same_notes(pairs: Iterable[_Pair], held: Mapping[Config, np.ndarray]) -> list[Note]:
     """Switches that do nothing with these settings and prices; the guard has a note of its own."""
-    same = [one for one in pairs if one.switch != GUARD and np.array_equal(held[one.on], held[one.off])]
-    return [f"{_difference(one.off, one.on)}: the forecasts are the same with it and without." for one in same]
+    same = [pair for pair in pairs if pair.switch != GUARD and np.array_equal(held[pair.on], held[pair.off])]
+    return [
+        Note("test", f"{_difference(pair.off, pair.on)}: the forecasts are the same with it and without.")
+        for pair in same
+    ]

@@ -67,11 +67,11 @@ def audit(forecasts: pd.DataFrame, prices: PriceTable) -> Audit:
     for model, found in forecasts.groupby("model", sort=False):
         rows = found.reset_index(drop=True).assign(times=_times(found, prices))
         for by, group, part in _groups(rows):
-            coverage += [{"model": model, "by": by, "group": group, **one} for one in _coverage(part)]
+            coverage += [{"model": model, "by": by, "group": group, **row} for row in _coverage(part)]
         pit.append({"model": model, "step": "all", **_pit(rows)})
         for step, at_step in rows.groupby("step"):
             pit.append({"model": model, "step": int(str(step)), **_pit(at_step)})
-            violations += [{"model": model, "step": int(str(step)), **one} for one in _violations(at_step)]
+            violations += [{"model": model, "step": int(str(step)), **row} for row in _violations(at_step)]
     return Audit(coverage=pd.DataFrame(coverage), violations=pd.DataFrame(violations), pit=pd.DataFrame(pit))
 
 
@@ -80,7 +80,7 @@ def _times(rows: pd.DataFrame, prices: PriceTable) -> np.ndarray:
 
     Volatility is of rows at or before the cutoff; the thirds are of the cutoffs judged, for the eye alone.
     """
-    told = np.full(len(rows), "", dtype=object)
+    thirds = np.full(len(rows), "", dtype=object)
     items, cutoffs = rows["item_id"].to_numpy(), rows["cutoff"].to_numpy()
     for item_id in dict.fromkeys(items):
         mine, series = items == item_id, prices[item_id]
@@ -89,8 +89,8 @@ def _times(rows: pd.DataFrame, prices: PriceTable) -> np.ndarray:
             continue
         trailing = volatility(series.close)[np.searchsorted(series.timestamps, stamps, side="right") - 1]
         rank = np.argsort(np.argsort(trailing, kind="stable"), kind="stable")
-        told[mine] = np.array(TIMES, dtype=object)[len(TIMES) * rank // len(stamps)][place]
-    return told
+        thirds[mine] = np.array(TIMES, dtype=object)[len(TIMES) * rank // len(stamps)][place]
+    return thirds
 
 
 def _groups(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:

@@ -19,8 +19,8 @@ TEST_COLUMNS = ("model", "against", "loss", "step", "dm", "p_value", "n", "p_hol
 def loss(rows: pd.DataFrame, name: str) -> Float[np.ndarray, " rows"]:
     """Each row's loss; smaller is better.
 
-    `absolute_error`: of the median's log return, the loss a median minimises (Gneiting 2011), and one that a
-    crash does not rule. `squared_error`: of the mean's return. `crps`: of the log return. `log_score`: nats,
+    `absolute_error`: of the median's log return, the loss a median minimises (Gneiting 2011), and not
+    dominated by a crash. `squared_error`: of the mean's return. `crps`: of the log return. `log_score`: nats,
     its sign turned.
     """
     actual, last = rows["actual"].to_numpy(), rows["last_close"].to_numpy()

@@ -1,4 +1,4 @@
-"""Are a band's misses as many as promised, and scattered as luck would: the classic tests, and one of the PIT."""
+"""Are a band's misses as many as promised, and scattered as chance scatters them: classic tests, and a PIT test."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Finding:
 
     word: Word
     gain: float  # share by which the loss is smaller; NaN where the random walk has no loss
-    unseen: float  # smallest gain these origins would show four times in five; NaN if unknown
+    detectable: float  # smallest gain these origins would show four times in five; NaN if unknown
     p_value: float  # NaN where no claim can be made
     steps: tuple[int, ...]
 
@@ -63,7 +63,8 @@ class Decision:
     """All that a verdict says, as values; `verdict_text.paragraph` puts it into words.
 
     `first`, `last`: the cutoffs at both ends; `apart` of the `origins` share no days with each other. `fallbacks`: by
-    model, how many of its `forecasts` are the random walk's. `obstacle`: why no claim can be made, or None. `median`
+    model, how many of its `forecasts` are the random walk's. `seen`: how many of the subject's are of days it had
+    learned from. `obstacle`: why no claim can be made, or None. `median`
     and `bands` are None where the random walk was not among the models.
     """
 
@@ -76,6 +77,7 @@ class Decision:
     items: int
     forecasts: int
     fallbacks: Mapping[str, int]
+    seen: int
     obstacle: Obstacle | None
     median: Finding | None
     bands: Finding | None
@@ -83,12 +85,14 @@ class Decision:
     against: dict[str, dict[str, Word]]
 
     @property
-    def nothing(self) -> bool:
-        """Whether there is not even a difference to report."""
+    def incomparable(self) -> bool:
+        """Whether there is not even a difference in scores to report."""
         return self.obstacle in ("no move", "no forecast")
 
 
-def decide(forecasts: pd.DataFrame, tests: pd.DataFrame, fallbacks: Mapping[str, int]) -> Decision:
+def decide(
+    forecasts: pd.DataFrame, tests: pd.DataFrame, fallbacks: Mapping[str, int], seen: Mapping[str, int]
+) -> Decision:
     """What the tests show of the first model that is not the random walk; arguments as `judge` has them."""
     model = subject_of(list(forecasts["model"].unique()))
     mine = forecasts[forecasts["model"] == model]
@@ -110,6 +114,7 @@ def decide(forecasts: pd.DataFrame, tests: pd.DataFrame, fallbacks: Mapping[str,
         items=int(mine["item_id"].nunique()),
         forecasts=number,
         fallbacks=fallen,
+        seen=seen.get(model, 0),
         obstacle=obstacle,
         median=_finding(about[about["loss"] == MEDIAN_LOSS], overlap, claimed=obstacle is None),
         bands=_finding(about[about["loss"] == BANDS_LOSS], overlap, claimed=obstacle is None),
@@ -153,7 +158,7 @@ def _finding(tests: pd.DataFrame, overlap: int, *, claimed: bool) -> Finding | N
     return Finding(
         word=_word(whole, whole["p_value"]) if claimed else "no evidence",
         gain=gap / base,
-        unseen=reach * error / base,
+        detectable=reach * error / base,
         p_value=whole["p_value"] if claimed else float("nan"),
         steps=tuple(step for step, word in words.items() if claimed and word == "skill"),
     )

@@ -84,20 +84,20 @@ class FoldStore:
 def settings_of(model: object) -> dict[str, str] | None:
     """A model's settings, for the key of its folds: its attributes without a trailing underscore.
 
-    None where one of them cannot be told from another by its value, such as a function: two models that differ
-    in it would share their folds.
+    None where one of them has no text that only an equal value has, such as a function: two models that differ in it
+    would share their folds.
     """
     if not hasattr(model, "__dict__"):
         return None
-    told: dict[str, str] = {}
+    settings: dict[str, str] = {}
     for name, value in sorted(vars(model).items()):
         if name.endswith("_"):
             continue
         text = _exact(value)
         if text is None:
             return None
-        told[name] = text
-    return told
+        settings[name] = text
+    return settings
 
 
 def _exact(value: object) -> str | None:

@@ -1,4 +1,4 @@
-"""How good a forecast was: each score in one place, in numpy, told for one row or for many at once."""
+"""How good a forecast was: each score in one place, in numpy, for a row or for many at once."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def direction(
     >>> direction(np.array([101.0, 99.0, 100.0]), np.array([102.0, 103.0, 90.0]), np.full(3, 100.0))
     0.5
     """
-    said = np.sign(np.where(np.isclose(point, last, rtol=LEAN, atol=0), 0.0, point - last))
-    was = np.sign(np.where(np.isclose(actual, last, rtol=ROUNDING, atol=0), 0.0, actual - last))
-    told = (said != 0) & (was != 0)
-    return float(np.mean(said[told] == was[told])) if told.any() else float("nan")
+    predicted = np.sign(np.where(np.isclose(point, last, rtol=LEAN, atol=0), 0.0, point - last))
+    observed = np.sign(np.where(np.isclose(actual, last, rtol=ROUNDING, atol=0), 0.0, actual - last))
+    moved = (predicted != 0) & (observed != 0)
+    return float(np.mean(predicted[moved] == observed[moved])) if moved.any() else float("nan")

@@ -37,9 +37,9 @@ class WalkForward:
         Items with fewer than `min_rows` rows by then are left out; nothing after the cutoff decides anything.
         """
         table = prices.until(cutoff)
-        long = tuple(one for one in table if len(one) >= self.min_rows)
+        long = tuple(series for series in table if len(series) >= self.min_rows)
         if self.span is not None:
-            long = tuple(one.rows(max(len(one) - self.span, 0), len(one)) for one in long)
+            long = tuple(series.rows(max(len(series) - self.span, 0), len(series)) for series in long)
         return replace(table, series=long)
 
 
@@ -66,7 +66,7 @@ def plan_walk(
     Raises `UsageError` for an argument out of range, `TooFewRows` where the history is too short for it.
     """
     _check_arguments(horizon=horizon, cutoffs=cutoffs, every=every, span=span, refit=refit, min_rows=min_rows)
-    calendar = np.unique(np.concatenate([one.timestamps for one in prices]))
+    calendar = np.unique(np.concatenate([series.timestamps for series in prices]))
     if min_rows is None:
         min_rows = min(YEAR_OF_SESSIONS, max(len(calendar) // 2, 2))
     first, last = _reach(prices, calendar, horizon, min_rows)
@@ -85,7 +85,7 @@ def plan_walk(
 
 
 def _stamp(start: Stamp) -> np.datetime64:
-    """The date alone: "now", "12" or "5 May" would be another one tomorrow."""
+    """An ISO date alone: "now", "12" or "5 May" would mean another day tomorrow."""
     try:
         stamp = pd.Timestamp(datetime.fromisoformat(start) if isinstance(start, str) else start)
         known = None if pd.isna(stamp) else stamp.as_unit("ns").to_datetime64()
@@ -105,12 +105,12 @@ def _check_arguments(**arguments: int | None) -> None:
 
 def _reach(prices: PriceTable, calendar: np.ndarray, horizon: int, min_rows: int) -> tuple[int, int]:
     """The calendar places of the first and the last possible cutoff."""
-    known = [one.timestamps[min_rows - 1] for one in prices if len(one) >= min_rows]
+    known = [series.timestamps[min_rows - 1] for series in prices if len(series) >= min_rows]
     # Assets that stopped trading earlier do not hold the walk back: those alive at the end decide it.
-    alive = [one for one in prices if one.timestamps[-1] >= calendar[max(len(calendar) - 1 - horizon, 0)]]
-    ends = [one.timestamps[-1 - horizon] for one in alive if len(one) >= min_rows + horizon]
+    alive = [series for series in prices if series.timestamps[-1] >= calendar[max(len(calendar) - 1 - horizon, 0)]]
+    ends = [series.timestamps[-1 - horizon] for series in alive if len(series) >= min_rows + horizon]
     if not known or not ends or min(known) > min(ends):
-        longest = max(len(one) for one in prices)
+        longest = max(len(series) for series in prices)
         raise TooFewRows(
             f"a walk-forward test needs {min_rows} rows before a cutoff and {horizon} after it; "
             f"the longest item has {longest}. Give more history or a shorter horizon."
@@ -157,23 +157,19 @@ def apart(cutoffs: np.ndarray, ends: np.ndarray) -> int:
 
 
 def left_out(walk: WalkForward, prices: PriceTable, judged: set[str]) -> list[Note]:
-    """A note a reason for which items of `prices` were not judged at all; `judged` are those that were."""
+    """A note for each reason why items of `prices` were not judged at all; `judged` are those that were."""
     reasons: dict[str, list[str]] = {}
-    for one in prices:
-        if one.item_id not in judged:
-            reasons.setdefault(_why_left_out(walk, one), []).append(one.item_id)
-    notes = []
-    for reason, items in reasons.items():
-        named = ", ".join(f"'{item}'" for item in items[:5]) + (", ..." if len(items) > 5 else "")
-        notes.append(Note("test", f"{len(items)} of {len(prices)} items not judged, {reason}: {named}"))
-    return notes
+    for series in prices:
+        if series.item_id not in judged:
+            reasons.setdefault(_why_left_out(walk, series), []).append(series.item_id)
+    return [Note("test", f"not judged: {reason}", tuple(items)) for reason, items in reasons.items()]
 
 
-def _why_left_out(walk: WalkForward, one: PriceSeries) -> str:
-    before = np.searchsorted(one.timestamps, np.array(walk.cutoffs), side="right")
+def _why_left_out(walk: WalkForward, series: PriceSeries) -> str:
+    before = np.searchsorted(series.timestamps, np.array(walk.cutoffs), side="right")
     long = before >= walk.min_rows
     if not long.any():
         return f"fewer than {walk.min_rows} rows before the last cutoff"
-    if not (long & (before + walk.horizon <= len(one))).any():
+    if not (long & (before + walk.horizon <= len(series))).any():
         return f"ended less than {walk.horizon} rows after the first cutoff with {walk.min_rows} rows of it"
     return f"fewer than {walk.min_rows} rows when the models were fitted"

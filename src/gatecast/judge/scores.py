@@ -1,4 +1,4 @@
-"""Forecasts against what happened: one row a model, item, cutoff and step; and the table of scores."""
+"""Forecasts against observed prices: a row for each model, item, cutoff and step; and the table of scores."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _score_item(item: ItemForecast, last_close: float, actual: Float[np.ndarray,
 
 
 def join_rows(parts: list[Rows]) -> Rows:
-    """One set of columns out of many, in their order; no columns where there are no parts."""
+    """The columns of many parts as a single set, in their order; no columns where there are no parts."""
     parts = [part for part in parts if part]
     return {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else {})}
 

@@ -1,4 +1,4 @@
-"""The verdict: what was decided (`decision`) with the paragraph that says so (`verdict_text`)."""
+"""The verdict: what was decided (`decision`) with the paragraph that words it (`verdict_text`)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 import pandas as pd
 
 from gatecast.judge.decision import LEVEL, Honesty, Word, decide
-from gatecast.judge.verdict_text import paragraph
+from gatecast.judge.verdict_text import paragraph, untested_text
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What the walk-forward test says of one model; `text` is the paragraph for a person.
+    """What the walk-forward test shows of a model; `text` is the paragraph for a person.
 
     `median` and `bands` are against the random walk, over all steps: "skill" or "worse" where a two-sided
-    Diebold-Mariano test at 5% says so, else "no evidence". The median is judged by its absolute error, the
+    Diebold-Mariano test at 5% finds it, else "no evidence". The median is judged by its absolute error, the
     bands by CRPS, both of the log return. `steps` are those with skill, `against` the words for each other
-    rival; both with Holm's correction. `origins` counts the cutoffs all this rests on; every one of them
+    rival; both with Holm's correction. `origins` counts the cutoffs all this rests on; each of them
     counts once, in the gains and in the coverage, however many items it has.
     """
 
@@ -42,12 +42,18 @@ class Verdict:
         return {**asdict(self), "steps": steps}
 
 
-def judge(forecasts: pd.DataFrame, tests: pd.DataFrame, fallbacks: Mapping[str, int] | None = None) -> Verdict:
+def judge(
+    forecasts: pd.DataFrame,
+    tests: pd.DataFrame,
+    fallbacks: Mapping[str, int] | None = None,
+    seen: Mapping[str, int] | None = None,
+) -> Verdict:
     """The verdict on the first model that is not the random walk, from `scores.COLUMNS` and `compare`.
 
-    `fallbacks` counts by model the forecasts that are the random walk's, since the model had no answer.
+    `fallbacks` counts by model the forecasts that are the random walk's, since the model had no answer, `seen`
+    those of days that the model had learned from.
     """
-    found = decide(forecasts, tests, fallbacks or {})
+    found = decide(forecasts, tests, fallbacks or {}, seen or {})
     return Verdict(
         text=paragraph(found),
         median=found.median.word if found.median else "no evidence",
@@ -63,7 +69,7 @@ def judge(forecasts: pd.DataFrame, tests: pd.DataFrame, fallbacks: Mapping[str, 
 def cannot_tell(model: str, reason: str) -> Verdict:
     """The verdict where no walk-forward test could be made; `reason` says why."""
     return Verdict(
-        text=f"Whether this forecast deserves trust cannot be told: {reason.rstrip('.')}.",
+        text=untested_text(reason),
         median="no evidence",
         bands="no evidence",
         honest=Honesty(level=LEVEL / 100, coverage=None, low=None, high=None, ok=None),

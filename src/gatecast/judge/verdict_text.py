@@ -15,11 +15,19 @@ def paragraph(found: Decision) -> str:
     sentences = [_opening(found), *(f"{fallback_text(*pair, found.forecasts)}." for pair in found.fallbacks.items())]
     if found.obstacle is not None:
         sentences.append(_obstacle_text(found))
-    if not found.nothing:
+    if not found.incomparable:
         sentences += [*_evidence(found), _honest_text(found.honest), *_rivals_text(found.against)]
     if found.model != RANDOM_WALK:
         sentences.append(_advice(found))
+    if found.seen:
+        count = f"{found.seen} of {counted(found.forecasts, 'forecast')}"
+        sentences.append(f"In {count} it had learned from the very days it was judged on: it looks better than it is.")
     return " ".join(sentences)
+
+
+def untested_text(reason: str) -> str:
+    """The verdict where no walk-forward test could be made."""
+    return f"This forecast could not be tested, so there is no evidence that it deserves trust: {reason.rstrip('.')}."
 
 
 def fallback_text(model: str, count: int, forecasts: int) -> str:
@@ -29,8 +37,8 @@ def fallback_text(model: str, count: int, forecasts: int) -> str:
 
 def _opening(found: Decision) -> str:
     first, last = stamp_text(found.first), stamp_text(found.last)
-    one = f"one origin, {first}"
-    span = f"{counted(found.origins, 'origin')} from {first} to {last}" if found.origins > 1 else one
+    origins = counted(found.origins, "origin")
+    span = f"{origins} from {first} to {last}" if found.origins > 1 else f"{origins}, {first}"
     return f"{found.model} was judged on {span}, {counted(found.steps, 'step')} ahead, {counted(found.items, 'item')}."
 
 
@@ -48,9 +56,9 @@ def _obstacle_text(found: Decision) -> str:
 
 def _evidence(found: Decision) -> list[str]:
     if found.model == RANDOM_WALK:
-        return ["It is the random walk itself, so there is nothing to hold it against."]
+        return ["It is the random walk itself, so there is nothing to compare it with."]
     if found.median is None or found.bands is None:
-        return ["The random walk was not among the models, so skill cannot be told; add random_walk."]
+        return ["The random walk was not among the models, so skill cannot be judged; add random_walk."]
     return [
         _finding_text("median", "absolute error", found.median),
         _finding_text("bands", "CRPS, the score of the whole fan,", found.bands),
@@ -67,9 +75,9 @@ def _p_text(p_value: float) -> str:
 
 def _finding_text(part: str, score: str, finding: Finding) -> str:
     if np.isnan(finding.gain):
-        return f"{part.capitalize()}: no evidence of skill. The random walk made no error to better."
+        return f"{part.capitalize()}: no evidence of skill. The random walk made no error, so none can be saved."
     if abs(finding.gain) < MATERIAL:
-        return f"{part.capitalize()}: no evidence of skill. Its {score} is the random walk's."
+        return f"{part.capitalize()}: no evidence of skill. Its {score} equals the random walk's."
     size = f"{abs(finding.gain):.1%} {'smaller' if finding.gain >= 0 else 'larger'} than the random walk's"
     if np.isnan(finding.p_value):
         return f"{part.capitalize()}: no evidence of skill. Its {score} is {size}."
@@ -79,8 +87,8 @@ def _finding_text(part: str, score: str, finding: Finding) -> str:
     if finding.word == "skill":
         steps = f"; at step {', '.join(map(str, finding.steps))}" if finding.steps else ""
         return f"{part.capitalize()}: skill. Its {score} is {size} ({p_text}{steps})."
-    blind = f"; a gain under {finding.unseen:.1%} would often go unseen" if np.isfinite(finding.unseen) else ""
-    luck = f"which may be luck ({p_text}{blind})"
+    least = f"; a gain under {finding.detectable:.1%} would often go undetected"
+    luck = f"which may be luck ({p_text}{least if np.isfinite(finding.detectable) else ''})"
     return f"{part.capitalize()}: no evidence of skill. Its {score} is {size}, {luck}."
 
 
@@ -92,7 +100,7 @@ def _honest_text(honest: Honesty) -> str:
     else:
         end = ", so it is too narrow" if honest.too_narrow else ", so it is too wide"
     return (
-        f"Its {honest.level:.0%} band held {honest.coverage:.1%} of what happened "
+        f"Its {honest.level:.0%} band held {honest.coverage:.1%} of the observed prices "
         f"(95% interval {honest.low:.0%} to {honest.high:.0%}){end}."
     )
 
@@ -107,9 +115,9 @@ def _rivals_text(against: dict[str, dict[str, Word]]) -> list[str]:
             rivals = [rival for rival, words in against.items() if words.get(part) == word]
             if rivals:
                 parts.append(f"{text} {', '.join(rivals)}")
-    open_ones = [rival for rival, words in against.items() if set(words.values()) == {"no evidence"}]
-    if open_ones:
-        parts.append(f"no evidence either way against {', '.join(open_ones)}")
+    undecided = [rival for rival, words in against.items() if set(words.values()) == {"no evidence"}]
+    if undecided:
+        parts.append(f"no evidence either way against {', '.join(undecided)}")
     return [f"Against the other rivals, with Holm's correction: {'; '.join(parts)}."]
 
 
@@ -125,7 +133,7 @@ def _advice(found: Decision) -> str:
         return f"{cannot}: judge it beside random_walk."
     middle = {
         "skill": "Use its median as the forecast of the price",
-        "no evidence": "Take the last price as the forecast of the middle",
+        "no evidence": "Use the last price as the median forecast",
         "worse": "Do not use its median, for the last price forecasts better",
     }[found.median.word]
     spread = {

@@ -106,11 +106,11 @@ def backtest(
     """Judge models on days they have not seen; the verdict is on the first that is not the random walk.
 
     At each cutoff a model is given the rows at or before it and nothing else. `cutoffs`, `every`, `start`,
-    `span`, `refit` and `min_rows` plan the walk (`origins.plan_walk`). `paths` per forecast; a cutoff's seed
+    `span`, `refit` and `min_rows` plan the walk (`plan.plan_walk`). `paths` per forecast; a cutoff's seed
     comes from `seed` and the cutoff alone, so that models share it and other cutoffs do not matter. `jobs`
     processes; the answer is the same for any number. `store`: a folder for finished folds; a run that was cut
     short goes on from there. The folds of a model are not stored where a setting of it, such as a function,
-    cannot be told from another. `progress` is called with a `FoldProgress` after the folds of each fit.
+    has no text of its own. `progress` is called with a `FoldProgress` after the folds of each fit.
 
     Early cutoffs at which a model has too few rows are left out for all models, with a note. Raises
     `UsageError`, `TooFewRows`, or a model's own `GatecastError` with the model and the cutoff named.
@@ -125,7 +125,7 @@ def backtest(
     """
     names = [model.name for model in models]
     if not names or len(set(names)) != len(names):
-        raise UsageError(f"models have names of their own, at least one; got {', '.join(names) or 'none'}.")
+        raise UsageError(f"each model needs a name of its own; got {', '.join(names) or 'no model'}.")
     if paths < 2 or seed < 0:
         raise UsageError(f"paths are at least 2 and the seed at least 0; got {paths} and {seed}.")
     walk = plan_walk(
@@ -183,10 +183,10 @@ def _run(tasks: list[_Task], jobs: int, progress: Progress | None) -> dict[tuple
     resumed = len(folds)
     if resumed and progress:
         progress(FoldProgress(done=resumed, total=total, resumed=resumed))
-    # A generator, so that each task is told of as it ends and an error stops the rest at once.
+    # A generator, so that progress is reported as each task ends and an error stops the rest at once.
     for name, finished in run_tasks(_run_task, left, jobs=jobs):
         folds |= {(name, cutoff): fold for cutoff, fold in finished}
-        if progress:  # once a fit: its first fold takes nearly all the time, and tells nothing of the others
+        if progress:  # once a fit, whose first fold takes nearly all the time
             last = finished[-1][0]
             progress(FoldProgress(done=len(folds), total=total, resumed=resumed, model=name, cutoff=last))
     return folds
@@ -226,7 +226,7 @@ def _run_task(task: _Task) -> tuple[str, list[tuple[np.datetime64, Fold]]]:
 
 
 def _forecasts(task: _Task, model: Model, prices: PriceTable, seeds: Sequence[int]) -> Iterator[Forecast]:
-    """A forecast from each cutoff to do; where every one sees all the rows before it, many at a time."""
+    """A forecast from each cutoff to do; many at a time where each sees all the rows before it."""
     horizon = task.walk.horizon
     if task.walk.span is None:
         yield from forecasts_at(model, prices, task.todo, horizon, paths=task.paths, seeds=seeds)
@@ -245,7 +245,7 @@ def _report(
     names: list[str], walk: WalkForward, folds: dict[tuple[str, np.datetime64], Fold], prices: PriceTable
 ) -> Report:
     kept, notes = _kept(walk, folds)
-    parts, fallbacks = [], {}
+    parts, fallbacks, seen = [], {}, {}
     for name in names:
         own = [folds[name, cutoff] for cutoff in kept]
         rows = join_rows([fold.rows for fold in own])
@@ -253,6 +253,7 @@ def _report(
             raise TooFewRows(f"no item has {walk.horizon} rows after any cutoff. Shorten the horizon.")
         parts.append({"model": np.full(len(rows["step"]), name, dtype=object), **rows})
         fallbacks[name] = sum(fold.fallbacks for fold in own)
+        seen[name] = sum(fold.seen for fold in own)
         notes += _model_notes(name, own, len(rows["step"]) // walk.horizon)
     forecasts = pd.DataFrame(join_rows(parts), columns=list(COLUMNS))
     notes += left_out(walk, prices, set(forecasts["item_id"]))
@@ -260,19 +261,14 @@ def _report(
         each = "tests and verdict count every cutoff once, the score table every forecast"
         notes.append(Note("test", f"cutoffs differ in their number of items: {each}"))
     tests = compare(forecasts)
-    verdict = judge(forecasts, tests, fallbacks)
-    if seen := sum(folds[verdict.model, cutoff].seen for cutoff in kept):
-        count = len(forecasts.loc[forecasts["model"] == verdict.model]) // walk.horizon
-        warning = f"In {seen} of {count} forecasts it had learned from the very days it was judged on"
-        verdict = replace(verdict, text=f"{verdict.text} {warning}: it looks better than it is.")
+    verdict = judge(forecasts, tests, fallbacks, seen)
     return Report(forecasts=forecasts, scores=score_table(forecasts), tests=tests, verdict=verdict, notes=merged(notes))
 
 
 def _kept(walk: WalkForward, folds: dict[tuple[str, np.datetime64], Fold]) -> tuple[list[np.datetime64], list[Note]]:
-    """The cutoffs at which every model could be fitted, and a note of the early ones at which one could not."""
-    short = {
-        cutoff: fold.too_few for (_, cutoff), fold in sorted(folds.items(), key=lambda one: one[0][1]) if fold.too_few
-    }
+    """The cutoffs at which every model could be fitted, and a note of the early ones at which some could not."""
+    by_cutoff = sorted(folds.items(), key=lambda item: item[0][1])
+    short = {cutoff: fold.too_few for (_, cutoff), fold in by_cutoff if fold.too_few}
     kept = [cutoff for cutoff in walk.cutoffs if cutoff not in short]
     if not short:
         return kept, []

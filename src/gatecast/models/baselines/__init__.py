@@ -1,4 +1,4 @@
-"""The rivals: simple models behind the same door as the networks, `fit` and `predict`."""
+"""The baselines: simple models with the interface of the networks, `fit` and `predict`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moving averages as people use them: the average of past closes is tomorrow's price."""
+"""Moving averages as forecasts: the average of past closes is the price of each step ahead."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Average(Baseline[AverageHistory]):
     @property
     @abstractmethod
     def _warmup(self) -> int:
-        """Rows before the average is one."""
+        """Rows that a full average needs."""
 
     def _learn(self, series: PriceSeries) -> AverageHistory:
         return AverageHistory(series.close, volatility(series.close))
@@ -52,8 +52,8 @@ class _Average(Baseline[AverageHistory]):
         origins = np.arange(max(self._warmup, WARMUP) - 1, len(actual))
         if len(origins) == 0:
             raise Unfit(f"its rows leave no past forecast of {horizon} steps")
-        said = np.log(self._ahead(learned.close, horizon)[origins] / learned.close[origins, None])
-        errors = (actual[origins] - said) / learned.sigma[origins, None]
+        predicted = np.log(self._ahead(learned.close, horizon)[origins] / learned.close[origins, None])
+        errors = (actual[origins] - predicted) / learned.sigma[origins, None]
         centre = np.log(self._ahead(series.close, horizon)[-1] / series.close[-1])
         return simulate_direct(centre, last_volatility(series.close), errors, paths, rng)
 
@@ -88,7 +88,7 @@ class Sma(_Average):
 
 @dataclass(kw_only=True, eq=False)
 class Ema(_Average):
-    """The exponential average whose weights halve every `half_life` rows; its own forecast leaves it be."""
+    """The exponential average whose weights halve every `half_life` rows; its own forecast does not change it."""
 
     half_life: float = 10.0  # rows; about the memory of a 30-row EMA as charts define it
     name: ClassVar[str] = "ema"

@@ -1,4 +1,4 @@
-"""What every baseline shares: one answer for each item, its own or the random walk's."""
+"""What every baseline shares: a forecast for each item, its own or the random walk's."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from gatecast.calendars import future_timestamps
 from gatecast.errors import TooFewRows, UsageError
+from gatecast.features.contract import FLOOR
 from gatecast.forecast import Forecast, ItemForecast, item_rng, price_paths
 from gatecast.models.baselines.noise import (
     Simulation,
@@ -34,6 +35,14 @@ Learned = TypeVar("Learned")
 
 class Unfit(Exception):
     """A model cannot answer for an item; its text is the reason, and the random walk answers instead."""
+
+
+def typical_return(returns: Float[np.ndarray, " time"]) -> float:
+    """The standard deviation of log returns, the unit in which they are fitted; raises `Unfit` where it is nil."""
+    unit = float(returns.std())
+    if unit < FLOOR:
+        raise Unfit("its returns hardly vary")
+    return unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +73,7 @@ class Walk:
 
 @dataclass(frozen=True, eq=False)
 class Fitted(Generic[Learned]):
-    """What a model learned of one item (None where it could not), the walk to fall back on, and notes."""
+    """What a model learned of an item (None where it could not), the walk to fall back on, and notes."""
 
     learned: Learned | None
     walk: Walk

@@ -26,10 +26,10 @@ def simulate_direct(
     paths: int,
     rng: np.random.Generator,
 ) -> Simulation:
-    """Paths about `centre` (log returns from the last close), each with the errors of one past origin.
+    """Paths about `centre` (log returns from the last close), each with the errors of a single past origin.
 
-    `errors` are in trailing volatilities at their origin, `sigma` is today's. One origin's errors stay
-    together along a path, so that its steps hang together. The density is a Student-t fitted to each
+    `errors` are in trailing volatilities at their origin, `sigma` is today's. The errors of an origin stay
+    together along a path, so that its steps keep their dependence. The density is a Student-t fitted to each
     step's errors; its arrays are (1, horizon). Raises `Unfit` with too few origins.
     """
     if len(errors) < LEAST_ORIGINS:

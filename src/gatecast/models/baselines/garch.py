@@ -9,14 +9,13 @@ import numpy as np
 from jaxtyping import Float
 
 from gatecast.errors import ConfigError
-from gatecast.features.contract import FLOOR
-from gatecast.models.baselines.contract import Baseline, Unfit
+from gatecast.models.baselines.contract import Baseline, Unfit, typical_return
 from gatecast.models.baselines.noise import Simulation, StudentT, path_density, student_draws
 from gatecast.models.baselines.recursion import recursive
 from gatecast.prices import PriceSeries
 
 _BACKCAST = 75  # squared errors averaged for the variance before the first row, as arch does
-_FAR = 1.0  # deviations a step; a mean beyond it is an optimiser lost, no drift of a price
+_FAR = 1.0  # deviations a step; beyond it the optimiser has failed, for no price drifts so
 _EXPLOSIVE = 1.0001  # persistence above this grows without end; at 1 it is integrated, which daily prices do reach
 
 
@@ -24,7 +23,7 @@ _EXPLOSIVE = 1.0001  # persistence above this grows without end; at 1 it is inte
 class GarchParameters:
     """r = mu + e; sigma2' = omega + (alpha + gamma [e < 0]) e^2 + beta sigma2. Returns in units of `unit`."""
 
-    unit: float  # standard deviation of the fitted log returns: an optimiser likes numbers near 1
+    unit: float  # standard deviation of the fitted log returns: optimisers work best near 1
     mu: float
     omega: float
     alpha: float
@@ -75,9 +74,7 @@ class Garch(Baseline[GarchParameters]):
         from arch import arch_model
 
         returns = np.diff(np.log(series.close))
-        unit = float(returns.std())
-        if unit < FLOOR:
-            raise Unfit("its returns hardly vary")
+        unit = typical_return(returns)
         model = arch_model(
             returns / unit,
             mean="Constant",
@@ -89,7 +86,7 @@ class Garch(Baseline[GarchParameters]):
             rescale=False,
         )
         reason = ""
-        for start in (None, self._usual()):  # arch's own search first; from there some histories end in nonsense
+        for start in (None, self._usual()):  # from arch's own start some fits end in unusable parameters
             result = model.fit(disp="off", show_warning=False, starting_values=start)
             values = {str(key): float(value) for key, value in result.params.items()}
             parameters = GarchParameters(
@@ -101,13 +98,13 @@ class Garch(Baseline[GarchParameters]):
                 beta=values["beta[1]"],
                 df=values.get("nu", np.inf),
             )
-            reason = _nonsense(parameters, int(result.convergence_flag))
+            reason = _unusable(parameters, int(result.convergence_flag))
             if not reason:
                 return parameters
         raise Unfit(reason)
 
     def _usual(self) -> Float[np.ndarray, " parameter"]:
-        """What daily returns in units of their deviation usually give, in arch's order."""
+        """What fits of daily returns in units of their deviation usually end in, in arch's order."""
         asymmetry, tail = [0.06] if self.asymmetric else [], [6.0] if self.errors == "t" else []
         return np.array([0.0, 0.03, 0.05, *asymmetry, 0.9, *tail])
 
@@ -132,7 +129,7 @@ class Garch(Baseline[GarchParameters]):
         return Simulation(ends * learned.unit, path_density(centre * learned.unit, sigma * learned.unit, student))
 
 
-def _nonsense(parameters: GarchParameters, flag: int) -> str:
+def _unusable(parameters: GarchParameters, flag: int) -> str:
     """Why these parameters cannot be used; empty where they can."""
     if flag != 0:
         return f"the likelihood's search did not converge (arch's flag {flag})"

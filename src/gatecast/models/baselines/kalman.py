@@ -1,4 +1,4 @@
-"""Kalman filters on log price: a level, or a level with a slope, that wander and are seen through noise."""
+"""Kalman filters on log price: a level, or a level with a slope, that wander and are observed with noise."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from gatecast.features.contract import FLOOR
 from gatecast.forecast import Density
-from gatecast.models.baselines.contract import Baseline, Unfit
+from gatecast.models.baselines.contract import Baseline, Unfit, typical_return
 from gatecast.models.baselines.noise import Simulation, half_of, mirrored
 from gatecast.prices import PriceSeries
 
@@ -28,7 +28,7 @@ class Kalman(Baseline[KalmanParameters]):
     """Local level, or with `trend` local linear trend, on log price: Harvey (1989), sections 2.3.1 and 2.3.2.
 
     Fitted by statsmodels; predicting filters the new rows with the variances frozen. The density is the exact
-    normal of the filter, one component for all paths: its arrays are (1, horizon).
+    normal of the filter, a single component for all paths: its arrays are (1, horizon).
     """
 
     trend: bool = False  # a slope that wanders too; on prices it mostly chases noise
@@ -42,9 +42,7 @@ class Kalman(Baseline[KalmanParameters]):
         return UnobservedComponents(levels, "local linear trend" if self.trend else "local level")
 
     def _learn(self, series: PriceSeries) -> KalmanParameters:
-        unit = float(np.diff(np.log(series.close)).std())
-        if unit < FLOOR:
-            raise Unfit("its returns hardly vary")
+        unit = typical_return(np.diff(np.log(series.close)))
         result = self._model(series, unit).fit(disp=False, cov_type="none", maxiter=200)
         if not result.mle_retvals["converged"]:
             raise Unfit("the likelihood's search did not converge")
@@ -68,8 +66,8 @@ class Kalman(Baseline[KalmanParameters]):
         for step in range(horizon):
             loc[step] = design @ mean - start
             variance[step] = design @ cov @ design + noise
-            seen = deviation @ design + np.sqrt(noise) * rng.standard_normal(half)
-            ends[:, step] = loc[step] + mirrored(seen, paths)
+            drawn = deviation @ design + np.sqrt(noise) * rng.standard_normal(half)
+            ends[:, step] = loc[step] + mirrored(drawn, paths)
             mean, cov = transition @ mean, transition @ cov @ transition.T + step_cov
             deviation = deviation @ transition.T + rng.standard_normal((half, n_states)) @ root.T
         scale = np.maximum(np.sqrt(variance) * learned.unit, FLOOR)

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import minimize
-from scipy.special import digamma, gammaln
+from scipy.special import digamma
 
 from gatecast.features.contract import FLOOR
-from gatecast.features.indicators import CLOSES as WINDOW
-from gatecast.features.indicators import volatility
-from gatecast.forecast import Density
+from gatecast.features.indicators import CLOSES, volatility
+from gatecast.forecast import Density, student_t_log_pdf
 
 DF_BOUNDS = (2.05, 200.0)  # under 2 the variance is infinite; at 200 a Student-t is a normal to three digits
 
@@ -47,11 +46,12 @@ def fit_student_t(errors: Float[np.ndarray, " time"]) -> StudentT:
     def cost(parameters: Float[np.ndarray, " 2"]) -> tuple[float, Float[np.ndarray, " 2"]]:
         """Mean negative log-likelihood, and its gradient by the logs of scale and df."""
         scale, df = np.exp(parameters)
-        relative = squares / (df * scale**2)
-        log_mean, share = np.log1p(relative).mean(), (relative / (1 + relative)).mean()
-        constant = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * np.log(np.pi * df) - np.log(scale)
+        z2 = squares / scale**2
+        at_zero, mean = student_t_log_pdf(np.zeros(1), df)[0], student_t_log_pdf(z2, df).mean()
+        log_mean = (at_zero - mean) / ((df + 1) / 2)  # of 1 + z2 / df
+        share = (z2 / (df + z2)).mean()
         by_df = log_mean - (df + 1) / df * share - digamma((df + 1) / 2) + digamma(df / 2) + 1 / df
-        return (df + 1) / 2 * log_mean - constant, np.array([1 - (df + 1) * share, df / 2 * by_df])
+        return np.log(scale) - mean, np.array([1 - (df + 1) * share, df / 2 * by_df])
 
     # Errors mostly zero (a pegged price) would send the scale to zero: a twentieth of the size ends it.
     best = minimize(
@@ -93,8 +93,8 @@ def student_draws(
 
 
 def last_volatility(close: Float[np.ndarray, " time"]) -> float:
-    """Trailing volatility after the last row; it looks back on WINDOW rows, so the rest is not computed."""
-    return float(volatility(close[-WINDOW:])[-1])
+    """Trailing volatility after the last row; it looks back on CLOSES rows, so the rest is not computed."""
+    return float(volatility(close[-CLOSES:])[-1])
 
 
 def path_density(
@@ -106,5 +106,5 @@ def path_density(
 
 
 def cumulated_before(log_returns: Float[np.ndarray, "paths horizon"]) -> Float[np.ndarray, "paths horizon"]:
-    """Where each path stands before each step: the cumulative log return, one step late."""
+    """Where each path stands before each step: the cumulative log return of the steps before."""
     return np.hstack([np.zeros((len(log_returns), 1)), np.cumsum(log_returns, axis=1)[:, :-1]])

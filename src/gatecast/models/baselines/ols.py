@@ -8,8 +8,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from gatecast.features.indicators import CLOSES as WINDOW
-from gatecast.features.indicators import WARMUP, FeatureSpec, series_features, volatility
+from gatecast.features.indicators import CLOSES, WARMUP, FeatureSpec, series_features, volatility
 from gatecast.models.baselines.contract import Baseline, Unfit
 from gatecast.models.baselines.direct import log_returns_ahead, simulate_direct
 from gatecast.models.baselines.noise import Simulation, last_volatility
@@ -61,7 +60,7 @@ class Ols(Baseline[Regressors]):
         if len(outcomes) < LEAST_ORIGINS:
             raise Unfit(f"it needs {LEAST_ORIGINS} rows with an outcome {horizon} steps on, and there are fewer")
         design = learned.design[: len(outcomes)]
-        now = _design(series.rows(-WINDOW, len(series)), learned.spec)[-1]
+        now = _design(series.rows(-CLOSES, len(series)), learned.spec)[-1]
         fits = [OLS(outcome, design).fit() for outcome in outcomes.T]
         centre = np.array([now @ fit.params for fit in fits])
         # Residuals are smaller than errors to come by the freedom that the coefficients took.

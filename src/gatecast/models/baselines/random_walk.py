@@ -1,4 +1,4 @@
-"""The random walk, with and without drift: the rivals every claim of skill is measured against."""
+"""The random walk, with and without drift: what every claim of skill is measured against."""
 
 from __future__ import annotations
 

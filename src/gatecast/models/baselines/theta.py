@@ -8,13 +8,12 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from gatecast.features.contract import FLOOR
-from gatecast.models.baselines.contract import Baseline, Unfit
+from gatecast.models.baselines.contract import Baseline, Unfit, typical_return
 from gatecast.models.baselines.noise import Simulation, StudentT, bootstrap, fit_student_t, path_density
 from gatecast.models.baselines.recursion import recursive
 from gatecast.prices import PriceSeries
 
-_FIRST_ERRORS = 10  # rows whose errors are left out: the level still remembers where it was started
+_FIRST_ERRORS = 10  # rows whose errors are left out: the level still depends on where it started
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,12 +40,10 @@ class Theta(Baseline[ThetaParameters]):
         from statsmodels.tsa.forecasting.theta import ThetaModel
 
         levels = np.log(series.close / series.close[0])
-        unit = float(np.diff(levels).std())
-        if unit < FLOOR:
-            raise Unfit("its returns hardly vary")
+        unit = typical_return(np.diff(levels))
         b0, alpha = ThetaModel(levels / unit, period=1, deseasonalize=False).fit().params.to_numpy()
         if not (np.isfinite(b0) and 0 < alpha <= 1):
-            raise Unfit("its smoothing parameter is no share")
+            raise Unfit("its smoothing parameter is not between 0 and 1")
         slope = float(b0) * unit
         forecast = _smooth(levels, alpha)[:-1] + _drift(alpha, slope, np.arange(1.0, len(levels)))
         errors = (levels[1:] - forecast)[_FIRST_ERRORS:]
