@@ -8,7 +8,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 # The rivals of `make bench-speed` in an environment of their own, so that their pins cannot move what is tested.
 BENCH := .venv-bench/bin
 
-.PHONY: forecast test install check pictures pictures-inside bench-speed clean
+.PHONY: forecast test install check mutants pictures pictures-inside bench-speed clean
 forecast: .venv/core
 	$(BIN)/gatecast forecast sample:aapl --report forecast.html
 
@@ -23,6 +23,9 @@ check: .venv/all
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(PYTEST) -W error --jaxtyping-packages=gatecast,beartype.beartype
+
+mutants: .venv/all
+	$(BIN)/python scripts/mutants.py
 
 pictures: .venv/test
 	$(BIN)/python scripts/pictures.py

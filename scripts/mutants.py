@@ -1,4 +1,4 @@
-"""Does a test notice? Changes one operator or constant at a time in the files that decide, and runs the tests that guard them.
+"""Does a test notice? Changes one operator or constant at a time in the files that decide; runs their tests.
 
     python scripts/mutants.py [--only metrics,decision] [--keep DIR]
 
@@ -24,9 +24,9 @@ LEAST = 0.85
 GUARDS = {  # file: its tests
     "judge/metrics": ["test_metrics"],
     "judge/significance": ["test_significance"],
-    "judge/decision": ["test_verdict", "test_decision"],
+    "judge/decision": ["test_verdict"],
     "calibration/bands": ["test_calibration"],
-    "calibration/online": ["test_online_calibration"],
+    "calibration/online": ["test_following"],
     "nn/next_day": ["test_next_day"],
     "nn/sampling/sampler": ["test_sampler"],
 }
