@@ -9,7 +9,15 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from gatecast.judge.significance import by_date, coverage_interval, diebold_mariano, holm, variance_of_mean
+from gatecast.judge.significance import (
+    by_date,
+    change_interval,
+    coverage_interval,
+    diebold_mariano,
+    freedom,
+    holm,
+    variance_of_mean,
+)
 
 
 def moving_average(rng: np.random.Generator, n: int, lags: int) -> np.ndarray:
@@ -131,3 +139,120 @@ def test_a_date_with_many_rows_counts_as_one_with_few() -> None:
 
 def test_too_few_dates_leave_coverage_unknown() -> None:
     assert coverage_interval(np.ones(4), np.array([0, 0, 1, 1])) == (1.0, 0.0, 1.0)
+
+
+def hac(d: np.ndarray, lags: int, *, taper: bool) -> float:
+    """The variance of a mean on paper: autocovariances to a lag, tapered as Bartlett has it or not."""
+    n, centred = len(d), d - d.mean()
+    covariances = [float(centred[lag:] @ centred[: n - lag]) / n for lag in range(lags + 1)]
+    weights = [1 - lag / (lags + 1) if taper else 1.0 for lag in range(1, lags + 1)]
+    return (covariances[0] + 2 * sum(w * c for w, c in zip(weights, covariances[1:], strict=True))) / n
+
+
+@pytest.mark.parametrize(("n", "rule"), [(3, 1), (12, 2), (100, 4), (274, 5)])
+def test_the_cautious_variance_is_the_largest_of_three(n: int, rule: int) -> None:
+    rng, largest = np.random.default_rng(10), set()
+    for overlap in (0, 1, min(8, n - 2)):
+        for d in (np.diff(rng.normal(size=n + 1)), moving_average(rng, n, 2), moving_average(rng, n, 9)):
+            three = [hac(d, overlap, taper=False), hac(d, overlap, taper=True), hac(d, rule, taper=True)]
+            assert variance_of_mean(d, overlap=overlap) == pytest.approx(max(three))
+            largest.add(int(np.argmax(three)))
+    assert largest == {0, 1, 2} or n == 3
+
+
+def test_an_overlap_as_long_as_the_series_is_cut_to_all_lags_but_the_last() -> None:
+    d = np.random.default_rng(11).normal(0.2, 1, 9)
+    assert variance_of_mean(d, overlap=40) == variance_of_mean(d, overlap=7)
+    rectangular, bartlett = (
+        {overlap: variance_of_mean(d, overlap=overlap, kernel=kernel) for overlap in (6, 7, 40)}
+        for kernel in ("rectangular", "bartlett")
+    )
+    for variance in (rectangular, bartlett):
+        assert variance[40] == variance[7] != variance[6]
+    assert diebold_mariano(d, overlap=40) == diebold_mariano(d, overlap=7) != diebold_mariano(d, overlap=6)
+    # Harvey, Leybourne and Newbold's factor at h = 8 of 9 rows; the freedom still knows of the longer overlap.
+    assert freedom(9, 40) == pytest.approx((9 + 1 - 16 + 8 * 7 / 9) / 41)
+
+
+def test_nothing_overlaps_unless_it_is_said() -> None:
+    d = moving_average(np.random.default_rng(12), 40, 3)
+    assert variance_of_mean(d, kernel="rectangular") == pytest.approx(d.var() / 40)
+    assert diebold_mariano(d) == diebold_mariano(d, overlap=0) != diebold_mariano(d, overlap=1)
+    hits, dates = (d > 0).astype(float), np.arange(40)
+    assert coverage_interval(hits, dates) == coverage_interval(hits, dates, overlap=0)
+    assert coverage_interval(hits, dates) != coverage_interval(hits, dates, overlap=1)
+    assert change_interval(d[None] * [[1], [2]]) == change_interval(d[None] * [[1], [2]], overlap=0)
+    assert change_interval(d[None] * [[1], [2]]) != change_interval(d[None] * [[1], [2]], overlap=1)
+
+
+def test_a_test_says_what_it_rests_on() -> None:
+    three = diebold_mariano(np.array([1.0, 2.0, 4.0]), kernel="rectangular")
+    assert three.p_value == pytest.approx(stats.ttest_1samp([1.0, 2.0, 4.0], 0).pvalue)
+    assert (three.mean, three.n) == (pytest.approx(7 / 3), 3)
+    two, none = diebold_mariano(np.array([1.0, 2.0])), diebold_mariano(np.array([]))
+    assert (two.mean, two.n, none.n) == (1.5, 2, 0) and np.isnan(none.mean)
+
+
+def test_an_adjusted_p_value_is_a_probability() -> None:
+    assert holm(np.array([0.9, 0.8, 0.4])).tolist() == pytest.approx([1.0, 1.0, 1.0])
+    assert holm(np.array([0.01, 0.01, 0.02])).tolist() == pytest.approx([0.03, 0.03, 0.03])
+
+
+def wilson(share: float, rows: float, t: float) -> tuple[float, float]:
+    """Wilson's interval: the shares from which `share` is `t` standard errors away, the roots of a quadratic."""
+    a, b, c = 1 + t**2 / rows, -(2 * share + t**2 / rows), share**2
+    root = np.sqrt(b**2 - 4 * a * c)
+    return (-b - root) / (2 * a), (-b + root) / (2 * a)
+
+
+@pytest.mark.parametrize(("dates", "overlap"), [(40, 0), (40, 3), (7, 0), (4, 2), (3, 0)])
+def test_coverage_interval_is_wilsons_at_the_rows_that_vary_alike(dates: int, overlap: int) -> None:
+    rng = np.random.default_rng(13)
+    together = rng.uniform(size=dates) < 0.6
+    hits = np.where(rng.uniform(size=(dates, 5)) < 0.5, together[:, None], rng.uniform(size=(dates, 5)) < 0.6)
+    shares = hits.mean(axis=1)
+    blocks = max(dates / (overlap + 1), 2.0)
+    variance = variance_of_mean(shares, overlap=overlap) * blocks / (blocks - 1)
+    effective = min(shares.mean() * (1 - shares.mean()) / variance, 5 * dates)
+    for confidence in (0.95, 0.5):
+        found = coverage_interval(
+            hits.ravel().astype(float), np.repeat(np.arange(dates), 5), overlap=overlap, confidence=confidence
+        )
+        by_hand = wilson(shares.mean(), effective, stats.t.ppf((1 + confidence) / 2, blocks - 1))
+        assert found == pytest.approx((shares.mean(), *by_hand))
+    assert coverage_interval(hits.ravel().astype(float), np.repeat(np.arange(dates), 5), overlap=overlap)[1:] == (
+        pytest.approx(wilson(shares.mean(), effective, stats.t.ppf(0.975, blocks - 1)))
+    )
+
+
+@pytest.mark.parametrize(("hits", "share"), [([1.0, 1.0], 1.0), ([0.0, 0.0], 0.0), ([1.0, 0.0], 0.5)])
+def test_where_dates_do_not_vary_each_that_shares_no_days_counts_as_a_row(hits: list[float], share: float) -> None:
+    found = coverage_interval(np.tile(hits, 12), np.repeat(np.arange(12), 2), overlap=1)
+    assert found == pytest.approx((share, *wilson(share, 6, stats.t.ppf(0.975, 5))), abs=1e-12)
+    assert 0 <= found[1] <= found[2] <= 1
+
+
+def test_rows_of_opposite_luck_count_as_no_more_rows_than_there_are() -> None:
+    hits = np.array([1.0, 0.0] * 11 + [1.0, 1.0])  # the dates' shares vary less than independent rows would
+    found = coverage_interval(hits, np.repeat(np.arange(12), 2))
+    assert found[1:] == pytest.approx(wilson(13 / 24, 24, stats.t.ppf(0.975, 11)))
+
+
+@pytest.mark.parametrize(("seeds", "origins", "overlap"), [(3, 40, 0), (2, 12, 2), (5, 3, 0), (4, 6, 9)])
+def test_change_interval_adds_the_luck_of_seeds_to_that_of_origins(seeds: int, origins: int, overlap: int) -> None:
+    rng = np.random.default_rng(14)
+    d = 0.3 + rng.normal(0, 1, (seeds, 1)) + rng.normal(0, 1, (1, origins)) + rng.normal(0, 1, (seeds, origins))
+    h = min(overlap, origins - 2) + 1
+    kept = (origins + 1 - 2 * h + h * (h - 1) / origins) / origins
+    of_origins = variance_of_mean(d.mean(axis=0), overlap=overlap) / kept
+    of_seeds = d.mean(axis=1).var(ddof=1) / seeds
+    both = of_origins + of_seeds
+    welch = both**2 / (of_origins**2 * (overlap + 1) / (origins * kept) + of_seeds**2 / (seeds - 1))
+    reach = stats.t.ppf(0.975, welch) * np.sqrt(both)
+    assert change_interval(d, overlap=overlap) == pytest.approx((d.mean(), d.mean() - reach, d.mean() + reach))
+
+
+def test_a_change_that_is_everywhere_the_same_is_certain_and_one_of_few_is_unknown() -> None:
+    assert change_interval(np.full((3, 12), 0.25)) == (0.25, 0.25, 0.25)
+    for few in (np.full((3, 2), 0.25), np.full((1, 12), 0.25)):
+        assert change_interval(few) == (0.25, -np.inf, np.inf)

@@ -67,7 +67,7 @@ def design_effect(
     blocks = max(len(shares) / (overlap + 1), 1.0)
     if len(shares) < 3 or not values.var() > 0:
         return len(values) / blocks
-    spread = variance_of_mean(shares, overlap=min(overlap, len(shares) - 2), kernel=kernel)
+    spread = variance_of_mean(shares, overlap=overlap, kernel=kernel)
     return max(spread * len(values) / float(values.var()), 1.0)
 
 

@@ -21,7 +21,7 @@ LEAST_ORIGINS = 8  # sharing no days; under this a t-test needs a gain of a whol
 ALPHA = 0.05  # two-sided: on a random walk each of the two claims is false skill in 2.5% of cases at most
 LEVEL = 90  # percent; the band whose honesty is judged
 MATERIAL = 1e-4  # share of the loss; a smaller difference is the rounding of simulated medians, and no use to anyone
-NEAR = 0.10  # an interval of the coverage that reaches farther than this from 90% cannot call it honest
+NEAR = 0.10  # an interval of the coverage that reaches farther than this below 90% cannot call it honest
 MEDIAN_LOSS, BANDS_LOSS = "absolute_error", "crps"
 
 
@@ -174,7 +174,7 @@ def _honesty(rows: pd.DataFrame, overlap: int, *, claimed: bool) -> Honesty:
     elif not low <= level <= high:
         ok = False
     else:
-        ok = True if level - low <= NEAR and high - level <= NEAR else None
+        ok = True if level - low <= NEAR else None
     return Honesty(level=level, coverage=share, low=low, high=high, ok=ok)
 
 

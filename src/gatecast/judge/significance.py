@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from scipy.special import stdtr, stdtrit  # Student-t; scipy.stats takes longer to import than to test
 
 Kernel = Literal["cautious", "rectangular", "bartlett"]
@@ -78,7 +78,9 @@ def _kept(n: int, overlap: int) -> float:
 
 
 def variance_of_mean(differences: Float[np.ndarray, " n"], *, overlap: int = 0, kernel: Kernel = "cautious") -> float:
-    """HAC variance of the mean of a series in time order; the square of its unit.
+    """HAC variance of the mean of a series of 3 values or more in time order; the square of its unit.
+
+    An `overlap` of more than n - 2 counts as n - 2: with all lags the rectangular variance is 0, whatever the series.
 
     - rectangular: autocovariances to lag `overlap` with weight 1 (Diebold and Mariano); may be negative.
     - bartlett: weights 1 - k / (overlap + 1) (Newey and West 1987); never negative.
@@ -88,13 +90,14 @@ def variance_of_mean(differences: Float[np.ndarray, " n"], *, overlap: int = 0, 
     """
     n = len(differences)
     if kernel == "cautious":
-        rule = min(int(4 * (n / 100) ** (2 / 9)), n - 2)
+        rule = int(4 * (n / 100) ** (2 / 9))
         return max(
             variance_of_mean(differences, overlap=overlap, kernel="rectangular"),
             variance_of_mean(differences, overlap=overlap, kernel="bartlett"),
             variance_of_mean(differences, overlap=rule, kernel="bartlett"),
         )
     centred = differences - np.mean(differences)
+    overlap = min(overlap, n - 2)
     lags = np.arange(1, overlap + 1)
     covariances = np.array([centred[k:] @ centred[: n - k] for k in lags]) / n
     weights = 1 - lags / (overlap + 1) if kernel == "bartlett" else np.ones(overlap)
@@ -114,7 +117,7 @@ def holm(p_values: Float[np.ndarray, " tests"]) -> Float[np.ndarray, " tests"]:
     [0.03, 0.06, 0.06]
     """
     size = len(p_values)
-    order: Int[np.ndarray, " tests"] = np.argsort(p_values, kind="stable")
+    order = np.argsort(p_values)
     stepped = np.maximum.accumulate(p_values[order] * (size - np.arange(size)))
     adjusted = np.empty(size)
     adjusted[order] = np.minimum(stepped, 1.0)
@@ -136,14 +139,14 @@ def coverage_interval(
     >>> [round(x, 2) for x in coverage_interval(np.ones(12), np.arange(12))]
     [1.0, 0.71, 1.0]
     """
-    rows, dates_share = len(hits), by_date(np.asarray(hits, dtype=float), dates)
+    dates_share = by_date(hits, dates)
     n = len(dates_share)
     share = float(np.mean(dates_share))
     if n < 3:
         return share, 0.0, 1.0
     blocks = max(n / (overlap + 1), 2.0)
-    variance = variance_of_mean(dates_share, overlap=min(overlap, n - 2)) * blocks / (blocks - 1)
-    effective = min(share * (1 - share) / variance, rows) if variance > 0 else blocks
+    variance = variance_of_mean(dates_share, overlap=overlap) * blocks / (blocks - 1)
+    effective = min(share * (1 - share) / variance, len(hits)) if variance > 0 else blocks
     z2 = float(stdtrit(blocks - 1, (1 + confidence) / 2)) ** 2
     centre = (share + z2 / (2 * effective)) / (1 + z2 / effective)
     half = np.sqrt(z2 * (share * (1 - share) / effective + z2 / (4 * effective**2))) / (1 + z2 / effective)
@@ -165,8 +168,7 @@ def change_interval(differences: Float[np.ndarray, "seed origin"], *, overlap: i
     mean = float(differences.mean())
     if origins < 3 or seeds < 2:
         return mean, -math.inf, math.inf
-    of_origins = variance_of_mean(differences.mean(axis=0), overlap=min(overlap, origins - 2))
-    of_origins /= _kept(origins, overlap)
+    of_origins = variance_of_mean(differences.mean(axis=0), overlap=overlap) / _kept(origins, overlap)
     of_seeds = float(differences.mean(axis=1).var(ddof=1)) / seeds
     variance = of_origins + of_seeds
     if variance == 0:
