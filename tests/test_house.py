@@ -15,6 +15,7 @@ import gatecast
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
+NETWORK = {path.name for path in (ROOT / "src" / "gatecast" / "nn").rglob("*.py")}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
@@ -36,6 +37,12 @@ def test_there_is_one_training_loop_and_one_optimiser() -> None:
     assert files_with(r"optimiser\.step\b") == ["loop.py"]
     assert files_with(r"\.gradient_of\(") == ["loop.py"]
     assert files_with(r"torch\.optim\b") == ["adam.py"]
+
+
+def test_there_is_one_sampler_loop_and_one_student_t_density_for_each_library() -> None:
+    assert [name for name in files_with(r"for \w+ in range\(horizon\)") if name in NETWORK] == ["sampler.py"]
+    assert set(files_with(r"torch\.lgamma\(")) == {"next_day.py"}
+    assert set(files_with(r"\bgammaln\(")) == {"forecast.py"}
 
 
 def test_the_library_changes_nothing_of_its_process() -> None:
