@@ -92,7 +92,7 @@ class BaseNetwork(PathNetwork):
         """A mask on the LSTM's output."""
         return draw_masks(1, sequences, HIDDEN, DROPOUT, generator)
 
-    def standardised(self, inputs: BaseInputs) -> Float[Tensor, "time batch input"]:
+    def standardised(self, inputs: BaseInputs) -> Float[Tensor, "*sequences input"]:
         """Centred, scaled and clipped signals and cross-section, zeros where there are none, and what there is."""
         signals, flags, across = inputs.signals, inputs.flags, inputs.cross_section
         present = torch.ones_like(signals)

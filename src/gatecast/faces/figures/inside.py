@@ -110,7 +110,7 @@ def half_lives(cell: Cell, context_length: int) -> go.Figure:
         yaxis={"title": axis_title("units"), "rangemode": "tozero"},
         layout={
             "hovermode": "closest",
-            "shapes": [dotted(context_length, 0, context_length, 1, yref="paper")],
+            "shapes": [dotted(context_length, 0.0, context_length, 1.0, yref="paper")],
             "annotations": [{**words, **mark}],
         },
     )
