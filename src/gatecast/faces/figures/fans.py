@@ -117,7 +117,7 @@ def loss_curve(losses: Sequence[tuple[int, float, float]], best_epoch: int | Non
     epochs = [epoch for epoch, _, _ in losses]
     validation = [loss for _, _, loss in losses]
     traces = [
-        line(epochs, values, name, colour, width=2, hover=name.lower() + " %{y:.4~g}<extra></extra>")
+        line(epochs, values, name, colour, width=2.0, hover=name.lower() + " %{y:.4~g}<extra></extra>")
         for name, values, colour in (
             ("Training", [loss for _, loss, _ in losses], MUTED),
             ("Validation", validation, ACCENT),

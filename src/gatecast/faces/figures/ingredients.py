@@ -146,8 +146,8 @@ def collapsed_bands(series: PriceSeries) -> go.Figure:
         [
             band(days, mean - spread, mean + spread, "Bands", BANDS[1]),
             line(days, frozen.close, "Close", INK, width=1.6),
-            line(days, plain, "Plain formula", QUIET, width=7, **position),
-            line(days, guarded, "Guarded", ACCENT, width=2, **position),
+            line(days, plain, "Plain formula", QUIET, width=7.0, **position),
+            line(days, guarded, "Guarded", ACCENT, width=2.0, **position),
         ],
         xaxis={"anchor": "y2", "title": axis_title("days; after 0 the price stands still")},
         yaxis={"domain": [0.5, 1], "nticks": 4},

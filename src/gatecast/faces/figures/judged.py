@@ -82,7 +82,7 @@ def reliability(forecasts: pd.DataFrame) -> go.Figure:
     """
     models, levels = list(dict.fromkeys(forecasts["model"])), list(QUANTILES.values())
     traces = [
-        line([0, 1], [0.0, 1.0], "Ideal", MUTED, width=1, dash="dot"),
+        line([0, 1], [0.0, 1.0], "Ideal", MUTED, width=1.0, dash="dot"),
         _reliability_interval(forecasts[forecasts["model"] == subject_of(models)]),
     ]
     for model, look in _looks(models).items():
