@@ -24,7 +24,9 @@ LEAST = 0.85
 GUARDS = {  # file: its tests
     "judge/metrics": ["test_metrics"],
     "judge/significance": ["test_significance"],
-    "judge/decision": ["test_verdict"],
+    "judge/decision": ["test_decision"],
+    "judge/verdict": ["test_decision"],
+    "judge/verdict_text": ["test_verdict_text"],
     "calibration/bands": ["test_calibration"],
     "calibration/online": ["test_following"],
     "nn/next_day": ["test_next_day"],

@@ -102,7 +102,7 @@ def decide(
     about = tests[tests["model"] == model]
     # A rival that had no answer of its own was the random walk under another name.
     about = about[~about["against"].isin([name for name, count in fallen.items() if count == number])]
-    obstacle = _obstacle(mine, fallen.get(model, 0) == number)
+    obstacle = _obstacle(mine, fallen.get(model) == number)
     cutoffs = np.sort(mine["cutoff"].to_numpy())
     return Decision(
         model=model,
