@@ -35,7 +35,7 @@ from bands import AGAINST, DATA, EVERY, PANEL, RAW, closes, judged, show, summar
 from make_base import curriculum, histories, trained
 
 import gatecast
-from gatecast.calibration.online import Following, follow, timestamps
+from gatecast.calibration.online import OnlineCalibration, calibrate, timestamps
 from gatecast.config import Config
 from gatecast.forecast import Forecast
 from gatecast.model import Model
@@ -74,10 +74,10 @@ class Members:
 
     name: str
     network: BaseNetworks
-    calibration_: Following | None = None
+    calibration_: OnlineCalibration | None = None
 
     def fit(self, prices: PriceTable) -> Members:
-        self.calibration_ = follow(self.network, prices, after=load_ensemble(suited(prices)).until)
+        self.calibration_ = calibrate(self.network, prices, after=load_ensemble(suited(prices)).until)
         return self
 
     def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:

@@ -11,7 +11,7 @@ import torch
 
 from conftest import TINY, base_networks, simulated_series
 from gatecast.calibration.bands import Calibrator
-from gatecast.calibration.online import Remembering
+from gatecast.calibration.cache import CachedForecasts
 from gatecast.config import Config
 from gatecast.features import indicators as features
 from gatecast.features import signals
@@ -226,7 +226,7 @@ def base_calibrated(table: PriceTable, cutoff: np.datetime64, config: Config) ->
 def base_remembered(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
     """Days walked over before and after the cutoff, one of them a second time."""
     stamps = table.series[0].timestamps
-    remembering = Remembering(base_networks(shipped()[0]))
+    remembering = CachedForecasts(base_networks(shipped()[0]))
     remembering.predict_at(table, [cutoff, stamps[-1]], 5, paths=20, seeds=[0, 2])
     early, at, _ = remembering.predict_at(table, [stamps[CUT - 9], cutoff, stamps[-1]], 5, paths=20, seeds=[1, 0, 2])
     return [item.paths for one in (early, at) for item in one]

@@ -32,7 +32,7 @@ _ROUNDING = 1e-12  # of a log return: a constant price lies inside a band withou
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Waiting:
+class PendingBand:
     """One item's calibrated bands from one origin, the outcomes of `settled` steps counted; (H, levels)."""
 
     item_id: str
@@ -61,7 +61,7 @@ class Calibrator:
     missed: Float[np.ndarray, "horizon levels"]
     usual: Float[np.ndarray, " horizon"]
     origins: int = 0
-    waiting: tuple[Waiting, ...] = ()
+    waiting: tuple[PendingBand, ...] = ()
 
     @classmethod
     def fresh(cls, horizon: int = HORIZON) -> Calibrator:
@@ -101,24 +101,24 @@ class Calibrator:
         return calibrator
 
     def settle(self, prices: PriceTable) -> Calibrator:
-        """Count every outcome that `prices` tells: step h of an origin is known h rows after it."""
+        """Count every outcome that `prices` holds: step h of an origin is known h rows after it."""
         missed, waiting, present = self.missed.copy(), [], set(prices.item_ids)
-        for one in self.waiting:
-            if one.item_id not in present:
+        for band in self.waiting:
+            if band.item_id not in present:
                 continue
-            series = prices[one.item_id]
-            first = int(np.searchsorted(series.timestamps, one.cutoff, side="right"))
+            series = prices[band.item_id]
+            first = int(np.searchsorted(series.timestamps, band.cutoff, side="right"))
             if first == 0:  # the origin's own close is not among these rows
                 continue
             known = min(len(series) - first, self.horizon)
-            if known > one.settled:
-                steps = slice(one.settled, known)
-                close = series.close[first + one.settled : first + known]
+            if known > band.settled:
+                steps = slice(band.settled, known)
+                close = series.close[first + band.settled : first + known]
                 move = np.log(close / series.close[first - 1])[:, None]
-                inside = (one.lower[steps] - _ROUNDING <= move) & (move <= one.upper[steps] + _ROUNDING)
-                missed[steps] += one.weight * (LEVELS - inside)
+                inside = (band.lower[steps] - _ROUNDING <= move) & (move <= band.upper[steps] + _ROUNDING)
+                missed[steps] += band.weight * (LEVELS - inside)
             if known < self.horizon:
-                waiting.append(replace(one, settled=max(known, one.settled)))
+                waiting.append(replace(band, settled=max(known, band.settled)))
         # Past the ends of the stretch more misses would only delay the way back.
         missed = np.clip(missed, NARROWEST / self.gain[:, None], WIDEST / self.gain[:, None])
         return replace(self, missed=missed, waiting=tuple(waiting))
@@ -133,14 +133,14 @@ class Calibrator:
                 f"a calibrator of {self.horizon} steps learns from as many; got {forecast.horizon}. Forecast farther."
             )
         theta = self.stretch(forecast)[: self.horizon]
-        noted = {(one.item_id, one.cutoff) for one in self.waiting}
-        fresh = [one for one in forecast if (one.item_id, one.last_timestamp) not in noted]
+        noted = {(band.item_id, band.cutoff) for band in self.waiting}
+        fresh = [item for item in forecast if (item.item_id, item.last_timestamp) not in noted]
         eager = 1 + EAGER * 0.5 ** (self.origins / SETTLING)
         waiting = []
         for item in fresh:
             middle, below, above = _distances(item, self.horizon)
             waiting.append(
-                Waiting(
+                PendingBand(
                     item_id=item.item_id,
                     cutoff=item.last_timestamp,
                     lower=middle[:, None] - _nested(below, theta),
@@ -182,14 +182,14 @@ class Calibrator:
             "origins": self.origins,
             "waiting": [
                 {
-                    "item_id": one.item_id,
-                    "cutoff": stamp_text(one.cutoff),
-                    "lower": one.lower.tolist(),
-                    "upper": one.upper.tolist(),
-                    "weight": one.weight,
-                    "settled": one.settled,
+                    "item_id": band.item_id,
+                    "cutoff": stamp_text(band.cutoff),
+                    "lower": band.lower.tolist(),
+                    "upper": band.upper.tolist(),
+                    "weight": band.weight,
+                    "settled": band.settled,
                 }
-                for one in self.waiting
+                for band in self.waiting
             ],
         }
 
@@ -199,19 +199,19 @@ class Calibrator:
         try:
             missed, usual = _array(document["missed"]), _array(document["usual"])
             waiting = tuple(
-                Waiting(
-                    item_id=str(one["item_id"]),
-                    cutoff=pd.Timestamp(one["cutoff"]).as_unit("ns").to_datetime64(),
-                    lower=_array(one["lower"], missed.shape),
-                    upper=_array(one["upper"], missed.shape),
-                    weight=float(one["weight"]),
-                    settled=int(one["settled"]),
+                PendingBand(
+                    item_id=str(band["item_id"]),
+                    cutoff=pd.Timestamp(band["cutoff"]).as_unit("ns").to_datetime64(),
+                    lower=_array(band["lower"], missed.shape),
+                    upper=_array(band["upper"], missed.shape),
+                    weight=float(band["weight"]),
+                    settled=int(band["settled"]),
                 )
-                for one in document["waiting"]
+                for band in document["waiting"]
             )
             sound = all(
-                0 <= one.settled < len(usual) and 0 < one.weight <= 1 and (one.lower <= one.upper).all()
-                for one in waiting
+                0 <= band.settled < len(usual) and 0 < band.weight <= 1 and (band.lower <= band.upper).all()
+                for band in waiting
             )
             if not sound or int(document["origins"]) < 0 or np.abs(usual).max(initial=0) > 100:
                 raise ValueError("its counts or widths cannot be")

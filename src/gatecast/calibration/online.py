@@ -1,9 +1,9 @@
-"""A calibrator that follows a fitted model along the rows: learned on its held-out days, walked on over later ones."""
+"""Calibration along the rows: learned on the days held out of a fitted model, updated at every later origin."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,8 @@ import pandas as pd
 
 from gatecast.calibration.bands import HORIZON, Calibrator, walking_seed
 from gatecast.errors import ModelError
-from gatecast.forecast import Density, Forecast, ItemForecast
-from gatecast.model import Forecasting, PredictsAt, forecasts_at
+from gatecast.forecast import Forecast
+from gatecast.model import Forecasting, forecasts_at
 from gatecast.notes import Note
 from gatecast.prices import PriceTable, stamp_text
 
@@ -21,10 +21,8 @@ TAIL = 500  # sessions of the history to learn the first stretch on: 100 origins
 LEAST_BEFORE = 60  # rows an item needs before an origin to take part in calibration
 LEAST_ORIGINS = 10  # fewer say nothing: one asset's ten move a band by a few percent
 _MOST = 10_000  # of rows and paths that a file may ask for
-ITEMS = 100  # of a table, evenly spaced; the stretch is one for all of them, and more tell little more
+ITEMS = 100  # of a table, evenly spaced; the stretch is one for all of them, and more add little
 PATHS = 100  # of each walked forecast: enough to have a 98% band, whose share of hits is right on average
-FEW_ITEMS = 4  # of a table whose walked forecasts are remembered
-KEPT = 500  # walked forecasts of an item that are remembered: some 30 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,53 +34,11 @@ class _Walked:
     rows: str = ""
 
 
-class Remembering:
-    """A network that keeps the forecasts it has made: days that are walked over again are not simulated again.
-
-    A verdict looks back over many of the days that the forecast's own calibration has looked back over. Tables of more
-    than FEW_ITEMS are simulated each time: a verdict looks at a few items of them, by themselves.
-    """
-
-    def __init__(self, model: PredictsAt) -> None:
-        self._model = model
-        self._made: dict[tuple[str, int, int], Forecast] = {}
-
-    def predict_at(
-        self, prices: PriceTable, cutoffs: Sequence[np.datetime64], horizon: int, *, paths: int, seeds: Sequence[int]
-    ) -> list[Forecast]:
-        """The network's forecast from each cutoff; only those not made before, or not as far, are made."""
-        if len(prices) > FEW_ITEMS:
-            return self._model.predict_at(prices, cutoffs, horizon, paths=paths, seeds=seeds)
-        keys = [(prices.until(at).data_hash(), paths, seed) for at, seed in zip(cutoffs, seeds, strict=True)]
-        made = {key: self._made[key] for key in keys if key in self._made and self._made[key].horizon >= horizon}
-        left = [place for place, key in enumerate(keys) if key not in made]
-        new = self._model.predict_at(
-            prices, [cutoffs[one] for one in left], horizon, paths=paths, seeds=[seeds[one] for one in left]
-        )
-        made |= {keys[place]: forecast for place, forecast in zip(left, new, strict=True)}
-        self._made |= {key: made[key] for key in keys[: max(KEPT // len(prices) - len(self._made), 0)]}
-        return [_first(made[key], horizon) for key in keys]
-
-
-def _first(forecast: Forecast, steps: int) -> Forecast:
-    """The first steps of a forecast."""
-    if forecast.horizon == steps:
-        return forecast
-    return replace(forecast, items=tuple(_first_of(one, steps) for one in forecast))
-
-
-def _first_of(item: ItemForecast, steps: int) -> ItemForecast:
-    density = item.density
-    if density is not None:
-        density = Density(loc=density.loc[:, :steps], scale=density.scale[:, :steps], df=density.df[:, :steps])
-    return replace(item, timestamps=item.timestamps[:steps], paths=item.paths[:, :steps], density=density)
-
-
-class Following:
+class OnlineCalibration:
     """What a fitted model's past bands have covered, at any later row.
 
     From `since` on, the last row the model was fitted on, every fifth row is an origin. What is known at a row
-    depends on the rows up to it alone, not on what was asked before. Only `items` are followed: those whose past
+    depends on the rows up to it alone, not on what was asked before. Only `items` count: those whose past
     the stretch was learned from; and only from where each of them has `least` rows, as where a history was cut off
     in front. Before `since` nothing is known: what was learned lies ahead.
     """
@@ -107,13 +63,13 @@ class Following:
 
     def at(self, model: Forecasting, prices: PriceTable, cutoffs: Sequence[np.datetime64]) -> list[Calibrator]:
         """What is known at each of these rows of `prices`, ascending."""
-        here = tuple(one.item_id for one in prices if one.item_id in self.items and len(one) >= self.least)
+        here = tuple(series.item_id for series in prices if series.item_id in self.items and len(series) >= self.least)
         if not here or cutoffs[-1] < self.since:
             return [self.learned if cutoff >= self.since else self._fresh for cutoff in cutoffs]
         prices = prices.select(here)
         calendar = timestamps(prices)
         origins = calendar[calendar >= self.since][:: self.every]
-        origins = origins[origins >= max(one.timestamps[self.least - 1] for one in prices)]
+        origins = origins[origins >= max(series.timestamps[self.least - 1] for series in prices)]
         walked = self._walked
         if not _holds(walked, prices, origins[origins < cutoffs[0]]):
             walked = _Walked(self.learned)
@@ -137,12 +93,12 @@ class Following:
         self, model: Forecasting, prices: PriceTable, cutoffs: Sequence[np.datetime64], raw: Sequence[Forecast]
     ) -> list[Forecast]:
         """The model's raw forecasts from these rows, each stretched by what is known there, if that is enough."""
-        told = []
+        calibrated = []
         for cutoff, known, forecast in zip(cutoffs, self.at(model, prices, cutoffs), raw, strict=True):
             enough = known.origins >= LEAST_ORIGINS
             note = self._note(known, prices) if cutoff >= self.since else self._too_early
-            told.append((known.apply(forecast) if enough else forecast).noted(Note("bands", note)))
-        return told
+            calibrated.append((known.apply(forecast) if enough else forecast).noted(Note("bands", note)))
+        return calibrated
 
     @property
     def _fresh(self) -> Calibrator:
@@ -178,7 +134,7 @@ class Following:
         }
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Following:
+    def from_dict(cls, document: Mapping[str, Any]) -> OnlineCalibration:
         """What `to_dict` wrote; raises `ModelError` where it is no such thing."""
         try:
             since = pd.Timestamp(document["since"]).as_unit("ns").to_datetime64()
@@ -195,29 +151,29 @@ class Following:
         return cls(Calibrator.from_dict(learned), since, items, every=every, paths=paths, least=least)
 
 
-def follow(
+def calibrate(
     model: Forecasting, prices: PriceTable, *, after: np.datetime64, least: int = LEAST_BEFORE, steps: int = HORIZON
-) -> Following:
+) -> OnlineCalibration:
     """Walk a fitted model over days it has not learned from: those after `after` among the last TAIL.
 
     Each step of a forecast has a stretch of its own, up to `steps`; what is learned of one is the same for any
     number of them. An item takes part that has `least` rows at the first of these origins; half of the items must.
     """
     calendar = timestamps(prices)
-    ready = {one.item_id: one.timestamps[least - 1] for one in prices if len(one) >= least}
+    ready = {series.item_id: series.timestamps[least - 1] for series in prices if len(series) >= least}
     origins = tail_of(calendar[calendar > after], TAIL, EVERY)
     # The later half of the items may come too late for the first origins, and is left out then.
     origins = origins[origins >= sorted(ready.values())[(len(ready) - 1) // 2]] if ready else origins[:0]
     if not len(origins):
-        return Following(Calibrator.fresh(steps), calendar[-1], _some(prices.item_ids), least=least)
+        return OnlineCalibration(Calibrator.fresh(steps), calendar[-1], _some(prices.item_ids), least=least)
     items = _some([item for item, stamp in ready.items() if stamp <= origins[0]])
     learned = Calibrator.fresh(steps).learn(model, prices.select(items), list(origins), paths=PATHS)
-    return Following(learned, calendar[-1], items, least=least)
+    return OnlineCalibration(learned, calendar[-1], items, least=least)
 
 
-def revived(document: Mapping[str, Any] | None) -> Following | None:
+def revived(document: Mapping[str, Any] | None) -> OnlineCalibration | None:
     """What a saved model holds of its calibration; None where it has none."""
-    return None if document is None else Following.from_dict(document)
+    return None if document is None else OnlineCalibration.from_dict(document)
 
 
 def tail_of(calendar: np.ndarray, tail: int, every: int) -> np.ndarray:
@@ -227,7 +183,7 @@ def tail_of(calendar: np.ndarray, tail: int, every: int) -> np.ndarray:
 
 def timestamps(prices: PriceTable) -> np.ndarray:
     """Every timestamp of a table once, ascending."""
-    return np.unique(np.concatenate([one.timestamps for one in prices]))
+    return np.unique(np.concatenate([series.timestamps for series in prices]))
 
 
 def _some(items: Sequence[str]) -> tuple[str, ...]:

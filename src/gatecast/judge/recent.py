@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gatecast.calibration.online import Remembering as CachedForecasts
+from gatecast.calibration.cache import CachedForecasts
 from gatecast.errors import TooFewRows
 from gatecast.features.cross_section import LEAST_ITEMS
 from gatecast.features.windows import rows_needed

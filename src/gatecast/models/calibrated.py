@@ -7,7 +7,7 @@ import copy
 import numpy as np
 
 from gatecast.calibration.bands import HORIZON, Calibrator
-from gatecast.calibration.online import EVERY, LEAST_BEFORE, TAIL, Following, tail_of, timestamps
+from gatecast.calibration.online import EVERY, LEAST_BEFORE, TAIL, OnlineCalibration, tail_of, timestamps
 from gatecast.errors import TooFewRows, UsageError
 from gatecast.forecast import Forecast
 from gatecast.model import Model
@@ -20,7 +20,7 @@ class Calibrated:
 
     `fit` learns the inner model on the rows before a tail (`tail` sessions, a third of the history at most),
     walks it over the tail, an origin every `every` sessions, and then learns it again on all rows; the stretch
-    is taken to hold for both. `predict` goes on walking over the rows that came since, so that what it says
+    is taken to hold for both. `predict` goes on walking over the later rows, so that what it says
     depends on the rows alone and not on earlier calls. Steps beyond `horizon` take the last one's stretch.
 
     >>> import pandas as pd
@@ -65,7 +65,7 @@ class Calibrated:
             learned = Calibrator.fresh(self.horizon)
             self.notes_ = (Note("bands", f"{self.name} starts without calibration: {reason}"),)
         self.model_ = copy.deepcopy(self.model).fit(prices)
-        self.following_ = Following(learned, calendar[-1], prices.item_ids, every=self.every, paths=self.paths)
+        self.online_ = OnlineCalibration(learned, calendar[-1], prices.item_ids, every=self.every, paths=self.paths)
         return self
 
     def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
@@ -77,7 +77,7 @@ class Calibrated:
 
     def calibrator(self, prices: PriceTable) -> Calibrator:
         """What is known at the last row of `prices`, rows since `fit` included."""
-        return self.following_.at(self.model_, prices, [timestamps(prices)[-1]])[0]
+        return self.online_.at(self.model_, prices, [timestamps(prices)[-1]])[0]
 
     def _learn(self, prices: PriceTable, calendar: np.ndarray) -> Calibrator:
         tail = min(self.tail, len(calendar) // 3)
@@ -85,7 +85,7 @@ class Calibrated:
         if not len(origins):
             raise TooFewRows(f"{len(calendar)} rows are too few to look back on. Give more history.")
         before = prices.until(origins[0])
-        long = tuple(one.item_id for one in before if len(one) >= LEAST_BEFORE)
+        long = tuple(series.item_id for series in before if len(series) >= LEAST_BEFORE)
         if not long:
             raise TooFewRows(f"no item has {LEAST_BEFORE} rows before the last {tail}. Give more history.")
         model = copy.deepcopy(self.model).fit(before.select(long))

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gatecast.calibration.bands import HORIZON
-from gatecast.calibration.online import Following as OnlineCalibration
-from gatecast.calibration.online import Remembering as CachedForecasts
-from gatecast.calibration.online import follow, revived, timestamps
+from gatecast.calibration.cache import CachedForecasts
+from gatecast.calibration.online import OnlineCalibration, calibrate, revived, timestamps
 from gatecast.config import Config
 from gatecast.errors import UsageError
 from gatecast.forecast import Forecast
@@ -177,7 +176,7 @@ class Forecaster:
         """The calibrator after a walk over days that the network has not learned from."""
         networks = self.networks_
         known = prices if networks.items is None else prices.select(networks.items)
-        return follow(self.source_, known, after=networks.until, least=networks.least, steps=self.steps)
+        return calibrate(self.source_, known, after=networks.until, least=networks.least, steps=self.steps)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "networks_"):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gatecast.calibration.online import Remembering as CachedForecasts
+from gatecast.calibration.cache import CachedForecasts
 from gatecast.config import Config
 from gatecast.errors import UsageError
 from gatecast.forecast import Forecast, check_level

@@ -1,4 +1,4 @@
-"""Days that are walked over twice are simulated once, and nobody can tell."""
+"""Days that are walked over twice are simulated once, and every result is the same."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from conftest import base_networks, simulated_series
-from gatecast.calibration import online as following
-from gatecast.calibration.online import FEW_ITEMS, Remembering, timestamps
+from gatecast.calibration import cache
+from gatecast.calibration.cache import FEW_ITEMS, CachedForecasts
+from gatecast.calibration.online import timestamps
 from gatecast.config import Config
 from gatecast.forecast import Forecast
 from gatecast.judge.recent import recent_verdict
@@ -41,9 +42,9 @@ class Counting:
 
 def test_a_day_is_simulated_once_and_a_shorter_forecast_is_its_beginning() -> None:
     counting = Counting()
-    remembering = Remembering(counting)
-    far = remembering.predict_at(TABLE, DAYS[1:], 6, paths=20, seeds=[2, 3])
-    near = remembering.predict_at(TABLE, DAYS, 4, paths=20, seeds=[1, 2, 3])
+    cached = CachedForecasts(counting)
+    far = cached.predict_at(TABLE, DAYS[1:], 6, paths=20, seeds=[2, 3])
+    near = cached.predict_at(TABLE, DAYS, 4, paths=20, seeds=[1, 2, 3])
     assert counting.asked == 3
     fresh = counting.network.predict_at(TABLE, DAYS, 4, paths=20, seeds=[1, 2, 3])
     for one, other in zip(near, fresh, strict=True):
@@ -56,7 +57,7 @@ def test_a_day_is_simulated_once_and_a_shorter_forecast_is_its_beginning() -> No
 
 def test_other_paths_seeds_and_prices_are_other_forecasts() -> None:
     counting = Counting()
-    remembering = Remembering(counting)
+    cached = CachedForecasts(counting)
     doubled = PriceTable.from_close({"X": (2 * TABLE.series[0].close, TABLE.series[0].timestamps)})
     for table, horizon, paths, seed in (
         (TABLE, 3, 20, 1),
@@ -65,19 +66,19 @@ def test_other_paths_seeds_and_prices_are_other_forecasts() -> None:
         (doubled, 3, 20, 1),
         (TABLE, 5, 20, 1),
     ):
-        remembering.predict_at(table, DAYS[:1], horizon, paths=paths, seeds=[seed])
+        cached.predict_at(table, DAYS[:1], horizon, paths=paths, seeds=[seed])
     assert counting.asked == 5
     # A day's own rows alone are the key: later ones change nothing.
-    remembering.predict_at(TABLE.until(DAYS[0]), DAYS[:1], 3, paths=20, seeds=[2])
+    cached.predict_at(TABLE.until(DAYS[0]), DAYS[:1], 3, paths=20, seeds=[2])
     assert counting.asked == 5
 
 
 def test_it_keeps_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "KEPT", 2)
+    monkeypatch.setattr(cache, "KEPT", 2)
     counting = Counting()
-    remembering = Remembering(counting)
+    cached = CachedForecasts(counting)
     for _ in range(2):
-        remembering.predict_at(TABLE, DAYS, 3, paths=20, seeds=[1, 2, 3])
+        cached.predict_at(TABLE, DAYS, 3, paths=20, seeds=[1, 2, 3])
     assert counting.asked == 4
 
 
@@ -88,17 +89,17 @@ def test_the_verdict_is_the_same_with_the_walk_it_was_spared() -> None:
     assert spared.text == recent_verdict(choose(config, TABLE), TABLE, horizon=5).text
     # Of the hundred origins before the verdict's first, sixty were walked for the forecast, and its own forty.
     counting = Counting()
-    walked = Remembering(counting)
+    walked = CachedForecasts(counting)
     Forecaster(config, cached=walked).fit(TABLE)
     assert counting.asked == 100
     recent_verdict(choose(config, TABLE), TABLE, horizon=5, cached=walked)
     assert counting.asked == 140
 
 
-def test_a_table_of_many_items_is_not_remembered() -> None:
+def test_a_table_of_many_items_is_not_kept() -> None:
     table = PriceTable(series=tuple(simulated_series(str(one), 200, one) for one in range(FEW_ITEMS + 1)))
     counting = Counting()
-    remembering = Remembering(counting)
+    cached = CachedForecasts(counting)
     for _ in range(2):
-        remembering.predict_at(table, [timestamps(table)[-1]], 2, paths=5, seeds=[1])
+        cached.predict_at(table, [timestamps(table)[-1]], 2, paths=5, seeds=[1])
     assert counting.asked == 2

@@ -1,0 +1,57 @@
+"""Forecasts that a network has made before, so that calibration and verdict simulate a day once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from gatecast.forecast import Density, Forecast, ItemForecast
+from gatecast.model import PredictsAt
+from gatecast.prices import PriceTable
+
+FEW_ITEMS = 4  # of a table whose walked forecasts are kept
+KEPT = 500  # walked forecasts of an item that are kept: some 30 MB
+
+
+class CachedForecasts:
+    """A network that keeps its forecasts: days that are walked over again are not simulated again.
+
+    A verdict looks back over many of the days that the forecast's own calibration has looked back over. Tables of more
+    than FEW_ITEMS are simulated each time: a verdict looks at a few items of them, by themselves.
+    """
+
+    def __init__(self, model: PredictsAt) -> None:
+        self._model = model
+        self._made: dict[tuple[str, int, int], Forecast] = {}
+
+    def predict_at(
+        self, prices: PriceTable, cutoffs: Sequence[np.datetime64], horizon: int, *, paths: int, seeds: Sequence[int]
+    ) -> list[Forecast]:
+        """The network's forecast from each cutoff; only those not made before, or not as far, are made."""
+        if len(prices) > FEW_ITEMS:
+            return self._model.predict_at(prices, cutoffs, horizon, paths=paths, seeds=seeds)
+        keys = [(prices.until(at).data_hash(), paths, seed) for at, seed in zip(cutoffs, seeds, strict=True)]
+        made = {key: self._made[key] for key in keys if key in self._made and self._made[key].horizon >= horizon}
+        left = [place for place, key in enumerate(keys) if key not in made]
+        new = self._model.predict_at(
+            prices, [cutoffs[place] for place in left], horizon, paths=paths, seeds=[seeds[place] for place in left]
+        )
+        made |= {keys[place]: forecast for place, forecast in zip(left, new, strict=True)}
+        self._made |= {key: made[key] for key in keys[: max(KEPT // len(prices) - len(self._made), 0)]}
+        return [_first(made[key], horizon) for key in keys]
+
+
+def _first(forecast: Forecast, steps: int) -> Forecast:
+    """The first steps of a forecast."""
+    if forecast.horizon == steps:
+        return forecast
+    return replace(forecast, items=tuple(_first_of(item, steps) for item in forecast))
+
+
+def _first_of(item: ItemForecast, steps: int) -> ItemForecast:
+    density = item.density
+    if density is not None:
+        density = Density(loc=density.loc[:, :steps], scale=density.scale[:, :steps], df=density.df[:, :steps])
+    return replace(item, timestamps=item.timestamps[:steps], paths=item.paths[:, :steps], density=density)
