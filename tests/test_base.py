@@ -229,14 +229,14 @@ def test_an_event_is_an_activity_above_four_and_the_wait_since_it_is_told() -> N
 
 def test_the_loss_falls_and_training_is_repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base_training, "BATCH", 4)
-    lessons = [TrainingSequence.of_table([simulated_series("X", 400, seed)])[0] for seed in range(3)]
-    lessons += TrainingSequence.of_table([simulated_series("X", 400, 9)], ranges=False, volumes=False)
-    pool = Pool.of({"all": (1.0, lessons)})
-    first, again = (train_base(pool, lessons[:3], 5, updates=12) for _ in range(2))
+    sequences = [TrainingSequence.of_table([simulated_series("X", 400, seed)])[0] for seed in range(3)]
+    sequences += TrainingSequence.of_table([simulated_series("X", 400, 9)], ranges=False, volumes=False)
+    pool = Pool.of({"all": (1.0, sequences)})
+    first, again = (train_base(pool, sequences[:3], 5, updates=12) for _ in range(2))
     for one, two in zip(first.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(one, two)
-    batch = Chunks.of([one.rows(0, CHUNK) for one in lessons])
-    untrained = train_base(pool, lessons[:3], 5, updates=1)
+    batch = Chunks.of([sequence.rows(0, CHUNK) for sequence in sequences])
+    untrained = train_base(pool, sequences[:3], 5, updates=1)
     with torch.no_grad():
         losses = [float(joint_loss(predicted(network, batch), batch.observed)) for network in (first, untrained)]
     assert losses[0] < losses[1]
@@ -406,17 +406,17 @@ def test_default_says_whether_it_adapted_and_repeats_itself() -> None:
 def test_adapting_is_judged_on_days_new_to_the_base_and_gives_the_same_bytes_on_any_cores() -> None:
     table = PriceTable(series=(simulated_series("X", 2000, 1, start="2015-06-01"),))
     known, members = np.datetime64("2022-08-01"), load_ensemble(shipped()[1]).members[:1]
-    threads, told = torch.get_num_threads(), []
+    threads, adapted = torch.get_num_threads(), []
     for cores in (1, 2):
         torch.set_num_threads(cores)
         try:
-            told.append(adapt(members, list(table), Config()))
+            adapted.append(adapt(members, list(table), Config()))
         finally:
             torch.set_num_threads(threads)
-    assert told[0].losses and told[0].losses == told[1].losses
-    assert told[0].until < known == adapt(members, list(table), Config(), known=known).until
+    assert adapted[0].losses and adapted[0].losses == adapted[1].losses
+    assert adapted[0].until < known == adapt(members, list(table), Config(), known=known).until
     held_out = adapt(members, list(table), Config(), known=known).held_out
-    assert 60 < held_out == (table.series[0].timestamps > known).sum() < told[0].held_out
+    assert 60 < held_out == (table.series[0].timestamps > known).sum() < adapted[0].held_out
 
 
 def test_adapting_leaves_the_shipped_members_alone() -> None:

@@ -77,9 +77,9 @@ def test_few_paths_are_said_to_draw_a_band_roughly(
     paths: int, level: str, enough: str, prices: Path, home: Path
 ) -> None:
     options = ("--preset", "base", "--no-verdict", "--paths", paths, "--level", level)
-    told = gatecast("forecast", prices, *options, home=home).stderr.decode()
-    assert (f"use {enough} or more" in told) == bool(enough)
-    assert ("roughly" in told) == bool(enough)
+    messages = gatecast("forecast", prices, *options, home=home).stderr.decode()
+    assert (f"use {enough} or more" in messages) == bool(enough)
+    assert ("roughly" in messages) == bool(enough)
 
 
 def test_a_note_names_the_items_it_is_of(home: Path, tmp_path: Path) -> None:
@@ -90,9 +90,9 @@ def test_a_note_names_the_items_it_is_of(home: Path, tmp_path: Path) -> None:
     frame = pd.DataFrame(walks, columns=list("ABCDEF")).assign(date=days)
     frame.to_csv(tmp_path / "wide.csv", index=False)
     options = ("--preset", "base", "--no-verdict", "--paths", 100, "--horizon", 2)
-    told = gatecast("forecast", tmp_path / "wide.csv", *options, home=home).stderr.decode()
-    assert "gatecast: B: the close is 5 in all 120 rows" in told
-    assert "gatecast: the network learned from" in told
+    messages = gatecast("forecast", tmp_path / "wide.csv", *options, home=home).stderr.decode()
+    assert "gatecast: B: the close is 5 in all 120 rows" in messages
+    assert "gatecast: the network learned from" in messages
 
 
 def test_forecast_for_people_fits_the_terminal(prices: Path, home: Path) -> None:
@@ -228,10 +228,10 @@ def test_ctrl_c_says_how_to_go_on(prices: Path, tmp_path: Path) -> None:
         while not list(folder.glob("*/*.json")) and time.monotonic() < limit:
             time.sleep(0.05)
         child.send_signal(signal.SIGINT)
-        _, told = child.communicate(timeout=60)
+        _, messages = child.communicate(timeout=60)
     assert child.returncode == 130
-    assert b"Traceback" not in told
-    assert b"the same command goes on" in told
+    assert b"Traceback" not in messages
+    assert b"the same command goes on" in messages
 
 
 def test_a_model_is_not_given_columns_it_was_not_trained_on(prices: Path, home: Path, tmp_path: Path) -> None:
@@ -239,8 +239,8 @@ def test_a_model_is_not_given_columns_it_was_not_trained_on(prices: Path, home: 
     assert gatecast("forecast", prices, *FAST, "--no-verdict", "--save", model, home=home).returncode == 0
     closes = tmp_path / "closes.csv"
     pd.read_csv(prices)[["date", "close"]].to_csv(closes, index=False)
-    told = one_line(gatecast("forecast", closes, "--model", model, "--no-verdict", home=home), 1)
-    assert "has no high and low and no volume" in told
+    messages = one_line(gatecast("forecast", closes, "--model", model, "--no-verdict", home=home), 1)
+    assert "has no high and low and no volume" in messages
 
 
 @pytest.mark.parametrize(

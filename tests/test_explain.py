@@ -87,7 +87,7 @@ def test_an_input_that_is_not_read_contributes_nothing() -> None:
 def test_the_gradient_by_lag_is_the_slope(encoder: str) -> None:
     network, _ = random_network(encoder, 2, hidden=8)
     inputs = np.random.default_rng(3).normal(size=(9, 4))
-    told = inside.gradient_by_lag(inside.point_value(network), inputs)
+    gradients = inside.gradient_by_lag(inside.point_value(network), inputs)
     for lag in (0, 3, 8):
         slopes = []
         for feature in range(4):
@@ -97,7 +97,7 @@ def test_the_gradient_by_lag_is_the_slope(encoder: str) -> None:
                 moved[8 - lag, feature] += shift
                 sides.append(inside.value_at(inside.point_value(network), moved))
             slopes.append((sides[0] - sides[1]) / 2e-5)
-        assert told[lag] == pytest.approx(np.linalg.norm(slopes), rel=1e-4, abs=1e-9)
+        assert gradients[lag] == pytest.approx(np.linalg.norm(slopes), rel=1e-4, abs=1e-9)
 
 
 def test_a_half_life_is_the_time_to_a_half() -> None:
@@ -111,10 +111,10 @@ def test_a_half_life_is_the_time_to_a_half() -> None:
 def test_the_forecast_explained_is_the_forecast_made() -> None:
     """Without dropout and noise every path is the value that the page takes apart."""
     forecaster = Forecaster(TINY.replace(mc_dropout=False, noise="none", shrink=False)).fit(TABLE)
-    told = explain(forecaster, TABLE, item_id="B", horizon=1, paths=2)
+    explanation = explain(forecaster, TABLE, item_id="B", horizon=1, paths=2)
     made = forecaster.predict(TABLE, 1, paths=2)["B"].log_returns()[0, 0]
-    assert told.log_return == pytest.approx(made, abs=1e-6)
-    assert told.history.item_id == "B"
+    assert explanation.log_return == pytest.approx(made, abs=1e-6)
+    assert explanation.history.item_id == "B"
 
 
 def test_the_bands_owe_to_dropout_and_noise_what_they_owe() -> None:

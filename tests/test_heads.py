@@ -1,4 +1,4 @@
-"""Heads that foretell a distribution: densities that integrate to one, learned by likelihood, drawn along paths."""
+"""Heads that predict a distribution: densities that integrate to one, learned by likelihood, drawn along paths."""
 
 from __future__ import annotations
 

@@ -184,18 +184,18 @@ def signal_rows(table: PriceTable, cutoff: np.datetime64, config: Config) -> lis
     return rows
 
 
-def echo_rows(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+def event_rows(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
     """What the calendar says of the day after each row."""
     rows = []
     for one in table:
         moves = Moves.of(one)
-        echoes = history_events(EventCalendar.of(one, moves), len(moves))
-        assert np.abs(echoes[:, :18]).sum() > 0
-        rows.append(echoes[one.timestamps[1:] <= cutoff])
+        events = history_events(EventCalendar.of(one, moves), len(moves))
+        assert np.abs(events[:, :18]).sum() > 0
+        rows.append(events[one.timestamps[1:] <= cutoff])
     return rows
 
 
-def lessons(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+def training_sequences(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
     """What the base network learns from, of days up to the cutoff: targets too."""
     rows = []
     learned = dict(zip(table.item_ids, TrainingSequence.of_table(list(table)), strict=True))
@@ -223,27 +223,27 @@ def base_calibrated(table: PriceTable, cutoff: np.datetime64, config: Config) ->
     return [item.paths for one in forecasts for item in one]
 
 
-def base_remembered(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+def base_cached(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
     """Days walked over before and after the cutoff, one of them a second time."""
     stamps = table.series[0].timestamps
-    remembering = CachedForecasts(base_networks(shipped()[0]))
-    remembering.predict_at(table, [cutoff, stamps[-1]], 5, paths=20, seeds=[0, 2])
-    early, at, _ = remembering.predict_at(table, [stamps[CUT - 9], cutoff, stamps[-1]], 5, paths=20, seeds=[1, 0, 2])
+    cached = CachedForecasts(base_networks(shipped()[0]))
+    cached.predict_at(table, [cutoff, stamps[-1]], 5, paths=20, seeds=[0, 2])
+    early, at, _ = cached.predict_at(table, [stamps[CUT - 9], cutoff, stamps[-1]], 5, paths=20, seeds=[1, 0, 2])
     return [item.paths for one in (early, at) for item in one]
 
 
 def markets(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
-    """What each row is told of the others."""
+    """What each row holds of the other items."""
     parts = []
     for one in table:
         signals = history_signals(Moves.of(one), START)
         parts.append(ItemSignals(timestamps=one.timestamps[1 + START :], signals=signals, has_range=True))
-    rows = [told[one.timestamps <= cutoff] for one, told in zip(parts, cross_section_rows(parts), strict=True)]
-    assert all(np.isfinite(told).any() for told in rows)
-    return [np.nan_to_num(told) for told in rows]
+    rows = [row[part.timestamps <= cutoff] for part, row in zip(parts, cross_section_rows(parts), strict=True)]
+    assert all(np.isfinite(row).any() for row in rows)
+    return [np.nan_to_num(row) for row in rows]
 
 
-BASE_PARTS = [signal_rows, echo_rows, lessons, base_forecast, base_calibrated, base_remembered]
+BASE_PARTS = [signal_rows, event_rows, training_sequences, base_forecast, base_calibrated, base_cached]
 
 
 @pytest.mark.parametrize("part", BASE_PARTS)
@@ -251,12 +251,12 @@ def test_the_future_changes_nothing_for_the_base_network(part: Callable[..., lis
     assert same(part, TINY)
 
 
-@pytest.mark.parametrize("part", [markets, lessons, base_forecast, base_calibrated])
+@pytest.mark.parametrize("part", [markets, training_sequences, base_forecast, base_calibrated])
 def test_the_future_changes_nothing_in_a_table_that_has_a_market(part: Callable[..., list[np.ndarray]]) -> None:
     assert same(part, TINY, items=LEAST_ITEMS)
 
 
-@pytest.mark.parametrize("part", [markets, lessons])
+@pytest.mark.parametrize("part", [markets, training_sequences])
 def test_control_a_market_that_peeks_is_caught(
     part: Callable[..., list[np.ndarray]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,7 +264,7 @@ def test_control_a_market_that_peeks_is_caught(
 
     def late(self: ItemSignals, *, timestamps: np.ndarray, signals: Signals, has_range: bool) -> None:
         shifted = timestamps.copy()
-        if late.turn % LEAST_ITEMS:  # all but the first are told two days early
+        if late.turn % LEAST_ITEMS:  # all but the first are known two days early
             shifted[2:], shifted[:2] = timestamps[:-2], timestamps[:2] - np.timedelta64(9, "D")
         late.turn += 1
         honest(self, timestamps=shifted, signals=signals, has_range=has_range)
@@ -274,7 +274,7 @@ def test_control_a_market_that_peeks_is_caught(
     assert not same(part, TINY, items=LEAST_ITEMS)
 
 
-@pytest.mark.parametrize("part", [signal_rows, lessons])
+@pytest.mark.parametrize("part", [signal_rows, training_sequences])
 def test_control_a_signal_that_peeks_is_caught(
     part: Callable[..., list[np.ndarray]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

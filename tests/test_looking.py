@@ -43,8 +43,8 @@ def test_explain_opens_a_saved_model(source: Path, tmp_path: Path) -> None:
     folder, out = tmp_path / "model", tmp_path / "inside.html"
     saved = ["forecast", str(source), *FAST, "--set", "encoder=tcn", "--save", str(folder), "--no-verdict"]
     assert CliRunner().invoke(app, saved).exit_code == 0
-    told = CliRunner().invoke(app, ["explain", str(source), "--model", str(folder), "--out", str(out)])
-    assert told.exit_code == 0, told.output
+    result = CliRunner().invoke(app, ["explain", str(source), "--model", str(folder), "--out", str(out)])
+    assert result.exit_code == 0, result.output
     assert "A temporal convolutional network" in out.read_text()
     refused = CliRunner().invoke(app, ["explain", str(source), "--model", str(folder), "--preset", "quick"])
     assert isinstance(refused.exception, UsageError)

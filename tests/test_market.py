@@ -54,21 +54,21 @@ def test_means_spread_and_own_scale_are_what_they_say() -> None:
     moves = np.linspace(-1, 2, LEAST_ITEMS)
     items = [seen(np.array([0.0, move, 1.0]), 0.01 * np.exp(place)) for place, move in enumerate(moves)]
     rows = cross_section_rows(items)
-    for place, told in enumerate(rows):
-        assert told.shape == (3, CROSS_SECTION)
-        np.testing.assert_allclose(told[:, : len(AVERAGED)], np.outer([0, moves.mean(), 1], np.ones(6)))
-        np.testing.assert_allclose(told[:, 6], np.log(np.array([0, moves.std(), 0]) + SOFT))
-        np.testing.assert_allclose(told[:, 7], np.log(np.abs([0, moves.mean(), 1]) + SOFT))
-        np.testing.assert_allclose(told[:, 8], place - (LEAST_ITEMS - 1) / 2)
+    for place, row in enumerate(rows):
+        assert row.shape == (3, CROSS_SECTION)
+        np.testing.assert_allclose(row[:, : len(AVERAGED)], np.outer([0, moves.mean(), 1], np.ones(6)))
+        np.testing.assert_allclose(row[:, 6], np.log(np.array([0, moves.std(), 0]) + SOFT))
+        np.testing.assert_allclose(row[:, 7], np.log(np.abs([0, moves.mean(), 1]) + SOFT))
+        np.testing.assert_allclose(row[:, 8], place - (LEAST_ITEMS - 1) / 2)
 
 
 def test_few_items_are_no_market_and_a_day_that_few_have_tells_nothing() -> None:
     items = [seen(np.zeros(3)) for _ in range(LEAST_ITEMS)]
-    assert all(np.isfinite(told).all() for told in cross_section_rows(items))
-    assert all(np.isnan(told).all() for told in cross_section_rows(items[1:]))
+    assert all(np.isfinite(row).all() for row in cross_section_rows(items))
+    assert all(np.isnan(row).all() for row in cross_section_rows(items[1:]))
     items[0] = seen(np.zeros(2), days=DAYS[:2])
-    for told in cross_section_rows(items)[1:]:
-        assert np.isfinite(told[:2]).all() and np.isnan(told[2]).all()
+    for row in cross_section_rows(items)[1:]:
+        assert np.isfinite(row[:2]).all() and np.isnan(row[2]).all()
 
 
 def test_ranges_are_averaged_over_those_that_have_them_and_told_to_them_alone() -> None:

@@ -41,7 +41,7 @@ def words(explanation: Explanation) -> str:
         (("A",), False, "was trained elsewhere, on other rows of A."),
         (("A", "B"), False, "was trained elsewhere, on 2 items, A among them."),
         (("<b>",), False, "was trained elsewhere, on <b>; A is new to it."),
-        (("B", "C", "D", "E"), False, "elsewhere, on 4 items (B, C, D and others); A is new to it."),
+        (("B", "C", "D", "E"), False, "elsewhere, on 4 items (B, C, D and 1 more); A is new to it."),
     ],
 )
 def test_it_states_what_the_network_was_trained_on(

@@ -115,7 +115,7 @@ def test_target_and_back(returns: str) -> None:
     np.testing.assert_allclose(to_log_return(returns, np.log(close[:-1]), value), np.diff(np.log(close)), atol=1e-12)
 
 
-def test_a_foretold_price_below_zero_stays_a_price() -> None:
+def test_a_predicted_price_below_zero_stays_a_price() -> None:
     assert np.isfinite(to_log_return("none", np.zeros(1), np.array([-5.0]))).all()
     assert np.isfinite(to_log_return("simple", np.zeros(1), np.array([-3.0]))).all()
 

@@ -15,6 +15,7 @@ from gatecast.forecast import Forecast
 from gatecast.model import Forecasting, forecasts_at
 from gatecast.notes import Note
 from gatecast.prices import PriceTable, stamp_text
+from gatecast.text import listed
 
 EVERY = 5  # sessions between the origins it learns from; the gain was chosen for this distance
 TAIL = 500  # sessions of the history to learn the first stretch on: 100 origins
@@ -119,7 +120,7 @@ class OnlineCalibration:
                 f"learned from, and {self.least} before them"
             )
         strange = set(prices.item_ids).isdisjoint(self.items)
-        of = f" of {', '.join(self.items[:3])}{' and others' if len(self.items) > 3 else ''}" if strange else ""
+        of = f" of {listed(self.items)}" if strange else ""
         return f"the bands are calibrated by what those of {known.origins} past forecasts{of} held"
 
     def to_dict(self) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def rows_needed(config: Config) -> int:
 
 def split_timestamp(series: Sequence[PriceSeries], config: Config) -> np.datetime64:
     """The last timestamp of training: `validation` of all usable targets lie after it, for every item alike."""
-    stamps = np.sort(np.concatenate([one.timestamps[_first_target(config) :] for one in series]))
+    stamps = np.sort(np.concatenate([item.timestamps[_first_target(config) :] for item in series]))
     return np.datetime64(stamps[int(len(stamps) * (1 - config.validation)) - 1])
 
 
@@ -61,7 +61,7 @@ def _first_target(config: Config) -> int:
 def long_enough(series: Sequence[PriceSeries], config: Config) -> list[PriceSeries]:
     """The items with rows enough to train on; raises `TooFewRows` with the number needed where there is none."""
     needed = rows_needed(config)
-    kept = [one for one in series if len(one) >= needed]
+    kept = [item for item in series if len(item) >= needed]
     if not kept:
         longest = max(series, key=len)
         raise TooFewRows(
@@ -75,10 +75,10 @@ def long_enough(series: Sequence[PriceSeries], config: Config) -> list[PriceSeri
 def learn_scaler(series: Sequence[PriceSeries], spec: FeatureSpec, split: np.datetime64) -> Scaler:
     """The scaler of the rows at or before `split`, warm-up rows left out."""
     rows = {}
-    for one in series:
-        features = checked_features(one, spec)[WARMUP - 1 :]
-        rows[one.item_id] = features[one.timestamps[WARMUP - 1 :] <= split]
-    return Scaler.fit({item: part for item, part in rows.items() if len(part)}, spec)
+    for item in series:
+        features = checked_features(item, spec)[WARMUP - 1 :]
+        rows[item.item_id] = features[item.timestamps[WARMUP - 1 :] <= split]
+    return Scaler.fit({item_id: part for item_id, part in rows.items() if len(part)}, spec)
 
 
 def checked_features(series: PriceSeries, spec: FeatureSpec) -> Float[np.ndarray, "time feature"]:
@@ -101,17 +101,20 @@ def assemble(series: Sequence[PriceSeries], spec: FeatureSpec, scaler: Scaler, c
     padding = max(config.context_length, config.chunk_length)
     parts: dict[str, list[np.ndarray]] = {"inputs": [], "target": [], "usable": [], "stamps": []}
     first_rows, position = [], 0
-    for one in series:
-        n = len(one)
-        center, scale = scaler.target_frame(one.item_id, volatility(one.close))
-        scaled = scaler.apply(checked_features(one, spec), one.item_id)
-        target = np.clip((next_value(spec.returns, one.close) - center) / scale, -CLIP, CLIP)
+    for item in series:
+        n = len(item)
+        center, scale = scaler.target_frame(item.item_id, volatility(item.close))
+        scaled = scaler.apply(checked_features(item, spec), item.item_id)
+        target = np.clip((next_value(spec.returns, item.close) - center) / scale, -CLIP, CLIP)
         row = np.arange(n)
         pad = np.zeros(padding, dtype=np.float32)
         parts["inputs"] += [np.zeros((padding, scaled.shape[1]), dtype=np.float32), scaled]
         parts["target"] += [pad, target.astype(np.float32)]
         parts["usable"] += [pad.astype(bool), (row >= _first_target(config) - 1) & (row < n - 1)]
-        parts["stamps"] += [np.repeat(one.timestamps[:1], padding), np.append(one.timestamps[1:], one.timestamps[-1])]
+        parts["stamps"] += [
+            np.repeat(item.timestamps[:1], padding),
+            np.append(item.timestamps[1:], item.timestamps[-1]),
+        ]
         first_rows.append(position + padding)
         position += padding + n
     whole = {name: np.concatenate(values) for name, values in parts.items()}

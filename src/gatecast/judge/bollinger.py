@@ -8,6 +8,7 @@ from jaxtyping import Float
 from gatecast.features.indicators import WARMUP, FeatureSpec, series_features
 from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable, stamp_text
+from gatecast.text import listed
 
 GUARD = "bollinger_guard"
 STILL = 25  # rows of the stretch shown to the naive formula: 20 collapse a band, five more show that it stays
@@ -24,8 +25,7 @@ def inspect_guard(prices: PriceTable) -> tuple[bool, list[Note]]:
             day = stamp_text(series.timestamps[WARMUP - 1 + undefined[0]])
             holes.append(f"{len(undefined)} rows of '{series.item_id}' (first on {day})")
     if holes:
-        more = f", and on {len(holes) - 3} more items" if len(holes) > 3 else ""
-        text = f"the naive formula divides by zero on {', '.join(holes[:3])}{more}, so it cannot be trained."
+        text = f"the naive formula divides by zero on {listed(holes)}, so it cannot be trained."
     elif rounding:
         text = f"bands collapse to rounding on {rounding} rows; there the guard gives 0.5."
     else:

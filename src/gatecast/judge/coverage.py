@@ -9,7 +9,7 @@ from scipy.special import eval_legendre, fdtrc, xlogy
 from gatecast.judge.significance import Kernel, by_date, variance_of_mean
 
 MOMENTS = 4  # of the PIT: where it lies, how wide, how lopsided, how heavy its ends
-FEW_MOMENTS, MANY_BLOCKS = 2, 40  # with fewer blocks of dates only the first two can be told apart
+FEW_MOMENTS, MANY_BLOCKS = 2, 40  # with fewer blocks of dates only the first two can be distinguished
 LEAST_DATES = 12  # fewer cannot tell
 
 

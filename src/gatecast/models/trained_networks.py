@@ -19,6 +19,7 @@ from gatecast.models.trained import Trained, describe, learn, revive
 from gatecast.nn.training.loop import Checkpoint, Progress
 from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable
+from gatecast.text import listed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -154,6 +155,7 @@ def _checked(series: PriceSeries, trained: Trained) -> tuple[Note, ...]:
     check_columns(series, trained.features.spec)
     if series.item_id in trained.items:
         return trained.notes
-    names = ", ".join(trained.items[:5]) + (" and others" if len(trained.items) > 5 else "")
-    stranger = f"the network was trained on {names} and not on this item; judge its forecast by the verdict"
+    stranger = (
+        f"the network was trained on {listed(trained.items, 5)} and not on this item; judge its forecast by the verdict"
+    )
     return (*trained.notes, Note("model", stranger, (series.item_id,)))

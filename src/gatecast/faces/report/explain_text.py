@@ -8,6 +8,7 @@ from gatecast.calibration.online import LEAST_ORIGINS
 from gatecast.explain.explanation import Bands, Explanation
 from gatecast.faces.names import FAMILY_NAMES, FEATURE_NAMES
 from gatecast.faces.wording import date_text, price_decimals, price_text, typeset
+from gatecast.text import listed
 
 NO_WIDTH = 1e-6  # of a log return: a ten-thousandth of a per cent
 EXPLAINED = {
@@ -48,9 +49,7 @@ def training(explanation: Explanation) -> str:
     elif item in items:
         source = f"{place}on {len(items)} items, {item} among them"
     else:
-        named = ", ".join(items[:3])
-        if len(items) > 3:
-            named = f"{len(items)} items ({named} and others)"
+        named = listed(items) if len(items) <= 3 else f"{len(items)} items ({listed(items)})"
         source = f"{place}on {named}; {item} is new to it"
     return f"{_ARTICLES[explanation.encoder]} was trained {source}.{still}"
 
