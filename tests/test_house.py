@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -76,6 +77,18 @@ def test_every_command_is_in_the_readme() -> None:
     assert names
     for name in names:
         assert f"gatecast {name}" in readme, name
+
+
+def test_every_import_in_the_documents_works() -> None:
+    """Of a name from a module of the library, in any code block."""
+    found = 0
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for module, names in re.findall(r"^(?:>>> )?from (gatecast[\w.]*) import ([\w, ]+)", path.read_text(), re.M):
+            for name in names.split(","):
+                found += 1
+                if not hasattr(importlib.import_module(module), name.strip()):
+                    importlib.import_module(f"{module}.{name.strip()}")
+    assert found >= 3
 
 
 def test_help_imports_no_heavy_library() -> None:

@@ -47,11 +47,9 @@ def fit_student_t(errors: Float[np.ndarray, " time"]) -> StudentT:
         """Mean negative log-likelihood, and its gradient by the logs of scale and df."""
         scale, df = np.exp(parameters)
         z2 = squares / scale**2
-        at_zero, mean = student_t_log_pdf(np.zeros(1), df)[0], student_t_log_pdf(z2, df).mean()
-        log_mean = (at_zero - mean) / ((df + 1) / 2)  # of 1 + z2 / df
-        share = (z2 / (df + z2)).mean()
+        log_mean, share = np.log1p(z2 / df).mean(), (z2 / (df + z2)).mean()
         by_df = log_mean - (df + 1) / df * share - digamma((df + 1) / 2) + digamma(df / 2) + 1 / df
-        return np.log(scale) - mean, np.array([1 - (df + 1) * share, df / 2 * by_df])
+        return np.log(scale) - student_t_log_pdf(z2, df).mean(), np.array([1 - (df + 1) * share, df / 2 * by_df])
 
     # Errors mostly zero (a pegged price) would send the scale to zero: a twentieth of the size ends it.
     best = minimize(
