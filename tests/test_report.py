@@ -113,7 +113,7 @@ def test_the_same_values_give_the_same_bytes_with_plotly_once():
 
 def test_many_assets_stay_a_small_file():
     single = len(page()[0])
-    many = page([f"item {i}" for i in range(40)])[0]
+    many = page(tuple(f"item {i}" for i in range(40)))[0]
     assert (len(many) - single) / 39 < 15_000
     seen = Reader(many)
     assert sum(tag == "option" for tag, _ in seen.tags) == 40

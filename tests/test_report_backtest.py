@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from gatecast.forecast import Forecast, ItemForecast
 from gatecast.judge.comparisons import compare
 from gatecast.judge.scores import COLUMNS, join_rows, score_forecast, score_table
 from gatecast.judge.verdict import cannot_tell, judge
+from gatecast.judge.walkforward import Report
 from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable
 from test_figures import EVIL, colours, edges, trace
@@ -50,7 +51,7 @@ def walk(items=("X", "Y"), cutoffs=16, horizon=3, models=tuple(MODELS)):
             parts.append({"model": np.full(len(rows["step"]), model, dtype=object), **rows})
     forecasts = pd.DataFrame(join_rows(parts), columns=list(COLUMNS))
     tests = compare(forecasts)
-    report = SimpleNamespace(
+    report = Report(
         forecasts=forecasts,
         scores=score_table(forecasts),
         tests=tests,
@@ -222,7 +223,7 @@ def test_names_of_items_and_models_are_shown_and_never_run():
 
 def test_numbers_that_do_not_exist_are_dashes():
     report, prices = walk()
-    blank = SimpleNamespace(**{**vars(report), "scores": report.scores.assign(mase=np.nan, log_score=np.nan)})
+    blank = replace(report, scores=report.scores.assign(mase=np.nan, log_score=np.nan))
     html = backtest_report(blank, prices)
     assert "nan" not in Reader(html).text.lower() and html.count("<td>\u2013</td>") >= 6
 

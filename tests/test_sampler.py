@@ -30,6 +30,12 @@ class Sum:
         density = Student(location=value, scale=value + 1, df=value + 2)
         return Day(value=value + drawn, log_range=value, log_volume=value, density=density)
 
+    def log_prob(self, observed: torch.Tensor) -> torch.Tensor:
+        return torch.where(observed == self.value, torch.inf, -torch.inf)
+
+    def density(self) -> None:
+        return None
+
 
 class Counter(PathNetwork):
     """Adds up its inputs along each path and adds its own number; a mask adds its first unit's value."""
