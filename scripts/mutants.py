@@ -28,7 +28,7 @@ GUARDS = {  # file: its tests
     "judge/verdict": ["test_decision"],
     "judge/verdict_text": ["test_verdict_text"],
     "calibration/bands": ["test_calibration"],
-    "calibration/online": ["test_calibration", "test_cached_forecasts"],
+    "calibration/online": ["test_online_calibration"],
     "nn/next_day": ["test_next_day"],
     "nn/sampling/sampler": ["test_sampler"],
 }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import zlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pandas as pd
 import pytest
 
 from gatecast.config import Config
+from gatecast.forecast import Density, Forecast, ItemForecast
 from gatecast.models.base import BaseNetworks
 from gatecast.models.shipped import load_ensemble
 from gatecast.notes import Note
@@ -85,3 +88,40 @@ def base_networks(folder: Path) -> BaseNetworks:
     """A base network that ships, as it comes, without calibration."""
     ensemble = load_ensemble(folder)
     return BaseNetworks(members=ensemble.members, until=ensemble.until)
+
+
+@dataclass
+class FixedVolatility:
+    """Normal returns of one volatility for ever, with the density to it."""
+
+    sigma: float
+    name: str = "fixed"
+
+    def fit(self, prices: PriceTable) -> FixedVolatility:
+        return self
+
+    def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
+        items = []
+        for series in prices:
+            rng = np.random.default_rng([seed, zlib.crc32(series.item_id.encode())])
+            moves = np.cumsum(self.sigma * rng.standard_normal((paths, horizon)), axis=1)
+            loc = np.column_stack([np.zeros(paths), moves[:, :-1]])
+            items.append(
+                ItemForecast(
+                    item_id=series.item_id,
+                    last_timestamp=series.timestamps[-1],
+                    last_close=float(series.close[-1]),
+                    timestamps=series.timestamps[-1] + np.arange(1, horizon + 1) * np.timedelta64(1, "D"),
+                    paths=series.close[-1] * np.exp(moves),
+                    density=Density(loc=loc, scale=np.full_like(loc, self.sigma), df=np.full_like(loc, np.inf)),
+                )
+            )
+        return Forecast(items=tuple(items), seed=seed)
+
+
+def independent_walks(sigma: np.ndarray, items: int = 6, seed: int = 0) -> PriceTable:
+    """Independent walks whose volatility on each day is given."""
+    rng = np.random.default_rng(seed)
+    days = pd.bdate_range("2010-01-01", periods=len(sigma))
+    walks = 100 * np.exp(np.cumsum(sigma * rng.standard_normal((items, len(sigma))), axis=1))
+    return PriceTable.from_close({f"A{i}": (walk, days) for i, walk in enumerate(walks)})

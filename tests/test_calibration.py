@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import zlib
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import simulated_series, texts
+from conftest import FixedVolatility, independent_walks, simulated_series, texts
 from gatecast.calibration.bands import CALMER, GAIN, LEVELS, MEMORY, Calibrator
 from gatecast.errors import ModelError, UsageError
-from gatecast.forecast import Density, Forecast, ItemForecast
 from gatecast.judge.walkforward import backtest
 from gatecast.models.baselines import Garch, RandomWalk
 from gatecast.models.calibrated import Calibrated
@@ -21,48 +18,13 @@ from gatecast.models.registry import parse_models
 from gatecast.prices import PriceTable
 
 
-@dataclass
-class Fixed:
-    """Normal returns of one volatility for ever, with the density to it."""
-
-    sigma: float
-    name: str = "fixed"
-
-    def fit(self, prices: PriceTable) -> Fixed:
-        return self
-
-    def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
-        items = []
-        for one in prices:
-            rng = np.random.default_rng([seed, zlib.crc32(one.item_id.encode())])
-            moves = np.cumsum(self.sigma * rng.standard_normal((paths, horizon)), axis=1)
-            loc = np.column_stack([np.zeros(paths), moves[:, :-1]])
-            items.append(
-                ItemForecast(
-                    item_id=one.item_id,
-                    last_timestamp=one.timestamps[-1],
-                    last_close=float(one.close[-1]),
-                    timestamps=one.timestamps[-1] + np.arange(1, horizon + 1) * np.timedelta64(1, "D"),
-                    paths=one.close[-1] * np.exp(moves),
-                    density=Density(loc=loc, scale=np.full_like(loc, self.sigma), df=np.full_like(loc, np.inf)),
-                )
-            )
-        return Forecast(items=tuple(items), seed=seed)
-
-
-def market(sigma: np.ndarray, items: int = 6, seed: int = 0) -> PriceTable:
-    """Independent walks whose volatility on each day is given."""
-    rng = np.random.default_rng(seed)
-    days = pd.bdate_range("2010-01-01", periods=len(sigma))
-    walks = 100 * np.exp(np.cumsum(sigma * rng.standard_normal((items, len(sigma))), axis=1))
-    return PriceTable.from_close({f"A{i}": (walk, days) for i, walk in enumerate(walks)})
-
-
 @pytest.mark.parametrize("factor", [0.5, 1.4])
 def test_bands_of_a_wrong_width_come_to_hold_what_they_say(factor: float) -> None:
-    prices = market(np.full(1100, 0.01))
-    model = Calibrated(Fixed(factor * 0.01), horizon=3, tail=300)
-    report = backtest([model, Fixed(factor * 0.01)], prices, horizon=3, every=5, start="2012-06-01", refit=0, paths=400)
+    prices = independent_walks(np.full(1100, 0.01))
+    model = Calibrated(FixedVolatility(factor * 0.01), horizon=3, tail=300)
+    report = backtest(
+        [model, FixedVolatility(factor * 0.01)], prices, horizon=3, every=5, start="2012-06-01", refit=0, paths=400
+    )
     scores = report.scores.set_index(["model", "step"])
     for level in (50, 80, 90, 95):
         column = f"coverage_{level}"
@@ -76,7 +38,7 @@ def test_bands_of_a_wrong_width_come_to_hold_what_they_say(factor: float) -> Non
 def test_bands_widen_after_a_break_and_narrow_again() -> None:
     sigma = np.full(1400, 0.01)
     sigma[700:900] = 0.03
-    prices, model = market(sigma), Fixed(0.01)
+    prices, model = independent_walks(sigma), FixedVolatility(0.01)
     calendar = prices.series[0].timestamps
     stretch, calibrator = {}, Calibrator.fresh(2)
     for row in range(200, 1400, 5):
@@ -90,22 +52,22 @@ def test_bands_widen_after_a_break_and_narrow_again() -> None:
 
 
 def test_a_model_that_widens_by_itself_is_not_widened_twice() -> None:
-    prices = market(np.full(300, 0.01))
+    prices = independent_walks(np.full(300, 0.01))
     calibrator = Calibrator.fresh(1)
     for row in range(100, 290, 5):
         seen = prices.until(prices.series[0].timestamps[row])
-        calibrator = calibrator.settle(seen).record(Fixed(0.006).predict(seen, 1, paths=300, seed=row))
-    usual = calibrator.stretch(Fixed(0.006).predict(prices, 1))
-    shocked = calibrator.stretch(Fixed(0.018).predict(prices, 1))
+        calibrator = calibrator.settle(seen).record(FixedVolatility(0.006).predict(seen, 1, paths=300, seed=row))
+    usual = calibrator.stretch(FixedVolatility(0.006).predict(prices, 1))
+    shocked = calibrator.stretch(FixedVolatility(0.018).predict(prices, 1))
     assert (usual > 0).all()
     assert (shocked > 0).all()
     assert (shocked < 0.5 * usual).all()
 
 
 def learned(seed: int = 0) -> tuple[Calibrator, PriceTable]:
-    prices = market(np.full(300, 0.01), seed=seed)
+    prices = independent_walks(np.full(300, 0.01), seed=seed)
     origins = prices.series[0].timestamps[100:300:5]
-    return Calibrator.fresh(4).learn(Fixed(0.004), prices, origins, paths=200), prices
+    return Calibrator.fresh(4).learn(FixedVolatility(0.004), prices, origins, paths=200), prices
 
 
 def test_the_answer_is_as_strong_while_outcomes_are_prompt_and_weaker_after() -> None:
@@ -116,9 +78,9 @@ def test_the_answer_is_as_strong_while_outcomes_are_prompt_and_weaker_after() ->
 
 
 def test_an_item_that_has_ended_neither_counts_nor_heaps_up() -> None:
-    prices = market(np.full(200, 0.01))
+    prices = independent_walks(np.full(200, 0.01))
     ended = PriceTable(series=(prices.series[0].rows(0, 60), *prices.series[1:]))
-    model, origins = Fixed(0.01), prices.series[1].timestamps[100:180:5]
+    model, origins = FixedVolatility(0.01), prices.series[1].timestamps[100:180:5]
     known = Calibrator.fresh(3).learn(model, ended, origins, paths=200)
     alone = Calibrator.fresh(3).learn(model, ended.select(ended.item_ids[1:]), origins, paths=200)
     assert [one.item_id for one in known.waiting].count(prices.item_ids[0]) == 1
@@ -132,7 +94,7 @@ def test_quantiles_never_cross_and_the_order_of_the_paths_stays() -> None:
     wild = Calibrator(
         missed=rng.normal(0, 20, calibrator.missed.shape), usual=calibrator.usual, origins=calibrator.origins
     )
-    raw = Fixed(0.01).predict(prices, 6, paths=501)
+    raw = FixedVolatility(0.01).predict(prices, 6, paths=501)
     for one in (calibrator, wild):
         for before, after in zip(raw, one.apply(raw), strict=True):
             order = np.argsort(before.paths, axis=0)
@@ -147,10 +109,11 @@ def test_quantiles_never_cross_and_the_order_of_the_paths_stays() -> None:
 
 
 def test_scaled_prices_give_the_scaled_forecast() -> None:
-    prices = market(np.full(300, 0.01))
+    prices = independent_walks(np.full(300, 0.01))
     scaled = PriceTable.from_close({one.item_id: (1e-6 * one.close, one.timestamps) for one in prices})
     ours, theirs = (
-        Calibrated(Fixed(0.004), horizon=3).fit(table).predict(table, 5, paths=200) for table in (prices, scaled)
+        Calibrated(FixedVolatility(0.004), horizon=3).fit(table).predict(table, 5, paths=200)
+        for table in (prices, scaled)
     )
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(1e-6 * one.paths, other.paths, rtol=1e-9)
@@ -166,7 +129,7 @@ def test_constant_prices_keep_finite_bands_and_a_later_move_is_not_forgotten_for
 def test_walking_on_in_one_call_or_in_many_gives_the_same() -> None:
     table = PriceTable(series=(simulated_series("A", 400, 1), simulated_series("B", 380, 2)))
     stamps = table.series[0].timestamps
-    steady, fresh = (Calibrated(Fixed(0.01), horizon=3).fit(table.until(stamps[299])) for _ in range(2))
+    steady, fresh = (Calibrated(FixedVolatility(0.01), horizon=3).fit(table.until(stamps[299])) for _ in range(2))
     for row in (310, 333, 320, 360):  # also back in time
         seen = table.until(stamps[row])
         often = steady.predict(seen, 3, paths=100, seed=row)
@@ -178,17 +141,17 @@ def test_walking_on_in_one_call_or_in_many_gives_the_same() -> None:
 def test_other_rows_before_do_not_matter() -> None:
     table = PriceTable(series=(simulated_series("A", 400, 1), simulated_series("B", 400, 2)))
     stamps = table.series[0].timestamps
-    used, fresh = (Calibrated(Fixed(0.01), horizon=3).fit(table.until(stamps[299])) for _ in range(2))
+    used, fresh = (Calibrated(FixedVolatility(0.01), horizon=3).fit(table.until(stamps[299])) for _ in range(2))
     used.predict(table, 3, paths=100)
     alone = table.select(("B",))
     np.testing.assert_array_equal(used.calibrator(alone).missed, fresh.calibrator(alone).missed)
 
 
 def test_the_origins_are_every_fifth_row_before_the_present_one() -> None:
-    prices = market(np.full(400, 0.01), items=2)
+    prices = independent_walks(np.full(400, 0.01), items=2)
     stamps = prices.series[0].timestamps
-    model = Calibrated(Fixed(0.008), horizon=2, tail=100).fit(prices.until(stamps[299]))
-    by_hand = Calibrator.fresh(2).learn(Fixed(0.008), prices, stamps[199:352:5], paths=400)
+    model = Calibrated(FixedVolatility(0.008), horizon=2, tail=100).fit(prices.until(stamps[299]))
+    by_hand = Calibrator.fresh(2).learn(FixedVolatility(0.008), prices, stamps[199:352:5], paths=400)
     seen = prices.until(stamps[354])
     assert by_hand.origins == model.calibrator(seen).origins == 31
     np.testing.assert_array_equal(model.calibrator(seen).missed, by_hand.settle(seen).missed)
@@ -197,8 +160,8 @@ def test_the_origins_are_every_fifth_row_before_the_present_one() -> None:
 def test_later_rows_move_the_stretch() -> None:
     sigma = np.full(600, 0.01)
     sigma[400:] = 0.03
-    prices = market(sigma)
-    model = Calibrated(Fixed(0.01), horizon=1).fit(prices.until(prices.series[0].timestamps[399]))
+    prices = independent_walks(sigma)
+    model = Calibrated(FixedVolatility(0.01), horizon=1).fit(prices.until(prices.series[0].timestamps[399]))
     early = model.calibrator(prices.until(prices.series[0].timestamps[400]))
     late = model.calibrator(prices)
     assert late.missed[0, -3:].min() > early.missed[0, -3:].max() + 1
@@ -207,7 +170,7 @@ def test_later_rows_move_the_stretch() -> None:
 def test_a_stretch_survives_json() -> None:
     calibrator, prices = learned()
     again = Calibrator.from_dict(json.loads(json.dumps(calibrator.to_dict(), allow_nan=False)))
-    raw = Fixed(0.01).predict(prices, 4, paths=100)
+    raw = FixedVolatility(0.01).predict(prices, 4, paths=100)
     for one, other in zip(calibrator.settle(prices).apply(raw), again.settle(prices).apply(raw), strict=True):
         np.testing.assert_array_equal(one.paths, other.paths)
     assert len(again.waiting) == len(calibrator.waiting) > 0
@@ -218,7 +181,7 @@ def test_a_stretch_survives_json() -> None:
 def test_what_it_cannot_use_is_refused_in_one_line() -> None:
     calibrator, prices = learned()
     with pytest.raises(UsageError, match="4 steps"):
-        calibrator.record(Fixed(0.01).predict(prices, 2))
+        calibrator.record(FixedVolatility(0.01).predict(prices, 2))
     with pytest.raises(UsageError, match="Call fit"):
         Calibrated(Garch()).predict(prices, 2)
     with pytest.raises(UsageError, match="at least"):
@@ -227,7 +190,7 @@ def test_what_it_cannot_use_is_refused_in_one_line() -> None:
 
 def test_too_short_a_history_is_forecast_without_calibration_and_says_so() -> None:
     prices = PriceTable(series=(simulated_series("A", 70, 1),))
-    forecast = Calibrated(Fixed(0.01)).fit(prices).predict(prices, 3, paths=100)
+    forecast = Calibrated(FixedVolatility(0.01)).fit(prices).predict(prices, 3, paths=100)
     assert any("without calibration" in note for note in texts(forecast["A"].notes))
 
 
@@ -243,15 +206,15 @@ def test_the_roster_wraps_any_model() -> None:
 
 
 def test_stored_folds_tell_the_inner_settings_apart(tmp_path) -> None:
-    prices = market(np.full(300, 0.01), items=1)
+    prices = independent_walks(np.full(300, 0.01), items=1)
 
     def folds(model: Calibrated) -> int:
         backtest([model], prices, horizon=2, cutoffs=2, paths=100, store=tmp_path)
         return len(list(tmp_path.glob("*.json")))
 
-    assert folds(Calibrated(Fixed(0.01), horizon=2)) == 2
-    assert folds(Calibrated(Fixed(0.01), horizon=2)) == 2
-    assert folds(Calibrated(Fixed(0.02), horizon=2)) == 4
+    assert folds(Calibrated(FixedVolatility(0.01), horizon=2)) == 2
+    assert folds(Calibrated(FixedVolatility(0.01), horizon=2)) == 2
+    assert folds(Calibrated(FixedVolatility(0.02), horizon=2)) == 4
 
 
 def test_a_calibrator_over_a_calibrated_network_calibrates_once() -> None:
@@ -266,8 +229,8 @@ def test_a_calm_spell_answers_at_most_so_much_more_strongly() -> None:
     calibrator = Calibrator(missed=np.full((1, len(LEVELS)), 0.5), usual=np.zeros(1), origins=10)
 
     def stretch(width: float) -> float:
-        table = market(np.full(30, 0.01), items=1)
-        forecast = Fixed(width / 3.29).predict(table, 1, paths=4000)
+        table = independent_walks(np.full(30, 0.01), items=1)
+        forecast = FixedVolatility(width / 3.29).predict(table, 1, paths=4000)
         return float(calibrator.stretch(forecast)[0, 0])
 
     plain = GAIN * 0.5
