@@ -12,12 +12,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from conftest import TINY, simulated_series
+from conftest import TINY, simulated_series, texts
 from gatecast.errors import GatecastError, ModelError, TrainingError
 from gatecast.models.forecaster import Forecaster
+from gatecast.models.shipped import shipped
 from gatecast.nn import model_files as checkpoint
 from gatecast.prices import PriceTable
+from gatecast.readers.read import read_prices
 
+RECORDED = Path(__file__).parent / "recorded" / "format-1"
 TABLE = PriceTable(series=(simulated_series("A", 160, 1), simulated_series("B", 140, 2)))
 
 
@@ -102,6 +105,31 @@ def test_a_newer_format_says_upgrade(copied: Path) -> None:
     reseal(copied, format=99)
     with pytest.raises(ModelError, match="format 2.*has 99"):
         Forecaster.load(copied)
+
+
+@pytest.mark.parametrize("kind", ["trained", "base"])
+def test_a_model_saved_as_format_1_loads_and_forecasts_what_it_did(kind: str, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(RECORDED / kind, tmp_path / kind))
+    assert json.loads((folder / "model.json").read_text())["format"] == 1
+    expected = json.loads((RECORDED / "expected.json").read_text())[kind]
+    if kind == "base":
+        (weights,) = (shipped()[0]).glob("weights-*.safetensors")
+        shutil.copy(weights, folder)
+        item = Forecaster.load(folder).predict(read_prices("sample:eurusd"), 5, paths=200, seed=1).items[0]
+        lower, upper = item.interval(0.9)
+        np.testing.assert_allclose([lower, item.median, upper], [expected[k] for k in expected], rtol=1e-5)
+        assert any("100 past forecasts" in text for text in texts(item.notes))
+    else:
+        aapl = read_prices("sample:aapl").series[0]
+        prices = PriceTable(series=(aapl.rows(len(aapl) - 400, len(aapl)),))
+        paths = Forecaster.load(folder).predict(prices, 4, paths=1).items[0].paths
+        np.testing.assert_allclose(paths[0], expected, rtol=1e-5)
+    # Saved again it is of the present format, and the same model.
+    Forecaster.load(folder).save(tmp_path / "again")
+    assert json.loads((tmp_path / "again" / "model.json").read_text())["format"] == 2
+    old, new = (Forecaster.load(path).tensors() for path in (folder, tmp_path / "again"))
+    assert old.keys() == new.keys()
+    assert all(torch.equal(old[name], new[name]) for name in old)
 
 
 def test_weights_outside_the_folder_are_refused(copied: Path) -> None:
