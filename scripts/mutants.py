@@ -27,7 +27,7 @@ GUARDS = {  # file: its tests
     "judge/decision": ["test_decision"],
     "judge/verdict": ["test_decision"],
     "judge/verdict_text": ["test_verdict_text"],
-    "calibration/bands": ["test_calibration"],
+    "calibration/bands": ["test_calibration", "test_bands_by_hand"],
     "calibration/online": ["test_online_calibration"],
     "nn/next_day": ["test_next_day"],
     "nn/sampling/sampler": ["test_sampler"],
