@@ -104,6 +104,25 @@ def test_outcomes_are_counted_once_each_when_their_row_is_there() -> None:
         )
 
 
+def test_learning_sees_at_each_origin_the_rows_up_to_it_alone() -> None:
+    """Three steps with an origin every row: no outcome is counted before its day."""
+    walk = 50 * np.exp(np.cumsum(np.random.default_rng(5).normal(0, 0.05, 40)))
+    table = PriceTable.from_close({"A": (walk, DAYS)})
+
+    class Walking:
+        def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
+            row = len(prices.series[0]) - 1
+            return Forecast(items=(fan("A", row, row, close=walk[row], paths=paths),), seed=seed)
+
+    by_hand = Calibrator.fresh(3)
+    for row in range(10, 30):
+        seen = table.until(DAYS[row])
+        by_hand = by_hand.settle(seen).record(Walking().predict(seen, 3, paths=30))
+    learned = Calibrator.fresh(3).learn(Walking(), table, list(DAYS[10:30]), paths=30)
+    assert learned.to_dict() == by_hand.to_dict()
+    assert [band.settled for band in learned.waiting] == [2, 1, 0]
+
+
 def test_an_item_that_is_gone_or_begins_later_is_passed_over_and_the_next_one_counts() -> None:
     waiting = Calibrator.fresh(1).record(forecast(10, "gone", "late", "A", horizon=1))
     walk = 50 * np.exp(np.linspace(0, 1, 40))

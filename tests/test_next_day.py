@@ -14,7 +14,16 @@ from gatecast.features.targets import CLIP
 from gatecast.nn.base_network import DROPOUT, BaseNetwork
 from gatecast.nn.heads import mixture
 from gatecast.nn.masks import draw_masks
-from gatecast.nn.next_day import FARTHEST, HeldOutDays, JointDay, PointDay, joined, shrinkage_of, student_t_log_prob
+from gatecast.nn.next_day import (
+    FARTHEST,
+    HeldOutDays,
+    JointDay,
+    MixtureDay,
+    PointDay,
+    joined,
+    shrinkage_of,
+    student_t_log_prob,
+)
 
 HELD_OUT = HeldOutDays(
     error=np.array([-1.0, 0.5, 2.0]), range_ratio=np.array([1.0, 2.0, 4.0]), volume_ratio=np.array([-1.0, 0.0, 3.0])
@@ -139,6 +148,59 @@ def test_a_mixture_draws_its_components_by_weight_and_its_errors_are_clipped() -
     np.testing.assert_array_equal(wild.sample(streams(1), noise=False).value, np.zeros(5000))
 
 
+def three(weights: np.ndarray) -> MixtureDay:
+    """Rows of one mixture of three Student-t distributions, with these weights a row."""
+    rows = len(weights)
+    parts = {"location": [-1.0, 0.5, 2.0], "scale": [0.5, 2.0, 1.0], "df": [4.0, 3.0, 30.0]}
+    tensors = {name: torch.from_numpy(np.tile(part, (rows, 1))) for name, part in parts.items()}
+    return MixtureDay(log_weight=torch.from_numpy(np.log(weights)), held_out=HELD_OUT, **tensors)
+
+
+def test_a_mixture_is_its_components_densities_by_weight() -> None:
+    weights = np.array([[0.2, 0.5, 0.3], [0.7, 0.2, 0.1]])
+    observed = np.array([0.3, -2.0])
+    each = [stats.t(4, -1.0, 0.5), stats.t(3, 0.5, 2.0), stats.t(30, 2.0, 1.0)]
+    expected = np.log(sum(weight * part.pdf(observed) for weight, part in zip(weights.T, each, strict=True)))
+    day = three(weights)
+    np.testing.assert_allclose(day.log_prob(torch.from_numpy(observed)), expected, rtol=1e-12)
+    np.testing.assert_allclose(day.mean, weights @ [-1.0, 0.5, 2.0], rtol=1e-12)
+    two = replace(day, **{name: getattr(day, name)[:, :2] for name in ("log_weight", "location", "scale", "df")})
+    assert day.density() is None and two.density() is None
+
+
+def test_an_expected_mixture_day_is_the_mean_with_the_median_range_and_its_first_component() -> None:
+    day = three(np.array([[0.2, 0.5, 0.3], [0.7, 0.2, 0.1]]))
+    quiet = day.sample(streams(1, 2), noise=False)
+    np.testing.assert_array_equal(quiet.value, day.mean)
+    np.testing.assert_array_equal(quiet.log_range, [2.0, 2.0])
+    assert quiet.density is not None
+    np.testing.assert_array_equal(quiet.density.location, [-1.0, -1.0])
+    np.testing.assert_array_equal(quiet.density.scale, [0.5, 0.5])
+    np.testing.assert_array_equal(quiet.density.df, [4.0, 4.0])
+
+
+def test_a_draw_above_the_sum_of_the_weights_takes_the_last_component() -> None:
+    """In single precision weights may add up to a little under 1."""
+    day = three(np.full((500, 3), [1e-6, 1e-6, 0.5]))
+    drawn = day.sample(streams(1))
+    assert drawn.density is not None
+    np.testing.assert_array_equal(drawn.density.location, 2.0)
+
+
+def test_a_single_component_adds_its_error_and_tells_its_density() -> None:
+    parts = {"location": 0.3, "scale": 2.0, "df": np.inf}
+    tensors = {name: torch.full((6, 1), value, dtype=torch.float64) for name, value in parts.items()}
+    day = MixtureDay(log_weight=torch.zeros(6, 1, dtype=torch.float64), held_out=HELD_OUT, **tensors)
+    drawn = day.sample(streams(4))
+    rng = np.random.default_rng(4)
+    rng.integers(3, size=6)
+    rng.random(6)
+    np.testing.assert_allclose(drawn.value, 0.3 + 2.0 * rng.standard_normal(6), rtol=1e-12)
+    density = day.density()
+    assert density is not None
+    np.testing.assert_array_equal(density.location, np.full(6, 0.3))
+
+
 def halved(day):
     count = len(day.location) // 2
     for rows in (slice(0, count), slice(count, None)):
@@ -166,6 +228,10 @@ def test_a_joint_day_is_a_student_t_and_two_normals_on_paper() -> None:
     assert float(day.return_log_prob(tensor(y))) == pytest.approx(of_return, rel=1e-12)
     far = day.log_prob(tensor(1e6, nan, nan)[None])
     assert float(far) == pytest.approx(stats.t.logpdf(FARTHEST, 5, loc=0.1, scale=0.5), rel=1e-10)
+    far = day.log_prob(tensor(-1e6, nan, nan)[None])
+    assert float(far) == pytest.approx(stats.t.logpdf(-FARTHEST, 5, loc=0.1, scale=0.5), rel=1e-10)
+    of_middle = stats.norm.logpdf(log_range, np.log(0.5) - 0.3 + 0.2 * np.log(0.2 + (0.1 / 0.5) ** 2), 0.2)
+    assert float(day.log_prob(tensor(nan, log_range, nan)[None])) == pytest.approx(of_middle, rel=1e-10)
 
 
 def test_a_joint_day_draws_return_range_and_volume_that_fit() -> None:
@@ -179,6 +245,11 @@ def test_a_joint_day_draws_return_range_and_volume_that_fit() -> None:
     assert stats.kstest(volume_error, stats.norm.cdf).pvalue > 0.01
     assert abs(np.corrcoef(range_error, volume_error)[0, 1]) < 0.02
     assert drawn.density is not None and drawn.density.df[0] == 5 and drawn.density.scale[0] == 0.5
+    np.testing.assert_array_equal(drawn.density.location, 0.1)
+    rng = np.random.default_rng(1)
+    student, (_, volumes) = rng.standard_t(np.full(20_000, 5.0)), rng.standard_normal((2, 20_000))
+    np.testing.assert_allclose(drawn.value[:20_000], 0.1 + 0.5 * student, rtol=1e-12)
+    np.testing.assert_allclose(volume_error[:20_000], volumes, atol=1e-9)
     again = [half.sample([stream]) for half, stream in zip(halved(day), streams(1, 2), strict=True)]
     np.testing.assert_array_equal(drawn.log_volume, np.concatenate([half.log_volume for half in again]))
 

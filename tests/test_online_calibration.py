@@ -70,7 +70,10 @@ def test_it_learns_from_every_fifth_row_of_the_last_500_up_to_the_fifth_before_t
     assert known.since == days[-1]
     assert known.items == ("A0", "A1")
     assert (known.every, known.paths, known.least) == (5, 100, 80)
-    by_hand = Calibrator.fresh(3).learn(MODEL, table, list(days[199:695:5]), paths=100)
+    by_hand = Calibrator.fresh(3)
+    for day in days[199:695:5]:
+        seen = table.until(day)
+        by_hand = by_hand.settle(seen).record(MODEL.predict(seen, 3, paths=100, seed=walking_seed(day)))
     assert same(known.learned, by_hand)
 
 
@@ -98,6 +101,11 @@ def test_an_item_that_comes_late_is_left_out_and_half_of_the_items_must_take_par
     known = calibrate(model, PriceTable(series=(TABLE.series[0], late)), after=DAYS[0])
     assert known.items == ("A0",)
     assert model.days[0] == DAYS[59]
+    soon = TABLE.series[2].rows(3, 260)  # has sixty a little after the first origin
+    known = calibrate(MODEL, PriceTable(series=(*TABLE.series[:2], soon)), after=DAYS[0])
+    assert known.items == ("A0", "A1")
+    exact = (TABLE.series[1].rows(0, 60), TABLE.series[2].rows(0, 60))
+    assert calibrate(MODEL, PriceTable(series=(TABLE.series[0], *exact)), after=DAYS[0]).items == TABLE.item_ids
     short = TABLE.series[2].rows(230, 260)  # never has sixty
     known = calibrate(Recording(), PriceTable(series=(TABLE.series[0], short)), after=DAYS[0])
     assert known.items == ("A0",)
@@ -123,20 +131,22 @@ def test_of_many_items_a_hundred_evenly_spaced_ones_count() -> None:
 
 
 def test_what_is_known_at_a_row_comes_from_every_fifth_row_since_the_last_fitted_one() -> None:
-    start = learned()
+    start = learned(steps=7)  # outcomes that are not all known by the next origin
     known = OnlineCalibration(start, DAYS[160], TABLE.item_ids, paths=70)
     model = Recording()
     answers = known.at(model, TABLE, [DAYS[row] for row in (100, 159, 160, 161, 173, 190)])
     assert model.days == list(DAYS[160:190:5])
-    assert {asked[2:4] for asked in model.asked} == {(2, 70)}
+    assert {asked[2:4] for asked in model.asked} == {(7, 70)}
     assert [asked[4] for asked in model.asked] == [walking_seed(day) for day in model.days]
     for answer in answers[:2]:
-        assert same(answer, Calibrator.fresh(2))
+        assert same(answer, Calibrator.fresh(7))
+    (alone,) = known.at(model, TABLE, [DAYS[160]])
+    assert same(alone, answers[2])
     assert same(answers[2], start.settle(TABLE.until(DAYS[160])))
     walked = start
     for row in range(160, 190, 5):
         walked = walked.settle(TABLE.until(DAYS[row])).record(
-            MODEL.predict(TABLE.until(DAYS[row]), 2, paths=70, seed=walking_seed(DAYS[row]))
+            MODEL.predict(TABLE.until(DAYS[row]), 7, paths=70, seed=walking_seed(DAYS[row]))
         )
         for place, at in ((3, 161), (4, 173), (5, 190)):
             if row < at <= row + 5:
@@ -159,12 +169,29 @@ def test_rows_walked_already_are_not_walked_again_unless_prices_or_time_have_cha
     assert asked(TABLE, 175) == []
     assert asked(TABLE, 176) == []
     assert asked(TABLE, 177, 185) == list(DAYS[176:185:4])
+    assert asked(TABLE, 184) == list(DAYS[160:184:4])  # the day of the last origin: its own forecast is not counted yet
     assert asked(TABLE, 170, 186) == list(DAYS[160:186:4])  # back in time
     other = PriceTable.from_close({series.item_id: (2 * series.close, series.timestamps) for series in TABLE})
     assert asked(other, 190) == list(DAYS[160:190:4])
     assert asked(other, 150) == []
     assert asked(other, 191) == []
     assert asked(other, 150, 193) == list(DAYS[160:193:4])
+
+
+class InBatches(Recording):
+    """A recording model that is asked for many days at once."""
+
+    def predict_at(
+        self, prices: PriceTable, cutoffs: Sequence[np.datetime64], horizon: int, *, paths: int, seeds: Sequence[int]
+    ) -> list[Forecast]:
+        pairs = zip(cutoffs, seeds, strict=True)
+        return [self.predict(prices.until(day), horizon, paths=paths, seed=seed) for day, seed in pairs]
+
+
+def test_no_day_is_walked_whose_forecast_is_not_counted() -> None:
+    model = InBatches()
+    OnlineCalibration(learned(), DAYS[160], TABLE.item_ids).at(model, TABLE, [DAYS[165]])
+    assert model.days == [DAYS[160]]
 
 
 def test_only_items_that_were_learned_from_count_and_only_where_each_has_enough_rows() -> None:
@@ -303,3 +330,5 @@ def test_a_missing_field_is_refused_and_the_bounds_themselves_are_not() -> None:
 
 def test_the_names_that_the_bands_page_gives_stand() -> None:
     assert (online.EVERY, online.TAIL, online.LEAST_BEFORE, online.ITEMS, online.PATHS) == (5, 500, 60, 100, 100)
+    plain = OnlineCalibration(learned(), DAYS[160], ("A0",))
+    assert (plain.every, plain.paths, plain.least) == (5, 100, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -170,3 +170,138 @@ def test_noise_is_drawn_from_the_starts_stream_after_its_masks() -> None:
     rng = np.random.default_rng([0, 0])
     rng.integers(2**63)
     np.testing.assert_allclose(answer.log_returns[:, 0], 10 + rng.random(6))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Inputs in parts, one of which some steps lack."""
+
+    own: Any
+    shared: Any = None
+
+
+class InParts(Growing):
+    """Later inputs in two parts: the values drawn, a row a path, and the step, a row a start."""
+
+    def inputs(self) -> Any:
+        own = super().inputs()
+        shared = None if self.step == 0 else 1000.0 * (self.step + np.arange(len(self.rows)))[None, :, None]
+        return Parts(own=own, shared=shared)
+
+
+class AddsParts(Counter):
+    """A counter of the sum of both parts."""
+
+    def forward(self, inputs: Any, state: Any = None, masks: Masks | None = None, *, last: int | None = None) -> Any:
+        both = [part for part in (inputs.own, inputs.shared) if part is not None]
+        assert {part.dtype for part in both} == {torch.float32}
+        assert len({part.shape for part in both}) == 1
+        return super().forward(sum(both[1:], start=both[0]), state, masks, last=last)
+
+
+@dataclass(frozen=True)
+class LengthsInParts(Lengths):
+    """Lengths whose windows come in parts."""
+
+    def start(self, rows: Sequence[float], future: Sequence[np.ndarray], paths: int) -> Growing:
+        return InParts(rows, paths)
+
+
+def test_what_holds_for_a_start_holds_for_each_of_its_paths() -> None:
+    """Inputs may be a dataclass; a part with a row a start is repeated, also where networks share the paths."""
+    networks = (AddsParts(0.5), AddsParts(7.0))
+    model = PathModel(networks=networks, features=LengthsInParts(), mc_dropout=False, noise=False)
+    for place, answer in enumerate(model.simulate([starts(30, 40)], 5)):
+        for path in range(5):
+            number, state = (0.5 if path < 3 else 7.0), (30.0, 40.0)[place]
+            value = total = state + number
+            for step in range(1, 3):
+                state += value + 1000 * (step + place)
+                value = state + number
+                total += value
+                assert answer.log_returns[path, step] == pytest.approx(total, rel=1e-6)
+
+
+@dataclass(frozen=True)
+class Blocks(Lengths):
+    """Lengths that note the starts of each block."""
+
+    seen: list[list[float]] = field(default_factory=list)
+
+    def alike(self, rows: float) -> float:
+        assert rows > 0
+        return super().alike(rows)
+
+    def start(self, rows: Sequence[float], future: Sequence[np.ndarray], paths: int) -> Growing:
+        self.seen.append(list(rows))
+        return super().start(rows, future, paths)
+
+
+def test_starts_are_simulated_in_blocks_of_those_that_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    def blocks(alone: bool, at_once: int) -> list[list[float]]:
+        monkeypatch.setattr(sampler, "_PATHS_AT_ONCE", at_once)
+        features = Blocks(alone=alone)
+        PathModel(networks=(Counter(0.25),), features=features).simulate([starts(10, 20, 15, 20, 10)], 12)
+        return sorted(features.seen)
+
+    assert blocks(False, 8192) == [[10, 20, 15, 20, 10]]
+    assert blocks(True, 8192) == [[10, 10], [15], [20, 20]]
+    assert sorted(len(block) for block in blocks(False, 30)) == [1, 2, 2]
+    assert sorted(len(block) for block in blocks(False, 1)) == [1, 1, 1, 1, 1]
+
+
+def test_a_share_of_the_paths_may_be_as_small_as_one_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampler, "_UNITS_AT_ONCE", 1)
+    network = Counter(0.25)
+    PathModel(networks=(network,), features=Lengths()).simulate([starts(10, 20)], 4)
+    assert network.calls.count((1, 2)) == len(network.calls) == 4 * 3
+
+
+class Named:
+    """Workers that do the work at once and note what they were given."""
+
+    def __init__(self, name: str, log: list[tuple[str, int]]) -> None:
+        self.name, self.log = name, log
+
+    def __enter__(self) -> Named:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def map(self, work: Any, parts: Any) -> list[Any]:
+        parts = list(parts)
+        self.log.append((self.name, len(parts)))
+        return [work(part) for part in parts]
+
+
+def test_blocks_run_side_by_side_or_where_there_is_one_its_shares_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    log: list[tuple[str, int]] = []
+    names = {1: "single", None: "several"}
+    monkeypatch.setattr(sampler, "workers_on", lambda device, most=None: Named(names[most], log))
+    monkeypatch.setattr(sampler, "INLINE", Named("inline", log))
+
+    def worked(lengths: tuple[int, ...], networks: int) -> list[tuple[str, int]]:
+        log.clear()
+        members = tuple(Counter(float(number)) for number in range(networks))
+        model = PathModel(networks=members, features=Lengths(alone=True))
+        model.simulate([starts(*lengths, horizon=2)], 6)
+        return sorted(set(log))
+
+    assert worked((10,), 1) == [("inline", 1), ("single", 1)]
+    assert worked((10,), 2) == [("several", 2), ("single", 1)]
+    assert worked((10, 20), 1) == [("inline", 1), ("several", 2)]
+    assert worked((10, 20), 3) == [("inline", 3), ("several", 2)]
+
+
+class Seeds(Counter):
+    """Notes the seed of each start's masks."""
+
+    def draw_masks(self, sequences: int, generator: torch.Generator) -> Masks:
+        self.seeds = [*getattr(self, "seeds", []), generator.initial_seed()]
+        return super().draw_masks(sequences, generator)
+
+
+def test_the_seeds_of_masks_come_from_the_starts_stream_over_63_bits() -> None:
+    network = Seeds(0.0)
+    PathModel(networks=(network,), features=Lengths()).simulate([starts(10, 20, horizon=1)], 4)
+    assert network.seeds == [int(np.random.default_rng([0, place]).integers(2**63)) for place in (0, 1)]
