@@ -38,7 +38,7 @@ class NextDay(Protocol):
 def student_t_log_prob(
     squared: Float[Tensor, "*rows"], df: Float[Tensor, "*rows"], log_scale: Float[Tensor, "*rows"]
 ) -> Float[Tensor, "*rows"]:
-    """Log density of a Student-t at a squared standardised error; nats. Infinite `df`, of all rows at once: a normal."""
+    """Log density of a Student-t at a squared standardised error; nats. Infinite `df` (of all rows): a normal."""
     if bool(df.isinf().any()):
         return -0.5 * (squared + math.log(2 * math.pi)) - log_scale
     constant = torch.lgamma((df + 1) / 2) - torch.lgamma(df / 2) - 0.5 * torch.log(math.pi * df) - log_scale
