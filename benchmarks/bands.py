@@ -121,7 +121,7 @@ def single(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
 def closes(prices: PriceTable) -> PriceTable:
     """The same table without range and volume: what a part that needs them is worth."""
-    return PriceTable.from_close({one.item_id: (one.close, one.timestamps) for one in prices})
+    return PriceTable.from_close({series.item_id: (series.close, series.timestamps) for series in prices})
 
 
 def judged(model: Model, prices: PriceTable, *, every: int, paths: int, arguments: argparse.Namespace) -> pd.DataFrame:

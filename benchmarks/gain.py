@@ -56,9 +56,9 @@ def main() -> None:
         sys.exit("this benchmark needs the real series in ../shared/data, which are not here.")
     prices = read_prices(DATA / PANEL).until(np.datetime64(PERIODS[-1][1]))
     walked = [
-        one
+        pair
         for until, end in PERIODS
-        for one in forecasts(network(until, arguments.networks), prices, until, end, arguments.paths)
+        for pair in forecasts(network(until, arguments.networks), prices, until, end, arguments.paths)
     ]
     raw = judged(walked, prices, 0.0)
     rows = []
@@ -98,14 +98,14 @@ def forecasts(
     model: BaseNetworks, prices: PriceTable, after: str, end: str, paths: int
 ) -> Iterator[tuple[np.datetime64, Forecast]]:
     """The raw forecasts at every fifth session of a period."""
-    calendar = np.unique(np.concatenate([one.timestamps for one in prices]))
+    calendar = np.unique(np.concatenate([series.timestamps for series in prices]))
     origins = calendar[(calendar > np.datetime64(after)) & (calendar <= np.datetime64(end))][::EVERY]
     for first in range(0, len(origins), AT_ONCE):
         some = list(origins[first : first + AT_ONCE])
-        ready = [one.item_id for one in prices if (one.timestamps <= some[0]).sum() >= LEAST_ROWS]
+        ready = [series.item_id for series in prices if (series.timestamps <= some[0]).sum() >= LEAST_ROWS]
         seeds = [calibration.walking_seed(origin) for origin in some]
-        told = model.predict_at(prices.select(tuple(ready)), some, HORIZON, paths=paths, seeds=seeds)
-        lean = [replace(one, items=tuple(replace(item, density=None) for item in one)) for one in told]
+        answered = model.predict_at(prices.select(tuple(ready)), some, HORIZON, paths=paths, seeds=seeds)
+        lean = [replace(day, items=tuple(replace(item, density=None) for item in day)) for day in answered]
         yield from zip(some, lean, strict=True)
         print(f"\r{some[-1].astype('datetime64[D]')}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
@@ -113,16 +113,17 @@ def forecasts(
 
 def judged(walked: list[tuple[np.datetime64, Forecast]], prices: PriceTable, gain: float) -> dict[str, Any]:
     """Mean CRPS by step, and by step the share each band held in each year, (year, band); gain 0: not calibrated."""
-    known, ends = (calibration.Calibrator.fresh(HORIZON), np.ravel([[(1 - one) / 2, (1 + one) / 2] for one in BANDS]))
+    known = calibration.Calibrator.fresh(HORIZON)
+    ends = np.ravel([[(1 - level) / 2, (1 + level) / 2] for level in BANDS])
     columns = np.array(STEPS) - 1
     crps, held, years = [], [], []
     with answering(gain):
         for origin, forecast in walked:
-            told = forecast
+            answered = forecast
             if gain:
                 known = known.settle(prices.until(origin))
-                told, known = known.apply(forecast), known.record(forecast)
-            for item in told:
+                answered, known = known.apply(forecast), known.record(forecast)
+            for item in answered:
                 series = prices[item.item_id]
                 first = int(np.searchsorted(series.timestamps, item.last_timestamp, side="right"))
                 if first + HORIZON > len(series):
@@ -134,7 +135,7 @@ def judged(walked: list[tuple[np.datetime64, Forecast]], prices: PriceTable, gai
                 held.append(inside(bands[..., 0], bands[..., 1], actual[:, None]))
                 years.append(origin.astype("datetime64[Y]"))
     shares, year = np.array(held, dtype=float), np.array(years)
-    by_year = np.array([shares[year == one].mean(axis=0) for one in np.unique(year)])
+    by_year = np.array([shares[year == number].mean(axis=0) for number in np.unique(year)])
     return {
         "crps": dict(zip(STEPS, np.mean(crps, axis=0), strict=True)),
         "held": {step: by_year[:, place] for place, step in enumerate(STEPS)},

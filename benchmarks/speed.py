@@ -1,7 +1,7 @@
 """How fast is gatecast beside what one would use otherwise? One machine, one run, everything in turn, medians.
 
-Sections (`--only epoch,start`): `parity` (the recipe equals Keras), `epoch` (one epoch of the reference recipe),
-`sampling` (Monte Carlo of 30 days), `start` (commands from a cold process), `memory`, `scale`, `quality` (time until
+Sections (`--only epoch,cold`): `parity` (the recipe equals Keras), `epoch` (one epoch of the reference recipe),
+`sampling` (Monte Carlo of 30 days), `cold` (commands from a cold process), `memory`, `scale`, `quality` (time until
 Keras's best validation loss; the longest, because Keras runs its 100 epochs twice).
 
 Prints a table and writes benchmarks/results/speed.json after each section, so that a run cut short keeps what it has;

@@ -34,7 +34,7 @@ def ask(rival: str, task: str, **settings: object) -> dict[str, Any]:
     return dict(json.loads(out.splitlines()[-1]))
 
 
-def cold(*command: str) -> float:
+def cold_seconds(*command: str) -> float:
     """Seconds of a command from start to end, with an empty cache folder of gatecast's own."""
     say(f"cold: {' '.join(command)}")
     with tempfile.TemporaryDirectory() as folder:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from rivals import recipe, targets
-from speed_process import ROOT, Failed, ask, check, cold
+from speed_process import ROOT, Failed, ask, check, cold_seconds
 
 DATA = ROOT.parent / "shared" / "data"
 STOCK = "daily/ko_ohlcv_2000_2021.csv"
@@ -151,7 +151,7 @@ def quality(sizes: Sizes) -> Found:
             ours = ask(OURS, "quality", path=str(path), settings=sizes.quality_settings, seeds=sizes.seeds, goal=goal)[
                 "seeds"
             ]
-        times = [one["seconds"][-1] if one["losses"][-1] <= goal else math.inf for one in ours]
+        times = [run["seconds"][-1] if run["losses"][-1] <= goal else math.inf for run in ours]
         our_time = statistics.median(times)
         reached = math.isfinite(our_time)
         ratios.append(their_time / our_time if reached else None)
@@ -200,7 +200,7 @@ def sampling(sizes: Sizes) -> Found:
     )
 
 
-def start(sizes: Sizes) -> Found:
+def cold(sizes: Sizes) -> Found:
     """Commands from a cold process: files are in the system's memory, gatecast's own cache is empty."""
     prices = str(DATA / STOCK) if DATA.is_dir() else "sample:aapl"
     base = ("gatecast", "forecast", prices, "--preset", "base", "--json")
@@ -217,7 +217,7 @@ def start(sizes: Sizes) -> Found:
     for turn in range(sizes.cold_tries):
         for name, command in commands.items():
             if turn == 0 or name != backtest:
-                seconds[name].append(cold(*command))
+                seconds[name].append(cold_seconds(*command))
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     figures = {
         "help_seconds": medians["gatecast --help"],
@@ -289,7 +289,7 @@ SECTIONS: dict[str, Callable[[Sizes], Found]] = {
     "parity": parity,
     "epoch": epoch,
     "sampling": sampling,
-    "start": start,
+    "cold": cold,
     "memory": memory,
     "scale": scale,
     "quality": quality,

@@ -44,11 +44,11 @@ def scaled(table: PriceTable, factor: float) -> PriceTable:
     return PriceTable(
         series=tuple(
             PriceSeries(
-                item_id=one.item_id,
-                timestamps=one.timestamps,
-                **{name: values if name == "volume" else values * factor for name, values in one.columns().items()},
+                item_id=series.item_id,
+                timestamps=series.timestamps,
+                **{name: values if name == "volume" else values * factor for name, values in series.columns().items()},
             )
-            for one in table
+            for series in table
         )
     )
 
@@ -62,13 +62,13 @@ def forecast(table: PriceTable, horizon: int = 10, paths: int = 200, seed: int =
 
 
 def crashed() -> PriceTable:
-    one = simulated_series("X", 300, 3)
-    assert one.high is not None
-    assert one.low is not None
+    series = simulated_series("X", 300, 3)
+    assert series.high is not None
+    assert series.low is not None
     last = np.arange(300) == 299
-    close = np.where(last, 0.1 * one.close, one.close)
-    high = np.where(last, one.close, one.high)
-    return priced(close, high=high, low=np.where(last, close, one.low), volume=one.volume)
+    close = np.where(last, 0.1 * series.close, series.close)
+    high = np.where(last, series.close, series.high)
+    return priced(close, high=high, low=np.where(last, close, series.low), volume=series.volume)
 
 
 HARD = {
@@ -108,7 +108,7 @@ def test_scaled_prices_have_the_scaled_forecast(factor: float) -> None:
 
 def test_the_same_seed_gives_the_same_forecast_whatever_items_stand_beside(table: PriceTable) -> None:
     model = Forecaster(UNCALIBRATED).fit(table)
-    both, alone = (model.predict(one, 5, paths=40, seed=3) for one in (table, table.select(("B",))))
+    both, alone = (model.predict(prices, 5, paths=40, seed=3) for prices in (table, table.select(("B",))))
     np.testing.assert_allclose(both["B"].paths, alone["B"].paths, rtol=1e-9)
     np.testing.assert_array_equal(model.predict(table, 5, paths=40, seed=3)["B"].paths, both["B"].paths)
     assert (forecast(table, seed=1) != forecast(table, seed=2)).any()
@@ -233,8 +233,8 @@ def test_the_loss_falls_and_training_is_repeatable(monkeypatch: pytest.MonkeyPat
     sequences += TrainingSequence.of_table([simulated_series("X", 400, 9)], ranges=False, volumes=False)
     pool = Pool.of({"all": (1.0, sequences)})
     first, again = (train_base(pool, sequences[:3], 5, updates=12) for _ in range(2))
-    for one, two in zip(first.state_dict().values(), again.state_dict().values(), strict=True):
-        assert torch.equal(one, two)
+    for left, right in zip(first.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(left, right)
     batch = Chunks.of([sequence.rows(0, CHUNK) for sequence in sequences])
     untrained = train_base(pool, sequences[:3], 5, updates=1)
     with torch.no_grad():
@@ -281,7 +281,9 @@ def test_a_short_history_is_all_new_or_not_and_an_ended_item_does_not_choose() -
     ended = simulated_series("Y", 300, 2, start="2012-01-02")
     table = PriceTable(series=(*new.series, ended))
     assert suited(table) == young
-    notes = {one.item_id: " ".join(texts(one.notes)) for one in Forecaster(BASE).fit(table).predict(table, 2, paths=5)}
+    notes = {
+        item.item_id: " ".join(texts(item.notes)) for item in Forecaster(BASE).fit(table).predict(table, 2, paths=5)
+    }
     assert f"up to {young.name}" in notes["X"] and "these very rows" not in notes["X"]
     assert "these very rows" in notes["Y"]
 
@@ -380,7 +382,7 @@ def test_a_saved_model_forecasts_the_same(tmp_path: Path, table: PriceTable) -> 
     forecaster = Forecaster(Config(start="adapt")).fit(table)
     forecaster.save(tmp_path / "model")
     again = Forecaster.load(tmp_path / "model")
-    ours, theirs = (one.predict(table, 3, paths=20).items[0] for one in (forecaster, again))
+    ours, theirs = (model.predict(table, 3, paths=20).items[0] for model in (forecaster, again))
     assert ours.paths.tobytes() == theirs.paths.tobytes()
     assert texts(ours.notes) == texts(theirs.notes)
     document = json.loads((tmp_path / "model" / "model.json").read_text())
@@ -399,8 +401,8 @@ def test_default_says_whether_it_adapted_and_repeats_itself() -> None:
     assert ("was adapted" in note.text) == first.networks_.adaptation.kept
     assert "held out" in note.text
     assert first.losses == again.losses
-    one, two = (model.predict(table, 2, paths=10).items[0].paths for model in (first, again))
-    assert one.tobytes() == two.tobytes()
+    left, right = (model.predict(table, 2, paths=10).items[0].paths for model in (first, again))
+    assert left.tobytes() == right.tobytes()
 
 
 def test_adapting_is_judged_on_days_new_to_the_base_and_gives_the_same_bytes_on_any_cores() -> None:
@@ -424,7 +426,7 @@ def test_adapting_leaves_the_shipped_members_alone() -> None:
     before = [tensor.clone() for tensor in members[0].state_dict().values()]
     assert adapt(members, list(long_table()), Config()).losses
     after = members[0].state_dict().values()
-    assert all(torch.equal(one, two) for one, two in zip(before, after, strict=True))
+    assert all(torch.equal(first, second) for first, second in zip(before, after, strict=True))
 
 
 def test_prices_the_base_has_seen_get_a_network_of_their_own() -> None:
@@ -477,8 +479,8 @@ def test_many_days_at_once_say_what_each_says_alone(table: PriceTable) -> None:
     together = late.predict_at(closes, days, 3, paths=30, seeds=[1, 2, 3])
     for day, seed, forecast in zip(days, (1, 2, 3), together, strict=True):
         alone = early.predict(closes.until(day), 3, paths=30, seed=seed)
-        for one, other in zip(alone, forecast, strict=True):
-            np.testing.assert_allclose(one.paths, other.paths, rtol=1e-6)
+        for item, other in zip(alone, forecast, strict=True):
+            np.testing.assert_allclose(item.paths, other.paths, rtol=1e-6)
 
 
 def test_the_calibrator_is_part_of_a_saved_model(tmp_path: Path) -> None:
@@ -489,10 +491,10 @@ def test_the_calibrator_is_part_of_a_saved_model(tmp_path: Path) -> None:
     again = Forecaster.load(tmp_path / "model")
     assert again.calibration_ is not None and again.calibration_.learned.origins > 10
     raw = Forecaster(UNCALIBRATED).fit(early).predict(table, 3, paths=50)
-    ours, theirs = (one.predict(table, 3, paths=50) for one in (model, again))
-    for one, other, bare in zip(ours, theirs, raw, strict=True):
-        assert one.paths.tobytes() == other.paths.tobytes() != bare.paths.tobytes()
-        assert any("calibrated by what those of" in note for note in texts(one.notes))
+    ours, theirs = (fitted.predict(table, 3, paths=50) for fitted in (model, again))
+    for item, other, bare in zip(ours, theirs, raw, strict=True):
+        assert item.paths.tobytes() == other.paths.tobytes() != bare.paths.tobytes()
+        assert any("calibrated by what those of" in note for note in texts(item.notes))
 
 
 def test_a_saved_calibrator_goes_on_only_where_it_can(tmp_path: Path) -> None:

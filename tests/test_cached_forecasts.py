@@ -47,11 +47,11 @@ def test_a_day_is_simulated_once_and_a_shorter_forecast_is_its_beginning() -> No
     near = cached.predict_at(TABLE, DAYS, 4, paths=20, seeds=[1, 2, 3])
     assert counting.asked == 3
     fresh = counting.network.predict_at(TABLE, DAYS, 4, paths=20, seeds=[1, 2, 3])
-    for one, other in zip(near, fresh, strict=True):
-        assert one.horizon == len(one.items[0].timestamps) == 4
-        np.testing.assert_allclose(one.items[0].paths, other.items[0].paths, rtol=1e-6)
-        assert one.items[0].density is not None and other.items[0].density is not None
-        np.testing.assert_allclose(one.items[0].density.scale, other.items[0].density.scale, rtol=1e-5)
+    for ours, theirs in zip(near, fresh, strict=True):
+        assert ours.horizon == len(ours.items[0].timestamps) == 4
+        np.testing.assert_allclose(ours.items[0].paths, theirs.items[0].paths, rtol=1e-6)
+        assert ours.items[0].density is not None and theirs.items[0].density is not None
+        np.testing.assert_allclose(ours.items[0].density.scale, theirs.items[0].density.scale, rtol=1e-5)
     np.testing.assert_array_equal(far[0].items[0].paths[:, :4], near[1].items[0].paths)
 
 
@@ -97,7 +97,7 @@ def test_the_verdict_is_the_same_with_the_walk_it_was_spared() -> None:
 
 
 def test_a_table_of_many_items_is_not_kept() -> None:
-    table = PriceTable(series=tuple(simulated_series(str(one), 200, one) for one in range(FEW_ITEMS + 1)))
+    table = PriceTable(series=tuple(simulated_series(str(number), 200, number) for number in range(FEW_ITEMS + 1)))
     counting = Counting()
     cached = CachedForecasts(counting)
     for _ in range(2):

@@ -83,9 +83,9 @@ def test_an_item_that_has_ended_neither_counts_nor_heaps_up() -> None:
     model, origins = FixedVolatility(0.01), prices.series[1].timestamps[100:180:5]
     known = Calibrator.fresh(3).learn(model, ended, origins, paths=200)
     alone = Calibrator.fresh(3).learn(model, ended.select(ended.item_ids[1:]), origins, paths=200)
-    assert [one.item_id for one in known.waiting].count(prices.item_ids[0]) == 1
-    first = {one.item_id: one.weight for one in known.waiting}
-    assert first["A1"] == pytest.approx({one.item_id: one.weight for one in alone.waiting}["A1"])
+    assert [band.item_id for band in known.waiting].count(prices.item_ids[0]) == 1
+    first = {band.item_id: band.weight for band in known.waiting}
+    assert first["A1"] == pytest.approx({band.item_id: band.weight for band in alone.waiting}["A1"])
 
 
 def test_quantiles_never_cross_and_the_order_of_the_paths_stays() -> None:
@@ -95,8 +95,8 @@ def test_quantiles_never_cross_and_the_order_of_the_paths_stays() -> None:
         missed=rng.normal(0, 20, calibrator.missed.shape), usual=calibrator.usual, origins=calibrator.origins
     )
     raw = FixedVolatility(0.01).predict(prices, 6, paths=501)
-    for one in (calibrator, wild):
-        for before, after in zip(raw, one.apply(raw), strict=True):
+    for known in (calibrator, wild):
+        for before, after in zip(raw, known.apply(raw), strict=True):
             order = np.argsort(before.paths, axis=0)
             assert (np.diff(np.take_along_axis(after.paths, order, axis=0), axis=0) >= 0).all()
             np.testing.assert_allclose(after.median, before.median, rtol=1e-12)
@@ -110,13 +110,13 @@ def test_quantiles_never_cross_and_the_order_of_the_paths_stays() -> None:
 
 def test_scaled_prices_give_the_scaled_forecast() -> None:
     prices = independent_walks(np.full(300, 0.01))
-    scaled = PriceTable.from_close({one.item_id: (1e-6 * one.close, one.timestamps) for one in prices})
+    scaled = PriceTable.from_close({series.item_id: (1e-6 * series.close, series.timestamps) for series in prices})
     ours, theirs = (
         Calibrated(FixedVolatility(0.004), horizon=3).fit(table).predict(table, 5, paths=200)
         for table in (prices, scaled)
     )
-    for one, other in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(1e-6 * one.paths, other.paths, rtol=1e-9)
+    for item, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(1e-6 * item.paths, other.paths, rtol=1e-9)
 
 
 def test_constant_prices_keep_finite_bands_and_a_later_move_is_not_forgotten_for_long() -> None:
@@ -134,8 +134,8 @@ def test_walking_on_in_one_call_or_in_many_gives_the_same() -> None:
         seen = table.until(stamps[row])
         often = steady.predict(seen, 3, paths=100, seed=row)
     once = fresh.predict(seen, 3, paths=100, seed=360)
-    for one, other in zip(often, once, strict=True):
-        np.testing.assert_array_equal(one.paths, other.paths)
+    for item, other in zip(often, once, strict=True):
+        np.testing.assert_array_equal(item.paths, other.paths)
 
 
 def test_other_rows_before_do_not_matter() -> None:
@@ -171,8 +171,8 @@ def test_a_stretch_survives_json() -> None:
     calibrator, prices = learned()
     again = Calibrator.from_dict(json.loads(json.dumps(calibrator.to_dict(), allow_nan=False)))
     raw = FixedVolatility(0.01).predict(prices, 4, paths=100)
-    for one, other in zip(calibrator.settle(prices).apply(raw), again.settle(prices).apply(raw), strict=True):
-        np.testing.assert_array_equal(one.paths, other.paths)
+    for item, other in zip(calibrator.settle(prices).apply(raw), again.settle(prices).apply(raw), strict=True):
+        np.testing.assert_array_equal(item.paths, other.paths)
     assert len(again.waiting) == len(calibrator.waiting) > 0
     with pytest.raises(ModelError, match="calibrator"):
         Calibrator.from_dict({**calibrator.to_dict(), "usual": [1.0]})

@@ -130,7 +130,7 @@ def test_untrained_curves_vanish_in_their_order() -> None:
     """At a distance the LSTM's forget gate at +1 keeps more than the GRU's at a half: Jozefowicz et al. (2015)."""
     network = {kind: inside.untrained(Config(hidden=32), kind, 8) for kind in ("lstm", "gru")}
     inputs = np.random.default_rng(0).normal(size=(60, 8))
-    curves = {kind: inside.gradient_by_lag(inside.point_value(one), inputs) for kind, one in network.items()}
+    curves = {kind: inside.gradient_by_lag(inside.point_value(member), inputs) for kind, member in network.items()}
     assert curves["lstm"][50] > 10 * curves["gru"][50]
     assert curves["lstm"][50] < 1e-3 * curves["lstm"][0]
 

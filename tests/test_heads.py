@@ -42,20 +42,20 @@ def test_densities_equal_scipys() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_draws_have_the_distribution_they_are_drawn_from(kind: str) -> None:
-    one = parameters(kind, rows=1)
-    many = np.broadcast_to(one.numpy(), (40_000, KINDS[kind]))
+    single = parameters(kind, rows=1)
+    many = np.broadcast_to(single.numpy(), (40_000, KINDS[kind]))
     held_out = HeldOutDays(error=np.zeros(1), range_ratio=np.zeros(1), volume_ratio=np.zeros(1))
     day = mixture(kind, torch.from_numpy(np.array(many)), held_out)
     sample = day.sample([np.random.default_rng(3)])
     drawn, component = sample.value, sample.density
     grid = torch.linspace(-6, 6, 1201, dtype=torch.float64)
-    below = torch.cumsum(mixture(kind, one.expand(1201, -1)).log_prob(grid).exp(), 0) * 0.01
+    below = torch.cumsum(mixture(kind, single.expand(1201, -1)).log_prob(grid).exp(), 0) * 0.01
     share = np.searchsorted(np.sort(drawn), grid.numpy()) / 40_000
     offset = float(np.mean(drawn < -6))
     assert np.abs(below.numpy() + offset - share).max() < 0.015
     assert (component.scale > 0).all()
     quiet = day.sample([np.random.default_rng(3)], noise=False).value
-    assert np.ptp(quiet) == 0 and quiet[0] == pytest.approx(float(mixture(kind, one).mean))
+    assert np.ptp(quiet) == 0 and quiet[0] == pytest.approx(float(mixture(kind, single).mean))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -81,11 +81,11 @@ def test_a_network_with_a_head_fits_saves_and_tells_its_density(kind: str, tmp_p
     scaled = PriceTable(
         series=tuple(
             PriceSeries(
-                item_id=one.item_id,
-                timestamps=one.timestamps,
-                **{name: v if name == "volume" else 1e-4 * v for name, v in one.columns().items()},
+                item_id=series.item_id,
+                timestamps=series.timestamps,
+                **{name: v if name == "volume" else 1e-4 * v for name, v in series.columns().items()},
             )
-            for one in table
+            for series in table
         )
     )
     theirs = forecaster.predict(scaled, 4, paths=300, seed=1).items[0]

@@ -42,16 +42,16 @@ def worlds(items: int = 2) -> tuple[PriceTable, PriceTable, np.datetime64]:
     names = "ABCDEFGHIJ"[:items]
     ours = PriceTable(series=tuple(simulated_series(name, ROWS, seed) for seed, name in enumerate(names, start=1)))
     cutoff = ours.series[0].timestamps[CUT - 1]
-    return ours, PriceTable(series=tuple(doubled(one, cutoff) for one in ours)), cutoff
+    return ours, PriceTable(series=tuple(doubled(series, cutoff) for series in ours)), cutoff
 
 
 def feature_rows(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
     spec = FeatureSpec.of(table, config)
-    return [series_features(one, spec)[one.timestamps <= cutoff] for one in table]
+    return [series_features(series, spec)[series.timestamps <= cutoff] for series in table]
 
 
 def scales(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
-    return [volatility(one.close)[one.timestamps <= cutoff] for one in table]
+    return [volatility(series.close)[series.timestamps <= cutoff] for series in table]
 
 
 def scaler(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
@@ -128,7 +128,7 @@ SETTINGS = [
 def same(part: Callable[..., list[np.ndarray]], config: Config, items: int = 2) -> bool:
     ours, theirs, cutoff = worlds(items)
     pairs = zip(part(ours, cutoff, config), part(theirs, cutoff, config), strict=True)
-    return all(np.array_equal(one, two) for one, two in pairs)
+    return all(np.array_equal(first, second) for first, second in pairs)
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
@@ -178,8 +178,8 @@ def test_control_a_feature_that_peeks_is_caught(
 def signal_rows(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
     """What the base network sees at each row, and the scales that turn it back."""
     rows = []
-    for one in table:
-        seen, past = history_signals(Moves.of(one)), one.timestamps[1:] <= cutoff
+    for series in table:
+        seen, past = history_signals(Moves.of(series)), series.timestamps[1:] <= cutoff
         rows += [seen.values[past], seen.scale[past], seen.overnight[past], seen.usual_volume[past]]
     return rows
 
@@ -187,11 +187,11 @@ def signal_rows(table: PriceTable, cutoff: np.datetime64, config: Config) -> lis
 def event_rows(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
     """What the calendar says of the day after each row."""
     rows = []
-    for one in table:
-        moves = Moves.of(one)
-        events = history_events(EventCalendar.of(one, moves), len(moves))
+    for series in table:
+        moves = Moves.of(series)
+        events = history_events(EventCalendar.of(series, moves), len(moves))
         assert np.abs(events[:, :18]).sum() > 0
-        rows.append(events[one.timestamps[1:] <= cutoff])
+        rows.append(events[series.timestamps[1:] <= cutoff])
     return rows
 
 
@@ -199,8 +199,8 @@ def training_sequences(table: PriceTable, cutoff: np.datetime64, config: Config)
     """What the base network learns from, of days up to the cutoff: targets too."""
     rows = []
     learned = dict(zip(table.item_ids, TrainingSequence.of_table(list(table)), strict=True))
-    for one in table:
-        lesson = learned[one.item_id]
+    for series in table:
+        lesson = learned[series.item_id]
         past = lesson.days <= cutoff
         parts = [getattr(lesson.inputs, field.name) for field in fields(lesson.inputs)]
         rows += [np.nan_to_num(part.numpy()[past]) for part in (*parts, lesson.observed)]
@@ -211,7 +211,7 @@ def base_forecast(table: PriceTable, cutoff: np.datetime64, config: Config) -> l
     model = Forecaster(Config(start="base")).fit(table)
     alone = model.predict(table.until(cutoff), 5, paths=20, seed=0)
     in_a_batch = model.predict_at(table, [table.series[0].timestamps[CUT - 9], cutoff], 5, paths=20, seeds=[1, 0])
-    return [item.paths for one in (alone, *in_a_batch) for item in one]
+    return [item.paths for forecast in (alone, *in_a_batch) for item in forecast]
 
 
 def base_calibrated(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
@@ -220,7 +220,7 @@ def base_calibrated(table: PriceTable, cutoff: np.datetime64, config: Config) ->
     model = Forecaster(Config(start="base", calibrate=True)).fit(table.until(stamps[CUT - 30]))
     assert model.calibration_ is not None and model.calibration_.learned.origins > 1
     forecasts = model.predict_at(table, [stamps[CUT - 9], cutoff], 5, paths=20, seeds=[1, 0])
-    return [item.paths for one in forecasts for item in one]
+    return [item.paths for forecast in forecasts for item in forecast]
 
 
 def base_cached(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
@@ -229,15 +229,15 @@ def base_cached(table: PriceTable, cutoff: np.datetime64, config: Config) -> lis
     cached = CachedForecasts(base_networks(shipped()[0]))
     cached.predict_at(table, [cutoff, stamps[-1]], 5, paths=20, seeds=[0, 2])
     early, at, _ = cached.predict_at(table, [stamps[CUT - 9], cutoff, stamps[-1]], 5, paths=20, seeds=[1, 0, 2])
-    return [item.paths for one in (early, at) for item in one]
+    return [item.paths for forecast in (early, at) for item in forecast]
 
 
 def markets(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
     """What each row holds of the other items."""
     parts = []
-    for one in table:
-        signals = history_signals(Moves.of(one), START)
-        parts.append(ItemSignals(timestamps=one.timestamps[1 + START :], signals=signals, has_range=True))
+    for series in table:
+        signals = history_signals(Moves.of(series), START)
+        parts.append(ItemSignals(timestamps=series.timestamps[1 + START :], signals=signals, has_range=True))
     rows = [row[part.timestamps <= cutoff] for part, row in zip(parts, cross_section_rows(parts), strict=True)]
     assert all(np.isfinite(row).any() for row in rows)
     return [np.nan_to_num(row) for row in rows]

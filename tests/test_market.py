@@ -43,7 +43,9 @@ def seen(values: np.ndarray, scale: float = 0.01, *, days: np.ndarray = DAYS, ha
 
 
 def table_of(count: int, rows: int = 160, first_seed: int = 0) -> PriceTable:
-    return PriceTable(series=tuple(simulated_series(f"S{one:02d}", rows, first_seed + one) for one in range(count)))
+    return PriceTable(
+        series=tuple(simulated_series(f"S{number:02d}", rows, first_seed + number) for number in range(count))
+    )
 
 
 def present_markets(table: PriceTable) -> list[np.ndarray]:
@@ -94,8 +96,8 @@ def test_currencies_do_not_enter_the_market() -> None:
     other = PriceTable(
         series=(PriceSeries(item_id=dear.item_id, timestamps=dear.timestamps, **columns), *table.series[1:])
     )
-    for one, two in zip(present_markets(table), present_markets(other), strict=True):
-        np.testing.assert_allclose(one, two, atol=1e-6)
+    for first, second in zip(present_markets(table), present_markets(other), strict=True):
+        np.testing.assert_allclose(first, second, atol=1e-6)
 
 
 def test_an_absent_market_is_zero_and_said_to_be_absent() -> None:
@@ -123,11 +125,11 @@ def test_training_hides_the_market_from_some_and_ends_it_for_others() -> None:
 def test_a_wild_day_of_the_others_widens_the_band_of_a_calm_item() -> None:
     calm = table_of(12, 300)
     others = []
-    for one in calm.series[1:]:
-        columns = {name: values.copy() for name, values in one.columns().items()}
+    for history in calm.series[1:]:
+        columns = {name: values.copy() for name, values in history.columns().items()}
         columns["low"][-1] *= 0.92
         columns["close"][-1] *= 0.93
-        others.append(PriceSeries(item_id=one.item_id, timestamps=one.timestamps, **columns))
+        others.append(PriceSeries(item_id=history.item_id, timestamps=history.timestamps, **columns))
     wild = PriceTable(series=(calm.series[0], *others))
 
     def width(table: PriceTable, item: int = 0) -> float:
@@ -165,8 +167,8 @@ def test_market_false_forecasts_each_item_by_itself() -> None:
         np.testing.assert_allclose(item.paths, alone.items[0].paths, rtol=1e-5)
         assert not any("recent moves of all" in note for note in texts(item.notes))
     together = Forecaster(config.replace(cross_section=True)).fit(table).predict(table, 3, paths=50)
-    assert all(np.abs(one.paths / other.paths - 1).max() > 1e-4 for one, other in zip(together, apart, strict=True))
-    assert all(f"recent moves of all {LEAST_ITEMS} items" in " ".join(texts(one.notes)) for one in together)
+    assert all(np.abs(item.paths / other.paths - 1).max() > 1e-4 for item, other in zip(together, apart, strict=True))
+    assert all(f"recent moves of all {LEAST_ITEMS} items" in " ".join(texts(item.notes)) for item in together)
 
 
 @pytest.mark.parametrize("market", [True, False])
@@ -180,7 +182,7 @@ def test_adapting_hears_the_market_or_does_not(market: bool, monkeypatch: pytest
     monkeypatch.setattr(base_adapting, "predicted", listening)
     config = Config.from_preset("default", [f"cross_section={market}"])
     base_adapting.adapt(load_ensemble(shipped()[0]).members[:1], list(table_of(LEAST_ITEMS, 400)), config)
-    assert heard and all(one == market for one in heard)
+    assert heard and all(value == market for value in heard)
 
 
 def test_training_drops_inputs_but_never_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:

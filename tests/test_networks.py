@@ -130,8 +130,8 @@ def test_building_a_network_leaves_the_global_random_state_alone() -> None:
     before = torch.random.get_rng_state()
     first, second = build(TINY, 8, CPU), build(TINY, 8, CPU)
     torch.testing.assert_close(torch.random.get_rng_state(), before)
-    for one, two in zip(first.parameters(), second.parameters(), strict=True):
-        assert torch.equal(one, two)
+    for left, right in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(left, right)
     other = build(TINY.replace(seed=1), 8, CPU)
     assert not torch.equal(next(first.parameters()), next(other.parameters()))
 
@@ -179,8 +179,8 @@ def test_flat_adam_equals_torchs(decay: float) -> None:
         reference.param_groups[0]["eps"] = 1e-7 / (1 - 0.999**step) ** 0.5  # where Keras has it
         reference.step()
         reference.zero_grad()
-    for one, two in zip(ours.parameters(), theirs.parameters(), strict=True):
-        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
+    for first, second in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("encoder", ["lstm", "gru", "rnn"])
@@ -206,5 +206,5 @@ def test_a_long_sequence_read_in_stretches_is_the_same_sequence(
         monkeypatch.setattr(encoders, "STRETCH", 10_000)
         whole = outputs_of(last)
         monkeypatch.setattr(encoders, "STRETCH", 5 * batch)
-        for one, other in zip(outputs_of(last), whole, strict=True):
-            torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
+        for ours, theirs in zip(outputs_of(last), whole, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)

@@ -149,9 +149,9 @@ def test_tables_blocks_and_strands_change_nothing_but_the_time(monkeypatch: pyte
     monkeypatch.setattr(sampler, "_UNITS_AT_ONCE", 10)
     network = Counter(0.25)
     torn = PathModel(networks=(network,), features=Lengths()).simulate([starts(*lengths)], 12)
-    for one, two, three in zip(whole, apart, torn, strict=True):
-        np.testing.assert_allclose(one.log_returns, two.log_returns, rtol=1e-6)
-        np.testing.assert_allclose(one.log_returns, three.log_returns, rtol=1e-6)
+    for first, second, third in zip(whole, apart, torn, strict=True):
+        np.testing.assert_allclose(first.log_returns, second.log_returns, rtol=1e-6)
+        np.testing.assert_allclose(first.log_returns, third.log_returns, rtol=1e-6)
     assert max(rows for steps, rows in network.calls if rows > 2) <= 10
 
 

@@ -79,8 +79,8 @@ def test_no_window_reaches_into_another_item() -> None:
         for start in samples.starts:
             rows = np.arange(start, start + samples.length)
             real = [
-                ((rows >= first) & (rows < first + len(one))).any()
-                for first, one in zip(panel.first_rows, series, strict=True)
+                ((rows >= first) & (rows < first + len(asset))).any()
+                for first, asset in zip(panel.first_rows, series, strict=True)
             ]
             weighted = samples.row_weights[rows[-samples.judged :]].any()
             assert sum(real) == 1 or not weighted
@@ -88,16 +88,16 @@ def test_no_window_reaches_into_another_item() -> None:
 
 def test_scaler_learns_from_training_rows_alone() -> None:
     series, spec, split, _ = panel_of()
-    doubled = [_doubled_after(one, split) for one in series]
+    doubled = [_doubled_after(asset, split) for asset in series]
     ours, theirs = learn_scaler(series, spec, split), learn_scaler(doubled, spec, split)
     np.testing.assert_array_equal(ours.mean, theirs.mean)
     np.testing.assert_array_equal(ours.std, theirs.std)
 
 
-def _doubled_after(one, split):
-    late = one.timestamps > split
-    columns = {name: np.where(late, 2 * values, values) for name, values in one.columns().items()}
-    return type(one)(item_id=one.item_id, timestamps=one.timestamps, **columns)
+def _doubled_after(series, split):
+    late = series.timestamps > split
+    columns = {name: np.where(late, 2 * values, values) for name, values in series.columns().items()}
+    return type(series)(item_id=series.item_id, timestamps=series.timestamps, **columns)
 
 
 def test_scaled_training_rows_have_mean_zero_and_deviation_one() -> None:
