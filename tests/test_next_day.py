@@ -164,6 +164,9 @@ def test_a_mixture_is_its_components_densities_by_weight() -> None:
     day = three(weights)
     np.testing.assert_allclose(day.log_prob(torch.from_numpy(observed)), expected, rtol=1e-12)
     np.testing.assert_allclose(day.mean, weights @ [-1.0, 0.5, 2.0], rtol=1e-12)
+    again = replace(day, **{name: part[:, None].expand(2, 4, 3) for name, part in tensors_of(day).items()})
+    many = again.log_prob(torch.from_numpy(observed)[:, None].expand(2, 4))
+    np.testing.assert_allclose(many, np.tile(expected[:, None], 4), rtol=1e-12)
     two = replace(day, **{name: getattr(day, name)[:, :2] for name in ("log_weight", "location", "scale", "df")})
     assert day.density() is None and two.density() is None
 
@@ -201,11 +204,15 @@ def test_a_single_component_adds_its_error_and_tells_its_density() -> None:
     np.testing.assert_array_equal(density.location, np.full(6, 0.3))
 
 
+def tensors_of(day: MixtureDay | JointDay) -> dict[str, torch.Tensor]:
+    parts = {field.name: getattr(day, field.name) for field in fields(day)}
+    return {name: part for name, part in parts.items() if isinstance(part, torch.Tensor)}
+
+
 def halved(day):
     count = len(day.location) // 2
     for rows in (slice(0, count), slice(count, None)):
-        parts = {field.name: getattr(day, field.name) for field in fields(day)}
-        yield replace(day, **{name: part[rows] for name, part in parts.items() if isinstance(part, torch.Tensor)})
+        yield replace(day, **{name: part[rows] for name, part in tensors_of(day).items()})
 
 
 def test_a_joint_day_is_a_student_t_and_two_normals_on_paper() -> None:
@@ -226,6 +233,10 @@ def test_a_joint_day_is_a_student_t_and_two_normals_on_paper() -> None:
     ):
         assert float(day.log_prob(tensor(*observed)[None])) == pytest.approx(expected, rel=1e-10)
     assert float(day.return_log_prob(tensor(y))) == pytest.approx(of_return, rel=1e-12)
+    grid = replace(day, **{name: part.expand(2, 3) for name, part in tensors_of(day).items()})
+    assert grid.log_prob(tensor(y, log_range, volume).expand(2, 3, 3)) == pytest.approx(
+        np.full((2, 3), of_return + of_range + of_volume), rel=1e-10
+    )
     far = day.log_prob(tensor(1e6, nan, nan)[None])
     assert float(far) == pytest.approx(stats.t.logpdf(FARTHEST, 5, loc=0.1, scale=0.5), rel=1e-10)
     far = day.log_prob(tensor(-1e6, nan, nan)[None])
@@ -280,6 +291,7 @@ def test_parts_are_joined_in_the_order_of_their_rows() -> None:
     ]
     whole = joined(parts, np.argsort([3, 1, 2, 0]))
     assert whole.value.dtype == torch.float64 and whole.held_out is HELD_OUT
+    np.testing.assert_array_equal(joined(parts[:1], np.array([1, 0])).value, [1.0, 3.0])
     np.testing.assert_array_equal(whole.value, [0.0, 1.0, 2.0, 3.0])
 
 
