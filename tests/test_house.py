@@ -91,6 +91,23 @@ def test_every_import_in_the_documents_works() -> None:
     assert found >= 3
 
 
+def test_the_places_that_the_architecture_names_are_there() -> None:
+    """Every file of the page exists, and a name in a row of its table stands in one of that row's files."""
+    package = ROOT / "src" / "gatecast"
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    places = re.findall(r"`([\w/]+/|[\w/]+\.(?:py|html|md))`", text)
+    assert len(places) > 50
+    for place in places:
+        assert (package / place).exists() or (ROOT / place).exists() or any(package.rglob(place.rstrip("/"))), place
+    rows = [line for line in text.splitlines() if line.startswith("| ") and ".py`" in line]
+    assert len(rows) > 15
+    for row in rows:
+        files = [package / name for name in re.findall(r"`([\w/]+\.py)`", row)]
+        written = " ".join(path.read_text() for path in files if path.exists())
+        for name in re.findall(r"`([A-Za-z_][\w.]*)`", row):
+            assert name.endswith(".py") or re.search(rf"\b{name.split('.')[-1]}\b", written), (name, row[:60])
+
+
 def test_help_imports_no_heavy_library() -> None:
     code = (
         "import sys; sys.argv = ['gatecast', '--help']\n"

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 
 from conftest import TINY
 from gatecast.config import Config
+from gatecast.features.event_calendar import EVENTS, SUMMARY
+from gatecast.features.signal_windows import BaseInputs
+from gatecast.features.signals import SIGNALS
+from gatecast.models.shipped import load_ensemble, shipped
 from gatecast.nn import encoders
+from gatecast.nn.base_network import build_base
 from gatecast.nn.cells import CellWeights, unroll
 from gatecast.nn.network import build
 from gatecast.nn.next_day import PointDay
@@ -16,6 +23,7 @@ from gatecast.nn.training.adam import AdamSettings, FlatAdam
 from gatecast.nn.training.recipe import weighted_mean
 
 CPU = torch.device("cpu")
+SIZES = {"signals": SIGNALS, "events": EVENTS, "expected": SUMMARY}
 KINDS = ["lstm", "gru", "rnn"]
 FAMILIES = [*KINDS, "tcn", "transformer"]
 
@@ -49,6 +57,19 @@ def test_layers_equal_the_equations(kind: str, seed: int) -> None:
         expected = unroll(kind, cell_weights(layer), expected)
     outputs, _ = network.encoder(torch.from_numpy(inputs)[:, None])
     np.testing.assert_allclose(outputs[:, 0].detach().numpy(), expected, atol=1e-6)
+
+
+def test_the_base_networks_lstm_equals_the_equations() -> None:
+    """In the shipped members too: what `forward` hands its LSTM comes out as on paper."""
+    for shared in (build_base(3), *load_ensemble(shipped()[0]).members[:2]):
+        member = copy.deepcopy(shared).double()
+        seen: list[torch.Tensor] = []
+        member.lstm.register_forward_hook(lambda _, given, out, seen=seen: seen.extend((given[0], out[0])))
+        generator = torch.Generator().manual_seed(1)
+        parts = {name: torch.randn(12, 1, size, generator=generator).double() for name, size in SIZES.items()}
+        member(BaseInputs(flags=torch.ones(12, 1, 2).double(), cross_section=None, **parts))
+        inputs, hidden = (part[:, 0].detach().numpy() for part in seen)
+        np.testing.assert_allclose(hidden, unroll("lstm", cell_weights(member.lstm), inputs), rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from gatecast.prices import PriceSeries
 
-WINDOW = 128  # moves a feature may look back on, one close more; beyond it the slowest average weighs under 1e-4
+WINDOW = 128  # moves a feature may look back on, one close more; there an average of decay 0.94 weighs under 0.001
 FLOOR = 1e-6  # of a daily volatility; far under a pegged currency's 1e-4, far over rounding
 RANGE_FLOOR = 1e-4  # of a Parkinson volatility: a day with high = low is quiet, not infinitely so
 
