@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -192,10 +193,66 @@ def test_foreign_and_missing_files_are_refused(tmp_path: Path, copied: Path) -> 
         Forecaster.load(copied)
 
 
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"held_out": {"error": [], "range_ratio": [], "volume_ratio": []}},
+        {"until": None},
+        {"until": "NaT"},
+        {"items": "A"},
+        {"scaler": {"std": 0.0}},
+        {"scaler": {"std": -1.0}},
+        {"scaler": {"levels": {"A": [1]}}},
+        {"scaler": {"levels": {"A": [0, 0]}}},
+        {"scaler": {"mean": 10**400}},
+        {"losses": [[1, 10**400, 1]]},
+    ],
+    ids=str,
+)
+def test_a_network_that_cannot_be_is_refused_in_one_line(copied: Path, forged: dict[str, Any]) -> None:
+    (network,) = json.loads((copied / "model.json").read_text())["networks"]
+    scaler = network["scaler"]
+    for key, value in dict(forged.get("scaler", {})).items():
+        scaler[key] = value if key == "levels" else [value, *scaler[key][1:]]
+    reseal(copied, networks=[network | forged | {"scaler": scaler}])
+    with pytest.raises(ModelError, match="does not") as refused:
+        Forecaster.load(copied)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(copied: Path, value: float) -> None:
+    tensors, document = checkpoint.load_model(copied)
+    name = sorted(tensors)[0]
+    tensors[name] = torch.full_like(tensors[name], value)
+    for key in ("format", "weights", "weights_sha256"):
+        document.pop(key)
+    checkpoint.save_model(copied, tensors, document)
+    with pytest.raises(ModelError, match="finite"):
+        Forecaster.load(copied)
+
+
+def test_saving_touches_no_file_but_its_own(tmp_path: Path) -> None:
+    forecaster = Forecaster(TINY).fit(TABLE)
+    mine = {"weights-best.safetensors": b"precious", "notes.txt": b"mine", "training-notes.safetensors": b"too"}
+    for name, content in mine.items():
+        (tmp_path / name).write_bytes(content)
+    forecaster.save(tmp_path)
+    Forecaster(TINY.replace(seed=9)).fit(TABLE).save(tmp_path)
+    assert {name: (tmp_path / name).read_bytes() for name in mine} == mine
+    assert len(list(tmp_path.iterdir())) == len(mine) + 2
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "model.json").write_text('{"mine": 1}')
+    with pytest.raises(TrainingError, match="no other program's"):
+        forecaster.save(other)
+    assert [path.name for path in other.iterdir()] == ["model.json"]
+
+
 def test_a_full_disk_leaves_the_last_good_model(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = paths_of(copied)
     other = Forecaster(TINY.replace(seed=9)).fit(TABLE)
-    for allowed in (0, 1):  # the disk fills before the weights, or between the weights and their description
+    for allowed in (0, 1, 2):  # the disk fills at the first try, before the weights, or after them
         calls = iter(range(10))
 
         def write(path: Path, content: bytes, allowed: int = allowed, calls: object = calls) -> None:

@@ -112,7 +112,7 @@ def fitting(folder: Path | str) -> Iterator[None]:
     """Turn what a description that does not fit raises into a `ModelError`."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, UsageError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, RuntimeError, AttributeError, UsageError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
         raise ModelError(
             f"a model's description must fit this gatecast; that in '{folder}' does not ({reason}). "

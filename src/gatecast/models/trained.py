@@ -172,17 +172,22 @@ def revive(described: Mapping[str, Any], number: int, tensors: Mapping[str, Tens
         raise ValueError(f"features {described['features']} are not those of this version")
     network = _filled(number, tensors, config, len(spec.names))
     count = len(described["held_out"]["error"])
+    scaler, until = described["scaler"], pd.Timestamp(described["until"])
+    levels = {str(item): _vector(level, 2) for item, level in scaler["levels"].items()}
+    if not count or pd.isna(until) or not isinstance(described["items"], list):
+        raise ValueError("it names no held-out days, no last day or no items")
+    if not all(spread > 0 for spread in (*_vector(scaler["std"]), *(level[1] for level in levels.values()))):
+        raise ValueError("a scale must be above 0")
     network.held_out = HeldOutDays(
         **{name: _vector(described["held_out"][name], count) for name in _HELD_OUT},
         shrinkage=float(np.clip(_vector([described["shrinkage"]])[0], 0, 1)),
     )
-    scaler = described["scaler"]
     features = Indicators(
         spec=spec,
         scaler=Scaler(
             mean=_vector(scaler["mean"], len(spec.names)),
             std=_vector(scaler["std"], len(spec.names)),
-            levels={str(item): (float(level[0]), float(level[1])) for item, level in scaler["levels"].items()},
+            levels={item: (float(level[0]), float(level[1])) for item, level in levels.items()},
         ),
         context_length=config.context_length,
     )
@@ -197,7 +202,7 @@ def revive(described: Mapping[str, Any], number: int, tensors: Mapping[str, Tens
         config=config,
         record=record,
         items=tuple(map(str, described["items"])),
-        until=pd.Timestamp(described["until"]).as_unit("ns").to_datetime64(),
+        until=until.as_unit("ns").to_datetime64(),
         notes=tuple(Note("model", str(text)) for text in described["notes"]),
     )
 

@@ -49,25 +49,46 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def save_model(folder: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
     """Write a model folder: `weights-*.safetensors`, then `model.json`, which names them. The last good pair stays.
 
-    Raises `TrainingError` with one line where the disk refuses.
+    Raises `TrainingError` with one line where the disk refuses, or where a `model.json` of another program stands.
     """
+    check_target(folder)
     body = save({name: tensor.contiguous().cpu() for name, tensor in tensors.items()})
     digest = hashlib.sha256(body).hexdigest()
     name = f"weights-{digest[:16]}.safetensors"
     content = {"format": MODEL_FORMAT, "weights": name, "weights_sha256": digest, **document}
     sealed = {"sha256": hashlib.sha256(_canonical(content).encode()).hexdigest(), **content}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         atomic_write(folder / name, body)
         atomic_write(folder / _MODEL_FILE, (json.dumps(sealed, indent=1, sort_keys=True) + "\n").encode())
     except OSError as error:
-        raise TrainingError(
-            f"a model is saved whole or not at all; '{folder}' cannot be written ({error.strerror}). What stood there "
-            "is unchanged. Free some space or choose another --save folder."
-        ) from None
-    for other in folder.glob("weights-*.safetensors"):
-        if other.name != name:
+        raise _refused(folder, error) from None
+    for other in folder.iterdir():
+        if _WEIGHTS_NAME.fullmatch(other.name) and other.name != name:
             other.unlink(missing_ok=True)
+
+
+def check_target(folder: Path) -> None:
+    """Whether a model can be saved here, known before the training; makes the folder. Raises `TrainingError`."""
+    path = folder / _MODEL_FILE
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        atomic_write(folder / ".gatecast-probe", b"")
+        (folder / ".gatecast-probe").unlink()
+        ours = not path.exists() or b'"weights_sha256"' in path.read_bytes()
+    except OSError as error:
+        raise _refused(folder, error) from None
+    if not ours:
+        raise TrainingError(
+            f"a model's folder holds no other program's {_MODEL_FILE}; '{path}' is no gatecast model. Choose another "
+            "--save folder."
+        )
+
+
+def _refused(folder: Path, error: OSError) -> TrainingError:
+    return TrainingError(
+        f"a model is saved whole or not at all; '{folder}' cannot be written ({error.strerror}). The model that stood "
+        "there is unchanged. Free some space or choose another --save folder."
+    )
 
 
 def load_model(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -98,6 +119,8 @@ def load_model(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors = load(body)
     except SafetensorError:
         raise ModelError(f"'{folder / name}' is no safetensors file. Save the model again.") from None
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+        raise ModelError(f"weights must be finite numbers; '{folder / name}' holds others. Train the model again.")
     try:
         return (tensors, document) if version == MODEL_FORMAT else _upgraded(tensors, document)
     except (KeyError, TypeError, AttributeError):
