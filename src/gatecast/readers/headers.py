@@ -11,18 +11,17 @@ import pyarrow.compute as pc
 
 from gatecast.errors import UnreadableSource
 from gatecast.readers.cells import Grid
-from gatecast.readers.findings import Findings
 from gatecast.readers.layouts import DATE_NAMES, LOOKS_NUMERIC, normalized
 from gatecast.text import clean, counted, shown
 
 
-def with_header(grid: Grid, findings: Findings) -> Grid:
+def with_header(grid: Grid) -> Grid:
     """A grid of text with its header rows as names; raises `UnreadableSource` where it has no header or no rows."""
     head = [[column[row].as_py().strip() for column in grid.columns] for row in range(min(30, len(grid)))]
     start, depth = _header_rows(head)
     skipped = sum(any(row) for row in head[:start])
     if skipped:
-        findings.note(f"skipped {counted(skipped, 'line')} before the header.")
+        grid.findings.note(f"skipped {counted(skipped, 'line')} before the header.")
     header = head[start : start + depth]
     date_alone = depth > 1 and _names_dates(header[-1][0])  # the last row names the dates and nothing else
     levels = header[:-1] if date_alone else header

@@ -44,16 +44,14 @@ def read_prices(
     if calendar is not None:
         open_calendar(calendar)
     findings = Findings()
-    opened = open_source(source)
-    grid = read_cells(opened.content, shown(opened.name), findings)
+    name, content = open_source(source)
+    grid = read_cells(content, shown(name), findings)
     if not grid.names:
-        grid = with_header(grid, findings)
-    layout = find_layout(grid, opened.name, findings)
-    items = split_items(grid, layout, findings, np.datetime64(today or _today(), "D"))
-    series = [repair_item(item, calendar) for item in items]
+        grid = with_header(grid)
+    items = split_items(grid, find_layout(grid, name), np.datetime64(today or _today(), "D"))
+    kept = tuple(series for item in items if (series := repair_item(item, calendar)) is not None)
     if not repair:
         findings.refuse()
-    kept = tuple(item for item in series if item is not None)
     if not kept:
         raise UnreadableSource("a table needs at least one row with a date and a price; this one has none. Add prices.")
     return PriceTable(series=kept, calendar=calendar, notes=tuple(findings.notes))
