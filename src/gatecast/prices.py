@@ -44,9 +44,6 @@ class PriceSeries:
             array = np.array(values, dtype=np.float64)
             array.flags.writeable = False
             object.__setattr__(self, name, array)
-        self._check()
-
-    def _check(self) -> None:
         if len(self.timestamps) == 0:
             raise DataError(f"an item needs at least one row; '{self.item_id}' has none. Remove the item.")
         if not (np.diff(self.timestamps) > np.timedelta64(0)).all():

@@ -134,16 +134,13 @@ def _column(values: pd.Series) -> Column:
         values = values.dt.tz_convert("UTC").dt.tz_localize(None) if repeats else wall
     types = pd.api.types
     if types.is_datetime64_any_dtype(values.dtype):
-        return values.to_numpy(dtype="datetime64[s]" if _beyond_ns(values) else "datetime64[ns]")
+        seconds = values.dropna().to_numpy(dtype="datetime64[s]")
+        # 64 bits of nanoseconds do not hold all of these; `dates` checks the years.
+        beyond = ((seconds < np.datetime64("1678-01-01")) | (seconds > np.datetime64("2262-01-01"))).any()
+        return values.to_numpy(dtype="datetime64[s]" if beyond else "datetime64[ns]")
     if types.is_numeric_dtype(kind) and not types.is_bool_dtype(kind) and not types.is_complex_dtype(kind):
         return values.to_numpy(dtype=np.float64, na_value=np.nan)
     return text_column(values.fillna("") if isinstance(kind, pd.StringDtype) else [_cell_text(cell) for cell in values])
-
-
-def _beyond_ns(values: pd.Series) -> bool:
-    """Whether a timestamp lies outside what 64 bits of nanoseconds hold; `dates` checks the years."""
-    seconds = values.dropna().to_numpy(dtype="datetime64[s]")
-    return bool(((seconds < np.datetime64("1678-01-01")) | (seconds > np.datetime64("2262-01-01"))).any())
 
 
 def _cell_text(cell: object) -> str:

@@ -20,8 +20,6 @@ from gatecast.readers.rows import split_items
 from gatecast.readers.sources import open_source
 from gatecast.text import shown
 
-__all__ = ["read_prices"]
-
 
 def read_prices(
     source: str | Path | pd.DataFrame | pd.Series,
@@ -48,15 +46,12 @@ def read_prices(
     grid = read_cells(content, shown(name), findings)
     if not grid.names:
         grid = with_header(grid)
-    items = split_items(grid, find_layout(grid, name), np.datetime64(today or _today(), "D"))
+    # The later of the dates here and in Greenwich, so that no row of today counts as future.
+    today = today or max(datetime.date.today(), datetime.datetime.now(datetime.UTC).date())
+    items = split_items(grid, find_layout(grid, name), np.datetime64(today, "D"))
     kept = tuple(series for item in items if (series := repair_item(item, calendar)) is not None)
     if not repair:
         findings.refuse()
     if not kept:
         raise UnreadableSource("a table needs at least one row with a date and a price; this one has none. Add prices.")
     return PriceTable(series=kept, calendar=calendar, notes=tuple(findings.notes))
-
-
-def _today() -> datetime.date:
-    """The later of the dates here and in Greenwich, so that no row of today counts as future."""
-    return max(datetime.date.today(), datetime.datetime.now(datetime.UTC).date())

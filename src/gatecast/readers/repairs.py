@@ -12,7 +12,6 @@ from gatecast.readers.diagnostics import diagnose
 from gatecast.readers.rows import ItemRows
 from gatecast.text import counted, shown
 
-_PRICES = ("open", "high", "low", "close", "adj_close")
 _SLIP = np.log10(1.3)  # a slip of 10x lands within 30% of ten times its neighbours
 _LONGEST_SLIP = 5  # rows; a longer stay at ten times the price is no slip of the decimal point
 _LEAST, _MOST = 1e-100, 1e100  # beyond, ratios of prices would leave the range of a float
@@ -33,7 +32,7 @@ def repair_item(item: ItemRows, calendar: str | None = None) -> PriceSeries | No
         return None
     _check_other_prices(item)
     _fill_volume(item)
-    for name in _PRICES:
+    for name in ("open", "high", "low", "close", "adj_close"):
         if name in item.values:
             _move_decimal_points(item, name)
     _widen_range(item)
@@ -64,9 +63,9 @@ def _sort(item: ItemRows) -> None:
 
 def _drop_duplicates(item: ItemRows) -> None:
     """Drop rows that repeat the row before; of rows that differ on a date, the last is kept with --repair."""
-    if not _repeated(item.stamps).any():
-        return
     same = _repeated(item.stamps)
+    if not same.any():
+        return
     for name, values in item.values.items():
         unreadable = item.unreadable[name]
         equal = (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
@@ -93,16 +92,11 @@ def _repeated(stamps: np.ndarray) -> np.ndarray:
 def _trim_blank_ends(item: ItemRows) -> None:
     """Drop blank rows before the first and after the last price: an asset not yet listed, a bar not yet closed."""
     filled = np.flatnonzero(~np.isnan(item.values["close"]) | item.unreadable["close"])
-    rows = np.arange(len(item.stamps))
-    if len(filled) == 0:
-        item.take(rows[:0])
-        return
-    before, after = int(filled[0]), len(rows) - 1 - int(filled[-1])
-    if before:
-        item.note(f"dropped {counted(before, 'blank row')} before the first price.")
-    if after:
-        item.note(f"dropped {counted(after, 'blank row')} after the last price.")
-    item.take(rows[before : len(rows) - after])
+    before, end = (int(filled[0]), int(filled[-1]) + 1) if len(filled) else (0, 0)
+    for count, where in ((before, "before the first"), (len(item.stamps) - end if end else 0, "after the last")):
+        if count:
+            item.note(f"dropped {counted(count, 'blank row')} {where} price.")
+    item.take(np.arange(before, end))
 
 
 def _drop_time_of_day(item: ItemRows) -> None:

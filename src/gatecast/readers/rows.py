@@ -119,8 +119,9 @@ def _usable_dates(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Timestamps of all rows, and which to keep: blank lines are skipped, other rows need a usable date."""
     column, name = grid.columns[layout.date], grid.names[layout.date][0]
-    if layout.time is not None and not isinstance(column, np.ndarray):
-        column = _with_time(column, grid.columns[layout.time])
+    times = None if layout.time is None else grid.columns[layout.time]
+    if isinstance(column, pa.ChunkedArray) and isinstance(times, pa.ChunkedArray):
+        column = _with_time(column, times)
     dates = parse_dates(column, name, grid.findings)
     if int(dates.unreadable.sum()) * 2 > len(grid):
         row = int(dates.unreadable.argmax())
@@ -160,10 +161,8 @@ def _drop_rows(grid: Grid, bad: np.ndarray, rule: str, culprit: Callable[[int], 
         grid.findings.note(f"repair: dropped {counted(count, 'row')} because {rule}; the first: {first}.")
 
 
-def _with_time(dates: pa.ChunkedArray, times: object) -> pa.ChunkedArray:
+def _with_time(dates: pa.ChunkedArray, times: pa.ChunkedArray) -> pa.ChunkedArray:
     """Dates and a column of times as one text: `20170103` and `220000`, or `2017-01-03` and `22:00`."""
-    if not isinstance(times, pa.ChunkedArray):
-        return dates
     times = pc.utf8_trim_whitespace(times)
     times = pc.replace_substring_regex(times, r"^(\d{2})(\d{2})(\d{2})$", r"\1:\2:\3")
     times = pc.replace_substring_regex(times, r"^(\d{2})(\d{2})$", r"\1:\2")

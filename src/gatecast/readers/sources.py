@@ -70,12 +70,6 @@ def open_source(source: object) -> tuple[str, bytes | pd.DataFrame]:
     return clean(stem) or "item", _file(path)
 
 
-def _shown_path(path: Path) -> str:
-    """A path in quotes; of a long one the end, which has the file's name."""
-    text = clean(path, 4096)
-    return f"'...{text[-60:]}'" if len(text) > 63 else f"'{text}'"
-
-
 def _sample(name: str) -> tuple[str, bytes]:
     if name not in SAMPLES:
         raise UsageError(f"no sample {shown(name)}. Give one of: {', '.join(f'sample:{known}' for known in SAMPLES)}.")
@@ -85,7 +79,8 @@ def _sample(name: str) -> tuple[str, bytes]:
 
 def _file(path: Path) -> bytes:
     """The bytes of a regular file, unpacked where gzip; anything else is refused before it is opened."""
-    name = _shown_path(path)
+    text = clean(path, 4096)
+    name = f"'...{text[-60:]}'" if len(text) > 63 else f"'{text}'"  # of a long path the end, with the file's name
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
