@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from gatecast.errors import ConfigError
 
-Preset = Literal["default", "base", "reference", "quick"]
-PRESETS: tuple[str, ...] = get_args(Preset)
 GROUPS = {  # by their first setting
     "start": "Which network",
     "context_length": "The network",
@@ -171,6 +169,7 @@ _PRESETS = {  # as settings that a user could give
     "weights=linear training=windows epochs=100 batch=64 clip_norm=0 patience=0 validation=0.1 shrink=false",
     "quick": "hidden=16 epochs=12 patience=3",
 }
+PRESETS = tuple(_PRESETS)
 # Settings that mean the same for the base network.
 _OF_EVERY_START = {"start", "seed", "device", "validation", "calibrate", "cross_section"}
 # What a setting takes to have an effect: in words, and as a check.

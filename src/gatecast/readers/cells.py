@@ -73,11 +73,9 @@ def text_column(cells: Sequence[str] | pd.Series) -> pa.ChunkedArray:
 
 def read_cells(content: bytes | pd.DataFrame, name: str, findings: Findings) -> Grid:
     """The cells of a frame, of Parquet or of text; raises `UnreadableSource` where they form no table."""
-    if isinstance(content, pd.DataFrame):
-        return _from_frame(content, findings)
-    if content.startswith(b"PAR1"):
-        return _from_frame(_parquet(content, name), findings)
-    return _from_text(content, name, findings)
+    if isinstance(content, bytes) and not content.startswith(b"PAR1"):
+        return _from_text(content, name, findings)
+    return _from_frame(_parquet(content, name) if isinstance(content, bytes) else content, findings)
 
 
 def _check_size(name: str, *, rows: int, columns: int = 0) -> None:

@@ -28,12 +28,8 @@ def with_header(grid: Grid) -> Grid:
     names = [tuple(filter(None, (clean(level[at]) for level in levels))) or ("",) for at in range(len(head[0]))]
     if depth > 1:
         names[0] = (header[-1][0] if date_alone else header[0][0] or header[1][0],)
-    named = replace(
-        grid,
-        names=tuple(names),
-        columns=tuple(column[start + depth :] for column in grid.columns),
-        lines=grid.lines[start + depth :],
-    )
+    below = tuple(column[start + depth :] for column in grid.columns)
+    named = replace(grid, names=tuple(names), columns=below, lines=grid.lines[start + depth :])
     if len(named) == 0:
         raise UnreadableSource("a table needs rows below its header; this one has none. Add prices.")
     return _without_unnamed(named)

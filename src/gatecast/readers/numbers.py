@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,11 +95,8 @@ def _among(text: pa.ChunkedArray, words: Sequence[str]) -> np.ndarray:
 
 def _convert(text: pa.ChunkedArray, comma: bool, volume: bool) -> Numbers:
     if not comma:
-        try:  # most columns are plain numbers, which arrow reads fast
+        with suppress(pa.ArrowInvalid):  # most columns are plain numbers, which arrow reads fast
             plain = np.array(pc.cast(text, pa.float64()), dtype=np.float64)
-        except pa.ArrowInvalid:
-            pass
-        else:
             if np.isfinite(plain).all():
                 return Numbers(plain, np.zeros(len(plain), bool))
     scale = np.ones(len(text))

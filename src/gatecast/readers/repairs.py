@@ -92,11 +92,12 @@ def _repeated(stamps: np.ndarray) -> np.ndarray:
 def _trim_blank_ends(item: ItemRows) -> None:
     """Drop blank rows before the first and after the last price: an asset not yet listed, a bar not yet closed."""
     filled = np.flatnonzero(~np.isnan(item.values["close"]) | item.unreadable["close"])
-    before, end = (int(filled[0]), int(filled[-1]) + 1) if len(filled) else (0, 0)
-    for count, where in ((before, "before the first"), (len(item.stamps) - end if end else 0, "after the last")):
-        if count:
-            item.note(f"dropped {counted(count, 'blank row')} {where} price.")
-    item.take(np.arange(before, end))
+    if len(filled):
+        for count, where in ((filled[0], "before the first"), (len(item.stamps) - 1 - filled[-1], "after the last")):
+            if count:
+                item.note(f"dropped {counted(count, 'blank row')} {where} price.")
+        filled = np.arange(filled[0], filled[-1] + 1)
+    item.take(filled)
 
 
 def _drop_time_of_day(item: ItemRows) -> None:
@@ -195,7 +196,6 @@ def _widen_range(item: ItemRows) -> None:
         values["low"], values["high"] = np.sort([values["low"], values["high"]], axis=0)
     bottom, top = _open_close_range(item)
     low, high = values.get("low", bottom), values.get("high", top)
-    outside = (high < top) | (low > bottom)
     far = (top / high > _FAR) | (low / bottom > _FAR)
     item.problem(
         far,
@@ -204,7 +204,7 @@ def _widen_range(item: ItemRows) -> None:
         repair="widen low and high",
         done="widened low and high in {rows}",
     )
-    near = outside & ~far
+    near = ((high < top) | (low > bottom)) & ~far
     if near.any():
         rows = counted(int(near.sum()), "row")
         item.note(f"widened low and high to include open and close in {rows}: {item.places(near)}.")

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from gatecast.errors import UnreadableSource
 from gatecast.notes import Note
 from gatecast.prices import stamp_text
-from gatecast.readers.cells import Column, Grid, text_column
+from gatecast.readers.cells import Grid, text_column
 from gatecast.readers.dates import parse_dates
 from gatecast.readers.layouts import MAX_ITEMS, Layout
 from gatecast.readers.numbers import Numbers, read_numbers
@@ -91,7 +91,13 @@ def split_items(grid: Grid, layout: Layout, today: np.datetime64) -> list[ItemRo
 
 def _rows_by_item(grid: Grid, column: int, keep: np.ndarray) -> list[tuple[str, np.ndarray]]:
     """The kept rows of each item, in the order in which items appear; rows without an item are a problem."""
-    ids, codes = _item_codes(grid.columns[column])
+    cells = grid.columns[column]
+    if isinstance(cells, np.ndarray):
+        cells = text_column([f"{cell:g}" if cells.dtype.kind == "f" else str(cell) for cell in cells])
+    coded = cells.combine_chunks().dictionary_encode()
+    ids: dict[str, int] = {}  # clean ids in order of appearance; two spellings may be one
+    merged = np.array([ids.setdefault(clean(word), len(ids)) for word in coded.dictionary.to_pylist()], dtype=np.int64)
+    codes = merged[coded.indices.to_numpy()]
     unnamed = keep & (codes == ids.get("", -1))
     blank = f"has a blank in column {shown(grid.names[column][0])}"
     _drop_rows(grid, unnamed, "every row needs an item", lambda row: f"{grid.place(row)} {blank}")
@@ -102,16 +108,6 @@ def _rows_by_item(grid: Grid, column: int, keep: np.ndarray) -> list[tuple[str, 
     ends = np.searchsorted(codes[kept], np.arange(len(ids) + 1))
     groups = [(item, kept[ends[code] : ends[code + 1]]) for item, code in ids.items()]
     return [(item, rows) for item, rows in groups if len(rows)]
-
-
-def _item_codes(column: Column) -> tuple[dict[str, int], np.ndarray]:
-    """Clean item ids in order of appearance, each with its code, and the code of every row."""
-    if isinstance(column, np.ndarray):
-        column = text_column([f"{cell:g}" if column.dtype.kind == "f" else str(cell) for cell in column])
-    coded = column.combine_chunks().dictionary_encode()
-    ids: dict[str, int] = {}
-    merged = np.array([ids.setdefault(clean(word), len(ids)) for word in coded.dictionary.to_pylist()], dtype=np.int64)
-    return ids, merged[coded.indices.to_numpy()]
 
 
 def _usable_dates(
