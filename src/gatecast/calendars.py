@@ -115,9 +115,8 @@ def future_timestamps(series: PriceSeries, horizon: int, calendar: str | None = 
 
 def _shortest_step(spacing: Spacing) -> float:
     """The fewest days that a step takes; a forecast that cannot end before 2200 is refused by it."""
-    if spacing.freq == "h":
-        return spacing.step / (24 * _HOUR_NS)
-    return {"M": 31.0 * spacing.step, "W": float(spacing.step), "B": 1.5, "D": 7 / len(spacing.weekdays)}[spacing.freq]
+    step, weekdays = spacing.step, len(spacing.weekdays)
+    return {"h": step / (24 * _HOUR_NS), "B": 1.5, "D": 7 / weekdays, "W": float(step), "M": 31.0 * step}[spacing.freq]
 
 
 def _intraday(stamps: np.ndarray, horizon: int, spacing: Spacing, calendar: str | None) -> np.ndarray:

@@ -6,7 +6,7 @@ import ctypes
 import platform
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
@@ -45,5 +45,4 @@ def run_tasks(work: Callable[[Task], Answer], tasks: Iterable[Task], *, jobs: in
     from joblib import Parallel, delayed
 
     call = partial(_prepared_work, work) if _prepared else work
-    answers: Any = Parallel(n_jobs=jobs, return_as="generator_unordered")(delayed(call)(task) for task in tasks)
-    yield from answers
+    yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(delayed(call)(task) for task in tasks)
