@@ -93,10 +93,11 @@ def _trim_blank_ends(item: ItemRows) -> None:
     """Drop blank rows before the first and after the last price: an asset not yet listed, a bar not yet closed."""
     filled = np.flatnonzero(~np.isnan(item.values["close"]) | item.unreadable["close"])
     if len(filled):
-        for count, where in ((filled[0], "before the first"), (len(item.stamps) - 1 - filled[-1], "after the last")):
+        first, last = int(filled[0]), int(filled[-1])
+        for count, where in ((first, "before the first"), (len(item.stamps) - 1 - last, "after the last")):
             if count:
                 item.note(f"dropped {counted(count, 'blank row')} {where} price.")
-        filled = np.arange(filled[0], filled[-1] + 1)
+        filled = np.arange(first, last + 1)
     item.take(filled)
 
 
