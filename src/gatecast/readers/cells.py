@@ -153,6 +153,8 @@ def _from_text(content: bytes, name: str, findings: Findings) -> Grid:
     """A grid of the cells of a CSV file, whose header is still a row."""
     text = _decode(content, name, findings)
     head = [line for line in text[:200_000].split("\n")[:60] if line.strip()]
+    if not head:
+        raise UnreadableSource("a table needs a header; this one is blank. Add one such as date,close.")
     separator, width = _separator(head)
     _check_size(name, rows=text.count("\n"), columns=width)
     frame = _parse(text, separator, width, name)
