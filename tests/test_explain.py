@@ -11,10 +11,10 @@ from gatecast.config import Config
 from gatecast.errors import TooFewRows, UsageError
 from gatecast.explain.explain import explain
 from gatecast.explain.explanation import Explanation
-from gatecast.explain.opened import unrolled
 from gatecast.models.baselines import Drift
 from gatecast.models.forecaster import Forecaster
 from gatecast.nn import introspection as inside
+from gatecast.nn.cells import trace
 from gatecast.nn.network import Network, build
 from gatecast.prices import PriceTable
 
@@ -42,7 +42,10 @@ def test_gates_cell_and_hidden_are_the_networks_own(seed: int) -> None:
     encoder, layers = ("lstm", "gru", "rnn", "lstm")[seed % 4], 1 + seed % 2
     network, config = random_network(encoder, seed, layers=layers, hidden=2 + seed % 7)
     inputs = np.random.default_rng(seed).normal(size=(15, 4))
-    ours = unrolled(inside.layer_weights(network), config.encoder, inputs)
+    ours, below = [], inputs
+    for weights in inside.layer_weights(network):
+        ours.append(trace(config.encoder, weights, below))
+        below = ours[-1]["hidden"]
     theirs, state = network.encoder(torch.from_numpy(inputs)[:, None])
     np.testing.assert_allclose(ours[-1]["hidden"], theirs[:, 0].detach().numpy(), atol=1e-6)
     for layer, parts in zip(ours, state, strict=True):

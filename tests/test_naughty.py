@@ -42,6 +42,8 @@ def long(item: str) -> str:
 # name: (content, words of the refusal or None, words of the notes with --repair or None where it is refused too)
 CASES: dict[str, tuple[str | bytes, str | None, str | None]] = {
     "blank": ("\n\n  \n", "is empty", None),
+    "blank for seventy lines": ("\n" * 70 + rows(), "needs a header; this one is blank", None),
+    "byte order mark alone": (b"\xef\xbb\xbf", "needs a header; this one is blank", None),
     "header alone": ("date,close\n", "needs rows", None),
     "no header": (rows().split("\n", 1)[1], "needs a header", None),
     "no date column": ("open,close\n1,2\n3,4\n", "needs a date column; this one has 'open', 'close'", None),

@@ -26,64 +26,31 @@ if TYPE_CHECKING:
     from gatecast.readers.read import read_prices
 
 # Loaded when first asked for, so that `gatecast --help` loads neither torch nor pandas.
-_HOMES = {
-    "Ablation": "judge.ablation",
-    "Config": "config",
-    "Drift": "models.baselines",
-    "Ema": "models.baselines",
-    "EwmaT": "models.baselines",
-    "Forecast": "forecast",
-    "Forecaster": "models.forecaster",
-    "Garch": "models.baselines",
-    "GatecastError": "errors",
-    "Har": "models.baselines",
-    "ItemForecast": "forecast",
-    "Kalman": "models.baselines",
-    "Ols": "models.baselines",
-    "PriceSeries": "prices",
-    "PriceTable": "prices",
-    "RandomWalk": "models.baselines",
-    "Report": "judge.walkforward",
-    "Sma": "models.baselines",
-    "Theta": "models.baselines",
-    "Verdict": "judge.verdict",
-    "ablate": "judge.ablation",
-    "backtest": "judge.walkforward",
-    "plot": "faces.figures.fans",
-    "read_prices": "readers.read",
+_NAMES = {
+    "config": ["Config"],
+    "errors": ["GatecastError"],
+    "faces.figures.fans": ["plot"],
+    "forecast": ["Forecast", "ItemForecast"],
+    "judge.ablation": ["Ablation", "ablate"],
+    "judge.verdict": ["Verdict"],
+    "judge.walkforward": ["Report", "backtest"],
+    "models.baselines": ["Drift", "Ema", "EwmaT", "Garch", "Har", "Kalman", "Ols", "RandomWalk", "Sma", "Theta"],
+    "models.forecaster": ["Forecaster"],
+    "prices": ["PriceSeries", "PriceTable"],
+    "readers.read": ["read_prices"],
 }
+_HOMES = {name: f"gatecast.{module}" for module, names in _NAMES.items() for name in names}
 
 __all__ = [
-    "Ablation",
-    "Config",
-    "Drift",
-    "Ema",
-    "EwmaT",
-    "Forecast",
-    "Forecaster",
-    "Garch",
-    "GatecastError",
-    "Har",
-    "ItemForecast",
-    "Kalman",
-    "Ols",
-    "PriceSeries",
-    "PriceTable",
-    "RandomWalk",
-    "Report",
-    "Sma",
-    "Theta",
-    "Verdict",
-    "ablate",
-    "backtest",
-    "plot",
-    "read_prices",
-]
+    "Ablation", "Config", "Drift", "Ema", "EwmaT", "Forecast", "Forecaster", "Garch", "GatecastError", "Har",
+    "ItemForecast", "Kalman", "Ols", "PriceSeries", "PriceTable", "RandomWalk", "Report", "Sma", "Theta", "Verdict",
+    "ablate", "backtest", "plot", "read_prices",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(importlib.import_module(f"gatecast.{_HOMES[name]}"), name)
+        return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'gatecast' has no attribute '{name}'")
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import functools
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Bool, Int
 
 from gatecast.errors import UsageError
@@ -40,18 +39,18 @@ def describe(timestamps: np.ndarray) -> Spacing:
     >>> describe(np.array(["2024-01-05", "2024-01-06", "2024-01-07"], "M8[ns]")).freq
     'D'
     """
-    days = timestamps.astype("datetime64[D]")
-    if len(days) < 2:
-        return _daily(days)
+    daily = _daily(timestamps.astype("datetime64[D]"))
+    if len(timestamps) < 2:
+        return daily
     recent = timestamps[-2000:].astype("datetime64[ns]")
     step = float(np.median(np.diff(recent).astype(np.int64))) / (24 * _HOUR_NS)
     if step < 20 / 24:
-        return Spacing("h", _daily(days).weekdays, max(1, round(step * 24 * _HOUR_NS)))
+        return replace(daily, freq="h", step=max(1, round(step * 24 * _HOUR_NS)))
     if step <= 4:
-        return _daily(days)
+        return daily
     if step < 25:
-        return Spacing("W", _daily(days).weekdays, 7 if 4 < step < 10 else round(step))
-    return Spacing("M", _daily(days).weekdays, max(1, round(step / 30.44)))
+        return replace(daily, freq="W", step=7 if step < 10 else round(step))
+    return replace(daily, freq="M", step=max(1, round(step / 30.44)))
 
 
 def _daily(days: np.ndarray) -> Spacing:
@@ -72,15 +71,12 @@ def _weekday(days: np.ndarray) -> np.ndarray:
 
 def gaps(timestamps: np.ndarray) -> Int[np.ndarray, " steps"]:
     """Sessions (weeks or months for such data) that are missing between each row and the next; (T - 1,)."""
-    if len(timestamps) < 2:
-        return np.zeros(0, dtype=np.int64)
     spacing = describe(timestamps)
     days = timestamps.astype("datetime64[D]")
-    if spacing.freq == "W":
-        return np.asarray(np.diff(days).astype(np.int64) // spacing.step - 1)
-    if spacing.freq == "M":
-        return np.asarray(np.diff(days.astype("datetime64[M]")).astype(np.int64) // spacing.step - 1)
-    if np.diff(days).max() <= _DAY:
+    if spacing.freq in ("W", "M"):
+        units = days.astype("datetime64[M]") if spacing.freq == "M" else days
+        return np.asarray(np.diff(units).astype(np.int64) // spacing.step - 1)
+    if (np.diff(days) <= _DAY).all():
         return np.zeros(len(days) - 1, dtype=np.int64)
     mask = [day in spacing.weekdays for day in range(7)]
     return np.asarray(np.maximum(np.busday_count(days[:-1] + 1, days[1:], weekmask=mask), 0))
@@ -107,24 +103,20 @@ def future_timestamps(series: PriceSeries, horizon: int, calendar: str | None = 
     elif spacing.freq == "h":
         future = _intraday(stamps, horizon, spacing, calendar)
     else:
-        days = _trading_days(last.astype("datetime64[D]") + 1, horizon, spacing.weekdays, calendar)
+        first = last.astype("datetime64[D]") + 1
+        if calendar is not None:
+            days = _sessions(calendar, first, first + int(horizon * 1.6) + 30)
+        else:
+            mask = [day in spacing.weekdays for day in range(7)]
+            days = np.busday_offset(first, np.arange(horizon), roll="forward", weekmask=mask)
         future = days.astype("datetime64[ns]") + (last - last.astype("datetime64[D]"))
     return np.asarray(future[:horizon].astype("datetime64[ns]"))
 
 
 def _shortest_step(spacing: Spacing) -> float:
     """The fewest days that a step takes; a forecast that cannot end before 2200 is refused by it."""
-    if spacing.freq == "h":
-        return spacing.step / (24 * _HOUR_NS)
-    return {"M": 31.0 * spacing.step, "W": float(spacing.step), "B": 1.5, "D": 7 / len(spacing.weekdays)}[spacing.freq]
-
-
-def _trading_days(first: np.datetime64, count: int, weekdays: tuple[int, ...], calendar: str | None) -> np.ndarray:
-    """The first `count` trading days from `first` on; `datetime64[D]`."""
-    if calendar is not None:
-        return _sessions(calendar, first, first + int(count * 1.6) + 30)[:count]
-    mask = [day in weekdays for day in range(7)]
-    return np.asarray(np.busday_offset(first, np.arange(count), roll="forward", weekmask=mask))
+    step, weekdays = spacing.step, len(spacing.weekdays)
+    return {"h": step / (24 * _HOUR_NS), "B": 1.5, "D": 7 / weekdays, "W": float(step), "M": 31.0 * step}[spacing.freq]
 
 
 def _intraday(stamps: np.ndarray, horizon: int, spacing: Spacing, calendar: str | None) -> np.ndarray:
@@ -215,7 +207,7 @@ def open_calendar(code: str, first: str | None = None, last: str | None = None) 
 def _sessions(code: str, first: np.datetime64, last: np.datetime64) -> np.ndarray:
     """Sessions of a calendar from `first` to `last`; `datetime64[D]`."""
     calendar = open_calendar(code, str(first), str(last))
-    return np.asarray(pd.DatetimeIndex(calendar.sessions).to_numpy().astype("datetime64[D]"))
+    return np.asarray(calendar.sessions, dtype="datetime64[D]")
 
 
 def off_calendar(timestamps: np.ndarray, code: str) -> Bool[np.ndarray, " time"]:

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from gatecast.errors import ConfigError
 
-Preset = Literal["default", "base", "reference", "quick"]
-PRESETS: tuple[str, ...] = get_args(Preset)
-GROUPS = {
+GROUPS = {  # by their first setting
     "start": "Which network",
-    "network": "The network",
-    "training": "Training",
-    "sampling": "Sampling and bands",
-    "run": "How it runs",
+    "context_length": "The network",
+    "loss": "Training",
+    "mc_dropout": "Sampling and bands",
+    "seed": "How it runs",
 }
 
 
-def _setting(group: str, default: Any, description: str, **bounds: Any) -> Any:
+def _setting(default: Any, description: str, **bounds: Any) -> Any:
     """A field with its unit and reason; the first sentence says what it is, the rest why the default is what it is."""
-    return Field(default, description=description, json_schema_extra={"group": group}, **bounds)
+    return Field(default, description=description, **bounds)
 
 
 class Config(BaseModel):
@@ -39,102 +37,77 @@ class Config(BaseModel):
     _given: tuple[str, ...] = PrivateAttr(())
 
     start: Literal["scratch", "base", "adapt"] = _setting(
-        "start",
         "scratch",
         "Where the weights come from. scratch: trained on your prices; base: the base network that comes with "
         "gatecast, no training; adapt: the base network, trained further where held-out days gain from it.",
     )
     cross_section: bool = _setting(
-        "start", True, "Recent moves of all items of a table enter the base network's forecast of each."
+        True, "Recent moves of all items of a table enter the base network's forecast of each."
     )
 
-    context_length: int = _setting(
-        "network", 60, "Rows of lookback. 60 sessions are a quarter of a year.", ge=2, le=20_000
-    )
+    context_length: int = _setting(60, "Rows of lookback. 60 sessions are a quarter of a year.", ge=2, le=20_000)
     returns: Literal["log", "simple", "none"] = _setting(
-        "network", "log", "First feature and target. none: price levels, scaled, as the naive recipe has them."
+        "log", "First feature and target. none: price levels, scaled, as the naive recipe has them."
     )
     bollinger_guard: bool = _setting(
-        "network", True, "Bollinger position 0.5 where the bands collapse. The naive formula divides by 0 there."
+        True, "Bollinger position 0.5 where the bands collapse. The naive formula divides by 0 there."
     )
-    encoder: Literal["lstm", "gru", "rnn", "tcn", "transformer"] = _setting(
-        "network", "lstm", "The family of the network."
-    )
+    encoder: Literal["lstm", "gru", "rnn", "tcn", "transformer"] = _setting("lstm", "The family of the network.")
     layers: int = _setting(
-        "network", 1, "Layers of the encoder. One learns as much from a few thousand noisy days as three.", ge=1, le=16
+        1, "Layers of the encoder. One learns as much from a few thousand noisy days as three.", ge=1, le=16
     )
-    hidden: int = _setting("network", 32, "Units per layer. More overfit a single asset.", ge=1, le=4096)
-    dropout: float = _setting("network", 0.2, "Share of units dropped after each layer, 0 to 1.", ge=0, lt=1)
+    hidden: int = _setting(32, "Units per layer. More overfit a single asset.", ge=1, le=4096)
+    dropout: float = _setting(0.2, "Share of units dropped after each layer, 0 to 1.", ge=0, lt=1)
     dense: tuple[int, ...] = _setting(
-        "network", (), "Widths of ReLU layers before the output, such as 64,32. None is one linear map."
+        (), "Widths of ReLU layers before the output, such as 64,32. None is one linear map."
     )
     head: Literal["point", "normal", "student_t", "mixture"] = _setting(
-        "network", "point", "What is predicted: a value, or its distribution, learned by likelihood in place of loss."
+        "point", "What is predicted: a value, or its distribution, learned by likelihood in place of loss."
     )
 
     loss: Literal["huber", "mse", "mae", "pinball"] = _setting(
-        "training", "huber", "Loss of a point forecast. Huber counts large errors linearly, so that no crash owns it."
+        "huber", "Loss of a point forecast. Huber counts large errors linearly, so that no crash owns it."
     )
     huber_delta: float = _setting(
-        "training", 1.0, "Error where the Huber loss turns linear, in trailing volatilities. One sigma.", gt=0, le=1e6
+        1.0, "Error where the Huber loss turns linear, in trailing volatilities. One sigma.", gt=0, le=1e6
     )
-    quantile: float = _setting("training", 0.5, "Quantile of the pinball loss, 0 to 1. The median.", gt=0, lt=1)
+    quantile: float = _setting(0.5, "Quantile of the pinball loss, 0 to 1. The median.", gt=0, lt=1)
     weights: Literal["none", "linear", "exponential", "half_life"] = _setting(
-        "training", "linear", "Recency weights of training days, mean 1. A market of long ago may follow other rules."
+        "linear", "Recency weights of training days, mean 1. A market of long ago may follow other rules."
     )
-    half_life_days: float = _setting(
-        "training", 730.0, "Calendar days until a training day counts half. Two years.", gt=0, le=1e6
-    )
+    half_life_days: float = _setting(730.0, "Calendar days until a training day counts half. Two years.", gt=0, le=1e6)
     training: Literal["dense", "windows"] = _setting(
-        "training", "dense", "Targets: at every step of a chunk, or after each window only, as the recipe has it."
+        "dense", "Targets: at every step of a chunk, or after each window only, as the recipe has it."
     )
     chunk_length: int = _setting(
-        "training", 120, "Rows of a dense chunk. Two contexts, so that the later half sees a full one.", ge=2
+        120, "Rows of a dense chunk. Two contexts, so that the later half sees a full one.", ge=2
     )
-    epochs: int = _setting("training", 30, "Passes over the training days, at most.", ge=1, le=100_000)
-    batch: int = _setting("training", 32, "Windows, or chunks, per update.", ge=1)
-    learning_rate: float = _setting("training", 1e-3, "Step size of Adam. Its own default.", gt=0, le=1)
-    weight_decay: float = _setting("training", 0.0, "Decoupled weight decay (AdamW). 0 is Adam.", ge=0, le=1)
+    epochs: int = _setting(30, "Passes over the training days, at most.", ge=1, le=100_000)
+    batch: int = _setting(32, "Windows, or chunks, per update.", ge=1)
+    learning_rate: float = _setting(1e-3, "Step size of Adam. Its own default.", gt=0, le=1)
+    weight_decay: float = _setting(0.0, "Decoupled weight decay (AdamW). 0 is Adam.", ge=0, le=1)
     clip_norm: float = _setting(
-        "training",
-        1.0,
-        "Ceiling of the gradient's norm; 0 for none. Keeps one wild batch from undoing others.",
-        ge=0,
-        le=1e6,
+        1.0, "Ceiling of the gradient's norm; 0 for none. Keeps one wild batch from undoing others.", ge=0, le=1e6
     )
     validation: float = _setting(
-        "training",
-        0.1,
-        "Share of the last timestamps held out, 0 to 0.9. It stops training and measures errors.",
-        gt=0,
-        lt=0.9,
+        0.1, "Share of the last timestamps held out, 0 to 0.9. It stops training and measures errors.", gt=0, lt=0.9
     )
-    patience: int = _setting(
-        "training", 5, "Epochs without gain before stopping; 0 never stops. 5 outlasts one noisy epoch.", ge=0
-    )
-    per_asset: bool = _setting("training", False, "One network for each item rather than one for all.")
+    patience: int = _setting(5, "Epochs without gain before stopping; 0 never stops. 5 outlasts one noisy epoch.", ge=0)
+    per_asset: bool = _setting(False, "One network for each item rather than one for all.")
 
     mc_dropout: bool = _setting(
-        "sampling", True, "One dropout mask per path, held along it (Gal and Ghahramani 2016): model uncertainty."
+        True, "One dropout mask per path, held along it (Gal and Ghahramani 2016): model uncertainty."
     )
     shrink: bool = _setting(
-        "sampling",
-        True,
-        "The predicted mean move counts by the share that held-out days confirm; for a point head on returns.",
+        True, "The predicted mean move counts by the share that held-out days confirm; for a point head on returns."
     )
     noise: Literal["residuals", "none"] = _setting(
-        "sampling",
-        "residuals",
-        "Errors of held-out days, scaled by volatility, along paths. none: as the recipe has it.",
+        "residuals", "Errors of held-out days, scaled by volatility, along paths. none: as the recipe has it."
     )
-    calibrate: bool = _setting(
-        "sampling", False, "Widen or narrow the bands by what those of past days, held out, have covered."
-    )
+    calibrate: bool = _setting(False, "Widen or narrow the bands by what those of past days, held out, have covered.")
 
-    seed: int = _setting("run", 0, "Seed of training: initial weights, order of batches, dropout.", ge=0, lt=2**63)
-    device: Literal["auto", "cpu", "cuda"] = _setting(
-        "run", "auto", "Where it is computed. auto: a GPU where there is one."
-    )
+    seed: int = _setting(0, "Seed of training: initial weights, order of batches, dropout.", ge=0, lt=2**63)
+    device: Literal["auto", "cpu", "cuda"] = _setting("auto", "Where it is computed. auto: a GPU where there is one.")
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -143,7 +116,7 @@ class Config(BaseModel):
             raise ConfigError(_explain(error)) from None
 
     @model_validator(mode="after")
-    def _start_alone(self) -> Config:
+    def _fits_together(self) -> Config:
         if self.start == "scratch" and not self.cross_section:
             raise ValueError(
                 "cross_section: a network trained on your prices sees no cross-section in any case; "
@@ -157,10 +130,6 @@ class Config(BaseModel):
                     f"{changed[0]}: the base network cannot be changed; with start={self.start} only "
                     f"{', '.join(sorted(_OF_EVERY_START))} may be set. Add start=scratch to train a network"
                 )
-        return self
-
-    @model_validator(mode="after")
-    def _dense_widths(self) -> Config:
         if any(width < 1 for width in self.dense):
             raise ValueError("dense: every width must be at least 1")
         return self
@@ -175,7 +144,7 @@ class Config(BaseModel):
             raise ConfigError(f"no preset '{preset}'. There are: {', '.join(PRESETS)}.")
         given = parse_settings(settings)
         own = preset == "default" and not given.keys() <= _OF_EVERY_START
-        config = cls(**{**({"start": "scratch"} if own else _PRESETS[preset]), **given})
+        config = cls(**{**parse_settings(["start=scratch"] if own else _PRESETS[preset].split()), **given})
         config._given = tuple(given)
         return config
 
@@ -192,30 +161,15 @@ class Config(BaseModel):
         return {key: takes for key, (takes, holds) in _TAKES.items() if key in self._given and not holds(self)}
 
 
-# The recipe: three LSTM layers of 128, dropout 0.2 after each, dense 64-32-1, Huber, Adam, windows of 60 x 8.
-_REFERENCE: dict[str, Any] = {
-    "context_length": 60,
-    "layers": 3,
-    "hidden": 128,
-    "dropout": 0.2,
-    "dense": (64, 32),
-    "loss": "huber",
-    "huber_delta": 1.0,
-    "weights": "linear",
-    "training": "windows",
-    "epochs": 100,
-    "batch": 64,
-    "clip_norm": 0.0,
-    "patience": 0,
-    "validation": 0.1,
-    "shrink": False,
+_PRESETS = {  # as settings that a user could give
+    "default": "start=adapt calibrate=true",
+    "base": "start=base calibrate=true",
+    # The recipe: three LSTM layers of 128, dropout 0.2 after each, dense 64-32-1, Huber, Adam, windows of 60 x 8.
+    "reference": "context_length=60 layers=3 hidden=128 dropout=0.2 dense=64,32 loss=huber huber_delta=1 "
+    "weights=linear training=windows epochs=100 batch=64 clip_norm=0 patience=0 validation=0.1 shrink=false",
+    "quick": "hidden=16 epochs=12 patience=3",
 }
-_PRESETS: dict[str, dict[str, Any]] = {
-    "default": {"start": "adapt", "calibrate": True},
-    "base": {"start": "base", "calibrate": True},
-    "reference": _REFERENCE,
-    "quick": {"hidden": 16, "epochs": 12, "patience": 3},
-}
+PRESETS = tuple(_PRESETS)
 # Settings that mean the same for the base network.
 _OF_EVERY_START = {"start", "seed", "device", "validation", "calibrate", "cross_section"}
 # What a setting takes to have an effect: in words, and as a check.
@@ -237,11 +191,10 @@ _TAKES: Mapping[str, tuple[str, Callable[[Config], bool]]] = {
 
 def setting_rows(configs: Sequence[Config]) -> Iterable[tuple[str, str, tuple[Any, ...], str]]:
     """(group, key, its value in each config, description) of every setting, group by group."""
-    for group, title in GROUPS.items():
-        for key, field in Config.model_fields.items():
-            extra = field.json_schema_extra
-            if isinstance(extra, dict) and extra["group"] == group:
-                yield title, key, tuple(getattr(config, key) for config in configs), field.description or ""
+    group = ""
+    for key, field in Config.model_fields.items():
+        group = GROUPS.get(key, group)
+        yield group, key, tuple(getattr(config, key) for config in configs), field.description or ""
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:

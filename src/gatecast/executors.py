@@ -5,9 +5,8 @@ from __future__ import annotations
 import ctypes
 import platform
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import cache
-from typing import Any, Generic, TypeVar
+from functools import cache, partial
+from typing import TypeVar
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
@@ -35,21 +34,15 @@ def prepare_process() -> None:
     library.mallopt(_TOP_PAD, _HEAP)
 
 
-@dataclass(frozen=True)
-class _Prepared(Generic[Task, Answer]):
-    """Work in a process that is prepared first, where this one was."""
-
-    work: Callable[[Task], Answer]
-
-    def __call__(self, task: Task) -> Answer:
-        prepare_process()
-        return self.work(task)
+def _prepared_work(work: Callable[[Task], Answer], task: Task) -> Answer:
+    """Work in a process that is prepared first, as this one was."""
+    prepare_process()
+    return work(task)
 
 
 def run_tasks(work: Callable[[Task], Answer], tasks: Iterable[Task], *, jobs: int) -> Iterator[Answer]:
     """`work(task)` for each task, `jobs` processes at a time (-1: one a core), as they end; an error stops the rest."""
     from joblib import Parallel, delayed
 
-    call: Callable[[Task], Answer] = _Prepared(work) if _prepared else work
-    answers: Any = Parallel(n_jobs=jobs, return_as="generator_unordered")(delayed(call)(task) for task in tasks)
-    yield from answers
+    call = partial(_prepared_work, work) if _prepared else work
+    yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(delayed(call)(task) for task in tasks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,25 +17,10 @@ from gatecast.errors import UsageError
 from gatecast.notes import Note
 from gatecast.prices import stamp_text
 
-# The quantiles that a stored forecast keeps, and the bands they bound, by name.
+# The quantiles that a stored forecast keeps, and the bands they bound, by name: "q025" is 0.025, "q10" is 0.1.
 QUANTILES: dict[str, float] = {
-    "q01": 0.01,
-    "q025": 0.025,
-    "q05": 0.05,
-    "q10": 0.10,
-    "q20": 0.20,
-    "q25": 0.25,
-    "q30": 0.30,
-    "q40": 0.40,
-    "q50": 0.50,
-    "q60": 0.60,
-    "q70": 0.70,
-    "q75": 0.75,
-    "q80": 0.80,
-    "q90": 0.90,
-    "q95": 0.95,
-    "q975": 0.975,
-    "q99": 0.99,
+    "q" + str(q).removeprefix("0.").ljust(2, "0"): q
+    for q in (0.01, 0.025, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 0.95, 0.975, 0.99)
 }
 BANDS = {50: ("q25", "q75"), 80: ("q10", "q90"), 90: ("q05", "q95"), 95: ("q025", "q975")}
 
@@ -161,14 +146,14 @@ class Forecast:
         """The forecast with more notes on every item."""
         return replace(self, items=tuple(replace(item, notes=(*item.notes, *notes)) for item in self.items))
 
-    def _frame(self, **columns: Any) -> pd.DataFrame:
+    def _frame(self, columns: Callable[[ItemForecast], dict[str, np.ndarray]]) -> pd.DataFrame:
         parts = [
             pd.DataFrame(
                 {
                     "item_id": item.item_id,
                     "timestamp": item.timestamps,
                     "step": np.arange(1, item.horizon + 1),
-                    **{name: of(item) for name, of in columns.items()},
+                    **columns(item),
                 }
             )
             for item in self.items
@@ -177,38 +162,30 @@ class Forecast:
 
     def median(self) -> pd.DataFrame:
         """The median price by item and step."""
-        return self._frame(median=lambda item: item.median)
+        return self._frame(lambda item: {"median": item.median})
 
     def mean(self) -> pd.DataFrame:
         """The mean price by item and step."""
-        return self._frame(mean=lambda item: item.mean)
+        return self._frame(lambda item: {"mean": item.mean})
 
     def quantile(self, q: float) -> pd.DataFrame:
         """The q-quantile of the price by item and step."""
-        return self._frame(quantile=lambda item: item.quantile(q))
+        return self._frame(lambda item: {"quantile": item.quantile(q)})
 
     def interval(self, level: float = 0.9) -> pd.DataFrame:
         """The central band at `level` by item and step: columns `lower`, `upper`."""
-        check_level(level)
-        return self._frame(lower=lambda item: item.interval(level)[0], upper=lambda item: item.interval(level)[1])
+        return self._frame(lambda item: dict(zip(("lower", "upper"), item.interval(level), strict=True)))
 
     def probability_above(self, price: float) -> pd.DataFrame:
         """The share of paths above `price` by item and step."""
-        return self._frame(probability=lambda item: item.probability_above(price))
+        return self._frame(lambda item: {"probability": item.probability_above(price)})
 
     def to_frame(self, level: float = 0.9) -> pd.DataFrame:
         """Median, mean and band by item and step, in price units."""
-        check_level(level)
-        return self._frame(
-            median=lambda item: item.median,
-            mean=lambda item: item.mean,
-            lower=lambda item: item.interval(level)[0],
-            upper=lambda item: item.interval(level)[1],
-        )
+        return self._frame(lambda item: _summary(item, level))
 
     def to_dict(self, level: float = 0.9) -> list[dict[str, Any]]:
         """The `items` of the JSON document: plain types, finite numbers."""
-        check_level(level)
         return [_item_dict(item, level) for item in self.items]
 
     def to_json(self, level: float = 0.9) -> str:
@@ -216,23 +193,21 @@ class Forecast:
         return json.dumps(self.to_dict(level), allow_nan=False)
 
 
-def _item_dict(item: ItemForecast, level: float) -> dict[str, Any]:
+def _summary(item: ItemForecast, level: float) -> dict[str, np.ndarray]:
     lower, upper = item.interval(level)
-    rows = zip(item.timestamps, item.median, item.mean, lower, upper, strict=True)
+    return {"median": item.median, "mean": item.mean, "lower": lower, "upper": upper}
+
+
+def _item_dict(item: ItemForecast, level: float) -> dict[str, Any]:
+    columns = _summary(item, level)
+    rows = zip(item.timestamps, np.column_stack(list(columns.values())).tolist(), strict=True)
     return {
         "item_id": item.item_id,
         "last": {"timestamp": stamp_text(item.last_timestamp), "close": item.last_close},
         "notes": [note.text for note in item.notes],
         "forecast": [
-            {
-                "timestamp": stamp_text(stamp),
-                "step": step,
-                "median": float(median),
-                "mean": float(mean),
-                "lower": float(low),
-                "upper": float(high),
-            }
-            for step, (stamp, median, mean, low, high) in enumerate(rows, 1)
+            {"timestamp": stamp_text(stamp), "step": step, **dict(zip(columns, row, strict=True))}
+            for step, (stamp, row) in enumerate(rows, 1)
         ],
     }
 

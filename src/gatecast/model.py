@@ -17,7 +17,15 @@ AnyModel = TypeVar("AnyModel", bound="Model")
 
 
 @runtime_checkable
-class Model(Protocol):
+class Predictor(Protocol):
+    """The half of a model that forecasts."""
+
+    def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
+        """Simulate `paths` paths of `horizon` steps after the last row of each item."""
+
+
+@runtime_checkable
+class Model(Predictor, Protocol):
     """What the judge asks of a model, whether a network or a moving average.
 
     `fit` learns from these rows alone. `predict` may be given later rows: what was learned stays frozen, the
@@ -30,17 +38,6 @@ class Model(Protocol):
 
     def fit(self: AnyModel, prices: PriceTable) -> AnyModel:
         """Learn from every row of `prices`; returns self."""
-
-    def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
-        """Simulate `paths` paths of `horizon` steps after the last row of each item."""
-
-
-@runtime_checkable
-class Predictor(Protocol):
-    """The half of a model that forecasts."""
-
-    def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
-        """Simulate `paths` paths of `horizon` steps after the last row of each item."""
 
 
 @runtime_checkable

@@ -44,9 +44,6 @@ class PriceSeries:
             array = np.array(values, dtype=np.float64)
             array.flags.writeable = False
             object.__setattr__(self, name, array)
-        self._check()
-
-    def _check(self) -> None:
         if len(self.timestamps) == 0:
             raise DataError(f"an item needs at least one row; '{self.item_id}' has none. Remove the item.")
         if not (np.diff(self.timestamps) > np.timedelta64(0)).all():
@@ -141,9 +138,8 @@ class PriceTable:
     def until(self, cutoff: object) -> PriceTable:
         """The rows at or before `cutoff`; items that begin later are left out. Raises if none is left."""
         stamp = pd.Timestamp(cutoff).to_datetime64()  # type: ignore[arg-type]
-        ends = [int(np.searchsorted(series.timestamps, stamp, side="right")) for series in self.series]
-        kept = zip(self.series, ends, strict=True)
-        return replace(self, series=tuple(series.rows(0, end) for series, end in kept if end))
+        ends = ((series, int(np.searchsorted(series.timestamps, stamp, side="right"))) for series in self.series)
+        return replace(self, series=tuple(series.rows(0, end) for series, end in ends if end))
 
     def select(self, item_ids: tuple[str, ...]) -> PriceTable:
         """A table of these items alone, in this order."""

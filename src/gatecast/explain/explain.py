@@ -18,8 +18,6 @@ from gatecast.nn import introspection
 from gatecast.prices import PriceSeries, PriceTable
 
 LEVEL = 0.9  # of the bands that are taken apart
-_UNFITTED = "a forecaster is explained after it was fitted; this one was not. Call fit(prices) first."
-_FRESH = ("rnn", "gru", "lstm")  # untrained, for the vanishing gradient
 
 
 def explain(
@@ -42,7 +40,7 @@ def explain(
     if not isinstance(model, Forecaster):
         raise UsageError(f"explain opens the network of a Forecaster; '{model.name}' is none. Give it one.")
     if not hasattr(model, "networks_"):
-        raise UsageError(_UNFITTED)
+        raise UsageError("a forecaster is explained after it was fitted; this one was not. Call fit(prices) first.")
     networks = model.networks_
     if isinstance(networks, BaseNetworks):
         opened = open_base(networks, prices, series, member)
@@ -55,35 +53,31 @@ def explain(
         settings = config = model.config.replace(start="scratch", cross_section=True)
     contributions, value, base = introspection.integrated_gradients(opened.value, opened.rows)
     shown = opened.shown(opened.rows)
-    fresh = {kind: introspection.untrained(config, kind, shown.shape[1]) for kind in _FRESH}
+    fresh = {}  # untrained, for the vanishing gradient
+    for kind in ("rnn", "gru", "lstm"):
+        untrained = introspection.point_value(introspection.untrained(config, kind, shown.shape[1]))
+        fresh[kind] = introspection.gradient_by_lag(untrained, shown)
     return Explanation(
         config=settings,
         history=series,
         own_rows=own_rows,
         inputs=shown,
-        cell=opened.cell,
         value=value,
         base=base,
         contributions=opened.shown(contributions),
         gradient=introspection.gradient_by_lag(opened.value, opened.rows),
-        fresh={
-            kind: introspection.gradient_by_lag(introspection.point_value(network), shown)
-            for kind, network in fresh.items()
-        },
-        bands=_bands(model, _long(prices, networks.min_rows), series, horizon=horizon, paths=paths, seed=seed),
+        fresh=fresh,
+        bands=_bands(model, prices, series, horizon=horizon, paths=paths, seed=seed),
         **opened.parts,
     )
-
-
-def _long(prices: PriceTable, rows: int) -> PriceTable:
-    """The items with this many rows or more: a calibrator sets the bands of all of them together."""
-    return prices.select(tuple(item.item_id for item in prices if len(item) >= rows))
 
 
 def _bands(
     forecaster: Forecaster, prices: PriceTable, series: PriceSeries, *, horizon: int, paths: int, seed: int
 ) -> Bands:
     """The bands as the network gives them, with one of its two sources of spread shut off, and calibrated."""
+    # A calibrator sets the bands of all items that are long enough together.
+    prices = prices.select(tuple(item.item_id for item in prices if len(item) >= forecaster.networks_.min_rows))
     last = [timestamps(prices)[-1]]
 
     def width(log_returns: Float[np.ndarray, "paths horizon"]) -> Float[np.ndarray, " horizon"]:

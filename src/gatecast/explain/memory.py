@@ -67,10 +67,7 @@ class Memory:
             return text
         error = self.median()[CLAIM_LAG]
         forgets, keeps = error["rnn"] >= RECALLED, error["lstm"] < RECALLED
-        numbers = (
-            f"at {CLAIM_LAG} steps the RNN's error is {error['rnn']:.2f} of the variance, "
-            f"the LSTM's {error['lstm']:.2f}"
-        )
+        numbers = f"the RNN's error is {error['rnn']:.2f} of the variance, the LSTM's {error['lstm']:.2f}"
         verdict = {
             (True, True): "as the textbook says",
             (True, False): "neither remembers, so the LSTM's gates alone are not enough",
@@ -79,7 +76,7 @@ class Memory:
         }[(bool(forgets), bool(keeps))]
         if "lstm_forget_5" in error and reach["lstm_forget_5"] > reach["lstm"]:
             verdict += f"; an LSTM whose forget gate starts open (bias +5) reaches {reach['lstm_forget_5']}"
-        return f"{text} The claim: {numbers}; {verdict}."
+        return f"{text} The claim: at {CLAIM_LAG} steps {numbers}; {verdict}."
 
     def to_dict(self) -> dict[str, Any]:
         """Numbers and text for JSON: `rows`, `reach` and `finding`."""
@@ -103,11 +100,9 @@ def run_memory(
             "the memory experiment needs a model, a seed, a lag of at least 1 and an update. Give what is missing."
         )
     runs = [(model, k, seed) for k in sorted(lags, reverse=True) for model in models for seed in seeds]  # long first
-    results = list(run_tasks(_run, [(*run, updates) for run in runs], jobs=jobs))
-    order = {model: position for position, model in enumerate(models)}
-    rows = pd.DataFrame(results)
-    rows = rows.sort_values(["model", "k", "seed"], key=lambda c: c.map(order) if c.name == "model" else c)
-    return Memory(rows=rows.reset_index(drop=True))
+    results = run_tasks(_run, [(*run, updates) for run in runs], jobs=jobs)
+    rows = sorted(results, key=lambda row: (models.index(row["model"]), row["k"], row["seed"]))
+    return Memory(rows=pd.DataFrame(rows))
 
 
 def _run(task: tuple[str, int, int, int]) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from gatecast.calendars import future_timestamps
 from gatecast.errors import TooFewRows, UsageError
 from gatecast.explain.explanation import Cell
 from gatecast.features.cross_section import CROSS_SECTION
-from gatecast.features.event_calendar import EVENTS, future_events
+from gatecast.features.event_calendar import EVENTS
 from gatecast.features.indicators import WARMUP, volatility
-from gatecast.features.signal_windows import BaseInputs, SignalRows
+from gatecast.features.signal_windows import SignalRows
 from gatecast.features.signals import NAMES, SIGNALS
 from gatecast.features.targets import to_log_return
 from gatecast.models.base import BaseNetworks
@@ -26,20 +26,13 @@ from gatecast.nn import introspection
 from gatecast.nn.cells import CellWeights, trace
 from gatecast.prices import PriceSeries, PriceTable
 
-CROSS_SECTION_NAMES = (
-    "all_move",
-    "all_move_size",
-    "all_range_today",
-    "all_range_2_days",
-    "all_range_5_days",
-    "all_range_50_days",
-    "all_spread",
-    "all_mean_move",
-    "own_against_all",
+BASE_NAMES = (
+    *NAMES,
+    *("all_move", "all_move_size", "all_range_today", "all_range_2_days", "all_range_5_days", "all_range_50_days"),
+    *("all_spread", "all_mean_move", "own_against_all"),  # the cross-section ends here
+    *("expected_quarters", "expected_near", "expected_excess", "expected_near_excess"),
+    "next_day_events",
 )
-EXPECTED_NAMES = ("expected_quarters", "expected_near", "expected_excess", "expected_near_excess")
-NEXT_EVENTS = "next_day_events"
-BASE_NAMES = (*NAMES, *CROSS_SECTION_NAMES, *EXPECTED_NAMES, NEXT_EVENTS)
 _GATES = {  # as torch stacks them
     "lstm": ("input_gate", "forget_gate", "candidate", "output_gate"),
     "gru": ("reset_gate", "update_gate", "candidate"),
@@ -56,8 +49,7 @@ class Opened:
 
     value: introspection.Value
     rows: Float[np.ndarray, "time input"]
-    groups: int  # trailing inputs that are shown as one feature
-    cell: Cell | None
+    groups: int = 0  # trailing inputs that are shown as one feature
     parts: Mapping[str, Any]
 
     def shown(self, values: Float[np.ndarray, "time input"]) -> Float[np.ndarray, "time feature"]:
@@ -70,12 +62,9 @@ class Opened:
 
 def open_trained(networks: TrainedNetworks, series: PriceSeries) -> Opened:
     """The network that learned from this item, or the first; raises `TooFewRows` without a full context."""
-    knows = [trained for trained in networks.networks if series.item_id in trained.items]
-    trained = (knows or list(networks.networks))[0]
+    trained = next((known for known in networks.networks if series.item_id in known.items), networks.networks[0])
     config = trained.config
-    needed = config.context_length + WARMUP
-    if len(series) < needed:
-        raise TooFewRows(f"to explain a forecast takes {needed} rows; '{series.item_id}' has {len(series)}. Give more.")
+    _check_rows(series, config.context_length + WARMUP)
     check_columns(series, trained.features.spec)
     inputs = trained.features.scaled(series)
     network = introspection.exact(trained.network)
@@ -87,9 +76,8 @@ def open_trained(networks: TrainedNetworks, series: PriceSeries) -> Opened:
     return Opened(
         value=value,
         rows=inputs,
-        groups=0,
-        cell=_cell(introspection.layer_weights(network), config.encoder, inputs),
         parts={
+            "cell": _cell(introspection.layer_weights(network), config.encoder, inputs),
             "network": "trained",
             "encoder": config.encoder,
             "layers": config.layers,
@@ -112,28 +100,23 @@ def open_base(networks: BaseNetworks, prices: PriceTable, series: PriceSeries, m
     """One member of the base network, with the cross-section of the whole table; `member` counts from 1."""
     if not 1 <= member <= len(networks.members):
         raise UsageError(f"the base network has members 1 to {len(networks.members)}; got {member}.")
+    _check_rows(series, MIN_ROWS)
+    features = networks.model.features
     long = [item for item in prices if len(item) >= MIN_ROWS]
-    if series not in long:
-        raise TooFewRows(
-            f"to explain a forecast takes {MIN_ROWS} rows; '{series.item_id}' has {len(series)}. Give more."
-        )
-    histories = networks.model.features.history(long)
-    history: SignalRows = histories[long.index(series)]
-    inputs = _inputs(history, future_timestamps(series, 1, prices.calendar))
+    history: SignalRows = features.history(long)[long.index(series)]
+    inputs = features.start([history], [future_timestamps(series, 1, prices.calendar)], paths=1).inputs()
     network = introspection.exact(networks.members[member - 1])
     value, rows = introspection.log_scale_value(network, inputs)
     sigma = float(history.signals.scale[-1])
-    seen = rows[:, : SIGNALS + CROSS_SECTION]
     known = np.isfinite(history.cross_section[:, :1]).astype(float)
-    flags = np.broadcast_to(history.flags, (len(rows), 2))
-    read = np.hstack([seen, flags, known, history.expected])  # as the LSTM takes them
+    read = np.hstack([rows[:, : SIGNALS + CROSS_SECTION], inputs.flags[:, 0], known, history.expected])  # by the LSTM
     weights = introspection.layer_weights(network)
     return Opened(
         value=value,
         rows=rows,
         groups=EVENTS,
-        cell=_cell(weights, "lstm", read),
         parts={
+            "cell": _cell(weights, "lstm", read),
             "network": "base",
             "member": member,
             "members": len(networks.members),
@@ -152,27 +135,9 @@ def open_base(networks: BaseNetworks, prices: PriceTable, series: PriceSeries, m
     )
 
 
-def _inputs(history: SignalRows, future: np.ndarray) -> BaseInputs:
-    events = history.events.copy()
-    events[-1] = future_events(history.calendar, future)[0]  # the next timestamp is known, as in a forecast
-    return BaseInputs(
-        signals=history.signals.values[:, None],
-        flags=np.broadcast_to(history.flags, (len(history.events), 1, 2)),
-        cross_section=history.cross_section[:, None],
-        events=events[:, None],
-        expected=history.expected[:, None],
-    )
-
-
-def unrolled(
-    weights: list[CellWeights], encoder: str, inputs: Float[np.ndarray, "time input"]
-) -> list[dict[str, np.ndarray]]:
-    """All that each recurrent layer computes, by the equations; the last layer's `hidden` is the network's own."""
-    layers, below = [], inputs.astype(np.float64)
-    for layer in weights:
-        layers.append(trace(encoder, layer, below))
-        below = layers[-1]["hidden"]
-    return layers
+def _check_rows(series: PriceSeries, needed: int) -> None:
+    if len(series) < needed:
+        raise TooFewRows(f"to explain a forecast takes {needed} rows; '{series.item_id}' has {len(series)}. Give more.")
 
 
 def _cell(weights: list[CellWeights], encoder: str, inputs: Float[np.ndarray, "time input"]) -> Cell | None:
@@ -180,7 +145,7 @@ def _cell(weights: list[CellWeights], encoder: str, inputs: Float[np.ndarray, "t
     if not weights:
         return None
     first, gates = weights[0], _GATES[encoder]
-    values = unrolled(weights[:1], encoder, inputs)[0]
+    values = trace(encoder, first, inputs.astype(np.float64))
     previous = np.vstack([np.zeros(values["hidden"].shape[1]), values["hidden"][:-1]])
 
     def split(whole: np.ndarray) -> dict[str, np.ndarray]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,17 +14,17 @@ from jaxtyping import Float
 
 from gatecast.config import Config
 from gatecast.errors import UsageError
-from gatecast.forecast import BANDS
-from gatecast.judge.bollinger import GUARD, inspect_guard
+from gatecast.features.indicators import WARMUP, FeatureSpec, series_features
 from gatecast.judge.comparisons import overlap_of
 from gatecast.judge.decision import LEAST_ORIGINS, LEVEL, MATERIAL
-from gatecast.judge.metrics import inside
 from gatecast.judge.plan import plan_walk
+from gatecast.judge.scores import held
 from gatecast.judge.significance import by_date, change_interval
-from gatecast.judge.walkforward import Progress, Report, backtest
+from gatecast.judge.walkforward import Progress, backtest
 from gatecast.models.forecaster import Forecaster
 from gatecast.notes import Note
-from gatecast.prices import PriceTable
+from gatecast.prices import PriceSeries, PriceTable, stamp_text
+from gatecast.text import listed
 
 Word = Literal["helps", "no difference", "hurts", "breaks"]
 Score = Literal["crps", "mae", "coverage_90"]
@@ -36,6 +36,8 @@ OFF: Mapping[str, Any] = {
     "mc_dropout": False,
     "bollinger_guard": False,
 }
+GUARD = "bollinger_guard"
+STILL = 25  # rows of the stretch shown to the naive formula: 20 collapse a band, five more show that it stays
 _NETWORK = (
     "the five improvements are parts of a network trained on these prices, so that network is taken apart here; the "
     "base network that ships with gatecast has none of these switches, and its forecasts are not what is measured"
@@ -103,13 +105,15 @@ class Ablation:
         return f"By CRPS over {self.origins} origins and {self.seeds} seeds: {found}."
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Pair:
-    """Two settings that differ in one switch, or in all of them."""
+class _Pair(NamedTuple):
+    """Two settings that differ in one switch, or in all of them; `off` is None where it cannot be trained."""
 
     switch: str
     on: Config
-    off: Config
+    off: Config | None
+
+
+_Scored = Mapping[Config, Float[np.ndarray, "score seed origin"]]
 
 
 def ablate(
@@ -140,86 +144,57 @@ def ablate(
         config = config.replace(start="scratch", cross_section=True)
     if seeds < LEAST_SEEDS:
         raise UsageError(f"an ablation needs {LEAST_SEEDS} seeds or more; got {seeds}. Give {LEAST_SEEDS}.")
-    walk = plan_walk(prices, horizon=horizon, cutoffs=cutoffs, refit=refit)
-    breaks, notes = inspect_guard(walk.visible(prices, walk.cutoffs[-1]))
+    plan: dict[str, Any] = {"horizon": horizon, "cutoffs": cutoffs, "refit": refit}
+    walk = plan_walk(prices, **plan)
+    breaks, notes = _inspect_guard(walk.visible(prices, walk.cutoffs[-1]))
     if breaks and not config.bollinger_guard:
         config = config.replace(bollinger_guard=True)
         notes.append(Note("test", f"{GUARD}: the settings turn it off, which cannot be run here; every run has it on."))
     pairs = _pairs(config, breaks=breaks)
     networks = _networks(pairs, config, seeds)
-    report = backtest(
-        [network for same in networks.values() for network in same],
-        prices,
-        horizon=horizon,
-        cutoffs=cutoffs,
-        refit=refit,
-        paths=paths,
-        jobs=jobs,
-        store=store,
-        progress=progress,
-    )
-    return _ablation(pairs, networks, report, notes, breaks=breaks, horizon=horizon, refit=refit)
-
-
-def _ablation(
-    pairs: list[_Pair],
-    networks: Mapping[Config, list[Forecaster]],
-    report: Report,
-    notes: list[Note],
-    *,
-    breaks: bool,
-    horizon: int,
-    refit: int,
-) -> Ablation:
-    """The comparison of every pair in a walk-forward report of all their networks."""
+    every = [network for same in networks.values() for network in same]
+    report = backtest(every, prices, **plan, paths=paths, jobs=jobs, store=store, progress=progress)
     tables = dict(iter(report.forecasts.groupby("model", sort=False)))
-    held = {
-        config: np.stack([_by_origin(tables[network.name]) for network in same], axis=1)
-        for config, same in networks.items()
+    scored = {
+        settings: np.stack([_by_origin(tables[network.name]) for network in same], axis=1)
+        for settings, same in networks.items()
     }
-    first = next(iter(tables.values()))
-    origins = int(first["cutoff"].nunique())
+    overlap = overlap_of(report.forecasts)
     return Ablation(
-        rows=tuple(_all_rows(pairs, held, overlap_of(first), breaks=breaks)),
-        origins=origins,
-        seeds=len(next(iter(networks.values()))),
-        items=int(first["item_id"].nunique()),
+        rows=tuple(row for pair in pairs for row in _rows(pair, scored, overlap)),
+        origins=report.forecasts["cutoff"].nunique(),
+        seeds=seeds,
+        items=report.forecasts["item_id"].nunique(),
         horizon=horizon,
         refit=refit,
-        notes=(Note("model", _NETWORK), *notes, *_few_origins(origins), *_same_notes(pairs, held), *report.notes),
+        notes=(Note("model", _NETWORK), *notes, *_test_notes(pairs, scored), *report.notes),
     )
-
-
-def _few_origins(origins: int) -> list[Note]:
-    if origins >= LEAST_ORIGINS:
-        return []
-    text = f"{origins} origins are too few to tell a difference from luck; ask for {LEAST_ORIGINS}."
-    return [Note("test", text)]
-
-
-def _networks(pairs: list[_Pair], config: Config, seeds: int) -> dict[Config, list[Forecaster]]:
-    """For each distinct settings a forecaster a seed, named by what differs from `config`."""
-    names = {variant: _difference(variant, config) or "as set" for pair in pairs for variant in (pair.on, pair.off)}
-    return {
-        variant: [Forecaster(variant.replace(seed=config.seed + k), name=f"{name} (seed {k})") for k in range(seeds)]
-        for variant, name in names.items()
-    }
 
 
 def _pairs(config: Config, *, breaks: bool) -> list[_Pair]:
     """The comparisons; each has its own switch on and off, and all else as in `config`."""
     usual = Config()
     on = {switch: getattr(config if getattr(config, switch) != off else usual, switch) for switch, off in OFF.items()}
-    kept = [switch for switch in OFF if not (breaks and switch == GUARD)]
-    together = {switch: (switch,) for switch in kept} | {ALL_BUT_GUARD if breaks else ALL: tuple(kept)}
+    kept = tuple(switch for switch in OFF if not (breaks and switch == GUARD))
+    together = {switch: (switch,) for switch in OFF} | {ALL_BUT_GUARD if breaks else ALL: kept}
     return [
         _Pair(
-            switch=name,
-            on=config.replace(**{switch: on[switch] for switch in switches}),
-            off=config.replace(**{switch: OFF[switch] for switch in switches}),
+            name,
+            config.replace(**{switch: on[switch] for switch in switches}),
+            None if breaks and name == GUARD else config.replace(**{switch: OFF[switch] for switch in switches}),
         )
         for name, switches in together.items()
     ]
+
+
+def _networks(pairs: list[_Pair], config: Config, seeds: int) -> dict[Config, list[Forecaster]]:
+    """For each distinct settings a forecaster a seed, named by what differs from `config`."""
+    variants = [variant for pair in pairs for variant in (pair.on, pair.off) if variant is not None]
+    names = {variant: _difference(variant, config) or "as set" for variant in variants}
+    return {
+        variant: [Forecaster(variant.replace(seed=config.seed + k), name=f"{name} (seed {k})") for k in range(seeds)]
+        for variant, name in names.items()
+    }
 
 
 def _difference(config: Config, base: Config) -> str:
@@ -230,39 +205,22 @@ def _difference(config: Config, base: Config) -> str:
 
 def _by_origin(rows: pd.DataFrame) -> Float[np.ndarray, "score origin"]:
     """Each score of one network at each origin, averaged over steps and items."""
-    low, high = BANDS[LEVEL]
-    actual = rows["actual"].to_numpy()
-    values = {
-        "crps": rows["crps"].to_numpy(),
-        "mae": np.abs(actual - rows["q50"].to_numpy()),
-        "coverage_90": inside(rows[low].to_numpy(), rows[high].to_numpy(), actual).astype(float),
-    }
+    errors = np.abs(rows["actual"].to_numpy() - rows["q50"].to_numpy())
+    values: dict[Score, np.ndarray] = {"crps": rows["crps"].to_numpy(), "mae": errors, "coverage_90": held(rows, LEVEL)}
     return np.stack([by_date(values[score], rows["cutoff"].to_numpy()) for score in SCORES])
 
 
-def _all_rows(
-    pairs: list[_Pair], held: Mapping[Config, Float[np.ndarray, "origin seed score"]], overlap: int, *, breaks: bool
-) -> list[Row]:
-    """A row a pair and score; a guard that cannot be turned off stands before the last pair."""
-    rows = [row for pair in pairs for row in _rows(pair, held[pair.on], held[pair.off], overlap)]
-    if breaks:
-        broken = [Row(switch=GUARD, off=f"{GUARD}=false", score=score, word="breaks") for score in SCORES]
-        rows[-len(SCORES) : -len(SCORES)] = broken
-    return rows
-
-
-def _rows(
-    pair: _Pair, on: Float[np.ndarray, "score seed origin"], off: Float[np.ndarray, "score seed origin"], overlap: int
-) -> list[Row]:
+def _rows(pair: _Pair, scored: _Scored, overlap: int) -> list[Row]:
+    if pair.off is None:
+        return [Row(switch=pair.switch, off=f"{pair.switch}=false", score=score, word="breaks") for score in SCORES]
     rows = []
-    for score, with_it, without in zip(SCORES, on, off, strict=True):
+    for score, with_it, without in zip(SCORES, scored[pair.on], scored[pair.off], strict=True):
         mean, interval = float(with_it.mean()), change_interval(without - with_it, overlap=overlap)
         if score == "coverage_90":
             unit, word = 1.0, _coverage_word(with_it, without, overlap)
         else:
             unit, word = mean or math.nan, _word(interval, material=MATERIAL * mean)
         change, low, high = (value / unit if math.isfinite(value / unit) else None for value in interval)
-        enough = on.shape[-1] >= LEAST_ORIGINS
         rows.append(
             Row(
                 switch=pair.switch,
@@ -273,7 +231,7 @@ def _rows(
                 change=change,
                 low=low,
                 high=high,
-                word=word if enough else "no difference",
+                word=word if with_it.shape[1] >= LEAST_ORIGINS else "no difference",
             )
         )
     return rows
@@ -290,14 +248,55 @@ def _word(interval: tuple[float, float, float], *, material: float) -> Word:
 def _coverage_word(on: Float[np.ndarray, "seed origin"], off: Float[np.ndarray, "seed origin"], overlap: int) -> Word:
     """Whether the coverage is farther from its level without the improvement, on whichever side."""
     level = LEVEL / 100
-    far_on, far_off = ((held - level) * np.sign(held.mean() - level) for held in (on, off))
+    far_on, far_off = ((shares - level) * np.sign(shares.mean() - level) for shares in (on, off))
     return _word(change_interval(far_off - far_on, overlap=overlap), material=MATERIAL_COVERAGE)
 
 
-def _same_notes(pairs: Iterable[_Pair], held: Mapping[Config, np.ndarray]) -> list[Note]:
-    """Switches that do nothing with these settings and prices; the guard has a note of its own."""
-    same = [pair for pair in pairs if pair.switch != GUARD and np.array_equal(held[pair.on], held[pair.off])]
-    return [
-        Note("test", f"{_difference(pair.off, pair.on)}: the forecasts are the same with it and without.")
-        for pair in same
+def _test_notes(pairs: list[_Pair], scored: _Scored) -> list[Note]:
+    """Whether the origins are too few, and which switches do nothing here; the guard has a note of its own."""
+    origins = scored[pairs[0].on].shape[-1]
+    few = [f"{origins} origins are too few to tell a difference from luck; ask for {LEAST_ORIGINS}."]
+    same = [
+        f"{_difference(pair.off, pair.on)}: the forecasts are the same with it and without."
+        for pair in pairs
+        if pair.off is not None and pair.switch != GUARD and np.array_equal(scored[pair.on], scored[pair.off])
     ]
+    return [Note("test", text) for text in (few if origins < LEAST_ORIGINS else []) + same]
+
+
+def _inspect_guard(prices: PriceTable) -> tuple[bool, list[Note]]:
+    """Whether the naive Bollinger formula fails in these rows; notes of that, and of a still stretch."""
+    rounding, holes = 0, []
+    for series in prices:
+        guarded, naive = _positions(series)
+        undefined = np.flatnonzero(~np.isfinite(naive))
+        rounding += int((guarded != naive).sum())
+        if len(undefined):
+            day = stamp_text(series.timestamps[WARMUP - 1 + undefined[0]])
+            holes.append(f"{len(undefined)} rows of '{series.item_id}' (first on {day})")
+    if holes:
+        text = f"the naive formula divides by zero on {listed(holes)}, so it cannot be trained."
+    elif rounding:
+        text = f"bands collapse to rounding on {rounding} rows; there the guard gives 0.5."
+    else:
+        text = "no band collapses in this history, so the guard changes nothing in it."
+    return bool(holes), [Note("test", f"{GUARD}: {text}"), Note("test", f"{GUARD}: {_still(prices.series[0])}")]
+
+
+def _still(series: PriceSeries) -> str:
+    """What the naive formula gives on a copy of the last rows after which the price does not move."""
+    close = np.append(series.close[-60:], np.full(STILL, series.close[-1]))
+    days = np.arange(len(close)).astype("datetime64[D]")
+    guarded, naive = _positions(PriceSeries(item_id=series.item_id, timestamps=days, close=close))
+    undefined = ~np.isfinite(naive)
+    return (
+        f"on a copy of the end of '{series.item_id}' with {STILL} equal closes after it, the naive formula is 0/0 on "
+        f"{int(undefined.sum())} rows; the guard gives {guarded[undefined].mean():g} there."
+    )
+
+
+def _positions(series: PriceSeries) -> tuple[Float[np.ndarray, " time"], Float[np.ndarray, " time"]]:
+    """The Bollinger position with the guard and without, of the rows that have their 20 closes."""
+    on, off = FeatureSpec(), FeatureSpec(bollinger_guard=False)
+    at = on.names.index("bollinger_position")
+    return series_features(series, on)[WARMUP - 1 :, at], series_features(series, off)[WARMUP - 1 :, at]

@@ -16,12 +16,12 @@ from gatecast.features.indicators import volatility
 from gatecast.forecast import BANDS
 from gatecast.judge.comparisons import overlap_of
 from gatecast.judge.coverage import christoffersen, design_effect, kupiec, pairs, pit_test
-from gatecast.judge.metrics import inside
+from gatecast.judge.scores import by_step, held
 from gatecast.judge.significance import coverage_interval
 from gatecast.prices import PriceTable
 
 BINS = 10  # of the PIT histogram
-TIMES = ("calm", "usual", "wild")  # thirds of an item's own cutoffs, by its trailing volatility there
+TIMES = ("calm", "usual", "wild")  # thirds of an item's own cutoffs, by its trailing volatility there; a to z
 TAILS = {5: "q05", 1: "q01"}  # percent; what a value at risk promises
 LEAST_ROWS = 12  # forecasts; a test on fewer says nothing
 ALPHA = 0.05  # below it a p-value is shown as a finding
@@ -44,10 +44,8 @@ class Audit:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types for JSON; None where a number does not exist."""
-        tables = {"coverage": self.coverage, "violations": self.violations, "pit": self.pit}
-        return {
-            name: json.loads(table.to_json(orient="records", double_precision=15)) for name, table in tables.items()
-        }
+        tables = vars(self).items()
+        return {name: json.loads(table.to_json(orient="records", double_precision=15)) for name, table in tables}
 
 
 def audit(forecasts: pd.DataFrame, prices: PriceTable) -> Audit:
@@ -68,19 +66,19 @@ def audit(forecasts: pd.DataFrame, prices: PriceTable) -> Audit:
         rows = found.reset_index(drop=True).assign(times=_times(found, prices))
         for by, group, part in _groups(rows):
             coverage += [{"model": model, "by": by, "group": group, **row} for row in _coverage(part)]
-        pit.append({"model": model, "step": "all", **_pit(rows)})
-        for step, at_step in rows.groupby("step"):
-            pit.append({"model": model, "step": int(str(step)), **_pit(at_step)})
-            violations += [{"model": model, "step": int(str(step)), **row} for row in _violations(at_step)]
+        for step, part in by_step(rows):
+            pit.append({"model": model, "step": step, **_pit(part)})
+            if step != "all":
+                violations += [{"model": model, "step": step, **row} for row in _violations(part)]
     return Audit(coverage=pd.DataFrame(coverage), violations=pd.DataFrame(violations), pit=pd.DataFrame(pit))
 
 
 def _times(rows: pd.DataFrame, prices: PriceTable) -> np.ndarray:
-    """Each row's third of its item's cutoffs by trailing volatility; "" where there are fewer than three.
+    """Each row's third of its item's cutoffs by trailing volatility; None where there are fewer than three.
 
     Volatility is of rows at or before the cutoff; the thirds are of the cutoffs judged, for the eye alone.
     """
-    thirds = np.full(len(rows), "", dtype=object)
+    thirds = np.full(len(rows), None, dtype=object)
     items, cutoffs = rows["item_id"].to_numpy(), rows["cutoff"].to_numpy()
     for item_id in dict.fromkeys(items):
         mine, series = items == item_id, prices[item_id]
@@ -96,28 +94,19 @@ def _times(rows: pd.DataFrame, prices: PriceTable) -> np.ndarray:
 def _groups(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """(by, group, its rows), in the order of a page."""
     yield "all", "all", rows
-    for year, part in rows.groupby(rows["cutoff"].dt.year):
-        yield "year", str(year), part
-    for step, part in rows.groupby("step"):
-        yield "step", str(step), part
-    for name in TIMES:
-        part = rows[rows["times"] == name]
-        if len(part):
-            yield "volatility", name, part
-
-
-def _held(rows: pd.DataFrame, level: int) -> np.ndarray:
-    low, high = BANDS[level]
-    return inside(rows[low].to_numpy(), rows[high].to_numpy(), rows["actual"].to_numpy())
+    by_key = {"year": rows["cutoff"].dt.year, "step": rows["step"], "volatility": rows["times"]}
+    for by, key in by_key.items():
+        for group, part in rows.groupby(key):
+            yield by, str(group), part
 
 
 def _coverage(rows: pd.DataFrame) -> list[dict[str, Any]]:
     dates, overlap = rows["cutoff"].to_numpy(), overlap_of(rows)
     found = []
     for level in BANDS:
-        held, low, high = coverage_interval(_held(rows, level).astype(float), dates, overlap=overlap)
+        share, low, high = coverage_interval(held(rows, level).astype(float), dates, overlap=overlap)
         about = {"level": level, "n": len(rows), "origins": len(np.unique(dates))}
-        found.append({**about, "held": held, "low": low, "high": high})
+        found.append({**about, "held": share, "low": low, "high": high})
     return found
 
 
@@ -132,18 +121,20 @@ def _pit(rows: pd.DataFrame) -> dict[str, Any]:
 def _violations(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """The tests of each event at one step."""
     items, dates, overlap = rows["item_id"].to_numpy(), rows["cutoff"].to_numpy(), overlap_of(rows)
-    events = {f"outside {level}%": (1 - level / 100, ~_held(rows, level)) for level in BANDS}
-    below = {f"below {tail}%": (tail / 100, (rows["actual"] < rows[q]).to_numpy()) for tail, q in TAILS.items()}
+    events = {f"outside {level}%": (1 - level / 100, ~held(rows, level)) for level in BANDS}
+    events |= {f"below {tail}%": (tail / 100, (rows["actual"] < rows[q]).to_numpy()) for tail, q in TAILS.items()}
     found = []
-    for name, (rate, violated) in {**events, **below}.items():
-        share = float(violated.mean())
-        about = {"event": name, "expected": rate, "found": share, "n": len(rows)}
-        if len(rows) < LEAST_ROWS:
-            found.append({**about, **_ratios(math.nan, math.nan)})
-            continue
-        effect = design_effect(violated.astype(float), dates, overlap=overlap)
-        number = kupiec(int(violated.sum()), len(rows), rate) / effect
-        found.append({**about, **_ratios(number, _independence(violated, items, dates, overlap + 1))})
+    for name, (rate, violated) in events.items():
+        number = independence = math.nan
+        if len(rows) >= LEAST_ROWS:
+            effect = design_effect(violated.astype(float), dates, overlap=overlap)
+            number = kupiec(int(violated.sum()), len(rows), rate) / effect
+            independence = _independence(violated, items, dates, overlap + 1)
+        row = {"event": name, "expected": rate, "found": float(violated.mean()), "n": len(rows)}
+        ratios = {"kupiec": (1, number), "christoffersen": (1, independence), "both": (2, number + independence)}
+        for test, (freedom, ratio) in ratios.items():
+            row |= {test: ratio, f"{test}_p": float(chdtrc(freedom, ratio))}
+        found.append(row)
     return found
 
 
@@ -157,15 +148,3 @@ def _independence(violated: np.ndarray, items: np.ndarray, dates: np.ndarray, ga
     # Luck alone leaves these products without memory: only the assets of a date move together.
     effect = design_effect((before - rate) * (after - rate), when, kernel="rectangular")
     return christoffersen(counts) / effect
-
-
-def _ratios(number: float, independence: float) -> dict[str, float]:
-    both = number + independence
-    return {
-        "kupiec": number,
-        "kupiec_p": float(chdtrc(1, number)),
-        "christoffersen": independence,
-        "christoffersen_p": float(chdtrc(1, independence)),
-        "both": both,
-        "both_p": float(chdtrc(2, both)),
-    }

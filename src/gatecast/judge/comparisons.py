@@ -9,6 +9,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from gatecast.judge.plan import apart, overlaps
+from gatecast.judge.scores import by_step
 from gatecast.judge.significance import by_date, diebold_mariano, holm
 
 RANDOM_WALK = "random_walk"
@@ -45,13 +46,12 @@ def compare(forecasts: pd.DataFrame) -> pd.DataFrame:
     rivals = [name for name in names if name != first]
     others = [name for name in rivals if name != RANDOM_WALK and RANDOM_WALK in rivals]
     families = [[(first, rival) for rival in rivals], [(name, RANDOM_WALK) for name in others]]
-    tables = {name: forecasts[forecasts["model"] == name].reset_index(drop=True) for name in names}
+    tables = {name: dict(by_step(forecasts[forecasts["model"] == name])) for name in names}
     rows: list[dict[str, Any]] = []
-    for step in ("all", *np.unique(tables[first]["step"]).tolist()):
-        at_step = {name: t if step == "all" else t[t["step"] == step] for name, t in tables.items()}
-        dates, overlap = at_step[first]["cutoff"].to_numpy(), overlap_of(at_step[first])
+    for step, mine in tables[first].items():
+        dates, overlap = mine["cutoff"].to_numpy(), overlap_of(mine)
         for what in LOSSES:
-            losses = {name: by_date(loss(table, what), dates) for name, table in at_step.items()}
+            losses = {name: by_date(loss(table[step], what), dates) for name, table in tables.items()}
             for pairs in families:
                 rows += [{"loss": what, "step": step, **row} for row in _family(pairs, losses, overlap)]
     return pd.DataFrame(rows, columns=list(TEST_COLUMNS))

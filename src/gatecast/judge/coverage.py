@@ -21,8 +21,7 @@ def kupiec(violations: int, n: int, rate: float) -> float:
     >>> round(kupiec(10, 250, 0.01), 2)
     12.96
     """
-    found = violations / n
-    return float(2 * (_likelihood(violations, n, found) - _likelihood(violations, n, rate)))
+    return 2 * (_likelihood(violations, n) - _likelihood(violations, n, rate))
 
 
 def christoffersen(transitions: Int[np.ndarray, "before after"]) -> float:
@@ -34,20 +33,13 @@ def christoffersen(transitions: Int[np.ndarray, "before after"]) -> float:
     >>> round(christoffersen(np.array([[90, 5], [4, 1]])), 3)
     1.213
     """
-    before = transitions.sum(axis=1)
-    after = int(transitions[:, 1].sum())
-    total = int(before.sum())
-    if total == 0:
-        return 0.0
-    apart = sum(
-        _likelihood(int(row[1]), int(count), row[1] / count)
-        for row, count in zip(transitions, before, strict=True)
-        if count
-    )
-    return float(2 * (apart - _likelihood(after, total, after / total)))
+    apart = sum(_likelihood(int(row[1]), int(row.sum())) for row in transitions)
+    return 2 * (apart - _likelihood(int(transitions[:, 1].sum()), int(transitions.sum())))
 
 
-def _likelihood(violations: int, n: int, rate: float) -> float:
+def _likelihood(violations: int, n: int, rate: float | None = None) -> float:
+    """Log likelihood of a violation's probability; of the share that was found unless given."""
+    rate = violations / max(n, 1) if rate is None else rate
     return float(xlogy(violations, rate) + xlogy(n - violations, 1 - rate))
 
 
@@ -75,9 +67,8 @@ def pairs(
     violated: Bool[np.ndarray, " rows"], items: np.ndarray, dates: np.ndarray, *, gap: int = 1
 ) -> tuple[Bool[np.ndarray, " pairs"], Bool[np.ndarray, " pairs"], np.ndarray]:
     """Each item's violations before and after, and the later date, over every `gap`-th date."""
-    kept = np.isin(dates, np.unique(dates)[::gap])
-    violated, items, dates = violated[kept], items[kept], dates[kept]
     order = np.lexsort((dates, items))
+    order = order[np.isin(dates[order], np.unique(dates)[::gap])]
     violated, items, dates = violated[order], items[order], dates[order]
     same = items[1:] == items[:-1]
     return violated[:-1][same], violated[1:][same], dates[1:][same]
@@ -102,19 +93,15 @@ def pit_test(pit: Float[np.ndarray, " rows"], dates: np.ndarray, *, gap: int = 1
     moments = np.stack(
         [by_date(np.sqrt(2 * k + 1) * eval_legendre(k, 2 * pit - 1), dates) for k in range(1, count + 1)], axis=1
     )
-    mean, covariance = moments.mean(axis=0), _covariance_of_mean(moments, lags=lags)
+    mean = moments.mean(axis=0)
+    centred = moments - mean
+    covariance = centred.T @ centred
+    for lag in range(1, lags + 1):  # with Bartlett's weights (Newey and West 1987)
+        across = centred[lag:].T @ centred[:-lag]
+        covariance += (1 - lag / (lags + 1)) * (across + across.T)
+    covariance /= n**2
     if np.linalg.matrix_rank(covariance) < count:
         return float("nan"), 1.0
     squared = float(mean @ np.linalg.solve(covariance, mean))
     statistic = squared * (blocks - count) / (count * (blocks - 1))
     return statistic, float(fdtrc(count, blocks - count, statistic))
-
-
-def _covariance_of_mean(rows: Float[np.ndarray, "dates moments"], *, lags: int) -> Float[np.ndarray, "moments moments"]:
-    """Bartlett's HAC covariance of the mean of rows in time order (Newey and West 1987)."""
-    n, centred = len(rows), rows - rows.mean(axis=0)
-    total = centred.T @ centred
-    for lag in range(1, lags + 1):
-        across = centred[lag:].T @ centred[:-lag]
-        total += (1 - lag / (lags + 1)) * (across + across.T)
-    return np.asarray(total / n**2)

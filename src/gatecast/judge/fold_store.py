@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, is_dataclass
 from datetime import date
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -17,41 +18,30 @@ from pydantic import BaseModel
 from gatecast.files import write_whole
 from gatecast.judge.scores import Rows
 from gatecast.notes import Note
+from gatecast.prices import stamp_text
 
 FORMAT = 4  # raised when what a fold holds, or how it is scored, changes
 
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """One model's scored forecasts at one cutoff, and every note of each of them.
-
-    `too_few` says why it could not be fitted, else None.
-    """
+    """One model's scored forecasts at one cutoff, and every note of each of them."""
 
     rows: Rows
     notes: tuple[Note, ...] = ()
-    too_few: str | None = None
-
-    @property
-    def fallbacks(self) -> int:
-        """How many of the forecasts are the random walk's, since the model had no answer."""
-        return sum(note.kind == "fallback" for note in self.notes)
-
-    @property
-    def seen(self) -> int:
-        """How many of the forecasts are of days that the network had learned from."""
-        return sum(note.kind == "seen" for note in self.notes)
+    too_few: str | None = None  # why it could not be fitted
 
 
 @dataclass(frozen=True)
 class FoldStore:
-    """A folder of finished folds. `<key>.parquet` holds the rows; `<key>.json`, written last, seals them."""
+    """Finished folds in a folder. `<key>.parquet` holds the rows; `<key>.json`, written last, seals them."""
 
     folder: Path
+    about: Mapping[str, object]  # all that a fold depends on but its cutoff
 
-    def load(self, key: dict[str, object]) -> Fold | None:
-        """The fold finished under this key; None where there is none, or where it is damaged."""
-        rows_file, seal_file = self._files(key)
+    def load(self, cutoff: np.datetime64) -> Fold | None:
+        """The fold finished at this cutoff; None where there is none, or where it is damaged."""
+        key, rows_file, seal_file = self._places(cutoff)
         try:
             seal = json.loads(seal_file.read_text())
             content = rows_file.read_bytes()
@@ -63,22 +53,20 @@ class FoldStore:
         frame = pd.read_parquet(io.BytesIO(content))
         return Fold({name: frame[name].to_numpy() for name in frame.columns}, notes)
 
-    def save(self, key: dict[str, object], fold: Fold) -> None:
+    def save(self, cutoff: np.datetime64, fold: Fold) -> None:
         """Write a finished fold so that a kill at any moment leaves it whole or absent."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        rows_file, seal_file = self._files(key)
+        key, rows_file, seal_file = self._places(cutoff)
         content = pd.DataFrame(fold.rows).to_parquet(None)
         write_whole(rows_file, content)
-        seal = {
-            "key": key,
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "notes": [astuple(note) for note in fold.notes],
-        }
+        notes = [astuple(note) for note in fold.notes]
+        seal = {"key": key, "sha256": hashlib.sha256(content).hexdigest(), "notes": notes}
         write_whole(seal_file, json.dumps(seal, indent=1).encode())
 
-    def _files(self, key: dict[str, object]) -> tuple[Path, Path]:
+    def _places(self, cutoff: np.datetime64) -> tuple[dict[str, object], Path, Path]:
+        key = {**self.about, "cutoff": stamp_text(cutoff)}
         name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
-        return self.folder / f"{name}.parquet", self.folder / f"{name}.json"
+        return key, self.folder / f"{name}.parquet", self.folder / f"{name}.json"
 
 
 def settings_of(model: object) -> dict[str, str] | None:
@@ -87,48 +75,32 @@ def settings_of(model: object) -> dict[str, str] | None:
     None where one of them has no text that only an equal value has, such as a function: two models that differ in it
     would share their folds.
     """
-    if not hasattr(model, "__dict__"):
+    try:
+        return {name: _exact(value) for name, value in sorted(vars(model).items()) if not name.endswith("_")}
+    except TypeError:
         return None
-    settings: dict[str, str] = {}
-    for name, value in sorted(vars(model).items()):
-        if name.endswith("_"):
-            continue
-        text = _exact(value)
-        if text is None:
-            return None
-        settings[name] = text
-    return settings
 
 
-def _exact(value: object) -> str | None:
-    """A text that only an equal value has; None where there is none to be made."""
+def _exact(value: object) -> str:
+    """A text that only an equal value has; raises `TypeError` where there is none to be made."""
     if value is None or isinstance(value, (str, bytes, bool, int, float, complex, date, Path, np.generic)):
         return repr(value)
-    if isinstance(value, np.ndarray):
-        if value.dtype.hasobject:
-            return None
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
         content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
         return f"array {value.dtype} {value.shape} {content}"
-    parts = _parts(value)
-    if parts is None:
-        return None
-    texts = [_exact(part) for part in parts]
-    known = [text for text in texts if text is not None]
     kind = f"{type(value).__module__}.{type(value).__qualname__}"
-    return f"{kind}({', '.join(known)})" if len(known) == len(texts) else None
+    return f"{kind}({', '.join(_exact(part) for part in _parts(value))})"
 
 
-def _parts(value: object) -> list[object] | None:
-    """What a compound value is made of, in an order of its own; None where it cannot be taken apart."""
-    if isinstance(value, Mapping):
-        return [part for pair in value.items() for part in pair]
+def _parts(value: object) -> Iterable[object]:
+    """What a compound value is made of, in an order of its own; raises `TypeError` where it cannot be taken apart."""
     if isinstance(value, (list, tuple)):
-        return list(value)
-    if isinstance(value, BaseModel) or (is_dataclass(value) and hasattr(value, "__dict__")):
-        if isinstance(value, type):
-            return None
-        return [part for pair in sorted(vars(value).items()) for part in pair]
-    if hasattr(value, "fit") and hasattr(value, "predict"):  # a model within a model
-        settings = settings_of(value)
-        return None if settings is None else [part for pair in settings.items() for part in pair]
-    return None
+        return value
+    if isinstance(value, Mapping):
+        return chain.from_iterable(value.items())
+    if not isinstance(value, type):
+        if isinstance(value, BaseModel) or is_dataclass(value):
+            return chain.from_iterable(sorted(vars(value).items()))
+        if hasattr(value, "fit") and hasattr(value, "predict") and (settings := settings_of(value)) is not None:
+            return chain.from_iterable(settings.items())  # a model within a model
+    raise TypeError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -65,20 +66,24 @@ def plan_walk(
 
     Raises `UsageError` for an argument out of range, `TooFewRows` where the history is too short for it.
     """
-    _check_arguments(horizon=horizon, cutoffs=cutoffs, every=every, span=span, refit=refit, min_rows=min_rows)
+    given = {"horizon": horizon, "cutoffs": cutoffs, "every": every, "span": span, "refit": refit, "min_rows": min_rows}
+    for name, value in given.items():
+        least = {"refit": 0, "span": 2, "min_rows": 2}.get(name, 1)
+        if value is not None and value < least:
+            raise UsageError(f"{name} is at least {least}; got {value}. Give a larger one.")
     calendar = np.unique(np.concatenate([series.timestamps for series in prices]))
     if min_rows is None:
         min_rows = min(YEAR_OF_SESSIONS, max(len(calendar) // 2, 2))
     first, last = _reach(prices, calendar, horizon, min_rows)
-    if start is None:
-        begin = max(first, len(calendar) // 2 - 1)
-        if every is None or cutoffs is not None:  # enough room for the origins asked for comes first
-            reach = ((cutoffs or DEFAULT_CUTOFFS) - 1) * (every or horizon)
-            begin = max(first, min(begin, last - reach))
+    count = DEFAULT_CUTOFFS if cutoffs is None and every is None else cutoffs  # None: as many as there is room for
+    gap = every or horizon
+    if start is not None:
+        begin = int(np.searchsorted(calendar, _stamp(start)))
     else:
-        begin = max(first, int(np.searchsorted(calendar, _stamp(start))))
-    places = _places(begin, last, horizon, cutoffs, every)
-    stamps = [calendar[place] for place in places]
+        begin = len(calendar) // 2 - 1
+        if count is not None:  # enough room for the origins asked for comes first
+            begin = min(begin, last - (count - 1) * gap)
+    stamps = calendar[_places(max(first, begin), last, count, gap, spread=every is None)]
     size = refit or len(stamps)
     groups = tuple(tuple(stamps[at : at + size]) for at in range(0, len(stamps), size))
     return WalkForward(horizon=horizon, groups=groups, min_rows=min_rows, span=span)
@@ -86,21 +91,11 @@ def plan_walk(
 
 def _stamp(start: Stamp) -> np.datetime64:
     """An ISO date alone: "now", "12" or "5 May" would mean another day tomorrow."""
-    try:
+    with suppress(ValueError, TypeError):
         stamp = pd.Timestamp(datetime.fromisoformat(start) if isinstance(start, str) else start)
-        known = None if pd.isna(stamp) else stamp.as_unit("ns").to_datetime64()
-    except (ValueError, TypeError):
-        known = None
-    if known is None:
-        raise UsageError(f"a start is a date; got {str(start)[:80]!r}. Give for example 2015-01-02.")
-    return known
-
-
-def _check_arguments(**arguments: int | None) -> None:
-    least = {"refit": 0, "span": 2, "min_rows": 2}
-    for name, value in arguments.items():
-        if value is not None and value < least.get(name, 1):
-            raise UsageError(f"{name} is at least {least.get(name, 1)}; got {value}. Give a larger one.")
+        if not pd.isna(stamp):
+            return stamp.as_unit("ns").to_datetime64()
+    raise UsageError(f"a start is a date; got {str(start)[:80]!r}. Give for example 2015-01-02.")
 
 
 def _reach(prices: PriceTable, calendar: np.ndarray, horizon: int, min_rows: int) -> tuple[int, int]:
@@ -118,24 +113,21 @@ def _reach(prices: PriceTable, calendar: np.ndarray, horizon: int, min_rows: int
     return int(np.searchsorted(calendar, min(known))), int(np.searchsorted(calendar, min(ends)))
 
 
-def _places(begin: int, last: int, horizon: int, cutoffs: int | None, every: int | None) -> list[int]:
-    """Ascending calendar places of the cutoffs between `begin` and `last`."""
-    if every is not None and cutoffs is None:
-        places = list(range(begin, last + 1, every))
-        if not places:
+def _places(begin: int, last: int, count: int | None, gap: int, *, spread: bool) -> list[int]:
+    """Ascending calendar places of the cutoffs between `begin` and `last`, `gap` apart or evenly spread."""
+    if count is None:
+        if begin > last:
             raise TooFewRows("no cutoff after the start leaves enough rows to be judged. Start earlier.")
-        return places
-    count = cutoffs or DEFAULT_CUTOFFS
-    gap = every or horizon
+        return list(range(begin, last + 1, gap))
     room = max(last - begin, -1) // gap + 1
     if room < count:
         raise TooFewRows(
             f"{count} cutoffs {gap} rows apart need {(count - 1) * gap} rows between the first and the last; "
             f"there is room for {room}. Ask for fewer cutoffs, a shorter horizon or an earlier start."
         )
-    if every is not None:
-        return [last - back * every for back in reversed(range(count))]
-    return sorted({last - round(back) for back in np.linspace(0, last - begin, count)})
+    if spread:
+        return sorted({last - round(back) for back in np.linspace(0, last - begin, count)})
+    return [last - back * gap for back in reversed(range(count))]
 
 
 def overlaps(cutoffs: np.ndarray, ends: np.ndarray) -> int:

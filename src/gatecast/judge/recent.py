@@ -44,24 +44,29 @@ def recent_verdict(
     # HAR stands for the models of volatility: GARCH is no stronger a rival, and takes as long to import as all this.
     steps = min(horizon, STEPS)
     model = Forecaster(steps=steps, choice=choice, cached=cached)
+    least = rows_needed(choice.config) if choice.folder is None else MIN_ROWS  # before the first origin
     last = max(series.timestamps[-1] for series in prices)
     live = [series for series in prices if series.timestamps[-1] == last]
-    fresh = {series.item_id: _rows_to_judge(choice, series) for series in live}
+    # The last rows that may judge: with enough before them, the first origin too new to the base network.
+    fresh = {series.item_id: min(len(series) - least, _new(choice, series) - 1) for series in live}
     judged = [series for series in live if fresh[series.item_id] >= 2 * steps]
     # A short item would leave few origins to all.
     judged = ([item for item in judged if fresh[item.item_id] >= ORIGINS * steps] or judged)[:ITEMS]
     if not judged:
-        return cannot_tell(model.name, _too_few(choice, live, fresh, steps))
-    origins = min(ORIGINS, min(fresh[series.item_id] for series in judged) // steps)
+        most = max(live, key=lambda item: fresh[item.item_id])
+        needed = f"{least + 2 * steps} rows are needed, {2 * steps} of them new to the network"
+        there = f"there are {len(most)}, {_new(choice, most)} of them new"
+        return cannot_tell(model.name, f"{needed}, to judge it on days it has not seen; {there}")
+    items = tuple(series.item_id for series in judged)
     try:
         report = backtest(
             [model, RandomWalk(), Har()],
-            prices.select(tuple(series.item_id for series in judged)),
+            prices.select(items),
             horizon=steps,
             every=steps,
-            cutoffs=origins,
+            cutoffs=min(ORIGINS, min(fresh[item] for item in items) // steps),
             refit=0,
-            min_rows=_least(choice),
+            min_rows=least,
             paths=PATHS,
             seed=seed,
             progress=progress,
@@ -69,36 +74,13 @@ def recent_verdict(
     except TooFewRows as error:
         return cannot_tell(model.name, str(error))
     limits = [f"Steps beyond {steps} were not judged."] if horizon > steps else []
-    if len(judged) < len(prices):
-        names = ", ".join(series.item_id for series in judged)
-        alone = ", without the cross-section of all items" if _has_cross_section(choice, prices) else ""
-        limits.append(f"It was judged on {len(judged)} of the {len(prices)} items{alone}: {names}.")
+    if len(items) < len(prices):
+        crossed = choice.folder is not None and choice.config.cross_section and len(prices) >= LEAST_ITEMS
+        alone = ", without the cross-section of all items" if crossed else ""
+        limits.append(f"It was judged on {len(items)} of the {len(prices)} items{alone}: {', '.join(items)}.")
     return replace(report.verdict, text=" ".join([report.verdict.text, *limits]))
-
-
-def _too_few(choice: Choice, live: list[PriceSeries], fresh: dict[str, int], steps: int) -> str:
-    most = max(live, key=lambda series: fresh[series.item_id])
-    needed = f"{_least(choice) + 2 * steps} rows are needed, {2 * steps} of them new to the network"
-    return f"{needed}, to judge it on days it has not seen; there are {len(most)}, {_new(choice, most)} of them new"
-
-
-def _has_cross_section(choice: Choice, prices: PriceTable) -> bool:
-    return choice.folder is not None and choice.config.cross_section and len(prices) >= LEAST_ITEMS
-
-
-def _least(choice: Choice) -> int:
-    """The rows before the first origin."""
-    return rows_needed(choice.config) if choice.folder is None else MIN_ROWS
-
-
-def _rows_to_judge(choice: Choice, series: PriceSeries) -> int:
-    """The last rows of a series that may judge: with enough before them, and new to the base network."""
-    enough_before = len(series) - _least(choice)
-    return enough_before if choice.folder is None else min(enough_before, _new(choice, series) - 1)
 
 
 def _new(choice: Choice, series: PriceSeries) -> int:
     """The rows that the network has not learned from before its fit."""
-    if choice.until is None:
-        return len(series)
-    return int(np.sum(series.timestamps > choice.until))
+    return len(series) if choice.until is None else int(np.sum(series.timestamps > choice.until))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
@@ -9,14 +11,10 @@ from jaxtyping import Float
 from gatecast.errors import GatecastError
 from gatecast.forecast import BANDS, QUANTILES, Forecast, ItemForecast
 from gatecast.judge import metrics
-from gatecast.prices import PriceTable
+from gatecast.prices import PriceSeries, PriceTable
 
-KEYS = ("model", "item_id", "cutoff", "step")
 COLUMNS = (
-    *KEYS,
-    "timestamp",
-    "last_close",
-    "actual",
+    *("model", "item_id", "cutoff", "step", "timestamp", "last_close", "actual"),
     *QUANTILES,
     "log_score",
     "crps",  # exact, from the paths; of the log return from the last close
@@ -46,45 +44,39 @@ def score_forecast(
         if after + horizon > len(full):
             continue
         rows = slice(after, after + horizon)
-        item = _checked(items.get(series.item_id), series.item_id, horizon)
         parts.append(
             {
                 "item_id": np.full(horizon, series.item_id, dtype=object),
                 "cutoff": np.full(horizon, cutoff),
                 "step": np.arange(1, horizon + 1),
                 "timestamp": full.timestamps[rows],
-                **_score_item(item, float(series.close[-1]), full.close[rows]),
-                "naive_scale": np.full(horizon, metrics.naive_scale(series.close)),
+                **_score_item(items.get(series.item_id), series, full.close[rows]),
             }
         )
     return join_rows(parts)
 
 
-def _checked(item: ItemForecast | None, item_id: str, horizon: int) -> ItemForecast:
+def _score_item(item: ItemForecast | None, seen: PriceSeries, actual: Float[np.ndarray, " horizon"]) -> Rows:
     if item is None:
-        raise GatecastError(f"a model must forecast every item; '{item_id}' is missing. Mend its predict.")
-    paths = item.paths
+        raise GatecastError(f"a model must forecast every item; '{seen.item_id}' is missing. Mend its predict.")
+    paths, horizon, last_close = item.paths, len(actual), float(seen.close[-1])
     if paths.ndim != 2 or paths.shape[1] != horizon or not (np.isfinite(paths).all() and (paths > 0).all()):
         raise GatecastError(
-            f"paths must be finite positive prices, {horizon} steps each; those of '{item_id}' are not. "
+            f"paths must be finite positive prices, {horizon} steps each; those of '{seen.item_id}' are not. "
             "Mend the model's predict."
         )
-    return item
-
-
-def _score_item(item: ItemForecast, last_close: float, actual: Float[np.ndarray, " horizon"]) -> Rows:
-    ordered = np.sort(np.ascontiguousarray(item.paths.T), axis=1)  # (H, P)
+    ordered = np.sort(np.ascontiguousarray(paths.T), axis=1)  # (H, P)
     move = np.log(actual / last_close)
     quantiles = metrics.quantile_sorted(ordered, _LEVELS)
-    density = item.density
     return {
-        "last_close": np.full(len(actual), last_close),
+        "last_close": np.full(horizon, last_close),
         "actual": actual,
         **dict(zip(QUANTILES, quantiles.T, strict=True)),
-        "log_score": np.full(len(actual), np.nan) if density is None else density.log_pdf(move),
+        "log_score": np.full(horizon, np.nan) if item.density is None else item.density.log_pdf(move),
         "crps": metrics.crps_sorted(np.log(ordered / last_close), move),
         "pit": metrics.pit_sorted(ordered, actual),
         "mean": ordered.mean(axis=1),
+        "naive_scale": np.full(horizon, metrics.naive_scale(seen.close)),
     }
 
 
@@ -92,6 +84,19 @@ def join_rows(parts: list[Rows]) -> Rows:
     """The columns of many parts as a single set, in their order; no columns where there are no parts."""
     parts = [part for part in parts if part]
     return {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else {})}
+
+
+def by_step(rows: pd.DataFrame) -> Iterator[tuple[str | int, pd.DataFrame]]:
+    """All rows under "all", then those of each step."""
+    yield "all", rows
+    for step in np.unique(rows["step"]).tolist():
+        yield step, rows[rows["step"] == step]
+
+
+def held(rows: pd.DataFrame, level: int) -> np.ndarray:
+    """Whether each actual lies in the band of so many per cent."""
+    low, high = BANDS[level]
+    return metrics.inside(rows[low].to_numpy(), rows[high].to_numpy(), rows["actual"].to_numpy())
 
 
 def score_table(forecasts: pd.DataFrame) -> pd.DataFrame:
@@ -104,13 +109,11 @@ def score_table(forecasts: pd.DataFrame) -> pd.DataFrame:
     nats, larger is better; NaN where a model has no density. `coverage_*`: share, 0..1. `direction`: share of
     moves whose sign the median had right; NaN where it leans nowhere.
     """
-    rows = []
-    for model in forecasts["model"].unique():
-        of_model = forecasts[forecasts["model"] == model]
-        rows.append({"model": model, "step": "all", **_scores(of_model)})
-        for step in np.unique(of_model["step"]):
-            rows.append({"model": model, "step": int(step), **_scores(of_model[of_model["step"] == step])})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        {"model": model, "step": step, **_scores(part)}
+        for model, of_model in forecasts.groupby("model", sort=False)
+        for step, part in by_step(of_model)
+    )
 
 
 def _scores(rows: pd.DataFrame) -> dict[str, int | float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ class FoldProgress:
 
 
 Progress = Callable[[FoldProgress], None]
+_Key = tuple[str, np.datetime64]  # model and cutoff
 _ONE_A_FORECAST = frozenset({"adapted", "bands", "learned", "seen"})  # kinds of notes
 
 
@@ -60,8 +61,8 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """The JSON document: plain types; None where a number does not exist."""
         return {
-            "scores": [_plain(row) for row in self.scores.to_dict("records")],
-            "tests": [_plain(row) for row in self.tests.to_dict("records")],
+            "scores": _records(self.scores),
+            "tests": _records(self.tests),
             "verdict": self.verdict.to_dict(),
             "notes": [str(note) for note in self.notes],
         }
@@ -71,19 +72,18 @@ class Report:
         self.forecasts.to_parquet(path, index=False)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class _Task:
-    """One model over the cutoffs of one fit; the cutoffs already finished are not in `todo`."""
+    """One model over the cutoffs of one fit, those already finished left out."""
 
     model: Model
     prices: PriceTable
     walk: WalkForward
-    group: tuple[np.datetime64, ...]
+    fitted: np.datetime64
     todo: tuple[np.datetime64, ...]
     paths: int
     seed: int
     store: FoldStore | None
-    about: Mapping[str, object]  # what a stored fold depends on, but for its cutoff
 
 
 def backtest(
@@ -131,103 +131,89 @@ def backtest(
     walk = plan_walk(
         prices, horizon=horizon, cutoffs=cutoffs, every=every, start=start, span=span, refit=refit, min_rows=min_rows
     )
-    folder = None if store is None else FoldStore(Path(store))
-    tasks = _tasks(models, prices, walk, paths=paths, seed=seed, store=folder)
-    return _report(names, walk, _run(tasks, jobs, progress), prices)
+    folder = None if store is None else Path(store)
+    folds = _folds(models, prices, walk, paths=paths, seed=seed, folder=folder, jobs=jobs, progress=progress)
+    return _report(names, walk, folds, prices)
 
 
-def _tasks(
-    models: Sequence[Model], prices: PriceTable, walk: WalkForward, *, paths: int, seed: int, store: FoldStore | None
-) -> list[_Task]:
-    data = prices.data_hash() if store else ""
-    settings = {model.name: settings_of(model) for model in models}
-    return [
-        _Task(
-            model=model,
-            prices=prices,
-            walk=walk,
-            group=group,
-            todo=group,
-            paths=paths,
-            seed=seed,
-            store=None if settings[model.name] is None else store,
-            about={
+def _folds(
+    models: Sequence[Model],
+    prices: PriceTable,
+    walk: WalkForward,
+    *,
+    paths: int,
+    seed: int,
+    folder: Path | None,
+    jobs: int,
+    progress: Progress | None,
+) -> dict[_Key, Fold]:
+    """Every fold by model and cutoff: from the store where finished, else run, `jobs` at a time."""
+    data = prices.data_hash() if folder else ""
+    folds: dict[_Key, Fold] = {}
+    tasks: list[_Task] = []
+    for model in models:
+        settings = settings_of(model)
+        for group in walk.groups:
+            about = {
                 "version": f"{__version__}/{FORMAT}",
                 "data": data,
                 "model": [model.name, f"{type(model).__module__}.{type(model).__qualname__}"],
-                "settings": settings[model.name],
+                "settings": settings,
                 "fitted": stamp_text(group[0]),
                 "horizon": walk.horizon,
                 "span": walk.span,
                 "min_rows": walk.min_rows,
                 "paths": paths,
                 "seed": seed,
-            },
-        )
-        for model in models
-        for group in walk.groups
-    ]
-
-
-def _run(tasks: list[_Task], jobs: int, progress: Progress | None) -> dict[tuple[str, np.datetime64], Fold]:
-    """Every fold by model and cutoff: from the store where finished, else run, `jobs` at a time."""
-    folds: dict[tuple[str, np.datetime64], Fold] = {}
-    total = sum(len(task.group) for task in tasks)
-    left: list[_Task] = []
-    for task in tasks:
-        stored = {cutoff: _stored(task, cutoff) for cutoff in task.group}
-        folds |= {(task.model.name, cutoff): fold for cutoff, fold in stored.items() if fold is not None}
-        todo = tuple(cutoff for cutoff, fold in stored.items() if fold is None)
-        if todo:
-            left.append(replace(task, todo=todo))
-    resumed = len(folds)
+            }
+            store = None if folder is None or settings is None else FoldStore(folder, about)
+            stored = {} if store is None else {cutoff: store.load(cutoff) for cutoff in group}
+            folds |= {(model.name, cutoff): fold for cutoff, fold in stored.items() if fold is not None}
+            if todo := tuple(cutoff for cutoff in group if stored.get(cutoff) is None):
+                tasks.append(
+                    _Task(model, prices, walk, fitted=group[0], todo=todo, paths=paths, seed=seed, store=store)
+                )
+    total, resumed = len(models) * len(walk.cutoffs), len(folds)
     if resumed and progress:
         progress(FoldProgress(done=resumed, total=total, resumed=resumed))
     # A generator, so that progress is reported as each task ends and an error stops the rest at once.
-    for name, finished in run_tasks(_run_task, left, jobs=jobs):
-        folds |= {(name, cutoff): fold for cutoff, fold in finished}
+    for name, finished in run_tasks(_run_task, tasks, jobs=jobs):
+        folds |= {(name, cutoff): fold for cutoff, fold in finished.items()}
         if progress:  # once a fit, whose first fold takes nearly all the time
-            last = finished[-1][0]
+            last = next(reversed(finished))
             progress(FoldProgress(done=len(folds), total=total, resumed=resumed, model=name, cutoff=last))
     return folds
 
 
-def _stored(task: _Task, cutoff: np.datetime64) -> Fold | None:
-    return None if task.store is None else task.store.load({**task.about, "cutoff": stamp_text(cutoff)})
-
-
-def _run_task(task: _Task) -> tuple[str, list[tuple[np.datetime64, Fold]]]:
-    """Fit a copy of the model at the group's first cutoff, then forecast from each cutoff still to do."""
-    finished: list[tuple[np.datetime64, Fold]] = []
-    cutoff, name = task.group[0], task.model.name
+def _run_task(task: _Task) -> tuple[str, dict[np.datetime64, Fold]]:
+    """Fit a copy of the model at the first cutoff of the fit, then forecast from each cutoff still to do."""
+    finished: dict[np.datetime64, Fold] = {}
+    cutoff, name = task.fitted, task.model.name
     try:
         first = task.walk.visible(task.prices, cutoff)
         model = copy.deepcopy(task.model).fit(first)
         prices = task.prices.select(first.item_ids)
-        seeds = [cutoff_seed(task.seed, cutoff) for cutoff in task.todo]
-        forecasts = _forecasts(task, model, prices, seeds)
+        forecasts = _forecasts(task, model, prices)
         for cutoff in task.todo:
             seen = task.walk.visible(prices, cutoff)
             forecast = next(forecasts)
             rows = score_forecast(forecast, seen, task.prices, cutoff=cutoff, horizon=task.walk.horizon)
             scored = set(rows.get("item_id", ()))
-            notes = (note for item in forecast if item.item_id in scored for note in item.notes)
-            fold = Fold(rows, tuple(notes))
+            fold = Fold(rows, tuple(note for item in forecast if item.item_id in scored for note in item.notes))
             if task.store is not None:
-                task.store.save({**task.about, "cutoff": stamp_text(cutoff)}, fold)
-            finished.append((cutoff, fold))
+                task.store.save(cutoff, fold)
+            finished[cutoff] = fold
     except TooFewRows as error:
-        lost = [c for c in task.todo if c not in {done for done, _ in finished}]
         reason = f"model '{name}' at cutoff {stamp_text(cutoff)}: {error}"
-        finished += [(c, Fold({}, too_few=reason)) for c in lost]
+        finished |= {lost: Fold({}, too_few=reason) for lost in task.todo if lost not in finished}
     except GatecastError as error:
         raise type(error)(f"model '{name}' at cutoff {stamp_text(cutoff)}: {error}") from error
     return name, finished
 
 
-def _forecasts(task: _Task, model: Model, prices: PriceTable, seeds: Sequence[int]) -> Iterator[Forecast]:
+def _forecasts(task: _Task, model: Model, prices: PriceTable) -> Iterator[Forecast]:
     """A forecast from each cutoff to do; many at a time where each sees all the rows before it."""
-    horizon = task.walk.horizon
+    horizon, seeds = task.walk.horizon, [cutoff_seed(task.seed, cutoff) for cutoff in task.todo]
     if task.walk.span is None:
         yield from forecasts_at(model, prices, task.todo, horizon, paths=task.paths, seeds=seeds)
         return
@@ -241,31 +227,30 @@ def cutoff_seed(seed: int, cutoff: np.datetime64) -> int:
     return int(np.random.SeedSequence([seed, moment]).generate_state(1)[0])
 
 
-def _report(
-    names: list[str], walk: WalkForward, folds: dict[tuple[str, np.datetime64], Fold], prices: PriceTable
-) -> Report:
+def _report(names: list[str], walk: WalkForward, folds: dict[_Key, Fold], prices: PriceTable) -> Report:
     kept, notes = _kept(walk, folds)
-    parts, fallbacks, seen = [], {}, {}
+    parts, kinds = [], {}
     for name in names:
         own = [folds[name, cutoff] for cutoff in kept]
         rows = join_rows([fold.rows for fold in own])
         if not rows:
             raise TooFewRows(f"no item has {walk.horizon} rows after any cutoff. Shorten the horizon.")
         parts.append({"model": np.full(len(rows["step"]), name, dtype=object), **rows})
-        fallbacks[name] = sum(fold.fallbacks for fold in own)
-        seen[name] = sum(fold.seen for fold in own)
-        notes += _model_notes(name, own, len(rows["step"]) // walk.horizon)
+        noted = [note for fold in own for note in fold.notes]
+        kinds[name] = Counter(note.kind for note in noted)
+        notes += _model_notes(name, noted, kinds[name]["fallback"], len(rows["step"]) // walk.horizon)
     forecasts = pd.DataFrame(join_rows(parts), columns=list(COLUMNS))
     notes += left_out(walk, prices, set(forecasts["item_id"]))
     if forecasts.groupby(["model", "cutoff"]).size().nunique() > 1:
         each = "tests and verdict count every cutoff once, the score table every forecast"
         notes.append(Note("test", f"cutoffs differ in their number of items: {each}"))
     tests = compare(forecasts)
+    fallbacks, seen = ({name: of[kind] for name, of in kinds.items()} for kind in ("fallback", "seen"))
     verdict = judge(forecasts, tests, fallbacks, seen)
     return Report(forecasts=forecasts, scores=score_table(forecasts), tests=tests, verdict=verdict, notes=merged(notes))
 
 
-def _kept(walk: WalkForward, folds: dict[tuple[str, np.datetime64], Fold]) -> tuple[list[np.datetime64], list[Note]]:
+def _kept(walk: WalkForward, folds: dict[_Key, Fold]) -> tuple[list[np.datetime64], list[Note]]:
     """The cutoffs at which every model could be fitted, and a note of the early ones at which some could not."""
     by_cutoff = sorted(folds.items(), key=lambda item: item[0][1])
     short = {cutoff: fold.too_few for (_, cutoff), fold in by_cutoff if fold.too_few}
@@ -279,15 +264,14 @@ def _kept(walk: WalkForward, folds: dict[tuple[str, np.datetime64], Fold]) -> tu
     return kept, [Note("test", text)]
 
 
-def _model_notes(name: str, folds: list[Fold], forecasts: int) -> list[Note]:
+def _model_notes(name: str, noted: list[Note], fallbacks: int, forecasts: int) -> list[Note]:
     """What a model noted of its forecasts: each note once, with the number of forecasts it concerns.
 
     Of the kinds that a forecast has one note of, whose text has the forecast's own numbers, the first is shown.
     """
-    fallbacks = sum(fold.fallbacks for fold in folds)
     notes = [Note("fallback", fallback_text(name, fallbacks, forecasts))] if fallbacks else []
     alike: dict[object, Counter[Note]] = {}
-    for note in (note for fold in folds for note in fold.notes):
+    for note in noted:
         alike.setdefault(note.kind if note.kind in _ONE_A_FORECAST else note, Counter())[note] += 1
     for counts in alike.values():
         first, times = next(iter(counts)), counts.total()
@@ -297,12 +281,9 @@ def _model_notes(name: str, folds: list[Fold], forecasts: int) -> list[Note]:
     return notes
 
 
-def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A row as JSON has it: Python numbers, None where a number is missing or infinite."""
-    return {str(name): _plain_value(value) for name, value in row.items()}
-
-
-def _plain_value(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _records(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """The rows as JSON has them: None where a number is missing or infinite."""
+    return [
+        {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]

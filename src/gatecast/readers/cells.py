@@ -8,12 +8,15 @@ import io
 import re
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+from jaxtyping import Bool
 
 from gatecast.errors import UnreadableSource
 from gatecast.readers.findings import Findings
@@ -42,6 +45,7 @@ class Grid:
     columns: tuple[Column, ...]
     lines: np.ndarray
     word: str  # "line" of a file, "row" of a frame
+    findings: Findings
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -57,13 +61,30 @@ class Grid:
         return f"{self.word} {self.lines[row]:,}".replace(",", "")
 
 
+def matches(text: pa.ChunkedArray, pattern: str) -> Bool[np.ndarray, " rows"]:
+    """In which cells a regular expression is found."""
+    return np.asarray(pc.match_substring_regex(text, pattern), dtype=bool)
+
+
+def text_column(cells: Sequence[str] | pd.Series) -> pa.ChunkedArray:
+    """Cells as a column of text."""
+    return pa.chunked_array([pa.array(cells, type=pa.large_string())])
+
+
 def read_cells(content: bytes | pd.DataFrame, name: str, findings: Findings) -> Grid:
     """The cells of a frame, of Parquet or of text; raises `UnreadableSource` where they form no table."""
-    if isinstance(content, pd.DataFrame):
-        return _from_frame(content)
-    if content.startswith(b"PAR1"):
-        return _from_frame(_parquet(content, name))
-    return _from_text(content, name, findings)
+    if isinstance(content, bytes) and not content.startswith(b"PAR1"):
+        return _from_text(content, name, findings)
+    return _from_frame(_parquet(content, name) if isinstance(content, bytes) else content, findings)
+
+
+def _check_size(name: str, *, rows: int, columns: int = 0) -> None:
+    if columns > MAX_COLUMNS:
+        raise UnreadableSource(
+            f"a source holds at most 10,000 items; {name} has {columns:,} columns. Remove some, or use a long table."
+        )
+    if rows > MAX_ROWS:
+        raise UnreadableSource(f"a source holds at most {MAX_ROWS:,} rows; {name} has more. Split it.")
 
 
 def _parquet(content: bytes, name: str) -> pd.DataFrame:
@@ -72,43 +93,26 @@ def _parquet(content: bytes, name: str) -> pd.DataFrame:
 
     try:
         parquet = pq.ParquetFile(io.BytesIO(content))
-        if parquet.metadata.num_rows > MAX_ROWS:
-            raise _too_many_rows(name)
+        _check_size(name, rows=parquet.metadata.num_rows)
         return pd.DataFrame(parquet.read().to_pandas())
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError) as error:
         why = clean(error, 100)
         raise UnreadableSource(f"the Parquet file {name} can't be read: {why}. Write it again.") from None
 
 
-def _too_many_rows(name: str) -> UnreadableSource:
-    return UnreadableSource(f"a source holds at most {MAX_ROWS:,} rows; {name} has more. Split it.")
-
-
-def _from_frame(frame: pd.DataFrame) -> Grid:
+def _from_frame(frame: pd.DataFrame, findings: Findings) -> Grid:
     """A grid of a pandas frame; an index that is more than a row count becomes a column."""
-    if len(frame) > MAX_ROWS:
-        raise _too_many_rows("this frame")
-    if frame.shape[1] > MAX_COLUMNS:
-        raise _too_many_columns("this frame", frame.shape[1])
+    _check_size("this frame", rows=len(frame), columns=frame.shape[1])
     names = [_names(label) for label in frame.columns]
     columns = [_column(frame.iloc[:, position]) for position in range(frame.shape[1])]
-    if not (isinstance(frame.index, pd.RangeIndex) or pd.api.types.is_integer_dtype(frame.index.dtype)):
-        levels = frame.index.nlevels
-        for level in reversed(range(levels)):
-            values = frame.index.get_level_values(level)
-            default = "date" if isinstance(values, (pd.DatetimeIndex, pd.PeriodIndex)) or levels == 1 else "index"
-            names.insert(0, (clean(values.name) if values.name is not None else default,))
-            columns.insert(0, _column(pd.Series(values)))
-    elif frame.index.name is not None:
-        names.insert(0, (clean(frame.index.name),))
-        columns.insert(0, _column(pd.Series(frame.index)))
-    return Grid(tuple(names), tuple(columns), np.arange(1, len(frame) + 1), "row")
-
-
-def _too_many_columns(name: str, count: int) -> UnreadableSource:
-    return UnreadableSource(
-        f"a source holds at most 10,000 items; {name} has {count:,} columns. Remove some, or use a long table."
-    )
+    index, levels = frame.index, frame.index.nlevels
+    counts = isinstance(index, pd.RangeIndex) or pd.api.types.is_integer_dtype(index.dtype)
+    for level in reversed(range(0 if counts and index.name is None else levels)):
+        values = index.get_level_values(level)
+        default = "date" if isinstance(values, (pd.DatetimeIndex, pd.PeriodIndex)) or levels == 1 else "index"
+        names.insert(0, (clean(values.name) if values.name is not None else default,))
+        columns.insert(0, _column(pd.Series(values)))
+    return Grid(tuple(names), tuple(columns), np.arange(1, len(frame) + 1), "row", findings)
 
 
 def _names(label: object) -> tuple[str, ...]:
@@ -126,34 +130,21 @@ def _column(values: pd.Series) -> Column:
         # Where the local clock repeats an hour in autumn, local times would be ambiguous; UTC keeps the order.
         repeats = wall.nunique() < values.nunique()
         values = values.dt.tz_convert("UTC").dt.tz_localize(None) if repeats else wall
-    if pd.api.types.is_datetime64_any_dtype(values.dtype):
-        return values.to_numpy(dtype="datetime64[s]" if _beyond_ns(values) else "datetime64[ns]")
-    if pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind):
-        if pd.api.types.is_complex_dtype(kind):
-            return _as_text(values)
+    types = pd.api.types
+    if types.is_datetime64_any_dtype(values.dtype):
+        seconds = values.dropna().to_numpy(dtype="datetime64[s]")
+        # 64 bits of nanoseconds do not hold all of these; `dates` checks the years.
+        beyond = ((seconds < np.datetime64("1678-01-01")) | (seconds > np.datetime64("2262-01-01"))).any()
+        return values.to_numpy(dtype="datetime64[s]" if beyond else "datetime64[ns]")
+    if types.is_numeric_dtype(kind) and not types.is_bool_dtype(kind) and not types.is_complex_dtype(kind):
         return values.to_numpy(dtype=np.float64, na_value=np.nan)
-    return _as_text(values)
-
-
-def _beyond_ns(values: pd.Series) -> bool:
-    """Whether a timestamp lies outside what 64 bits of nanoseconds hold; `dates` checks the years."""
-    seconds = values.dropna().to_numpy(dtype="datetime64[s]")
-    return bool(len(seconds)) and bool(
-        (seconds.min() < np.datetime64("1678-01-01")) or (seconds.max() > np.datetime64("2262-01-01"))
-    )
-
-
-def _as_text(values: pd.Series) -> Column:
-    if isinstance(values.dtype, pd.StringDtype):
-        return pa.chunked_array([pa.array(values.fillna(""), type=pa.large_string())])
-    cells = [_cell_text(cell) for cell in values]
-    return pa.chunked_array([pa.array(cells, type=pa.large_string())])
+    return text_column(values.fillna("") if isinstance(kind, pd.StringDtype) else [_cell_text(cell) for cell in values])
 
 
 def _cell_text(cell: object) -> str:
     if cell is None or cell is pd.NaT or cell is pd.NA or (isinstance(cell, float) and np.isnan(cell)):
         return ""
-    if isinstance(cell, (datetime.datetime, datetime.date)):
+    if isinstance(cell, datetime.date):  # a datetime is one as well
         return cell.isoformat()
     return str(cell).encode("utf-8", "replace").decode("utf-8")[:200]
 
@@ -162,15 +153,16 @@ def _from_text(content: bytes, name: str, findings: Findings) -> Grid:
     """A grid of the cells of a CSV file, whose header is still a row."""
     text = _decode(content, name, findings)
     head = [line for line in text[:200_000].split("\n")[:60] if line.strip()]
+    if not head:
+        raise UnreadableSource("a table needs a header; this one is blank. Add one such as date,close.")
     separator, width = _separator(head)
-    if width > MAX_COLUMNS:
-        raise _too_many_columns(name, width)
-    if text.count("\n") > MAX_ROWS:
-        raise _too_many_rows(name)
+    _check_size(name, rows=text.count("\n"), columns=width)
     frame = _parse(text, separator, width, name)
-    columns = [pa.chunked_array([pa.array(frame[at], type=pa.large_string())]) for at in range(width)]
-    lines = _lines(frame, '"' in text)
-    return Grid((), tuple(columns), lines, "line")
+    lines = np.arange(1, len(frame) + 1)
+    if '"' in text:  # cells in quotes may hold line breaks
+        breaks = sum((frame[at].str.count("\n").to_numpy(dtype=np.int64) for at in frame), np.zeros(len(frame), int))
+        lines[1:] += np.cumsum(breaks)[:-1]
+    return Grid((), tuple(text_column(frame[at]) for at in range(width)), lines, "line", findings)
 
 
 def _parse(text: str, separator: str, width: int, name: str) -> pd.DataFrame:
@@ -213,15 +205,6 @@ def _parse_failure(message: str, name: str, width: int) -> str:
     return f"{name} can't be read as a table: {clean(message, 100)}. Export it as plain CSV."
 
 
-def _lines(frame: pd.DataFrame, quotes: bool) -> np.ndarray:
-    """The file's line of each row; cells in quotes may hold line breaks."""
-    lines = np.arange(1, len(frame) + 1)
-    if quotes:
-        breaks = sum((frame[at].str.count("\n").to_numpy(dtype=np.int64) for at in frame), np.zeros(len(frame), int))
-        lines[1:] += np.cumsum(breaks)[:-1]
-    return lines
-
-
 def _decode(content: bytes, name: str, findings: Findings) -> str:
     """The text of the bytes with `\\n` line ends; a Windows code page is tried last and noted."""
     encoding = next((code for bom, code in _BOMS if content.startswith(bom)), None)
@@ -252,10 +235,11 @@ def _decode(content: bytes, name: str, findings: Findings) -> str:
 def _separator(head: list[str]) -> tuple[str, int]:
     """The separator that divides the first lines most evenly, and the most cells a line has with it."""
     unquoted = [re.sub(r'"[^"]*"', '""', line) for line in head]
-    best = (0.0, 0, ",")
-    for separator in _SEPARATORS:
-        counts = [line.count(separator) for line in unquoted]
-        usual, times = max(Counter(filter(None, counts)).items(), key=lambda pair: pair[1], default=(0, 0))
-        best = max(best, (times / len(counts), usual, separator), key=lambda found: found[:2])
-    separator = best[2]
+
+    def evenness(separator: str) -> tuple[float, int]:
+        counts = Counter(line.count(separator) for line in unquoted if separator in line)
+        usual, times = max(counts.items(), key=lambda pair: pair[1], default=(0, 0))
+        return times / len(unquoted), usual
+
+    separator = max(_SEPARATORS, key=evenness)
     return separator, max(line.count(separator) for line in unquoted) + 1

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 from jaxtyping import Bool, Int
 
 from gatecast.errors import UnreadableSource
-from gatecast.readers.cells import Column
+from gatecast.readers.cells import Column, text_column
 from gatecast.readers.findings import Findings
 from gatecast.text import shown
 
@@ -43,7 +44,8 @@ _NUMBERED = re.compile(
 _EPOCH = re.compile(r"(?P<ticks>-?\d{9,19})(?:\.\d*)?", re.ASCII)
 _UNITS = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}
 BLANKS = {"", "nan", "nat", "null", "none", "n/a", "-"}
-FIRST, LAST = np.datetime64("1800-01-01", "s"), np.datetime64("2200-01-01", "s")
+
+Groups: TypeAlias = Mapping[str, Sequence[str | None]]  # of a spelling, for each cell that it fits
 
 
 @dataclass(frozen=True)
@@ -55,19 +57,17 @@ class Dates:
     outside: Bool[np.ndarray, " rows"]  # dates before 1800 or from 2200
 
 
-@dataclass
 class _Cells:
     """Distinct cells of a column and their times; NaT while no spelling fits."""
 
-    column: str  # its name
-    findings: Findings
-    text: list[str]
-    seconds: np.ndarray
-    nanos: Int[np.ndarray, " cells"]
-    offsets: Int[np.ndarray, " cells"]  # seconds east of Greenwich
-    zoned: Bool[np.ndarray, " cells"]
+    def __init__(self, text: list[str], column: str, findings: Findings) -> None:
+        self.text, self.column, self.findings = text, column, findings
+        self.seconds = np.full(len(text), np.datetime64("NaT"), dtype="datetime64[s]")
+        self.nanos = np.zeros(len(text), dtype=np.int64)
+        self.offsets = np.zeros(len(text), dtype=np.int64)  # seconds east of Greenwich
+        self.zoned = np.zeros(len(text), dtype=bool)
 
-    def match(self, spelling: re.Pattern[str]) -> tuple[np.ndarray, dict[str, list[str | None]]]:
+    def match(self, spelling: re.Pattern[str]) -> tuple[np.ndarray, Groups]:
         """Positions of the unread cells that a spelling fits entirely, and its groups for each."""
         left = np.flatnonzero(np.isnat(self.seconds))
         found = [(at, match) for at in left if (match := spelling.fullmatch(self.text[at]))]
@@ -82,34 +82,31 @@ def parse_dates(column: Column, name: str, findings: Findings) -> Dates:
     >>> parse_dates(column, "date", Findings()).stamps.astype("M8[D]").tolist()[0]
     datetime.date(2021, 4, 3)
     """
-    if isinstance(column, np.ndarray):
-        if column.dtype.kind == "M":
-            return _checked(column.astype("datetime64[s]"), column, np.zeros(len(column), bool))
-        column = _whole_numbers(column)
-    column = pc.utf8_trim_whitespace(column)
-    try:  # most files have ISO dates, which arrow reads fast
-        plain = pc.cast(column, pa.timestamp("us")).to_numpy()
-    except pa.ArrowInvalid:
-        pass
+    if isinstance(column, np.ndarray) and column.dtype.kind == "M":
+        plain = column
     else:
-        return _checked(plain.astype("datetime64[s]"), plain, np.zeros(len(plain), bool))
+        text = pc.utf8_trim_whitespace(_whole_numbers(column) if isinstance(column, np.ndarray) else column)
+        try:  # most files have ISO dates, which arrow reads fast
+            plain = pc.cast(text, pa.timestamp("us")).to_numpy()
+        except pa.ArrowInvalid:
+            return _by_spelling(text, name, findings)
+    return _checked(plain.astype("datetime64[s]"), plain, np.zeros(len(plain), bool))
+
+
+def _by_spelling(column: pa.ChunkedArray, name: str, findings: Findings) -> Dates:
+    """Try the spellings in turn, each on the distinct cells that are still unread."""
     coded = column.combine_chunks().dictionary_encode()
-    text = coded.dictionary.to_pylist()
-    size = len(text)
-    cells = _Cells(
-        column=name,
-        findings=findings,
-        text=text,
-        seconds=np.full(size, np.datetime64("NaT"), dtype="datetime64[s]"),
-        nanos=np.zeros(size, dtype=np.int64),
-        offsets=np.zeros(size, dtype=np.int64),
-        zoned=np.zeros(size, dtype=bool),
-    )
-    _read(cells)
-    blank = np.array([cell.lower() in BLANKS for cell in text], dtype=bool)
+    cells = _Cells(coded.dictionary.to_pylist(), name, findings)
+    clear = [(spelling, _store) for spelling in _SPELLINGS]
+    for spelling, store in (*clear, (_NUMBERED, _store_numbered), (_EPOCH, _store_epochs)):
+        at, groups = cells.match(spelling)
+        if len(at):
+            store(cells, at, groups)
+    if cells.zoned.any():
+        _drop_zones(cells)
+    blank = np.array([cell.lower() in BLANKS for cell in cells.text], dtype=bool)
     unreadable = np.isnat(cells.seconds) & ~blank
-    inside = (cells.seconds >= FIRST) & (cells.seconds < LAST)
-    exact = np.where(inside, cells.seconds, np.datetime64("NaT")).astype("datetime64[ns]")
+    exact = np.where(_inside(cells.seconds), cells.seconds, np.datetime64("NaT")).astype("datetime64[ns]")
     exact = exact + cells.nanos.astype("timedelta64[ns]")
     codes = coded.indices.to_numpy()
     return _checked(cells.seconds[codes], exact[codes], unreadable[codes])
@@ -118,40 +115,26 @@ def parse_dates(column: Column, name: str, findings: Findings) -> Dates:
 def _whole_numbers(column: np.ndarray) -> pa.ChunkedArray:
     """The numbers of a frame as the text of dates: 20210304, or a count since 1970."""
     whole = np.isfinite(column) & (column == np.floor(column)) & (np.abs(column) < 2**62)
-    words = [
-        "" if np.isnan(cell) else str(int(cell)) if ok else str(cell) for cell, ok in zip(column, whole, strict=True)
-    ]
-    return pa.chunked_array([pa.array(words, type=pa.large_string())])
+    return text_column(
+        ["" if np.isnan(cell) else str(int(cell)) if ok else str(cell) for cell, ok in zip(column, whole, strict=True)]
+    )
+
+
+def _inside(seconds: np.ndarray) -> np.ndarray:
+    return np.asarray((seconds >= np.datetime64("1800-01-01")) & (seconds < np.datetime64("2200-01-01")))
 
 
 def _checked(seconds: np.ndarray, exact: np.ndarray, unreadable: np.ndarray) -> Dates:
     """The dates, without those outside 1800..2200, which nanoseconds need not hold."""
-    outside = ~np.isnat(seconds) & ~((seconds >= FIRST) & (seconds < LAST))
-    stamps = np.where(outside, np.datetime64("NaT"), exact).astype("datetime64[ns]")
-    return Dates(stamps, unreadable, outside)
-
-
-def _read(cells: _Cells) -> None:
-    """Try the spellings in turn, each on the cells that are still unread."""
-    for spelling in _SPELLINGS:
-        at, groups = cells.match(spelling)
-        if len(at):
-            _store(cells, at, groups)
-    at, groups = cells.match(_NUMBERED)
-    if len(at):
-        _store(cells, at, _day_and_month(cells, at, groups))
-    at, groups = cells.match(_EPOCH)
-    if len(at):
-        _store_epochs(cells, at, groups["ticks"])
-    if cells.zoned.any():
-        _drop_zones(cells)
+    outside = ~np.isnat(seconds) & ~_inside(seconds)
+    return Dates(np.where(outside, np.datetime64("NaT"), exact).astype("datetime64[ns]"), unreadable, outside)
 
 
 def _whole(words: Iterable[str | None], default: int) -> Int[np.ndarray, " cells"]:
     return np.array([default if word is None else int(word) for word in words], dtype=np.int64)
 
 
-def _store(cells: _Cells, at: np.ndarray, groups: dict[str, list[str | None]]) -> None:
+def _store(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
     """Store the times that a spelling gives; a date that does not exist (31 June) stays NaT."""
     absent: list[str | None] = [None] * len(at)
     year, day = _whole(groups["y"], 0), _whole(groups.get("d", absent), 1)
@@ -185,8 +168,8 @@ def _offset(zone: str | None) -> int:
     return int(zone[0] + "1") * (int(digits[:2]) * 3600 + int(digits[2:]) * 60)
 
 
-def _day_and_month(cells: _Cells, at: np.ndarray, groups: dict[str, list[str | None]]) -> dict[str, list[str | None]]:
-    """Name the leading numbers of `03/04/2021` day and month, in the only order that every cell allows."""
+def _store_numbered(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
+    """Store dates such as `03/04/2021`, with day and month in the only order that every cell allows."""
     a, b = _whole(groups["a"], 1), _whole(groups["b"], 1)
     day_first, month_first = bool((b <= 12).all()), bool((a <= 12).all())
     differ = a != b
@@ -209,12 +192,12 @@ def _day_and_month(cells: _Cells, at: np.ndarray, groups: dict[str, list[str | N
         order = "day" if day_first else "month"
         cells.findings.note(f"read dates such as {cells.text[at[0]]} as {order} first.")
     day, month = ("a", "b") if day_first else ("b", "a")
-    return {**groups, "d": groups[day], "m": groups[month]}
+    _store(cells, at, {**groups, "d": groups[day], "m": groups[month]})
 
 
-def _store_epochs(cells: _Cells, at: np.ndarray, ticks: list[str | None]) -> None:
+def _store_epochs(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
     """Counts since 1970: 9-10 digits are seconds, 11-13 milli-, 14-16 microseconds, more nanoseconds."""
-    words = [word or "" for word in ticks]
+    words = [word or "" for word in groups["ticks"]]
     digits = np.array([len(word.lstrip("-")) for word in words])
     count = np.array([min(max(int(word), -(2**62)), 2**62) for word in words], dtype=np.int64)
     unit = np.select([digits <= 10, digits <= 13, digits <= 16], [1, 10**3, 10**6], 10**9)

@@ -11,30 +11,25 @@ import pyarrow.compute as pc
 
 from gatecast.errors import UnreadableSource
 from gatecast.readers.cells import Grid
-from gatecast.readers.findings import Findings
 from gatecast.readers.layouts import DATE_NAMES, LOOKS_NUMERIC, normalized
 from gatecast.text import clean, counted, shown
 
 
-def with_header(grid: Grid, findings: Findings) -> Grid:
+def with_header(grid: Grid) -> Grid:
     """A grid of text with its header rows as names; raises `UnreadableSource` where it has no header or no rows."""
     head = [[column[row].as_py().strip() for column in grid.columns] for row in range(min(30, len(grid)))]
     start, depth = _header_rows(head)
     skipped = sum(any(row) for row in head[:start])
     if skipped:
-        findings.note(f"skipped {counted(skipped, 'line')} before the header.")
+        grid.findings.note(f"skipped {counted(skipped, 'line')} before the header.")
     header = head[start : start + depth]
     date_alone = depth > 1 and _names_dates(header[-1][0])  # the last row names the dates and nothing else
     levels = header[:-1] if date_alone else header
     names = [tuple(filter(None, (clean(level[at]) for level in levels))) or ("",) for at in range(len(head[0]))]
     if depth > 1:
         names[0] = (header[-1][0] if date_alone else header[0][0] or header[1][0],)
-    named = replace(
-        grid,
-        names=tuple(names),
-        columns=tuple(column[start + depth :] for column in grid.columns),
-        lines=grid.lines[start + depth :],
-    )
+    below = tuple(column[start + depth :] for column in grid.columns)
+    named = replace(grid, names=tuple(names), columns=below, lines=grid.lines[start + depth :])
     if len(named) == 0:
         raise UnreadableSource("a table needs rows below its header; this one has none. Add prices.")
     return _without_unnamed(named)

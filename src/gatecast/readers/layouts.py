@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from gatecast.errors import UnreadableSource
-from gatecast.readers.cells import Grid
+from gatecast.readers.cells import Grid, matches
 from gatecast.readers.dates import parse_dates
 from gatecast.readers.findings import Findings
 from gatecast.text import clean, listed, shown
@@ -38,6 +38,8 @@ FIELD_NAMES: dict[str, tuple[str, ...]] = {  # the first name that the table has
 }  # fmt: skip
 LOOKS_NUMERIC = r"^[-+]?[$€£¥]?\s*[\d.,' ]*\d[\d.,' ]*([eE][-+]?\d+)?\s*[$€£¥]?$"
 
+Assets: TypeAlias = dict[str, dict[str, int]]  # {item id: {field: column}}
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -45,8 +47,8 @@ class Layout:
 
     date: int
     time: int | None
-    item: int | None = None
-    assets: tuple[tuple[str, dict[str, int]], ...] = ()  # (item id, {field: column})
+    item: int | None
+    assets: Assets
 
 
 def normalized(name: str) -> str:
@@ -55,23 +57,20 @@ def normalized(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", plain.lower())
 
 
-def find_layout(grid: Grid, name: str, findings: Findings) -> Layout:
+def find_layout(grid: Grid, name: str) -> Layout:
     """The layout of a grid; `name` is that of its item where no column names items.
 
     Raises `UnreadableSource` where a date or price column is missing.
     """
     date, time = _date_columns(grid)
-    layout = Layout(date, time)
     rest = [at for at in range(len(grid.names)) if at not in (date, time)]
     if any(len(grid.names[at]) > 1 for at in rest):
-        layout = _two_levels(grid, layout, rest, findings)
+        item, assets = None, _two_levels(grid, rest)
     else:
-        layout = _one_level(grid, layout, rest, name, findings)
-    if len(layout.assets) > MAX_ITEMS:
-        raise UnreadableSource(
-            f"a source holds at most {MAX_ITEMS:,} items; this one has {len(layout.assets):,}. Split it."
-        )
-    return layout
+        item, assets = _one_level(grid, date, rest, name)
+    if len(assets) > MAX_ITEMS:
+        raise UnreadableSource(f"a source holds at most {MAX_ITEMS:,} items; this one has {len(assets):,}. Split it.")
+    return Layout(date, time, item, assets)
 
 
 def _date_columns(grid: Grid) -> tuple[int, int | None]:
@@ -86,14 +85,13 @@ def _date_columns(grid: Grid) -> tuple[int, int | None]:
         if isinstance(head, np.ndarray):
             if head.dtype.kind == "M":
                 return at, None
-        elif len(head) and pc.sum(pc.match_substring_regex(head, r"\d[-/. ]|^\d{8}$|^\d{9,13}$")).as_py() > 0.8 * len(
-            head
-        ):
+        elif matches(head, r"\d[-/. ]|^\d{8}$|^\d{9,13}$").sum() > 0.8 * len(head):
             try:
                 unreadable = parse_dates(head, grid.names[at][0], Findings()).unreadable
             except UnreadableSource:  # the first cells leave day and month unclear; the whole column may not
                 return at, None
-            if unreadable.mean() < 0.2 and not _is_price_like(head):
+            price_like = matches(head, r"^\d{1,7}\.\d+$|^\d{1,7}$").any()
+            if unreadable.mean() < 0.2 and not price_like:
                 return at, None
     raise UnreadableSource(
         f"a table needs a date column; this one has {_column_names(grid)}. "
@@ -101,33 +99,28 @@ def _date_columns(grid: Grid) -> tuple[int, int | None]:
     )
 
 
-def _is_price_like(head: pa.ChunkedArray) -> bool:
-    return bool(pc.any(pc.match_substring_regex(head, r"^\d{1,7}\.\d+$|^\d{1,7}$")).as_py())
-
-
 def _column_names(grid: Grid) -> str:
     return listed([shown("/".join(levels)) for levels in grid.names], 12) or "no columns"
 
 
-def _one_level(grid: Grid, layout: Layout, rest: list[int], name: str, findings: Findings) -> Layout:
+def _one_level(grid: Grid, date: int, rest: list[int], name: str) -> tuple[int | None, Assets]:
+    """The item column, if any, and the assets of a grid with one name per column."""
     names = {at: normalized(grid.names[at][0]) for at in rest}
-    fields = _fields(grid, names, findings)
+    fields = _fields(grid, names)
     if "close" not in fields:
-        return _wide(grid, layout, rest, fields, findings)
+        return None, _wide(grid, rest, fields)
     item = next((at for known in ITEM_NAMES for at in rest if names[at] == known and at not in fields.values()), None)
     if item is None:
-        weak = (at for at in rest if names[at] in WEAK_ITEM_NAMES)
-        item = next((at for at in weak if _divides(grid, layout.date, at)), None)
+        item = next((at for at in rest if names[at] in WEAK_ITEM_NAMES and _divides(grid, date, at)), None)
     taken = {names[at] for at in fields.values()}
-    labels = [grid.names[at][0] for at in rest if at != item and names[at] not in taken]
-    _note_ignored([label for label in labels if label], findings)
-    return replace(layout, item=item, assets=((name, fields),))
+    _note_ignored(grid, [at for at in rest if at != item and names[at] not in taken])
+    return item, {name: fields}
 
 
-def _note_ignored(labels: list[str], findings: Findings) -> None:
+def _note_ignored(grid: Grid, columns: list[int]) -> None:
+    labels = [shown(label) for at in columns if (label := grid.names[at][0])]
     if labels:
-        names = listed([shown(label) for label in labels], 6)
-        findings.note(f"ignored columns that hold no prices: {names}.")
+        grid.findings.note(f"ignored columns that hold no prices: {listed(labels, 6)}.")
 
 
 def _divides(grid: Grid, date: int, item: int) -> bool:
@@ -139,7 +132,7 @@ def _divides(grid: Grid, date: int, item: int) -> bool:
     return bool(distinct < len(grid) and pc.count_distinct(names).as_py() > 1)
 
 
-def _fields(grid: Grid, names: dict[int, str], findings: Findings) -> dict[str, int]:
+def _fields(grid: Grid, names: dict[int, str]) -> dict[str, int]:
     """The column of each field, by known names; of columns with the same name the first is kept."""
     letters = set("ohlc") <= set(names.values())
     nixtla = "uniqueid" in names.values() or normalized("".join(grid.names[0])) == "ds" or len(names) == 1
@@ -150,7 +143,7 @@ def _fields(grid: Grid, names: dict[int, str], findings: Findings) -> dict[str, 
                 continue  # a lone C or V is a ticker
             at = [column for column, name in names.items() if name == word]
             if len(at) > 1:
-                findings.note(f"kept the first of {len(at)} columns named {shown('/'.join(grid.names[at[0]]))}.")
+                grid.findings.note(f"kept the first of {len(at)} columns named {shown('/'.join(grid.names[at[0]]))}.")
             if at:
                 fields[field] = at[0]
                 break
@@ -163,16 +156,16 @@ def _fields(grid: Grid, names: dict[int, str], findings: Findings) -> dict[str, 
     return fields
 
 
-def _wide(grid: Grid, layout: Layout, rest: list[int], fields: dict[str, int], findings: Findings) -> Layout:
+def _wide(grid: Grid, rest: list[int], fields: dict[str, int]) -> Assets:
     """A date and a column of closes per asset."""
-    assets: dict[str, dict[str, int]] = {}
-    ignored: list[str] = []
+    assets: Assets = {}
+    ignored: list[int] = []
     if not (set(rest) - set(fields.values())) or len(set(fields) & {"open", "high", "low", "volume"}) > 1:
         rest = []
     for at in rest:
         label = grid.names[at][0]
         if not label or not _numeric(grid, at):
-            ignored.append(label)
+            ignored.append(at)
         elif label in assets:
             raise UnreadableSource(
                 f"each asset needs a name of its own; two columns are named {shown(label)}. Rename a column."
@@ -184,8 +177,8 @@ def _wide(grid: Grid, layout: Layout, rest: list[int], fields: dict[str, int], f
             f"a table needs prices; no price column among {_column_names(grid)}. "
             "Name a column 'close' (or adj_close, price, last, y), or give a numeric column per asset."
         )
-    _note_ignored(ignored, findings)
-    return replace(layout, assets=tuple(assets.items()))
+    _note_ignored(grid, ignored)
+    return assets
 
 
 def _numeric(grid: Grid, at: int) -> bool:
@@ -194,11 +187,11 @@ def _numeric(grid: Grid, at: int) -> bool:
     if isinstance(column, np.ndarray):
         return column.dtype.kind == "f"
     text = pc.utf8_trim_whitespace(column)
-    filled = pc.sum(pc.greater(pc.utf8_length(text), 0)).as_py() or 0
-    return bool(2 * (pc.sum(pc.match_substring_regex(text, LOOKS_NUMERIC)).as_py() or 0) >= filled)
+    filled = matches(text, r"(?s).")
+    return bool(2 * matches(text, LOOKS_NUMERIC).sum() >= filled.sum())
 
 
-def _two_levels(grid: Grid, layout: Layout, rest: list[int], findings: Findings) -> Layout:
+def _two_levels(grid: Grid, rest: list[int]) -> Assets:
     """Two header rows, as yfinance writes them: the field and the asset, in either order."""
     known = {word for words in FIELD_NAMES.values() for word in words}
     pairs = {at: grid.names[at] for at in rest if len(grid.names[at]) > 1}
@@ -207,10 +200,10 @@ def _two_levels(grid: Grid, layout: Layout, rest: list[int], findings: Findings)
     items: dict[str, dict[int, str]] = {}
     for at, pair in pairs.items():
         items.setdefault(clean(pair[1 - field_level]), {})[at] = normalized(pair[field_level])
-    found = [(item, _fields(grid, names, findings)) for item, names in items.items()]
-    assets = tuple((item, fields) for item, fields in found if "close" in fields)
+    found = {item: _fields(grid, names) for item, names in items.items()}
+    assets = {item: fields for item, fields in found.items() if "close" in fields}
     if not assets:
         raise UnreadableSource(
             f"a table needs prices; no price column among {_column_names(grid)}. Name a column 'Close' for each asset."
         )
-    return replace(layout, assets=assets)
+    return assets

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gatecast.errors import UnreadableSource
-from gatecast.readers.cells import Grid
-from gatecast.readers.findings import Findings
+from gatecast.readers.cells import Grid, matches
 from gatecast.text import shown
 
 BLANKS = (
@@ -34,9 +35,9 @@ class Numbers:
     unreadable: np.ndarray
 
 
-def read_numbers(grid: Grid, wanted: list[int], volumes: set[int], findings: Findings) -> dict[int, Numbers]:
+def read_numbers(grid: Grid, wanted: list[int], volumes: set[int]) -> dict[int, Numbers]:
     """The wanted columns as floats; raises `UnreadableSource` where the decimal sign is unclear."""
-    cells = {at: _tidy(grid, at, at in volumes, findings) for at in wanted}
+    cells = {at: _tidy(grid, at, at in volumes) for at in wanted}
     votes = {at: _votes(text) for at, text in cells.items() if isinstance(text, pa.ChunkedArray)}
     commas, dots = sum(comma for comma, _ in votes.values()), sum(dot for _, dot in votes.values())
     numbers: dict[int, Numbers] = {}
@@ -53,7 +54,7 @@ def read_numbers(grid: Grid, wanted: list[int], volumes: set[int], findings: Fin
 
 def _refuse_unclear(grid: Grid, at: int, text: pa.ChunkedArray) -> None:
     """Refuse `1,234`, which may be 1234 or 1.234, where no cell of the file decides it."""
-    unclear = np.asarray(pc.match_substring_regex(text, r"^[+-]?\d{1,3},\d{3}$"), dtype=bool)
+    unclear = matches(text, r"^[+-]?\d{1,3},\d{3}$")
     if unclear.any():
         row = int(unclear.argmax())
         raise UnreadableSource(
@@ -63,20 +64,18 @@ def _refuse_unclear(grid: Grid, at: int, text: pa.ChunkedArray) -> None:
         )
 
 
-def _tidy(grid: Grid, at: int, volume: bool, findings: Findings) -> pa.ChunkedArray | np.ndarray:
+def _tidy(grid: Grid, at: int, volume: bool) -> pa.ChunkedArray | np.ndarray:
     """Trimmed text without currency signs and spaces in numbers; a numeric column of a frame unchanged."""
     column = grid.columns[at]
     if isinstance(column, np.ndarray):
         return column.astype(np.float64) if column.dtype.kind == "f" else np.full(len(column), np.nan)
     text = pc.utf8_trim_whitespace(column)
-    if pc.all(pc.match_substring_regex(text, _PLAIN)).as_py():
+    if matches(text, _PLAIN).all():
         return text
-    money = pc.match_substring_regex(text, f"^[+-]?({_MONEY})|({_MONEY})$")
-    filled = pc.invert(pc.is_in(text, value_set=pa.array(BLANKS, type=text.type)))
     # A sign on a few cells only is a stray byte or another currency: such cells stay unreadable.
-    if pc.sum(money).as_py() > 0.5 * (pc.sum(filled).as_py() or 0):
+    if matches(text, f"^[+-]?({_MONEY})|({_MONEY})$").sum() > 0.5 * (~_among(text, BLANKS)).sum():
         text = pc.replace_substring_regex(text, rf"^([+-]?)({_MONEY})\s*|\s*({_MONEY})$", r"\1")
-        findings.note(f"ignored the currency sign in column {shown(grid.names[at][0])}.")
+        grid.findings.note(f"ignored the currency sign in column {shown(grid.names[at][0])}.")
     text = pc.replace_substring(text, "\u2212", "-")  # the minus sign of typesetting
     for _ in range(2):  # 1 234 567: a match consumes its digits, so the second pass gets every other space
         text = pc.replace_substring_regex(text, "(\\d)[ '\u2019\u00a0\u202f](\\d{3})", r"\1\2")
@@ -85,42 +84,35 @@ def _tidy(grid: Grid, at: int, volume: bool, findings: Findings) -> pa.ChunkedAr
 
 def _votes(text: pa.ChunkedArray) -> tuple[int, int]:
     """How many cells can only be read with a decimal comma, and how many only with a dot."""
-    if (
-        not pc.any(pc.match_substring(text, ",")).as_py()
-        and not pc.any(pc.match_substring_regex(text, r"\.\d{3}(\.|$)")).as_py()
-    ):
-        return (0, 1) if pc.any(pc.match_substring(text, ".")).as_py() else (0, 0)
-    comma = pc.sum(pc.match_substring_regex(text, _SAYS_COMMA)).as_py() or 0
-    dot = pc.sum(pc.match_substring_regex(text, _SAYS_DOT)).as_py() or 0
-    return int(comma), int(dot)
+    if not matches(text, r",|\.\d{3}(\.|$)").any():
+        return 0, int(matches(text, r"\.").any())
+    return int(matches(text, _SAYS_COMMA).sum()), int(matches(text, _SAYS_DOT).sum())
+
+
+def _among(text: pa.ChunkedArray, words: Sequence[str]) -> np.ndarray:
+    return np.asarray(pc.is_in(text, value_set=pa.array(words, type=text.type)), dtype=bool)
 
 
 def _convert(text: pa.ChunkedArray, comma: bool, volume: bool) -> Numbers:
     if not comma:
-        try:  # most columns are plain numbers, which arrow reads fast
+        with suppress(pa.ArrowInvalid):  # most columns are plain numbers, which arrow reads fast
             plain = np.array(pc.cast(text, pa.float64()), dtype=np.float64)
-        except pa.ArrowInvalid:
-            pass
-        else:
             if np.isfinite(plain).all():
                 return Numbers(plain, np.zeros(len(plain), bool))
     scale = np.ones(len(text))
     lower = pc.utf8_lower(text)
-    blank = np.asarray(pc.is_in(lower, value_set=pa.array(BLANKS, type=text.type)), dtype=bool)
-    infinite = np.asarray(pc.is_in(lower, value_set=pa.array(_INFINITE, type=text.type)), dtype=bool)
+    blank, infinite = _among(lower, BLANKS), _among(lower, _INFINITE)
     if volume:  # 1.2M shares
         for letter, factor in (("k", 1e3), ("m", 1e6), ("b", 1e9)):
-            scale[np.asarray(pc.match_substring_regex(lower, rf"\d{letter}$"), dtype=bool)] = factor
+            scale[matches(lower, rf"\d{letter}$")] = factor
         text = pc.replace_substring_regex(text, r"(\d)[kmbKMB]$", r"\1")
+    good = matches(text, _COMMA if comma else _DOT)
     if comma:
-        good = pc.match_substring_regex(text, _COMMA)
         text = pc.replace_substring(pc.replace_substring(text, ".", ""), ",", ".")
     else:
-        good = pc.match_substring_regex(text, _DOT)
         text = pc.replace_substring(text, ",", "")
-    good = pc.and_(good, pc.match_substring_regex(text, _PLAIN))
-    number = pc.cast(pc.if_else(good, text, pa.scalar("nan", type=text.type)), pa.float64())
+    good &= matches(text, _PLAIN)
+    number = pc.cast(pc.if_else(pa.array(good), text, pa.scalar("nan", type=text.type)), pa.float64())
     values = np.array(number, dtype=np.float64) * scale
     values[infinite] = np.inf
-    read = np.asarray(good, dtype=bool)
-    return Numbers(values, ~read & ~blank & ~infinite)
+    return Numbers(values, ~good & ~blank & ~infinite)

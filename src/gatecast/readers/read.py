@@ -20,8 +20,6 @@ from gatecast.readers.rows import split_items
 from gatecast.readers.sources import open_source
 from gatecast.text import shown
 
-__all__ = ["read_prices"]
-
 
 def read_prices(
     source: str | Path | pd.DataFrame | pd.Series,
@@ -44,21 +42,16 @@ def read_prices(
     if calendar is not None:
         open_calendar(calendar)
     findings = Findings()
-    opened = open_source(source)
-    grid = read_cells(opened.content, shown(opened.name), findings)
+    name, content = open_source(source)
+    grid = read_cells(content, shown(name), findings)
     if not grid.names:
-        grid = with_header(grid, findings)
-    layout = find_layout(grid, opened.name, findings)
-    items = split_items(grid, layout, findings, np.datetime64(today or _today(), "D"))
-    series = [repair_item(item, calendar) for item in items]
+        grid = with_header(grid)
+    # The later of the dates here and in Greenwich, so that no row of today counts as future.
+    today = today or max(datetime.date.today(), datetime.datetime.now(datetime.UTC).date())
+    items = split_items(grid, find_layout(grid, name), np.datetime64(today, "D"))
+    kept = tuple(series for item in items if (series := repair_item(item, calendar)) is not None)
     if not repair:
         findings.refuse()
-    kept = tuple(item for item in series if item is not None)
     if not kept:
         raise UnreadableSource("a table needs at least one row with a date and a price; this one has none. Add prices.")
     return PriceTable(series=kept, calendar=calendar, notes=tuple(findings.notes))
-
-
-def _today() -> datetime.date:
-    """The later of the dates here and in Greenwich, so that no row of today counts as future."""
-    return max(datetime.date.today(), datetime.datetime.now(datetime.UTC).date())

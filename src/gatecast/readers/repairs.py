@@ -12,7 +12,6 @@ from gatecast.readers.diagnostics import diagnose
 from gatecast.readers.rows import ItemRows
 from gatecast.text import counted, shown
 
-_PRICES = ("open", "high", "low", "close", "adj_close")
 _SLIP = np.log10(1.3)  # a slip of 10x lands within 30% of ten times its neighbours
 _LONGEST_SLIP = 5  # rows; a longer stay at ten times the price is no slip of the decimal point
 _LEAST, _MOST = 1e-100, 1e100  # beyond, ratios of prices would leave the range of a float
@@ -28,12 +27,12 @@ def repair_item(item: ItemRows, calendar: str | None = None) -> PriceSeries | No
     _drop_time_of_day(item)
     _check_closes(item)
     if len(item.stamps) == 0:
-        item.findings.note(f"left out {shown(item.item_id)}: it has no price.")
-        item.findings.notes.extend(Note(note.kind, str(note)) for note in item.notes)
+        item.grid.findings.note(f"left out {shown(item.item_id)}: it has no price.")
+        item.grid.findings.notes.extend(Note(note.kind, str(note)) for note in item.notes)
         return None
     _check_other_prices(item)
     _fill_volume(item)
-    for name in _PRICES:
+    for name in ("open", "high", "low", "close", "adj_close"):
         if name in item.values:
             _move_decimal_points(item, name)
     _widen_range(item)
@@ -57,17 +56,16 @@ def _drop_blank_columns(item: ItemRows) -> None:
 
 def _sort(item: ItemRows) -> None:
     """Rows by date, those of a date in the order of the source."""
-    step = np.diff(item.stamps)
-    if (step < np.timedelta64(0)).any():
+    if (np.diff(item.stamps) < np.timedelta64(0)).any():
         item.note(f"sorted {counted(len(item.stamps), 'row')} by date.")
         item.take(np.argsort(item.stamps, kind="stable"))
 
 
 def _drop_duplicates(item: ItemRows) -> None:
     """Drop rows that repeat the row before; of rows that differ on a date, the last is kept with --repair."""
-    if not _repeated(item.stamps).any():
-        return
     same = _repeated(item.stamps)
+    if not same.any():
+        return
     for name, values in item.values.items():
         unreadable = item.unreadable[name]
         equal = (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
@@ -76,15 +74,14 @@ def _drop_duplicates(item: ItemRows) -> None:
         item.note(f"dropped {counted(int(same.sum()), 'exact duplicate row')}.")
         item.take(~same)
     repeated = _repeated(item.stamps)
-    if repeated.any():
-        item.problem(
-            repeated,
-            rule="an item must have a single row per date",
-            has="another row with other values",
-            repair="keep the last row of each date",
-            done="kept the last of conflicting rows in place of {rows}",
-        )
-        item.take(~np.append(repeated[1:], False))
+    item.problem(
+        repeated,
+        rule="an item must have a single row per date",
+        has="another row with other values",
+        repair="keep the last row of each date",
+        done="kept the last of conflicting rows in place of {rows}",
+    )
+    item.take(~np.append(repeated[1:], False))
 
 
 def _repeated(stamps: np.ndarray) -> np.ndarray:
@@ -95,16 +92,13 @@ def _repeated(stamps: np.ndarray) -> np.ndarray:
 def _trim_blank_ends(item: ItemRows) -> None:
     """Drop blank rows before the first and after the last price: an asset not yet listed, a bar not yet closed."""
     filled = np.flatnonzero(~np.isnan(item.values["close"]) | item.unreadable["close"])
-    rows = np.arange(len(item.stamps))
-    if len(filled) == 0:
-        item.take(rows[:0])
-        return
-    before, after = int(filled[0]), len(rows) - 1 - int(filled[-1])
-    if before:
-        item.note(f"dropped {counted(before, 'blank row')} before the first price.")
-    if after:
-        item.note(f"dropped {counted(after, 'blank row')} after the last price.")
-    item.take(rows[before : len(rows) - after])
+    if len(filled):
+        first, last = int(filled[0]), int(filled[-1])
+        for count, where in ((first, "before the first"), (len(item.stamps) - 1 - last, "after the last")):
+            if count:
+                item.note(f"dropped {counted(count, 'blank row')} {where} price.")
+        filled = np.arange(first, last + 1)
+    item.take(filled)
 
 
 def _drop_time_of_day(item: ItemRows) -> None:
@@ -122,8 +116,7 @@ def _check_closes(item: ItemRows) -> None:
     """A close or adjusted close that is no price: --repair drops its row."""
     for name in ("close", "adj_close"):
         if name in item.values:
-            good = _check(item, name, "drop such rows", f"dropped {{rows}} for an unusable {name}")
-            item.take(good)
+            item.take(_check(item, name, "drop such rows", f"dropped {{rows}} for an unusable {name}"))
 
 
 def _check_other_prices(item: ItemRows) -> None:
@@ -141,14 +134,12 @@ def _check(item: ItemRows, name: str, repair: str, done: str) -> np.ndarray:
     finite = np.isfinite(values)
     usable = np.asarray((values >= _LEAST) & (values <= _MOST))
     for bad, rule in (
-        (unreadable, f"{name} must be a number"),
-        (~finite & ~unreadable, f"{name} must be present and finite inside the history"),
-        (finite & (values <= 0), f"{name} must be positive"),
-        (finite & (values > 0) & ~usable, f"{name} must lie between {_LEAST:g} and {_MOST:g}"),
+        (unreadable, "be a number"),
+        (~finite & ~unreadable, "be present and finite inside the history"),
+        (finite & (values <= 0), "be positive"),
+        (finite & (values > 0) & ~usable, f"lie between {_LEAST:g} and {_MOST:g}"),
     ):
-        if bad.any():
-            cell = item.cell(name, int(bad.argmax()))
-            item.problem(bad, rule=rule, has=f"{name} {cell}", repair=repair, done=done)
+        item.problem(bad, rule=f"{name} must {rule}", cells=(name,), repair=repair, done=done)
     return usable
 
 
@@ -180,12 +171,12 @@ def _move_decimal_points(item: ItemRows, name: str) -> None:
     bad = power != 0
     if not bad.any():
         return
-    first = int(bad.argmax())
-    factor = f"{10 ** abs(int(power[first]))} times {'larger' if power[first] > 0 else 'smaller'}"
+    first = int(power[bad][0])
     item.problem(
         bad,
         rule="a price can't jump tenfold and back",
-        has=f"{name} {item.cell(name, first)}, {factor} than its neighbours,",
+        cells=(name,),
+        has=f", {10 ** abs(first)} times {'larger' if first > 0 else 'smaller'} than its neighbours,",
         repair="move the decimal point",
         done=f"moved the decimal point of {name} in {{rows}}",
     )
@@ -196,33 +187,25 @@ def _widen_range(item: ItemRows) -> None:
     """High below low is a problem; an open or close a little outside [low, high] widens the range."""
     values = item.values
     if "high" in values and "low" in values:
-        crossed = values["high"] < values["low"]
-        if crossed.any():
-            first = int(crossed.argmax())
-            item.problem(
-                crossed,
-                rule="high can't be below low",
-                has=f"high {item.cell('high', first)} and low {item.cell('low', first)}",
-                repair="swap them",
-                done="swapped high and low in {rows}",
-            )
-            values["low"], values["high"] = (
-                np.minimum(values["low"], values["high"]),
-                np.maximum(values["low"], values["high"]),
-            )
+        item.problem(
+            values["high"] < values["low"],
+            rule="high can't be below low",
+            cells=("high", "low"),
+            repair="swap them",
+            done="swapped high and low in {rows}",
+        )
+        values["low"], values["high"] = np.sort([values["low"], values["high"]], axis=0)
     bottom, top = _open_close_range(item)
     low, high = values.get("low", bottom), values.get("high", top)
-    outside = (high < top) | (low > bottom)
     far = (top / high > _FAR) | (low / bottom > _FAR)
-    if far.any():
-        item.problem(
-            far,
-            rule="open and close must lie between low and high",
-            has=f"an open or close more than {_FAR:g} times outside",
-            repair="widen low and high",
-            done="widened low and high in {rows}",
-        )
-    near = outside & ~far
+    item.problem(
+        far,
+        rule="open and close must lie between low and high",
+        has=f"an open or close more than {_FAR:g} times outside",
+        repair="widen low and high",
+        done="widened low and high in {rows}",
+    )
+    near = ((high < top) | (low > bottom)) & ~far
     if near.any():
         rows = counted(int(near.sum()), "row")
         item.note(f"widened low and high to include open and close in {rows}: {item.places(near)}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,9 +12,8 @@ import pyarrow.compute as pc
 from gatecast.errors import UnreadableSource
 from gatecast.notes import Note
 from gatecast.prices import stamp_text
-from gatecast.readers.cells import Grid
+from gatecast.readers.cells import Grid, text_column
 from gatecast.readers.dates import parse_dates
-from gatecast.readers.findings import Findings, Problem
 from gatecast.readers.layouts import MAX_ITEMS, Layout
 from gatecast.readers.numbers import Numbers, read_numbers
 from gatecast.text import clean, counted, listed, shown
@@ -26,7 +25,6 @@ class ItemRows:
 
     item_id: str
     grid: Grid
-    findings: Findings
     fields: Mapping[str, int]  # {field: column of the grid}
     rows: np.ndarray  # positions in the grid
     stamps: np.ndarray
@@ -44,10 +42,6 @@ class ItemRows:
         """Add a note on this item."""
         self.notes.append(Note("data", text, (self.item_id,)))
 
-    def cell(self, name: str, row: int) -> str:
-        """A cell as the source wrote it."""
-        return self.grid.text(self.fields[name], int(self.rows[row]))
-
     def place(self, row: int) -> str:
         """Where a row stands in the source, and its date."""
         return f"{self.grid.place(int(self.rows[row]))} ({stamp_text(self.stamps[row])})"
@@ -56,31 +50,35 @@ class ItemRows:
         """Where the first rows of a mask stand."""
         return listed([self.place(row) for row in np.flatnonzero(mask).tolist()])
 
-    def problem(self, bad: np.ndarray, *, rule: str, has: str, repair: str, done: str) -> None:
-        """Add an unsafe repair of these rows, and the note that it was made."""
-        culprit = f"{shown(self.item_id)} has {has} at {self.place(int(bad.argmax()))}"
-        count = int(bad.sum())
-        self.findings.problems.append(Problem(rule=rule, culprit=culprit, count=count, repair=repair))
+    def problem(
+        self, bad: np.ndarray, *, rule: str, repair: str, done: str, cells: Sequence[str] = (), has: str = ""
+    ) -> None:
+        """Add the unsafe repair of these rows, if any, and its note; `cells` and `has` say what the first one has."""
+        if not bad.any():
+            return
+        first, count = int(bad.argmax()), int(bad.sum())
+        seen = " and ".join(f"{name} {self.grid.text(self.fields[name], int(self.rows[first]))}" for name in cells)
+        culprit = f"{shown(self.item_id)} has {seen}{has} at {self.place(first)}"
+        self.grid.findings.problem(rule=rule, culprit=culprit, count=count, repair=repair)
         self.note(f"repair: {done.format(rows=counted(count, 'row'))}: {self.places(bad)}.")
 
 
-def split_items(grid: Grid, layout: Layout, findings: Findings, today: np.datetime64) -> list[ItemRows]:
+def split_items(grid: Grid, layout: Layout, today: np.datetime64) -> list[ItemRows]:
     """The rows of each item that have a usable date; raises `UnreadableSource` for a table without dates."""
-    columns = [at for _, fields in layout.assets for at in fields.values()]
-    volumes = {fields["volume"] for _, fields in layout.assets if "volume" in fields}
-    numbers = read_numbers(grid, columns, volumes, findings)
-    stamps, keep = _usable_dates(grid, layout, numbers, findings, today)
+    columns = [at for fields in layout.assets.values() for at in fields.values()]
+    volumes = {fields["volume"] for fields in layout.assets.values() if "volume" in fields}
+    numbers = read_numbers(grid, columns, volumes)
+    stamps, keep = _usable_dates(grid, layout, numbers, today)
     if layout.item is None:
         rows = np.flatnonzero(keep)
-        groups = [(clean(item), fields, rows) for item, fields in layout.assets]
+        groups = [(clean(item), fields, rows) for item, fields in layout.assets.items()]
     else:
-        fields = layout.assets[0][1]
-        groups = [(item, fields, rows) for item, rows in _rows_by_item(grid, layout.item, keep, findings)]
+        (fields,) = layout.assets.values()
+        groups = [(item, fields, rows) for item, rows in _rows_by_item(grid, layout.item, keep)]
     return [
         ItemRows(
             item_id=item or "item",
             grid=grid,
-            findings=findings,
             fields=fields,
             rows=rows,
             stamps=stamps[rows],
@@ -91,14 +89,18 @@ def split_items(grid: Grid, layout: Layout, findings: Findings, today: np.dateti
     ]
 
 
-def _rows_by_item(grid: Grid, column: int, keep: np.ndarray, findings: Findings) -> list[tuple[str, np.ndarray]]:
+def _rows_by_item(grid: Grid, column: int, keep: np.ndarray) -> list[tuple[str, np.ndarray]]:
     """The kept rows of each item, in the order in which items appear; rows without an item are a problem."""
-    ids, codes = _item_codes(grid, column)
+    cells = grid.columns[column]
+    if isinstance(cells, np.ndarray):
+        cells = text_column([f"{cell:g}" if cells.dtype.kind == "f" else str(cell) for cell in cells])
+    coded = cells.combine_chunks().dictionary_encode()
+    ids: dict[str, int] = {}  # clean ids in order of appearance; two spellings may be one
+    merged = np.array([ids.setdefault(clean(word), len(ids)) for word in coded.dictionary.to_pylist()], dtype=np.int64)
+    codes = merged[coded.indices.to_numpy()]
     unnamed = keep & (codes == ids.get("", -1))
-    if unnamed.any():
-        place = grid.place(int(unnamed.argmax()))
-        culprit = f"{place} has a blank in column {shown(grid.names[column][0])}"
-        _drop_rows(unnamed, "every row needs an item", culprit, findings)
+    blank = f"has a blank in column {shown(grid.names[column][0])}"
+    _drop_rows(grid, unnamed, "every row needs an item", lambda row: f"{grid.place(row)} {blank}")
     if len(ids) > MAX_ITEMS:
         raise UnreadableSource(f"a source holds at most {MAX_ITEMS:,} items; this one has {len(ids):,}. Split it.")
     kept = np.flatnonzero(keep & ~unnamed)
@@ -108,27 +110,15 @@ def _rows_by_item(grid: Grid, column: int, keep: np.ndarray, findings: Findings)
     return [(item, rows) for item, rows in groups if len(rows)]
 
 
-def _item_codes(grid: Grid, at: int) -> tuple[dict[str, int], np.ndarray]:
-    """Clean item ids in order of appearance, each with its code, and the code of every row."""
-    column = grid.columns[at]
-    if isinstance(column, np.ndarray):
-        words = [f"{cell:g}" if column.dtype.kind == "f" else str(cell) for cell in column]
-        column = pa.chunked_array([pa.array(words, type=pa.large_string())])
-    coded = column.combine_chunks().dictionary_encode()
-    ids: dict[str, int] = {}
-    merged = np.array([ids.setdefault(clean(word), len(ids)) for word in coded.dictionary.to_pylist()], dtype=np.int64)
-    return ids, merged[coded.indices.to_numpy()]
-
-
 def _usable_dates(
-    grid: Grid, layout: Layout, numbers: Mapping[int, Numbers], findings: Findings, today: np.datetime64
+    grid: Grid, layout: Layout, numbers: Mapping[int, Numbers], today: np.datetime64
 ) -> tuple[np.ndarray, np.ndarray]:
     """Timestamps of all rows, and which to keep: blank lines are skipped, other rows need a usable date."""
-    column = grid.columns[layout.date]
-    name = grid.names[layout.date][0]
-    if layout.time is not None and not isinstance(column, np.ndarray):
-        column = _with_time(column, grid.columns[layout.time])
-    dates = parse_dates(column, name, findings)
+    column, name = grid.columns[layout.date], grid.names[layout.date][0]
+    times = None if layout.time is None else grid.columns[layout.time]
+    if isinstance(column, pa.ChunkedArray) and isinstance(times, pa.ChunkedArray):
+        column = _with_time(column, times)
+    dates = parse_dates(column, name, grid.findings)
     if int(dates.unreadable.sum()) * 2 > len(grid):
         row = int(dates.unreadable.argmax())
         raise UnreadableSource(
@@ -141,7 +131,12 @@ def _usable_dates(
     dateless = np.isnat(dates.stamps) & ~dates.outside
     blank = dateless & ~filled  # blank lines, and words under the table
     if blank.any():
-        findings.note(f"skipped {counted(int(blank.sum()), 'line')} without a date or price.")
+        grid.findings.note(f"skipped {counted(int(blank.sum()), 'line')} without a date or price.")
+
+    def culprit(row: int) -> str:
+        item = f" of {grid.text(layout.item, row)}" if layout.item is not None else ""
+        return f"{grid.place(row)}{item} has {grid.text(layout.date, row)}"
+
     keep = ~blank
     for bad, rule in (
         (keep & dateless & ~dates.unreadable, "every row needs a date"),
@@ -149,26 +144,21 @@ def _usable_dates(
         (keep & dates.outside, "dates must lie between 1800 and 2200"),
         (keep & (dates.stamps.astype("M8[D]") > today), f"no date may be in the future (today is {today})"),
     ):
-        if bad.any():
-            row = int(bad.argmax())
-            item = f" of {grid.text(layout.item, row)}" if layout.item is not None else ""
-            culprit = f"{grid.place(row)}{item} has {grid.text(layout.date, row)}"
-            _drop_rows(bad, rule, culprit, findings)
-            keep &= ~bad
+        _drop_rows(grid, bad, rule, culprit)
+        keep &= ~bad
     return dates.stamps, keep
 
 
-def _drop_rows(bad: np.ndarray, rule: str, culprit: str, findings: Findings) -> None:
-    """Add the unsafe repair that these rows are dropped, and its note."""
-    count = int(bad.sum())
-    findings.problems.append(Problem(rule=rule, culprit=culprit, count=count, repair="drop such rows"))
-    findings.note(f"repair: dropped {counted(count, 'row')} because {rule}; the first: {culprit}.")
+def _drop_rows(grid: Grid, bad: np.ndarray, rule: str, culprit: Callable[[int], str]) -> None:
+    """Add the unsafe repair that these rows, if any, are dropped, and its note, which describes the first."""
+    if bad.any():
+        first, count = culprit(int(bad.argmax())), int(bad.sum())
+        grid.findings.problem(rule=rule, culprit=first, count=count, repair="drop such rows")
+        grid.findings.note(f"repair: dropped {counted(count, 'row')} because {rule}; the first: {first}.")
 
 
-def _with_time(dates: pa.ChunkedArray, times: object) -> pa.ChunkedArray:
+def _with_time(dates: pa.ChunkedArray, times: pa.ChunkedArray) -> pa.ChunkedArray:
     """Dates and a column of times as one text: `20170103` and `220000`, or `2017-01-03` and `22:00`."""
-    if not isinstance(times, pa.ChunkedArray):
-        return dates
     times = pc.utf8_trim_whitespace(times)
     times = pc.replace_substring_regex(times, r"^(\d{2})(\d{2})(\d{2})$", r"\1:\2:\3")
     times = pc.replace_substring_regex(times, r"^(\d{2})(\d{2})$", r"\1:\2")

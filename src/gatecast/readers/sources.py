@@ -9,7 +9,6 @@ import stat
 import sys
 import warnings
 import zlib
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -39,21 +38,16 @@ _OTHER_FORMATS = {  # by their first bytes
 }
 
 
-@dataclass(frozen=True)
-class Opened:
-    """The content of a source, and the item's name where the content has none."""
+def open_source(source: object) -> tuple[str, bytes | pd.DataFrame]:
+    """The item's name where the content has none, and the content.
 
-    name: str
-    content: bytes | pd.DataFrame
-
-
-def open_source(source: object) -> Opened:
-    """The content of a source; raises `UsageError` or, where it can't be read, `UnreadableSource`."""
+    Raises `UsageError` or, where it can't be read, `UnreadableSource`.
+    """
     if isinstance(source, pd.Series):
         name = "" if source.name is None else clean(source.name)
-        return Opened(name or "item", source.rename("close").to_frame())
+        return name or "item", source.rename("close").to_frame()
     if isinstance(source, pd.DataFrame):
-        return Opened("item", source)
+        return "item", source
     if not isinstance(source, (str, Path)):
         raise UsageError(
             f"a source is a file, '-', 'sample:NAME', 'yahoo:TICKER' or a pandas frame; got {type(source).__name__}."
@@ -63,39 +57,30 @@ def open_source(source: object) -> Opened:
             raise UnreadableSource(
                 "standard input is closed. Give it a price history, as in: gatecast forecast - < prices.csv"
             )
-        return Opened("stdin", unpack(sys.stdin.buffer.read(MAX_BYTES + 1), "standard input"))
+        return "stdin", _unpack(sys.stdin.buffer.read(MAX_BYTES + 1), "standard input")
     kind, colon, name = str(source).partition(":")
     if colon and kind == "sample":
         return _sample(name)
     if colon and kind == "yahoo":
-        return Opened(name, _yahoo(name))
+        return name, _yahoo(name)
     if colon and kind in {"http", "https", "ftp", "s3"}:
         raise UsageError(f"a source is a file, not a web address; got {shown(source)}. Download it and give the file.")
     path = Path(source)
-    return Opened(clean(_stem(path)) or "item", _file(path))
+    stem = re.sub(r"(\.(csv|tsv|txt|dat|parquet|pq|gz))+$", "", path.name, flags=re.IGNORECASE)
+    return clean(stem) or "item", _file(path)
 
 
-def _stem(path: Path) -> str:
-    """The file's name without endings such as `.csv.gz`."""
-    return re.sub(r"(\.(csv|tsv|txt|dat|parquet|pq|gz))+$", "", path.name, flags=re.IGNORECASE)
-
-
-def _shown_path(path: Path) -> str:
-    """A path in quotes; of a long one the end, which has the file's name."""
-    text = clean(path, 4096)
-    return f"'...{text[-60:]}'" if len(text) > 63 else f"'{text}'"
-
-
-def _sample(name: str) -> Opened:
+def _sample(name: str) -> tuple[str, bytes]:
     if name not in SAMPLES:
         raise UsageError(f"no sample {shown(name)}. Give one of: {', '.join(f'sample:{known}' for known in SAMPLES)}.")
     packed = resources.files("gatecast").joinpath("data", f"{name}.csv.gz").read_bytes()
-    return Opened(name.upper(), unpack(packed, f"sample:{name}"))
+    return name.upper(), _unpack(packed, f"sample:{name}")
 
 
 def _file(path: Path) -> bytes:
     """The bytes of a regular file, unpacked where gzip; anything else is refused before it is opened."""
-    name = _shown_path(path)
+    text = clean(path, 4096)
+    name = f"'...{text[-60:]}'" if len(text) > 63 else f"'{text}'"  # of a long path the end, with the file's name
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
@@ -105,7 +90,7 @@ def _file(path: Path) -> bytes:
                 f"a source is a regular file; {name} is a pipe or device. Give '-' and send it to standard input."
             )
         with open(path, "rb") as stream:
-            return unpack(stream.read(MAX_BYTES + 1), name)
+            return _unpack(stream.read(MAX_BYTES + 1), name)
     except FileNotFoundError:
         raise UnreadableSource(f"no file {name}. Check the path, or give sample:aapl.") from None
     except PermissionError:
@@ -114,7 +99,7 @@ def _file(path: Path) -> bytes:
         raise UnreadableSource(f"the file {name} can't be opened: {clean(error, 120)}. Check the path.") from None
 
 
-def unpack(content: bytes, name: str) -> bytes:
+def _unpack(content: bytes, name: str) -> bytes:
     """The bytes, unpacked if gzip by its magic number; raises `UnreadableSource` for other formats."""
     if len(content) > MAX_BYTES:
         raise UnreadableSource(f"a source holds at most 2 GB; {name} is larger. Split it.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +13,7 @@ from gatecast.notes import Note, merged
 from gatecast.prices import PriceTable
 from gatecast.readers.read import read_prices
 from gatecast.runs.forecast import settings_notes
-from gatecast.runs.timings import Timings
-from gatecast.runs.workspace import fold_store
+from gatecast.runs.workspace import fold_store, timed
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,23 +41,12 @@ def run_ablation(
     progress: Callable[[FoldProgress], None] | None = None,
 ) -> AblationRun:
     """Turn each improvement of a network trained on the prices off, and judge it; arguments as `ablate` has them."""
-    timings = Timings()
-    with timings.of("read"):
+    timings: dict[str, float] = {}
+    with timed(timings, "read"):
         prices = read_prices(source, calendar=calendar, repair=repair)
-    asked = {"horizon": horizon, "cutoffs": cutoffs, "refit": refit, "seeds": seeds, "paths": paths}
-    about = {"command": "ablate", **asked, "config": config.model_dump(mode="json")}
-    with timings.of("judge"), fold_store(prices, about) as store:
-        ablation = ablate(
-            config,
-            prices,
-            horizon=horizon,
-            cutoffs=cutoffs,
-            seeds=seeds,
-            refit=refit,
-            paths=paths,
-            jobs=jobs or os.cpu_count() or 1,
-            store=store,
-            progress=progress,
-        )
+    plan: dict[str, Any] = {"horizon": horizon, "cutoffs": cutoffs, "refit": refit, "seeds": seeds, "paths": paths}
+    about = {"command": "ablate", **plan, "config": config.model_dump(mode="json")}
+    with timed(timings, "judge"), fold_store(prices, about) as store:
+        ablation = ablate(config, prices, **plan, jobs=jobs or -1, store=store, progress=progress)
     notes = [*settings_notes(config), *prices.all_notes(), *ablation.notes]
-    return AblationRun(prices=prices, ablation=ablation, notes=merged(notes, prices.item_ids), timings=timings.seconds)
+    return AblationRun(prices=prices, ablation=ablation, notes=merged(notes, prices.item_ids), timings=timings)

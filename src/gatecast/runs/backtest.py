@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +14,7 @@ from gatecast.notes import Note, merged
 from gatecast.prices import PriceTable
 from gatecast.readers.read import read_prices
 from gatecast.runs.forecast import settings_notes
-from gatecast.runs.timings import Timings
-from gatecast.runs.workspace import fold_store
+from gatecast.runs.workspace import fold_store, timed
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,16 +58,15 @@ def run_backtest(
     Finished folds wait in the user's cache folder until the run has ended, so that the same call goes on from them.
     `jobs` processes, the number of cores unless given. Raises `GatecastError` with one line.
     """
-    timings = Timings()
+    timings: dict[str, float] = {}
     chosen = parse_models(models, preset=preset, settings=(f"seed={seed}", *settings))
-    with timings.of("read"):
+    with timed(timings, "read"):
         prices = read_prices(source, calendar=calendar, repair=repair)
     plan: dict[str, Any] = {"horizon": horizon, "cutoffs": cutoffs, "every": every, "start": start, "span": span}
     plan |= {"refit": refit, "paths": paths, "seed": seed}
     about = {"command": "backtest", "models": models, **plan, "preset": preset, "settings": list(settings)}
-    with timings.of("judge"), fold_store(prices, about) as store:
-        jobs = jobs or os.cpu_count() or 1
-        report = backtest(chosen, prices, **plan, jobs=jobs, store=store, progress=progress)
+    with timed(timings, "judge"), fold_store(prices, about) as store:
+        report = backtest(chosen, prices, **plan, jobs=jobs or -1, store=store, progress=progress)
         found = audit(report.forecasts, prices) if with_audit else None
     unused = (note for model in chosen if isinstance(model, Forecaster) for note in settings_notes(model.config))
     return BacktestRun(
@@ -78,5 +75,5 @@ def run_backtest(
         audit=found,
         notes=merged([*unused, *prices.all_notes(), *report.notes], prices.item_ids),
         settings={"models": models, **plan, "preset": preset},
-        timings=timings.seconds,
+        timings=timings,
     )

@@ -13,7 +13,7 @@ from gatecast.explain.explanation import Explanation
 from gatecast.notes import Note, merged
 from gatecast.readers.read import read_prices
 from gatecast.runs.forecast import Progress, fitted, settings_notes
-from gatecast.runs.timings import Timings
+from gatecast.runs.workspace import timed
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,12 +38,12 @@ def run_explanation(
     progress: Progress | None = None,
 ) -> ExplanationRun:
     """Open the network that `run_forecast` with these arguments forecasts with; `member` of the base network."""
-    timings = Timings()
-    with timings.of("read"):
+    timings: dict[str, float] = {}
+    with timed(timings, "read"):
         prices = read_prices(source, calendar=calendar, repair=repair)
-    with timings.of("fit"):
+    with timed(timings, "fit"):
         forecaster = fitted(prices, config, model, progress=progress)
-    with timings.of("explain"):
+    with timed(timings, "explain"):
         explanation = explain(forecaster, prices, item_id=item_id, member=member, seed=seed)
     notes = [*settings_notes(forecaster.config), *prices.all_notes(), *forecaster.notes_]
-    return ExplanationRun(explanation=explanation, notes=merged(notes, prices.item_ids), timings=timings.seconds)
+    return ExplanationRun(explanation=explanation, notes=merged(notes, prices.item_ids), timings=timings)

@@ -21,8 +21,7 @@ from gatecast.nn.training.loop import Progress as TrainingProgress
 from gatecast.notes import Note, merged
 from gatecast.prices import PriceTable
 from gatecast.readers.read import read_prices
-from gatecast.runs.timings import Timings
-from gatecast.runs.workspace import cache, clear_checkpoint
+from gatecast.runs.workspace import cache, clear_checkpoint, timed
 
 MANY = 100_000  # paths; more take minutes
 LEAST_BEYOND = 5  # paths beyond each end of a band; with fewer the end is a few paths' luck
@@ -88,16 +87,16 @@ def run_forecast(
     check_sizes(horizon, paths, seed)
     if save is not None and save.exists() and not save.is_dir():
         raise UsageError(f"a model is saved to a folder; '{save}' is a file. Choose another name.")
-    timings = Timings()
-    with timings.of("read"):
+    timings: dict[str, float] = {}
+    with timed(timings, "read"):
         prices = read_prices(source, calendar=calendar, repair=repair)
-    with timings.of("fit"):
+    with timed(timings, "fit"):
         forecaster = fitted(prices, config, model, save=save, resume=resume, progress=progress)
-    with timings.of("simulate"):
+    with timed(timings, "simulate"):
         forecast = forecaster.predict(prices, horizon, paths=paths, seed=seed)
     judged = None
     if verdict:
-        with timings.of("judge"):
+        with timed(timings, "judge"):
             cached = forecaster.source_ if isinstance(forecaster.source_, CachedForecasts) else None
             judged = recent_verdict(
                 forecaster.choice_, prices, horizon=horizon, seed=seed, cached=cached, progress=progress
@@ -109,7 +108,7 @@ def run_forecast(
         level=level,
         verdict=judged,
         notes=(*settings_notes(forecaster.config), *_notes(forecast), *_few_paths(paths, level)),
-        timings=timings.seconds,
+        timings=timings,
     )
 
 

@@ -1,4 +1,4 @@
-"""Where unfinished work waits: checkpoints of trainings and finished folds, in the user's cache folder."""
+"""What runs share: the user's cache folder, where checkpoints and finished folds wait, and a clock."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,14 @@ def clear_checkpoint(folder: Path, *, keep_folder: bool) -> None:
         left.unlink(missing_ok=True)
     if not keep_folder and folder.is_dir():
         folder.rmdir()
+
+
+@contextmanager
+def timed(seconds: dict[str, float], part: str) -> Iterator[None]:
+    """Put down how long what happens inside takes."""
+    began = time.perf_counter()
+    yield
+    seconds[part] = time.perf_counter() - began
 
 
 @contextmanager
