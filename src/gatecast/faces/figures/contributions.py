@@ -6,19 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from gatecast.explain.explanation import Bands, Explanation
-from gatecast.faces.figures.style import (
-    ACCENT,
-    RIVALS,
-    SIGNED,
-    ZERO_LINE,
-    axis_title,
-    dates,
-    drawn,
-    heat_map,
-    line,
-    numbers,
-    sign_colours,
-)
+from gatecast.faces.figures.palette import ACCENT, RIVALS, SIGNED, ZERO_LINE
+from gatecast.faces.figures.style import axis_title, dates, drawn, heat_map, line, numbers, sign_colours
 from gatecast.faces.names import FEATURE_NAMES
 
 LEAST_POINTS = 0.01  # in the unit of the contributions: what moves a forecast by less is drawn as nothing

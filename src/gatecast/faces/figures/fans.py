@@ -7,21 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from gatecast.faces.figures.style import (
-    ACCENT,
-    ACCENT_SOFT,
-    BANDS,
-    INK,
-    MUTED,
-    SURFACE,
-    axis_title,
-    band,
-    dates,
-    dotted,
-    drawn,
-    line,
-    numbers,
-)
+from gatecast.faces.figures.palette import ACCENT, ACCENT_SOFT, BANDS, INK, MUTED, SURFACE
+from gatecast.faces.figures.style import axis_title, band, dates, dotted, drawn, line, numbers
 from gatecast.faces.wording import known_history, level_text, price_decimals, price_text
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.prices import PriceSeries, PriceTable

@@ -10,20 +10,8 @@ from jaxtyping import Float
 
 from gatecast.config import Config
 from gatecast.explain.explanation import Cell
-from gatecast.faces.figures.style import (
-    ACCENT,
-    BANDS,
-    INK,
-    MUTED,
-    QUIET,
-    RIVALS,
-    axis_title,
-    band,
-    dates,
-    drawn,
-    line,
-    numbers,
-)
+from gatecast.faces.figures.palette import ACCENT, BANDS, INK, MUTED, QUIET, RIVALS
+from gatecast.faces.figures.style import axis_title, band, dates, drawn, line, numbers
 from gatecast.features.indicators import FeatureSpec, series_features
 from gatecast.features.windows import recency_weights
 from gatecast.prices import PriceSeries

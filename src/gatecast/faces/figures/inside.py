@@ -9,21 +9,8 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 
 from gatecast.explain.explanation import TAPS, Cell, Explanation
-from gatecast.faces.figures.style import (
-    ACCENT,
-    ACCENT_SOFT,
-    INK,
-    MUTED,
-    OPEN,
-    SIGNED,
-    axis_title,
-    dates,
-    dotted,
-    drawn,
-    heat_map,
-    line,
-    numbers,
-)
+from gatecast.faces.figures.palette import ACCENT, ACCENT_SOFT, INK, MUTED, OPEN, SIGNED
+from gatecast.faces.figures.style import axis_title, dates, dotted, drawn, heat_map, line, numbers
 from gatecast.faces.names import PART_NAMES
 
 _SHOWN_PARTS = {

@@ -11,22 +11,8 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 from scipy import stats
 
-from gatecast.faces.figures.style import (
-    ACCENT,
-    ACCENT_SOFT,
-    BANDS,
-    INK,
-    MUTED,
-    QUIET,
-    RIVALS,
-    axis_title,
-    band,
-    dotted,
-    drawn,
-    line,
-    numbers,
-    plain,
-)
+from gatecast.faces.figures.palette import ACCENT, ACCENT_SOFT, BANDS, INK, MUTED, QUIET, RIVALS
+from gatecast.faces.figures.style import axis_title, band, dotted, drawn, line, numbers, plain
 from gatecast.forecast import QUANTILES
 from gatecast.judge.comparisons import RANDOM_WALK, overlap_of, subject_of
 from gatecast.judge.significance import coverage_interval

@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 
 from gatecast.explain.memory import RECALLED, Memory
-from gatecast.faces.figures.style import ACCENT, MUTED, RIVALS, axis_title, dotted, drawn, line, numbers
+from gatecast.faces.figures.palette import ACCENT, MUTED, RIVALS
+from gatecast.faces.figures.style import axis_title, dotted, drawn, line, numbers
 from gatecast.faces.names import FAMILY_NAMES
 
 FAMILY_COLOURS = {

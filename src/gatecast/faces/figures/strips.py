@@ -6,20 +6,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from gatecast.faces.figures.style import (
-    ACCENT,
-    BANDS,
-    INK,
-    MUTED,
-    QUIET,
-    SURFACE,
-    band,
-    dates,
-    drawn,
-    line,
-    numbers,
-    outline,
-)
+from gatecast.faces.figures.palette import ACCENT, BANDS, INK, MUTED, QUIET, SURFACE
+from gatecast.faces.figures.style import band, dates, drawn, line, numbers, outline
 from gatecast.faces.wording import date_text
 from gatecast.forecast import BANDS as BAND_COLUMNS
 from gatecast.prices import PriceSeries
