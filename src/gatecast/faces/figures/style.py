@@ -51,6 +51,7 @@ def drawn(
     """
     axis = {"gridcolor": GRID, "linecolor": GRID, "zeroline": False, "automargin": True, "ticks": ""}
     spike = {"spikecolor": MUTED, "spikethickness": 1, "spikedash": "solid", "spikemode": "across"}
+    values = {"exponentformat": "none", "separatethousands": True}
     heading = {"text": plain(title), "x": 0, "xref": "paper", "font": {"size": 17, "color": INK}} if title else None
     common = {
         "template": {},
@@ -66,20 +67,12 @@ def drawn(
             "xanchor": "left",
             "yanchor": "bottom",
             "font": {"size": 12, "color": MUTED},
-            "itemclick": False,
-            "itemdoubleclick": False,
+            **dict.fromkeys(("itemclick", "itemdoubleclick"), False),
         },
         "hovermode": "x unified",
         "hoverlabel": {"bgcolor": SURFACE, "bordercolor": GRID, "font": {"color": INK, "size": 12}},
         "xaxis": {**axis, **spike, "showgrid": False, "showline": True, **(xaxis or {})},
-        "yaxis": {
-            **axis,
-            "showgrid": True,
-            "side": "right",
-            "exponentformat": "none",
-            "separatethousands": True,
-            **(yaxis or {}),
-        },
+        "yaxis": {**axis, **values, "showgrid": True, "side": "right", **(yaxis or {})},
     }
     return go.Figure(data=list(traces), layout={**common, **(layout or {})})
 
@@ -106,12 +99,27 @@ def line(
         y=numbers(y),
         name=name,
         line={"color": colour, "width": width, "dash": dash},
-        **{
-            "mode": "lines" if len(x) > 1 else "lines+markers",
-            **({"hoverinfo": "skip"} if hover is None else {"hovertemplate": hover}),
-            **more,
-        },
+        **{"mode": "lines" if len(x) > 1 else "lines+markers", **_pointed_at(hover), **more},
     )
+
+
+def dots(
+    x: Sequence[object], y: Iterable[float | None], look: Mapping[str, object], hover: str | None = None, **more: Any
+) -> go.Scatter:
+    """Markers of a `look`, out of the legend unless they have a name."""
+    shown = {"showlegend": False} if "name" not in more else {}
+    return go.Scatter(x=list(x), y=list(y), mode="markers", marker=look, **_pointed_at(hover), **shown, **more)
+
+
+def bars(x: Iterable[object], y: Iterable[object], colour: str | list[str], hover: str, **more: Any) -> go.Bar:
+    """Bars out of the legend unless they have a name; one colour, or one for each."""
+    shown = {"showlegend": False} if "name" not in more else {}
+    return go.Bar(x=list(x), y=list(y), marker={"color": colour}, **_pointed_at(hover), **{**shown, **more})
+
+
+def _pointed_at(hover: str | None) -> dict[str, str]:
+    """The text under the pointer, without the box that repeats the trace's name."""
+    return {"hoverinfo": "skip"} if hover is None else {"hovertemplate": f"{hover}<extra></extra>"}
 
 
 def band(x: Sequence[object], low: Iterable[float], high: Iterable[float], name: str, colour: str) -> go.Scatter:
@@ -143,7 +151,7 @@ def heat_map(
 ) -> go.Heatmap:
     """A heat map without a colour bar, its colours spread over `bounds`."""
     looks = {"colorscale": scale, "zmin": bounds[0], "zmax": bounds[1], "showscale": False, "showlegend": False}
-    return go.Heatmap(x=x, y=y, z=list(z), hovertemplate=hover, **looks, **more)
+    return go.Heatmap(x=x, y=y, z=list(z), **_pointed_at(hover), **looks, **more)
 
 
 def sign_colours(values: Iterable[float]) -> list[str]:
