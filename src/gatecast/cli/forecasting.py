@@ -11,8 +11,8 @@ import typer
 from gatecast.cli.app import app
 from gatecast.cli.console import check_page, progress_bar, say, say_notes
 from gatecast.cli.options import Calendar, Json, Model, Paths, Preset, Repair, Report, Seed, Settings, Source
-from gatecast.cli.process import prepare
 from gatecast.errors import UsageError
+from gatecast.executors import prepare_process
 
 if TYPE_CHECKING:
     from gatecast.config import Config
@@ -44,7 +44,7 @@ def forecast(
     if model is not None and (settings or save or resume or preset != "default"):
         raise UsageError("--model brings its own settings; it goes with none of --preset, --set, --save, --resume.")
     config = None if model is not None else config_of(preset, settings, seed)
-    prepare()
+    prepare_process()
     from gatecast.runs.forecast import run_forecast
 
     with progress_bar("judging") as show:
