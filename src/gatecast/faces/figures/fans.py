@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from gatecast.faces.figures.palette import ACCENT, ACCENT_SOFT, BANDS, INK, MUTED, SURFACE
 from gatecast.faces.figures.style import axis_title, band, dates, dots, dotted, drawn, line, numbers
-from gatecast.faces.wording import known_history, level_text, price_decimals, price_text
+from gatecast.faces.wording import known_history, level_text, price_text
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.prices import PriceSeries, PriceTable
 
@@ -71,13 +71,12 @@ def _paths(item: ItemForecast, ahead: list[str], count: int) -> go.Scatter:
 
 def _hover_rows(item: ItemForecast, levels: Sequence[float]) -> list[str]:
     """The text under the pointer at each step: the median and every band."""
-    digits = price_decimals(item.last_close)
     bands = [(level, *item.interval(level)) for level in levels]
-    rows = [f"last close {price_text(item.last_close, digits)}"]
+    rows = [f"last close {price_text(item.last_close, item.last_close)}"]
     for step, median in enumerate(item.median):
-        lines = [f"median <b>{price_text(float(median), digits)}</b>"]
+        lines = [f"median <b>{price_text(float(median), item.last_close)}</b>"]
         for level, low, high in bands:
-            ends = " to ".join(price_text(float(end[step]), digits) for end in (low, high))
+            ends = " to ".join(price_text(float(end[step]), item.last_close) for end in (low, high))
             lines.append(f"{level_text(level)}: {ends}")
         rows.append("<br>".join(lines))
     return rows
