@@ -52,8 +52,7 @@ def explain(
             progress=show,
         )
     say_notes(run.notes)
-    item_id = run.explanation.history.item_id
-    write_html(out, explain_report(run.explanation, title=f"Inside a forecast of {item_id}"))
+    write_html(out, explain_report(run.explanation, title=f"Inside a forecast of {run.explanation.history.item_id}"))
     say(f"page written to {out}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -136,14 +136,13 @@ def _print(run: ForecastRun) -> None:
 def _write_report(path: Path, source: str, run: ForecastRun) -> None:
     from gatecast.faces.report import forecast_report, write_html
 
-    verdict: dict[str, Any] | None = None if run.verdict is None else run.verdict.to_dict()
     page = forecast_report(
         run.forecast,
         run.prices,
         level=run.level,
         config=run.config.model_dump(mode="json"),
         losses=run.forecaster.losses,
-        verdict=verdict,
+        verdict=None if run.verdict is None else run.verdict.to_dict(),
         title=f"Forecast of {source}" if len(source) < 80 else "Forecast",
     )
     write_html(path, page)

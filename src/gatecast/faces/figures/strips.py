@@ -35,11 +35,12 @@ def fan_strip(
     for cutoff, scene in zip(chosen, scenes, strict=True):
         shown = {"x": [x for x, _ in scene], "y": [y for _, y in scene]}
         steps.append({"label": date_text(cutoff), "method": "restyle", "args": [shown]})
+    colours = {"bgcolor": QUIET, "activebgcolor": ACCENT, "bordercolor": SURFACE, "tickcolor": QUIET}
     slider = {
+        **colours,
         "active": len(steps) - 1,
         "steps": steps,
         "currentvalue": {"prefix": "Forecast made on ", "font": {"color": INK}},
-        **{"bgcolor": QUIET, "activebgcolor": ACCENT, "bordercolor": SURFACE, "tickcolor": QUIET},
         "font": {"color": MUTED},
         "pad": {"t": 36},
     }

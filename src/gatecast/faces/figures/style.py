@@ -52,6 +52,7 @@ def drawn(
     axis = {"gridcolor": GRID, "linecolor": GRID, "zeroline": False, "automargin": True, "ticks": ""}
     spike = {"spikecolor": MUTED, "spikethickness": 1, "spikedash": "solid", "spikemode": "across"}
     values = {"exponentformat": "none", "separatethousands": True}
+    above = {"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"}
     heading = {"text": plain(title), "x": 0, "xref": "paper", "font": {"size": 17, "color": INK}} if title else None
     common = {
         "template": {},
@@ -60,15 +61,7 @@ def drawn(
         "paper_bgcolor": SURFACE,
         "plot_bgcolor": SURFACE,
         "margin": {"l": 0, "r": 4, "t": 84 if title else 40, "b": 8},
-        "legend": {
-            "orientation": "h",
-            "x": 0,
-            "y": 1.02,
-            "xanchor": "left",
-            "yanchor": "bottom",
-            "font": {"size": 12, "color": MUTED},
-            **dict.fromkeys(("itemclick", "itemdoubleclick"), False),
-        },
+        "legend": {**above, "font": {"size": 12, "color": MUTED}, "itemclick": False, "itemdoubleclick": False},
         "hovermode": "x unified",
         "hoverlabel": {"bgcolor": SURFACE, "bordercolor": GRID, "font": {"color": INK, "size": 12}},
         "xaxis": {**axis, **spike, "showgrid": False, "showline": True, **(xaxis or {})},

@@ -93,7 +93,5 @@ def write_html(path: str | os.PathLike[str], text: str) -> None:
         else:
             write_whole(target, text.encode())
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise GatecastError(
-            f"the report could not be written to '{target}': {reason}. Make room there or name another file."
-        ) from None
+        refusal = f"the report could not be written to '{target}': {error.strerror or error}"
+        raise GatecastError(f"{refusal}. Make room there or name another file.") from None

@@ -14,7 +14,6 @@ from rich.table import Table
 from rich.text import Text
 
 from gatecast.faces import wording
-from gatecast.faces.wording import StepText, date_text, level_text, price_text, step_texts
 from gatecast.forecast import Forecast, ItemForecast, check_level
 from gatecast.prices import PriceSeries, PriceTable
 
@@ -112,18 +111,18 @@ def _cut(name: str, room: int) -> str:
     return name if cell_len(name) <= room else set_cell_size(name, room - 2) + ".."
 
 
-def _value_columns(rows: list[StepText], level: float) -> dict[str, list[str]]:
+def _value_columns(rows: list[wording.StepText], level: float) -> dict[str, list[str]]:
     """Median, band and share above the last close, a row for each step."""
     return {
         "median": [row.median for row in rows],
-        f"{level_text(level)} from": [row.lower for row in rows],
+        f"{wording.level_text(level)} from": [row.lower for row in rows],
         "to": [row.upper for row in rows],
         "above last": [row.above for row in rows],
     }
 
 
 def _steps_table(item: ItemForecast, level: float, console: Console) -> Table:
-    texts = step_texts(item, level)
+    texts = wording.step_texts(item, level)
     rows = [texts[step - 1] for step in shown_steps(item.horizon)]
     columns = {"step": [str(row.step) for row in rows], "date": [row.date for row in rows]}
     return _fitted(columns | _value_columns(rows, level), ("above last", "step"), console)
@@ -133,9 +132,9 @@ def _summary(forecast: Forecast, level: float, console: Console) -> Table:
     """A row for each item: the last step alone."""
     columns = {
         "item": [_safe(item.item_id, console) for item in forecast],
-        "last": [price_text(item.last_close, item.last_close) for item in forecast],
+        "last": [wording.price_text(item.last_close, item.last_close) for item in forecast],
         "change": [wording.change_text(float(item.median[-1]), item.last_close) for item in forecast],
-        **_value_columns([step_texts(item, level)[-1] for item in forecast], level),
+        **_value_columns([wording.step_texts(item, level)[-1] for item in forecast], level),
     }
     return _fitted(columns, ("last", "above last", "change"), console)
 
@@ -171,7 +170,7 @@ def fan_lines(
     high = max(closes.max(), *(upper.max() for _, upper in bands))
     if high <= low:  # a constant price: a line through the middle
         low, high = 0.99 * low, 1.01 * high
-    labels = [price_text(price, item.last_close) for price in np.linspace(high, low, FAN_ROWS).tolist()]
+    labels = [wording.price_text(price, item.last_close) for price in np.linspace(high, low, FAN_ROWS).tolist()]
     gutter = max(len(label) for label in labels)
     columns = max(min(width, WIDEST), 30) - gutter - 2
     ahead = min(max(columns * item.horizon // (item.horizon + len(closes)), columns // 4), columns * 2 // 3)
@@ -185,10 +184,10 @@ def fan_lines(
         left = labels[row].rjust(gutter) if ticked else " " * gutter
         lines.append(f"{left} {glyphs.tick if ticked else glyphs.axis}{''.join(cells)}".rstrip())
     lines.append(f"{' ' * gutter} {glyphs.corner}{glyphs.floor * columns}")
-    first = "" if known is None else date_text(known.timestamps[-len(closes)])
+    first = "" if known is None else wording.date_text(known.timestamps[-len(closes)])
     lines.append(" " * (gutter + 2) + _date_line(item, first, columns, ahead))
     shades = zip(glyphs.bands[-len(levels) :], levels, strict=True)
-    key = "  ".join([*(f"{glyph} {level_text(band)}" for glyph, band in shades), f"{glyphs.median} median"])
+    key = "  ".join([*(f"{glyph} {wording.level_text(band)}" for glyph, band in shades), f"{glyphs.median} median"])
     return [*lines, " " * min(gutter + 2, max(width - len(key), 0)) + key]
 
 
@@ -244,7 +243,7 @@ def _draw_fan(
 
 def _date_line(item: ItemForecast, first: str, columns: int, ahead: int) -> str:
     """First date, last known date and last forecast date under their columns; where tight, not the first."""
-    middle, last = date_text(item.last_timestamp), date_text(item.timestamps[-1])
+    middle, last = wording.date_text(item.last_timestamp), wording.date_text(item.timestamps[-1])
     place = max(columns - ahead - len(middle), 0)
     line = f"{first if len(first) + 2 <= place else '':{place}}{middle}".ljust(columns)
     return f"{line[: columns - len(last)]}{last}"[:columns]

@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from gatecast.faces import tables
-from gatecast.faces.tables import Cell
 from gatecast.judge.ablation import SCORES, Ablation
 from gatecast.judge.audit import Audit
 from gatecast.judge.walkforward import Report
@@ -43,7 +42,7 @@ def show_ablation(ablation: Ablation) -> None:
         interval = "-" if crps["low"] is None else f"{100 * crps['low']:+.1f} to {change(crps['high'])}"
         texts = [tables.number_text(row["change"], change) for row in (crps, mae, held)]
         texts[1:1] = [interval]
-        rows.append((crps["switch"], [Cell(crps["word"]), *map(Cell, texts)]))
+        rows.append((crps["switch"], [tables.Cell(crps["word"]), *map(tables.Cell, texts)]))
     _print(console, "turned off", ["", "CRPS", "95% interval", "MAE", "90% held"], rows)
     about = f"{ablation.origins} origins, {ablation.seeds} seeds; a larger CRPS or MAE without it means that it helps."
     _hint(console, about)
@@ -70,7 +69,7 @@ def show_audit(audit: Audit, model: str) -> None:
 
 
 def _print(
-    console: Console, first: str, headings: Sequence[str], rows: Sequence[tuple[str, list[Cell]]], **look: Any
+    console: Console, first: str, headings: Sequence[str], rows: Sequence[tuple[str, list[tables.Cell]]], **look: Any
 ) -> None:
     """A table of named rows; the column of names may wrap where `look` allows it, the others never."""
     table = Table(box=None, pad_edge=False, header_style="bold")
