@@ -75,26 +75,16 @@ def progress_bar(what: str) -> Iterator[Callable[[TrainingProgress | FoldProgres
             nonlocal began
             if not isinstance(now, FoldProgress):
                 began = time.monotonic()  # the clock of the folds starts where the training ended
-                update("training", now.share, _training_text(now))
+                best = "" if now.validation_loss is None else f", held out {now.validation_loss:.4f}"
+                text = f"epoch {now.epoch}/{now.epochs}, loss {now.loss:.4f}{best}, {now.rows_per_second:,.0f} rows/s"
+                left = f"at most {_clock(now.seconds_left)} left (Ctrl-C keeps the best so far)"
+                update("training", now.share, f"{text}, {left}")
                 return
-            left = (time.monotonic() - began) / max(now.done - now.resumed, 1) * (now.total - now.done)
-            update(what, now.done / now.total, f"{_fold_text(now)}, about {_clock(left)} left")
+            last = "from an earlier run" if now.model is None else f"{now.model} at {str(now.cutoff)[:10]}"
+            left = _clock((time.monotonic() - began) / max(now.done - now.resumed, 1) * (now.total - now.done))
+            update(what, now.done / now.total, f"{now.done}/{now.total} folds, {last}, about {left} left")
 
         yield show
-
-
-def _training_text(now: TrainingProgress) -> str:
-    best = "" if now.validation_loss is None else f", held out {now.validation_loss:.4f}"
-    return (
-        f"epoch {now.epoch}/{now.epochs}, loss {now.loss:.4f}{best}, {now.rows_per_second:,.0f} rows/s, at most "
-        f"{_clock(now.seconds_left)} left (Ctrl-C keeps the best so far)"
-    )
-
-
-def _fold_text(now: FoldProgress) -> str:
-    if now.model is None:
-        return f"{now.done}/{now.total} folds, from an earlier run"
-    return f"{now.done}/{now.total} folds, {now.model} at {str(now.cutoff)[:10]}"
 
 
 @contextmanager

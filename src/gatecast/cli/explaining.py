@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,11 +12,8 @@ from gatecast.cli.app import app
 from gatecast.cli.console import check_page, progress_bar, say, say_notes
 from gatecast.cli.forecasting import config_of
 from gatecast.cli.options import Calendar, Jobs, Json, Model, Preset, Repair, Seed, Settings, Source
-from gatecast.cli.process import prepare
 from gatecast.errors import UsageError
-
-if TYPE_CHECKING:
-    from gatecast.explain.memory import Memory
+from gatecast.executors import prepare_process
 
 
 @app.command()
@@ -36,8 +33,8 @@ def explain(
     check_page(out)
     if model is not None and (settings or preset != "default"):
         raise UsageError("--model brings its own settings; it goes with neither --preset nor --set.")
-    config = None if model is not None else config_of(preset, settings, seed)
-    prepare()
+    config = config_of(preset, settings, seed) if model is None else None
+    prepare_process()
     from gatecast.faces.report.explain import explain_report
     from gatecast.faces.report.page import write_html
     from gatecast.runs.explain import run_explanation
@@ -55,26 +52,20 @@ def explain(
             progress=show,
         )
     say_notes(run.notes)
-    item_id = run.explanation.history.item_id
-    write_html(out, explain_report(run.explanation, title=f"Inside a forecast of {item_id}"))
+    write_html(out, explain_report(run.explanation, title=f"Inside a forecast of {run.explanation.history.item_id}"))
     say(f"page written to {out}")
 
 
 @app.command()
 def memory(jobs: Jobs = None, as_json: Json = False) -> None:
     """Train every family to recall a value seen k steps ago, and show which can; some 5 to 10 minutes."""
-    prepare()
+    prepare_process()
     from gatecast.explain.memory import run_memory
 
     result = run_memory(jobs=jobs or -1)
     if as_json:
         print(json.dumps(result.to_dict(), allow_nan=False))
         return
-    _show(result)
-
-
-def _show(result: Memory) -> None:
-    """The share of the variance not recalled, a row a network, a column a distance; then the finding."""
     from rich.console import Console
     from rich.table import Table
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gatecast.cli.app import app
 from gatecast.cli.console import check_page, progress_bar, say, say_notes
 from gatecast.cli.options import Calendar, Json, Model, Paths, Preset, Repair, Report, Seed, Settings, Source
-from gatecast.cli.process import prepare
 from gatecast.errors import UsageError
+from gatecast.executors import prepare_process
 
 if TYPE_CHECKING:
     from gatecast.config import Config
@@ -44,7 +44,7 @@ def forecast(
     if model is not None and (settings or save or resume or preset != "default"):
         raise UsageError("--model brings its own settings; it goes with none of --preset, --set, --save, --resume.")
     config = None if model is not None else config_of(preset, settings, seed)
-    prepare()
+    prepare_process()
     from gatecast.runs.forecast import run_forecast
 
     with progress_bar("judging") as show:
@@ -136,14 +136,13 @@ def _print(run: ForecastRun) -> None:
 def _write_report(path: Path, source: str, run: ForecastRun) -> None:
     from gatecast.faces.report import forecast_report, write_html
 
-    verdict: dict[str, Any] | None = None if run.verdict is None else run.verdict.to_dict()
     page = forecast_report(
         run.forecast,
         run.prices,
         level=run.level,
         config=run.config.model_dump(mode="json"),
         losses=run.forecaster.losses,
-        verdict=verdict,
+        verdict=None if run.verdict is None else run.verdict.to_dict(),
         title=f"Forecast of {source}" if len(source) < 80 else "Forecast",
     )
     write_html(path, page)

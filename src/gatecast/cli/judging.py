@@ -12,7 +12,7 @@ from gatecast.cli.app import app
 from gatecast.cli.console import check_page, check_writable, progress_bar, say, say_notes, writing
 from gatecast.cli.forecasting import config_of
 from gatecast.cli.options import Calendar, Jobs, Json, Paths, Preset, Repair, Report, Seed, Settings, Source
-from gatecast.cli.process import prepare
+from gatecast.executors import prepare_process
 
 if TYPE_CHECKING:
     from gatecast.runs.backtest import BacktestRun
@@ -50,7 +50,7 @@ def backtest(
     """Hold models against each other on days they have not seen, and say which deserve trust."""
     check_writable(forecasts)
     check_page(report)
-    prepare()
+    prepare_process()
     from gatecast.runs.backtest import run_backtest
 
     with progress_bar("backtest") as show:
@@ -105,7 +105,7 @@ def ablate(
     """Turn each of the five improvements of a trained network off, and say what it was worth."""
     check_page(report)
     config = config_of(preset, settings, seed)
-    prepare()
+    prepare_process()
     from gatecast.runs.ablate import run_ablation
 
     with progress_bar("ablation") as show:

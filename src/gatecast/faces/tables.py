@@ -71,6 +71,37 @@ def nearest(target: float) -> Callable[[pd.Series], pd.Series]:
     return lambda column: (column - target).abs()
 
 
+def _four_digits(value: float) -> str:
+    return f"{value:#.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+PAGE_COLUMNS = (
+    Column("CRPS", "crps", percent(2), least),
+    Column("Skill", "skill", percent(1, "+")),
+    Column("p", "p_value", p_text),
+    Column("Log score", "log_score", _four_digits, most),
+    Column("MAE", "mae", _four_digits, least),
+    Column("RMSE", "rmse", _four_digits, least),
+    Column("MASE", "mase", _four_digits, least),
+    Column("50% band held", "coverage_50", percent(0), nearest(0.5)),
+    Column("80% held", "coverage_80", percent(0), nearest(0.8)),
+    Column("90% held", "coverage_90", percent(0), nearest(0.9)),
+    Column("95% held", "coverage_95", percent(0), nearest(0.95)),
+    Column("90% width", "width_90", percent(2)),
+)
+TERMINAL_COLUMNS = (
+    Column("n", "n", "{:,.0f}".format),
+    Column("CRPS", "crps", percent(3), least),
+    Column("skill", "skill", percent(1, "+")),
+    Column("log score", "log_score", "{:.3f}".format, most),
+    Column("MAE", "mae", "{:.4g}".format, least),
+    Column("MASE", "mase", "{:.3f}".format, least),
+    Column("50%", "coverage_50", percent(0), nearest(0.5)),
+    Column("90%", "coverage_90", percent(0), nearest(0.9)),
+    Column("width", "width_90", percent(1)),
+)
+
+
 def score_frame(scores: pd.DataFrame, tests: pd.DataFrame) -> pd.DataFrame:
     """A row for each model over all steps, the least CRPS first, from a `Report`'s scores and tests.
 

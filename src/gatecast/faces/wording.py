@@ -11,25 +11,19 @@ from gatecast.forecast import ItemForecast
 from gatecast.prices import PriceSeries, stamp_text
 
 
-def price_decimals(price: float) -> int:
-    """Decimals that show a price of this size to a cent, or to five digits where a cent is too coarse.
+def price_text(price: float, like: float) -> str:
+    """A price with thousands separated, and the decimals of one `like` it; below a millionth with its power of ten.
 
-    >>> [price_decimals(price) for price in (250_000.0, 61.2, 1.0834, 0.0042)]
-    [0, 2, 4, 7]
+    Decimals show `like` to a cent, or to five digits where a cent is too coarse.
+
+    >>> [price_text(price, price) for price in (250_000.0, 47_686.814, 1.0834, 0.0042, 1.25e-8)]
+    ['250,000', '47,686.81', '1.0834', '0.0042000', '1.2500e-08']
+    >>> price_text(9.5, 61.2)
+    '9.50'
     """
-    if price >= 100_000:
-        return 0
-    if price >= 10:
-        return 2
-    return 4 - math.floor(math.log10(price))
-
-
-def price_text(price: float, decimals: int) -> str:
-    """A price with thousands separated; below a millionth with its power of ten.
-
-    >>> price_text(47686.814, 2), price_text(1.25e-8, price_decimals(1.25e-8))
-    ('47,686.81', '1.2500e-08')
-    """
+    if like >= 100_000:
+        return f"{price:,.0f}"
+    decimals = 2 if like >= 10 else 4 - math.floor(math.log10(like))
     return f"{price:,.{decimals}f}" if decimals <= 10 else f"{price:.4e}"
 
 
@@ -86,12 +80,10 @@ def date_text(stamp: np.datetime64) -> str:
 
 def reading(item: ItemForecast, level: float) -> str:
     """What the last step of a forecast says, in a sentence."""
-    lower, upper = item.interval(level)
-    digits = price_decimals(item.last_close)
+    median, low, high = (price_text(float(end[-1]), item.last_close) for end in (item.median, *item.interval(level)))
     return (
-        f"On {date_text(item.timestamps[-1])} the median of {len(item.paths):,} simulated prices is "
-        f"{price_text(float(item.median[-1]), digits)}; {level_text(level)} of them lie between "
-        f"{price_text(float(lower[-1]), digits)} and {price_text(float(upper[-1]), digits)}."
+        f"On {date_text(item.timestamps[-1])} the median of {len(item.paths):,} simulated prices is {median}; "
+        f"{level_text(level)} of them lie between {low} and {high}."
     )
 
 
@@ -108,8 +100,8 @@ class StepText(NamedTuple):
 
 def step_texts(item: ItemForecast, level: float) -> list[StepText]:
     """Every step of an item's forecast as text, with the band at `level`."""
-    digits = price_decimals(item.last_close)
-    prices = [[price_text(end, digits) for end in ends.tolist()] for ends in (item.median, *item.interval(level))]
+    ends = (item.median, *item.interval(level))
+    prices = [[price_text(price, item.last_close) for price in end.tolist()] for end in ends]
     shares = [share_text(share) for share in item.probability_above(item.last_close).tolist()]
     dates = map(date_text, item.timestamps)
     return [StepText(*row) for row in zip(range(1, item.horizon + 1), dates, *prices, shares, strict=True)]

@@ -7,9 +7,9 @@ from gatecast.faces.figures.fans import fan, loss_curve
 from gatecast.faces.figures.ingredients import collapsed_bands, losses, price_and_returns, recency, squashing
 from gatecast.faces.figures.inside import attention_map, cell_states, half_lives, receptive_field
 from gatecast.faces.figures.judged import ablation_bars, pit_histogram, reliability, score_by_step, skill_bars
+from gatecast.faces.figures.palette import DARK
 from gatecast.faces.figures.recall import gradients, memory_errors, memory_gradients
 from gatecast.faces.figures.strips import fan_strip
-from gatecast.faces.figures.style import DARK
 
 __all__ = [
     "DARK",

@@ -6,19 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from gatecast.explain.explanation import Bands, Explanation
-from gatecast.faces.figures.style import (
-    ACCENT,
-    RIVALS,
-    SIGNED,
-    ZERO_LINE,
-    axis_title,
-    dates,
-    drawn,
-    heat_map,
-    line,
-    numbers,
-    sign_colours,
-)
+from gatecast.faces.figures.palette import ACCENT, RIVALS, SIGNED, ZERO_LINE
+from gatecast.faces.figures.style import axis_title, bars, dates, drawn, heat_map, line, numbers, sign_colours
 from gatecast.faces.names import FEATURE_NAMES
 
 LEAST_POINTS = 0.01  # in the unit of the contributions: what moves a forecast by less is drawn as nothing
@@ -30,17 +19,11 @@ def feature_contributions(explanation: Explanation) -> go.Figure:
     points = explanation.points.sum(axis=0)
     order = np.argsort(np.abs(points))[-MOST_FEATURES:]
     small = float(np.abs(points).max()) < LEAST_POINTS
-    bars = go.Bar(
-        x=numbers(points[order]),
-        y=[FEATURE_NAMES[explanation.features[i]] for i in order],
-        orientation="h",
-        marker={"color": sign_colours(points[order])},
-        showlegend=False,
-        hovertemplate=f"%{{y}}: %{{x:+.2f}} {explanation.point_unit}<extra></extra>",
-    )
+    names = [FEATURE_NAMES[explanation.features[i]] for i in order]
+    hover = f"%{{y}}: %{{x:+.2f}} {explanation.point_unit}"
     span = {"range": [-LEAST_POINTS, LEAST_POINTS]} if small else {}
     return drawn(
-        [bars],
+        [bars(numbers(points[order]), names, sign_colours(points[order]), hover, orientation="h")],
         xaxis={"title": axis_title(explanation.point_unit), "showgrid": True, **ZERO_LINE, "nticks": 6, **span},
         yaxis={"side": "left", "showgrid": False},
         layout={"hovermode": "closest", "bargap": 0.35},
@@ -51,8 +34,8 @@ def contribution_map(explanation: Explanation, *, days: int = 30) -> go.Figure:
     """What each feature of each of the last days added to the explained number; features by days."""
     points = explanation.points[-days:].T
     top = max(float(np.abs(points).max()), LEAST_POINTS)
-    shown, names = (dates(explanation.context.timestamps[-days:]), [FEATURE_NAMES[i] for i in explanation.features])
-    hover = f"%{{y}}, %{{x|%-d %b %Y}}: %{{z:+.3f}} {explanation.point_unit}<extra></extra>"
+    shown, names = dates(explanation.context.timestamps[-days:]), [FEATURE_NAMES[i] for i in explanation.features]
+    hover = f"%{{y}}, %{{x|%-d %b %Y}}: %{{z:+.3f}} {explanation.point_unit}"
     return drawn(
         [heat_map(shown, names, map(numbers, points), SIGNED, (-top, top), hover)],
         xaxis={"type": "date", "nticks": 6},
@@ -77,7 +60,7 @@ def band_sources(bands: Bands) -> go.Figure:
         curves.append(("After calibration", bands.calibrated, RIVALS[4], "solid"))
     steps = range(1, len(bands.whole) + 1)
     traces = [
-        line(steps, 100 * width, name, colour, dash=dash, hover=f"{name.lower()} %{{y:.2f}}%<extra></extra>")
+        line(steps, 100 * width, name, colour, dash=dash, hover=f"{name.lower()} %{{y:.2f}}%")
         for name, width, colour, dash in curves
     ]
     return drawn(
@@ -92,15 +75,9 @@ def band_stretch(bands: Bands) -> go.Figure:
     assert bands.stretch is not None
     change = 100 * (bands.stretch - 1)
     top = 1.1 * max(float(np.abs(change).max()), 5.0)  # a change of a per cent must not look large
-    bars = go.Bar(
-        x=list(range(1, len(change) + 1)),
-        y=numbers(change),
-        marker={"color": sign_colours(change)},
-        showlegend=False,
-        hovertemplate="step %{x}: width %{y:+.1f}%<extra></extra>",
-    )
+    steps, hover = range(1, len(change) + 1), "step %{x}: width %{y:+.1f}%"
     return drawn(
-        [bars],
+        [bars(steps, numbers(change), sign_colours(change), hover)],
         xaxis={"title": axis_title("steps ahead")},
         yaxis={"title": axis_title("change of width, %"), "range": [-top, top], **ZERO_LINE},
         layout={"hovermode": "closest", "bargap": 0.35},

@@ -7,24 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from gatecast.faces.figures.style import (
-    ACCENT,
-    ACCENT_SOFT,
-    BANDS,
-    INK,
-    MUTED,
-    SURFACE,
-    axis_title,
-    band,
-    dates,
-    dotted,
-    drawn,
-    line,
-    numbers,
-)
-from gatecast.faces.wording import known_history, level_text, price_decimals, price_text
+from gatecast.faces.figures.palette import ACCENT, ACCENT_SOFT, BANDS, INK, MUTED, SURFACE
+from gatecast.faces.figures.style import axis_title, band, dates, dots, dotted, drawn, line, numbers
+from gatecast.faces.wording import known_history, level_text, price_text
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.prices import PriceSeries, PriceTable
+
+_RING: dict[str, object] = {"line": {"color": SURFACE, "width": 2}}  # around a dot
 
 
 def plot(forecast: Forecast, prices: PriceTable | None = None, *, item_id: str | None = None) -> go.Figure:
@@ -51,29 +40,19 @@ def fan(
     ahead, price = dates(stamps), float(f"{item.last_close:.6g}")
     wide_first = sorted(levels, reverse=True)
     traces = []
-    for level, colour in zip(wide_first, _band_colours(len(levels)), strict=True):
+    for level, place in zip(wide_first, range(-len(levels), 0), strict=True):
         low, high = ([item.last_close, *edge] for edge in item.interval(level))
-        traces.append(band(ahead, low, high, level_text(level), colour))
+        traces.append(band(ahead, low, high, level_text(level), BANDS[max(place, -len(BANDS))]))
     if sample_paths:
         traces.append(_paths(item, ahead, min(sample_paths, len(item.paths))))
     known = known_history(item, history)
     if known is not None:
         closes = known.rows(max(len(known) - history_rows, 0), len(known))
-        hover = "close %{y:,.6~g}<extra></extra>"
+        hover = "close %{y:,.6~g}"
         traces.append(line(dates(closes.timestamps), closes.close, "Close", INK, width=1.6, hover=hover))
     middle, texts = [item.last_close, *item.median], _hover_rows(item, wide_first[::-1])
-    hover = "%{customdata}<extra></extra>"
-    traces.append(line(ahead, middle, "Median", ACCENT, width=2.4, hover=hover, customdata=texts))
-    traces.append(
-        go.Scatter(
-            x=[ahead[0]],
-            y=[price],
-            mode="markers",
-            showlegend=False,
-            marker={"color": INK, "size": 9, "line": {"color": SURFACE, "width": 2}},
-            hoverinfo="skip",
-        )
-    )
+    traces.append(line(ahead, middle, "Median", ACCENT, width=2.4, hover="%{customdata}", customdata=texts))
+    traces.append(dots(ahead[:1], [price], {"color": INK, "size": 9, **_RING}))
     hours = "" if len(ahead[0]) == 10 else " %H:%M"
     return drawn(
         traces,
@@ -81,11 +60,6 @@ def fan(
         xaxis={"type": "date", "hoverformat": f"%a %-d %b %Y{hours}"},
         layout={"shapes": [dotted(ahead[0], price, ahead[-1], price, layer="above")]},
     )
-
-
-def _band_colours(count: int) -> list[str]:
-    """A colour for each band, outermost first; beyond three the outermost colour repeats."""
-    return [BANDS[max(0, len(BANDS) - count + i)] for i in range(count)]
 
 
 def _paths(item: ItemForecast, ahead: list[str], count: int) -> go.Scatter:
@@ -97,14 +71,13 @@ def _paths(item: ItemForecast, ahead: list[str], count: int) -> go.Scatter:
 
 def _hover_rows(item: ItemForecast, levels: Sequence[float]) -> list[str]:
     """The text under the pointer at each step: the median and every band."""
-    digits = price_decimals(item.last_close)
     bands = [(level, *item.interval(level)) for level in levels]
-    rows = [f"last close {price_text(item.last_close, digits)}"]
+    rows = [f"last close {price_text(item.last_close, item.last_close)}"]
     for step, median in enumerate(item.median):
-        lines = [f"median <b>{price_text(float(median), digits)}</b>"]
+        lines = [f"median <b>{price_text(float(median), item.last_close)}</b>"]
         for level, low, high in bands:
-            ends = [price_text(float(end[step]), digits) for end in (low, high)]
-            lines.append(f"{level_text(level)}: {ends[0]} to {ends[1]}")
+            ends = " to ".join(price_text(float(end[step]), item.last_close) for end in (low, high))
+            lines.append(f"{level_text(level)}: {ends}")
         rows.append("<br>".join(lines))
     return rows
 
@@ -117,22 +90,11 @@ def loss_curve(losses: Sequence[tuple[int, float, float]], best_epoch: int | Non
     epochs = [epoch for epoch, _, _ in losses]
     validation = [loss for _, _, loss in losses]
     traces = [
-        line(epochs, values, name, colour, width=2.0, hover=name.lower() + " %{y:.4~g}<extra></extra>")
-        for name, values, colour in (
-            ("Training", [loss for _, loss, _ in losses], MUTED),
-            ("Validation", validation, ACCENT),
-        )
+        line(epochs, [loss for _, loss, _ in losses], "Training", MUTED, width=2.0, hover="training %{y:.4~g}"),
+        line(epochs, validation, "Validation", ACCENT, width=2.0, hover="validation %{y:.4~g}"),
     ]
     if best_epoch in epochs:
-        traces.append(
-            go.Scatter(
-                x=[best_epoch],
-                y=numbers([validation[epochs.index(best_epoch)]]),
-                name=f"Kept: epoch {best_epoch}",
-                mode="markers",
-                marker={"color": ACCENT, "size": 10, "line": {"color": SURFACE, "width": 2}},
-                hoverinfo="skip",
-            )
-        )
+        kept, look = numbers([validation[epochs.index(best_epoch)]]), {"color": ACCENT, "size": 10, **_RING}
+        traces.append(dots([best_epoch], kept, look, name=f"Kept: epoch {best_epoch}"))
     ticks = {"tickformat": "d", "dtick": 1 if len(epochs) <= 10 else None}  # whole epochs on a short axis
     return drawn(traces, xaxis={"title": axis_title("Epoch"), "hoverformat": "d", **ticks})

@@ -10,20 +10,8 @@ from jaxtyping import Float
 
 from gatecast.config import Config
 from gatecast.explain.explanation import Cell
-from gatecast.faces.figures.style import (
-    ACCENT,
-    BANDS,
-    INK,
-    MUTED,
-    QUIET,
-    RIVALS,
-    axis_title,
-    band,
-    dates,
-    drawn,
-    line,
-    numbers,
-)
+from gatecast.faces.figures.palette import ACCENT, BANDS, INK, MUTED, QUIET, RIVALS
+from gatecast.faces.figures.style import axis_title, band, bars, dates, drawn, line, numbers
 from gatecast.features.indicators import FeatureSpec, series_features
 from gatecast.features.windows import recency_weights
 from gatecast.prices import PriceSeries
@@ -47,23 +35,19 @@ def squashing(cell: Cell | None = None) -> go.Figure:
         sums = np.concatenate([_sums(cell, gate) for gate in cell.bias])
         traces.append(_histogram(sums, 6.0, 48, 1.0, "This network's sums", "%{x:.2f}"))
     for name, values, colour in (("Sigmoid", 1 / (1 + np.exp(-x)), ACCENT), ("tanh", np.tanh(x), RIVALS[1])):
-        hover = f"{name} %{{y:.3f}}<extra></extra>"
-        traces.append(line(numbers(x), values, name, colour, width=2.4, hover=hover))
+        traces.append(line(numbers(x), values, name, colour, width=2.4, hover=f"{name} %{{y:.3f}}"))
     return drawn(
         traces, xaxis={"title": axis_title("sum of a gate"), "nticks": 7}, yaxis={"nticks": 5}, layout={"bargap": 0.1}
     )
 
 
-def _histogram(values: Float[np.ndarray, " n"], edge: float, bins: int, height: float, name: str, hover: str) -> go.Bar:
+def _histogram(
+    values: Float[np.ndarray, " value"], edge: float, count: int, height: float, name: str, hover: str
+) -> go.Bar:
     """Bars of how often each value occurs, the highest at `height`; values beyond the edge in the last bins."""
-    counts, edges = np.histogram(np.clip(values, -edge, edge), np.linspace(-edge, edge, bins + 1))
-    return go.Bar(
-        x=numbers((edges[1:] + edges[:-1]) / 2),
-        y=numbers(height * counts / max(counts.max(), 1)),
-        name=name,
-        marker={"color": QUIET},
-        hovertemplate=f"{hover}<extra></extra>",
-    )
+    counts, edges = np.histogram(np.clip(values, -edge, edge), np.linspace(-edge, edge, count + 1))
+    heights = numbers(height * counts / max(counts.max(), 1))
+    return bars(numbers((edges[1:] + edges[:-1]) / 2), heights, QUIET, hover, name=name)
 
 
 def _sums(cell: Cell, gate: str) -> Float[np.ndarray, " sum"]:
@@ -88,7 +72,7 @@ def losses(errors: Float[np.ndarray, " held_out"], *, delta: float = 1.0) -> go.
         [
             _histogram(errors, edge, 40, 6.0, "This network's errors", "%{x:.2f} volatilities"),
             *(
-                line(numbers(error), loss, name, colour, dash=dash, hover=f"{name} %{{y:.2f}}<extra></extra>")
+                line(numbers(error), loss, name, colour, dash=dash, hover=f"{name} %{{y:.2f}}")
                 for name, loss, colour, dash in curves
             ),
         ],
@@ -104,7 +88,7 @@ def recency(stamps: np.ndarray, config: Config) -> go.Figure:
     traces = []
     for scheme, (name, colour) in _SCHEMES.items():
         weights = recency_weights(shown, config.replace(weights=scheme))
-        used, hover = scheme == config.weights, f"{name.lower()} %{{y:.2f}}<extra></extra>"
+        used, hover = scheme == config.weights, f"{name.lower()} %{{y:.2f}}"
         label, width = (f"{name} (in use)", 2.8) if used else (name, 1.5)
         traces.append(line(dates(shown), weights, label, ACCENT if used else colour, width=width, hover=hover))
     axis = {"type": "date", "hoverformat": "%-d %b %Y", "nticks": 6}
@@ -118,8 +102,8 @@ def price_and_returns(series: PriceSeries) -> go.Figure:
     days, close, move = dates(series.timestamps[rows]), series.close[rows], returns[rows]
     return drawn(
         [
-            line(days, close, "Price", INK, width=1.4, hover="close %{y:,.6~g}<extra></extra>"),
-            line(days, move, "Log return, %", ACCENT, width=0.8, hover="%{y:+.2f}%<extra></extra>", yaxis="y2"),
+            line(days, close, "Price", INK, width=1.4, hover="close %{y:,.6~g}"),
+            line(days, move, "Log return, %", ACCENT, width=0.8, hover="%{y:+.2f}%", yaxis="y2"),
         ],
         xaxis={"type": "date", "anchor": "y2", "hoverformat": "%-d %b %Y", "nticks": 6},
         yaxis={"domain": [0.54, 1], "nticks": 4},
@@ -140,7 +124,7 @@ def collapsed_bands(series: PriceSeries) -> go.Figure:
     plain = np.clip(np.nan_to_num(plain, nan=np.nan, posinf=1.6, neginf=-0.6), -0.6, 1.6)
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(frozen.close, (19, 0), mode="edge"), 20)
     mean, spread = windows.mean(axis=1), 2 * windows.std(axis=1)
-    position = {"yaxis": "y2", "hover": "%{fullData.name} %{y:.2f}<extra></extra>"}
+    position = {"yaxis": "y2", "hover": "%{fullData.name} %{y:.2f}"}
     hole = {"x": 19, "y": 0.5, "yref": "y2", "text": "0 / 0", "ay": -22, "ax": 0}
     return drawn(
         [

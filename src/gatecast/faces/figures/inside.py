@@ -9,21 +9,8 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 
 from gatecast.explain.explanation import TAPS, Cell, Explanation
-from gatecast.faces.figures.style import (
-    ACCENT,
-    ACCENT_SOFT,
-    INK,
-    MUTED,
-    OPEN,
-    SIGNED,
-    axis_title,
-    dates,
-    dotted,
-    drawn,
-    heat_map,
-    line,
-    numbers,
-)
+from gatecast.faces.figures.palette import ACCENT, ACCENT_SOFT, INK, MUTED, OPEN, SIGNED
+from gatecast.faces.figures.style import axis_title, bars, dates, dots, dotted, drawn, heat_map, line, numbers
 from gatecast.faces.names import PART_NAMES
 
 _SHOWN_PARTS = {
@@ -40,7 +27,7 @@ def cell_states(cell: Cell, timestamps: np.ndarray, close: Float[np.ndarray, " t
     units = list(range(1, cell.values["hidden"].shape[1] + 1))
     bottoms = np.linspace(0, 0.74, len(names) + 1)[:-1][::-1]
     height = 0.74 / len(names) - 0.035
-    hover = "close %{y:,.6~g}<extra></extra>"
+    hover = "close %{y:,.6~g}"
     traces: list[go.Scatter | go.Heatmap] = [line(days, close, "Close", INK, width=1.6, hover=hover, showlegend=False)]
     axes: dict[str, object] = {}
     headings = [_heading("Close", 0.965)]
@@ -48,28 +35,13 @@ def cell_states(cell: Cell, timestamps: np.ndarray, close: Float[np.ndarray, " t
         values, label = cell.values[name].T, PART_NAMES[name]  # (unit, day)
         signed = name in {"cell_state", "hidden", "candidate"}
         top = max(float(np.abs(values).max()), 1e-3) if signed else 1.0
-        traces.append(
-            heat_map(
-                days,
-                units,
-                map(numbers, values),
-                SIGNED if signed else OPEN,
-                (-top if signed else 0.0, top),
-                f"unit %{{y}}: {label.lower()} %{{z:.3f}}<extra></extra>",
-                yaxis=f"y{row}",
-                name=label,
-            )
-        )
+        colours, bounds = (SIGNED, (-top, top)) if signed else (OPEN, (0.0, top))
+        hover, more = f"unit %{{y}}: {label.lower()} %{{z:.3f}}", {"yaxis": f"y{row}", "name": label}
+        traces.append(heat_map(days, units, map(numbers, values), colours, bounds, hover, **more))
         scale = f"±{top:.2g}" if signed else "0 closed, 1 open"
         headings.append(_heading(f"{label} <span style='font-size:11px'>({scale})</span>", bottom + height))
-        axes[f"yaxis{row}"] = {
-            "domain": [bottom, bottom + height],
-            "showgrid": False,
-            "zeroline": False,
-            "side": "right",
-            "tickvals": [units[0], units[-1]],
-            "automargin": True,
-        }
+        ends = {"domain": [bottom, bottom + height], "tickvals": [units[0], units[-1]]}
+        axes[f"yaxis{row}"] = {**ends, "showgrid": False, "zeroline": False, "side": "right", "automargin": True}
     return drawn(
         traces,
         xaxis={"type": "date", "hoverformat": "%a %-d %b %Y", "anchor": f"y{len(names) + 1}"},
@@ -91,21 +63,15 @@ def half_lives(cell: Cell, context_length: int) -> go.Figure:
     top = max(float(values.max()), float(context_length)) * 1.2
     edges = np.geomspace(min(float(values.min()), 0.5), top, 18)
     counts, _ = np.histogram(values, edges)
-    bars = go.Bar(
-        x=numbers(np.sqrt(edges[1:] * edges[:-1])),
-        y=counts.tolist(),
-        width=numbers(np.diff(edges) * 0.92),
-        marker={"color": ACCENT},
-        name="Units",
-        showlegend=False,
-        hovertemplate="half-life about %{x:.2~f} days: %{y} units<extra></extra>",
-    )
+    middles, widths = numbers(np.sqrt(edges[1:] * edges[:-1])), numbers(np.diff(edges) * 0.92)
+    hover = "half-life about %{x:.2~f} days: %{y} units"
+    units = bars(middles, counts.tolist(), ACCENT, hover, width=widths, name="Units", showlegend=False)
     mark = {"x": float(np.log10(context_length)), "y": 1, "yref": "paper", "xanchor": "right", "yanchor": "top"}
     words = {"text": "the context ", "showarrow": False, "font": {"size": 12, "color": MUTED}}
     ticks = [tick for tick in _ROUND if edges[0] <= tick <= top]
     names = {"tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
     return drawn(
-        [bars],
+        [units],
         xaxis={"type": "log", "title": axis_title("half-life in days"), **names},
         yaxis={"title": axis_title("units"), "rangemode": "tozero"},
         layout={
@@ -122,7 +88,7 @@ def attention_map(explanation: Explanation, layer: int = -1) -> go.Figure:
     days, weights = dates(explanation.context.timestamps), explanation.attention[layer].mean(axis=0)
     even = weights * (weights > 0).sum(axis=1, keepdims=True)
     rows = ([value or None for value in numbers(row)] for row in even)
-    hover = "%{y|%-d %b} attends to %{x|%-d %b}: %{z:.2f} times an even share<extra></extra>"
+    hover = "%{y|%-d %b} attends to %{x|%-d %b}: %{z:.2f} times an even share"
     return drawn(
         [heat_map(days, days, rows, OPEN, (0.0, max(float(even.max()), 2.0)), hover)],
         xaxis={"type": "date", "title": axis_title("attended to"), "nticks": 6},
@@ -137,7 +103,7 @@ def receptive_field(dilations: Sequence[int], *, taps: int = TAPS) -> go.Figure:
     seen = {0}
     x: list[float | None] = []
     y: list[float | None] = []
-    dots: list[tuple[int, int]] = [(0, len(levels))]
+    places = [(0, len(levels))]
     for depth, dilation in zip(range(len(levels), 0, -1), reversed(levels), strict=True):
         below = {back + tap * dilation for back in seen for tap in range(taps)}
         for back in sorted(seen):
@@ -145,18 +111,12 @@ def receptive_field(dilations: Sequence[int], *, taps: int = TAPS) -> go.Figure:
                 x += [-back, -back - tap * dilation, None]
                 y += [depth, depth - 1, None]
         seen = below
-        dots += [(back, depth - 1) for back in sorted(seen)]
+        places += [(back, depth - 1) for back in sorted(seen)]
     lines = go.Scatter(
         x=x, y=y, mode="lines", line={"color": ACCENT_SOFT, "width": 1}, hoverinfo="skip", showlegend=False
     )
-    points = go.Scatter(
-        x=[-back for back, _ in dots],
-        y=[depth for _, depth in dots],
-        mode="markers",
-        marker={"color": [ACCENT if depth else INK for _, depth in dots], "size": 4},
-        hovertemplate="%{x} days<extra></extra>",
-        showlegend=False,
-    )
+    look = {"color": [ACCENT if depth else INK for _, depth in places], "size": 4}
+    points = dots([-back for back, _ in places], [depth for _, depth in places], look, "%{x} days")
     layers = ["inputs", *(f"dilation {dilation}" for dilation in levels)]
     return drawn(
         [lines, points],

@@ -11,26 +11,13 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 from scipy import stats
 
-from gatecast.faces.figures.style import (
-    ACCENT,
-    ACCENT_SOFT,
-    BANDS,
-    INK,
-    MUTED,
-    QUIET,
-    RIVALS,
-    axis_title,
-    band,
-    dotted,
-    drawn,
-    line,
-    numbers,
-    plain,
-)
+from gatecast.faces.figures.palette import ACCENT, ACCENT_SOFT, BANDS, INK, MUTED, QUIET, RIVALS
+from gatecast.faces.figures.style import axis_title, band, bars, dotted, drawn, line, numbers, plain
 from gatecast.forecast import QUANTILES
 from gatecast.judge.comparisons import RANDOM_WALK, overlap_of, subject_of
 from gatecast.judge.significance import coverage_interval
 
+_Values = Float[np.ndarray, " bars"]
 _FARTHEST = 0.4  # share of the score at which bars are cut
 _NAME_LENGTH = 26  # characters of a model's name beside its bar; a phone has room for no more
 
@@ -49,7 +36,7 @@ def score_by_step(scores: pd.DataFrame, *, score: str = "crps", against: str = R
     steps, edge = [int(step) for step in table.index], 0.03 * len(table)
     hover, mode = "%{y:+.1%}" if relative else "%{y:.4~g}", "lines+markers" if len(steps) < 3 else "lines"
     traces = [
-        line(steps, table[model], plain(model), hover=hover, mode=mode, **look)
+        line(steps, table[model], plain(model), hoverinfo=None, hovertemplate=hover, mode=mode, **look)
         for model, look in _looks(models).items()
     ]
     axis = {"dtick": 1 if len(steps) <= 12 else None, "range": [1 - edge, len(steps) + edge]}
@@ -88,7 +75,7 @@ def reliability(forecasts: pd.DataFrame) -> go.Figure:
     for model, look in _looks(models).items():
         rows = forecasts[forecasts["model"] == model]
         shares = [float((rows["actual"] <= rows[name]).mean()) for name in QUANTILES]
-        traces.append(line(levels, shares, plain(model), hover="%{y:.0%}", **look))
+        traces.append(line(levels, shares, plain(model), hoverinfo=None, hovertemplate="%{y:.0%}", **look))
     share = {"range": [0, 1], "tickformat": ".0%"}
     return drawn(traces, xaxis={**share, "title": axis_title("Should fall below")}, yaxis=share)
 
@@ -118,29 +105,21 @@ def pit_histogram(forecasts: pd.DataFrame, *, model: str | None = None, bins: in
     shares, low, high = np.transpose(
         [coverage_interval((place == k).astype(float), cutoffs, overlap=overlap) for k in range(bins)]
     )
-    bars = go.Bar(
-        x=[(k + 0.5) / bins for k in range(bins)],
-        y=numbers(shares),
-        width=0.86 / bins,
-        name="Share of prices",
-        marker={"color": ACCENT_SOFT, "line": {"width": 0}},
-        error_y={**_whisker(shares, low, high), "thickness": 1, "width": 3},
-        hovertemplate="%{y:.1%}<extra></extra>",
-    )
+    look = {"width": 0.86 / bins, "marker_line_width": 0, "name": "Share of prices"}
+    whiskers = _whiskers(shares, low, high, thickness=1, width=3)
+    middles = [(k + 0.5) / bins for k in range(bins)]
     return drawn(
-        [bars],
+        [bars(middles, numbers(shares), ACCENT_SOFT, "%{y:.1%}", error_y=whiskers, **look)],
         xaxis={"range": [0, 1], "tickformat": ".0%", "title": axis_title("Place in the fan, bottom to top")},
         yaxis={"tickformat": ".0%", "rangemode": "tozero"},
         layout={"hovermode": "closest", "shapes": [dotted(0, 1 / bins, 1, 1 / bins)]},
     )
 
 
-def _whisker(
-    value: Float[np.ndarray, " bars"], low: Float[np.ndarray, " bars"], high: Float[np.ndarray, " bars"]
-) -> dict[str, object]:
+def _whiskers(value: _Values, low: _Values, high: _Values, **look: float) -> dict[str, object]:
     """The interval of each bar."""
     reach = {"array": numbers(high - value), "arrayminus": numbers(value - low)}
-    return {"type": "data", "symmetric": False, "color": MUTED, **reach}
+    return {"type": "data", "symmetric": False, "color": MUTED, **reach, **look}
 
 
 def skill_bars(tests: pd.DataFrame, *, loss: str = "crps", subject: str | None = None) -> go.Figure:
@@ -155,10 +134,10 @@ def skill_bars(tests: pd.DataFrame, *, loss: str = "crps", subject: str | None =
         error = np.abs(gain / rows["dm"].to_numpy(dtype=float))
         reach = stats.t.ppf(0.975, np.maximum(rows["n"].to_numpy(dtype=float) - 1, 1)) * error / base
         value = gain / base
-    bars = pd.DataFrame({"name": rows["model"], "value": value, "low": value - reach, "high": value + reach})
+    table = pd.DataFrame({"name": rows["model"], "value": value, "low": value - reach, "high": value + reach})
+    table = table.sort_values("value", kind="stable")
     first = subject if subject is not None else next(iter(rows["model"]), "")
-    bars = bars.sort_values("value", kind="stable")
-    return _bars(bars, [ACCENT if name == first else QUIET for name in bars["name"]])
+    return _bar_chart(table, [ACCENT if name == first else QUIET for name in table["name"]])
 
 
 def ablation_bars(rows: Sequence[Mapping[str, object]]) -> go.Figure:
@@ -168,36 +147,28 @@ def ablation_bars(rows: Sequence[Mapping[str, object]]) -> go.Figure:
     the switch; smaller scores are better) and `word`: "helps", "no difference" or "hurts".
     """
     columns = {"name": "switch", "value": "change", "low": "low", "high": "high", "word": "word"}
-    bars = pd.DataFrame({name: [row[key] for row in reversed(rows)] for name, key in columns.items()})
-    return _bars(bars, [ACCENT if word == "helps" else QUIET for word in bars["word"]])
+    table = pd.DataFrame({name: [row[key] for row in reversed(rows)] for name, key in columns.items()})
+    return _bar_chart(table, [ACCENT if word == "helps" else QUIET for word in table["word"]])
 
 
-def _bars(bars: pd.DataFrame, colours: list[str]) -> go.Figure:
+def _bar_chart(table: pd.DataFrame, colours: list[str]) -> go.Figure:
     """Horizontal bars from zero with whiskers; the first row at the bottom."""
-    value, low, high = (bars[name].to_numpy(dtype=float) for name in ("value", "low", "high"))
-    places = list(range(len(bars)))
-    trace = go.Bar(
-        x=numbers(value),
-        y=places,
-        orientation="h",
-        width=0.5,
-        showlegend=False,
-        marker={"color": colours, "line": {"width": 0}},
-        error_x={**_whisker(value, low, high), "thickness": 1.2, "width": 4},
-        hovertemplate="%{x:+.1%}<extra></extra>",
-    )
-    names = {"tickmode": "array", "tickvals": places, "ticktext": _labels(bars), "ticksuffix": "  "}
+    value, low, high = (table[name].to_numpy(dtype=float) for name in ("value", "low", "high"))
+    places = list(range(len(table)))
+    look = {"orientation": "h", "width": 0.5, "marker_line_width": 0}
+    whiskers = _whiskers(value, low, high, thickness=1.2, width=4)
+    names = {"tickmode": "array", "tickvals": places, "ticktext": _labels(table), "ticksuffix": "  "}
     zero = {"zeroline": True, "zerolinecolor": MUTED, "zerolinewidth": 1}
     reach = _range(np.fmin(low, value), np.fmax(high, value))
     return drawn(
-        [trace],
+        [bars(numbers(value), places, colours, "%{x:+.1%}", error_x=whiskers, **look)],
         xaxis={"tickformat": ".1~%", "range": reach, "showgrid": True, **zero},
         yaxis={"side": "left", "showgrid": False, "tickfont": {"color": INK}, **names},
         layout={"hovermode": "closest"},
     )
 
 
-def _range(low: Float[np.ndarray, " bars"], high: Float[np.ndarray, " bars"]) -> list[float]:
+def _range(low: _Values, high: _Values) -> list[float]:
     """All whiskers and zero, but for what lies beyond 40%: a very bad rival must not flatten the others."""
     left = max(float(np.nanmin(low, initial=0.0)), -_FARTHEST)
     right = min(float(np.nanmax(high, initial=0.0)), _FARTHEST)
@@ -205,9 +176,9 @@ def _range(low: Float[np.ndarray, " bars"], high: Float[np.ndarray, " bars"]) ->
     return [left - edge, right + edge]
 
 
-def _labels(bars: pd.DataFrame) -> list[str]:
+def _labels(table: pd.DataFrame) -> list[str]:
     """The names beside the bars, with the finding in words below where there is a finding."""
-    names = [name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "…" for name in bars["name"]]
-    if "word" not in bars:
+    names = [name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "…" for name in table["name"]]
+    if "word" not in table:
         return [plain(name) for name in names]
-    return [f"{plain(name)}<br>{plain(str(word))}" for name, word in zip(names, bars["word"], strict=True)]
+    return [f"{plain(name)}<br>{plain(str(word))}" for name, word in zip(names, table["word"], strict=True)]

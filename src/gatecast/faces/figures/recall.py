@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 
 from gatecast.explain.memory import RECALLED, Memory
-from gatecast.faces.figures.style import ACCENT, MUTED, RIVALS, axis_title, dotted, drawn, line, numbers
+from gatecast.faces.figures.palette import ACCENT, MUTED, RIVALS
+from gatecast.faces.figures.style import axis_title, dots, dotted, drawn, line, numbers
 from gatecast.faces.names import FAMILY_NAMES
 
 FAMILY_COLOURS = {
@@ -32,17 +33,12 @@ def gradients(own: Float[np.ndarray, " time"], fresh: Mapping[str, Float[np.ndar
     floor = max(float(own.max()) * 1e-12, 1e-300)
 
     def curve(values: Float[np.ndarray, " time"], name: str, colour: str, **look: Any) -> go.Scatter:
-        lags, hover = range(1, len(values) + 1), f"{name} %{{y:.2~e}}<extra></extra>"
+        lags, hover = range(1, len(values) + 1), f"{name} %{{y:.2~e}}"
         return line(lags, np.maximum(values, floor), name, colour, hover=hover, **look)
 
+    colours = {**FAMILY_COLOURS, "lstm": MUTED}
     untrained = [
-        curve(
-            values,
-            f"{FAMILY_NAMES[kind]}, untrained",
-            MUTED if kind == "lstm" else FAMILY_COLOURS[kind],
-            width=1.6,
-            dash="dot",
-        )
+        curve(values, f"{FAMILY_NAMES[kind]}, untrained", colours[kind], width=1.6, dash="dot")
         for kind, values in fresh.items()
     ]
     return drawn(
@@ -67,15 +63,9 @@ def _by_lag(memory: Memory, column: str, axis: Mapping[str, object], shapes: lis
     medians, traces = memory.median(column), []
     for model in memory.models:
         rows, name = memory.rows[memory.rows["model"] == model], FAMILY_NAMES[model]
-        hover, values = f"{name} %{{y:.2~g}}<extra></extra>", np.maximum(medians.loc[model], 1e-30)
-        seeds = go.Scatter(
-            x=rows["k"].tolist(),
-            y=numbers(np.maximum(rows[column], 1e-30)),
-            mode="markers",
-            marker={"color": FAMILY_COLOURS[model], "size": 5, "opacity": 0.45},
-            hoverinfo="skip",
-            showlegend=False,
-        )
+        hover, values = f"{name} %{{y:.2~g}}", np.maximum(medians.loc[model], 1e-30)
+        look = {"color": FAMILY_COLOURS[model], "size": 5, "opacity": 0.45}
+        seeds = dots(rows["k"].tolist(), numbers(np.maximum(rows[column], 1e-30)), look)
         median = line(memory.lags, values, name, FAMILY_COLOURS[model], hover=hover, mode="lines+markers")
         traces += [median, seeds]
     return drawn(

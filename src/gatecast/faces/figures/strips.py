@@ -6,20 +6,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from gatecast.faces.figures.style import (
-    ACCENT,
-    BANDS,
-    INK,
-    MUTED,
-    QUIET,
-    SURFACE,
-    band,
-    dates,
-    drawn,
-    line,
-    numbers,
-    outline,
-)
+from gatecast.faces.figures.palette import ACCENT, BANDS, INK, MUTED, QUIET, SURFACE
+from gatecast.faces.figures.style import band, dates, drawn, line, numbers, outline
 from gatecast.faces.wording import date_text
 from gatecast.forecast import BANDS as BAND_COLUMNS
 from gatecast.prices import PriceSeries
@@ -43,22 +31,16 @@ def fan_strip(
     traces = _empty_traces()
     for trace, (x, y) in zip(traces, scenes[-1], strict=True):
         trace.update(x=x, y=y)
-    steps = [
-        {
-            "label": date_text(cutoff),
-            "method": "restyle",
-            "args": [{"x": [x for x, _ in scene], "y": [y for _, y in scene]}],
-        }
-        for cutoff, scene in zip(chosen, scenes, strict=True)
-    ]
+    steps = []
+    for cutoff, scene in zip(chosen, scenes, strict=True):
+        shown = {"x": [x for x, _ in scene], "y": [y for _, y in scene]}
+        steps.append({"label": date_text(cutoff), "method": "restyle", "args": [shown]})
+    colours = {"bgcolor": QUIET, "activebgcolor": ACCENT, "bordercolor": SURFACE, "tickcolor": QUIET}
     slider = {
+        **colours,
         "active": len(steps) - 1,
         "steps": steps,
         "currentvalue": {"prefix": "Forecast made on ", "font": {"color": INK}},
-        "bgcolor": QUIET,
-        "activebgcolor": ACCENT,
-        "bordercolor": SURFACE,
-        "tickcolor": QUIET,
         "font": {"color": MUTED},
         "pad": {"t": 36},
     }
@@ -68,7 +50,7 @@ def fan_strip(
 
 def _empty_traces() -> list[go.Scatter]:
     """Bands, median, known and observed prices, in the order of `_scene`."""
-    hover = " %{y:,.6~g}<extra></extra>"
+    hover = " %{y:,.6~g}"
     ring, mode = {"color": SURFACE, "size": 6, "line": {"color": INK, "width": 1.4}}, "lines+markers"
     return [
         *(band([], [], [], f"{level}%", colour) for level, colour in zip(_SHOWN, BANDS, strict=True)),

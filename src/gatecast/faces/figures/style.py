@@ -1,4 +1,4 @@
-"""How every figure looks: the palette, the layout, lines and bands, and text that Plotly takes literally."""
+"""How every figure looks: the layout, lines and bands, and text that Plotly takes literally."""
 
 from __future__ import annotations
 
@@ -10,37 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.basedatatypes import BaseTraceType
 
-INK = "#1b2330"
-MUTED = "#6a7385"
-GRID = "#e8ebf1"
-SURFACE = "#ffffff"
-ACCENT = "#2f5fe0"
-ACCENT_SOFT = "rgba(47,95,224,0.30)"
-# Outermost first; drawn over each other, they add up.
-BANDS = ("rgba(47,95,224,0.11)", "rgba(47,95,224,0.13)", "rgba(47,95,224,0.16)")
-QUIET = "#c3cad6"  # bars that are not the subject
-RIVALS = ("#1f8a84", "#b7791f", "#8a4fa3", "#4f8a3c", "#c2546b", "#5f7291", "#8c6a4f", "#2a86b0", "#7d7f2a")
-_LIGHTER = ("#5cc4bd", "#e0b15c", "#c490dd", "#93c97e", "#ee92a5", "#9fb0cc", "#c6a58a", "#72c0e4", "#bdc063")
-
-# The counterpart of each colour on a dark page; the page swaps them when it draws.
-DARK = {
-    INK: "#e8ebf2",
-    MUTED: "#98a1b3",
-    GRID: "#272d38",
-    SURFACE: "#171b22",
-    ACCENT: "#86a8ff",
-    ACCENT_SOFT: "rgba(134,168,255,0.32)",
-    BANDS[0]: "rgba(134,168,255,0.12)",
-    BANDS[1]: "rgba(134,168,255,0.15)",
-    BANDS[2]: "rgba(134,168,255,0.19)",
-    QUIET: "#475064",
-    **dict(zip(RIVALS, _LIGHTER, strict=True)),
-}
-
-Scale = list[tuple[float, str]]
-OPEN: Scale = [(0.0, SURFACE), (0.6, ACCENT), (1.0, INK)]  # a gate: closed to open
-SIGNED: Scale = [(0.0, RIVALS[4]), (0.5, SURFACE), (1.0, ACCENT)]  # a state: negative, zero, positive
-ZERO_LINE = {"zeroline": True, "zerolinecolor": QUIET}
+from gatecast.faces.figures.palette import ACCENT, GRID, INK, MUTED, RIVALS, SURFACE, Scale
 
 FONT = 'Inter, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 
@@ -81,6 +51,8 @@ def drawn(
     """
     axis = {"gridcolor": GRID, "linecolor": GRID, "zeroline": False, "automargin": True, "ticks": ""}
     spike = {"spikecolor": MUTED, "spikethickness": 1, "spikedash": "solid", "spikemode": "across"}
+    values = {"exponentformat": "none", "separatethousands": True}
+    above = {"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"}
     heading = {"text": plain(title), "x": 0, "xref": "paper", "font": {"size": 17, "color": INK}} if title else None
     common = {
         "template": {},
@@ -89,27 +61,11 @@ def drawn(
         "paper_bgcolor": SURFACE,
         "plot_bgcolor": SURFACE,
         "margin": {"l": 0, "r": 4, "t": 84 if title else 40, "b": 8},
-        "legend": {
-            "orientation": "h",
-            "x": 0,
-            "y": 1.02,
-            "xanchor": "left",
-            "yanchor": "bottom",
-            "font": {"size": 12, "color": MUTED},
-            "itemclick": False,
-            "itemdoubleclick": False,
-        },
+        "legend": {**above, "font": {"size": 12, "color": MUTED}, "itemclick": False, "itemdoubleclick": False},
         "hovermode": "x unified",
         "hoverlabel": {"bgcolor": SURFACE, "bordercolor": GRID, "font": {"color": INK, "size": 12}},
         "xaxis": {**axis, **spike, "showgrid": False, "showline": True, **(xaxis or {})},
-        "yaxis": {
-            **axis,
-            "showgrid": True,
-            "side": "right",
-            "exponentformat": "none",
-            "separatethousands": True,
-            **(yaxis or {}),
-        },
+        "yaxis": {**axis, **values, "showgrid": True, "side": "right", **(yaxis or {})},
     }
     return go.Figure(data=list(traces), layout={**common, **(layout or {})})
 
@@ -136,12 +92,27 @@ def line(
         y=numbers(y),
         name=name,
         line={"color": colour, "width": width, "dash": dash},
-        **{
-            "mode": "lines" if len(x) > 1 else "lines+markers",
-            **({"hoverinfo": "skip"} if hover is None else {"hovertemplate": hover}),
-            **more,
-        },
+        **{"mode": "lines" if len(x) > 1 else "lines+markers", **_pointed_at(hover), **more},
     )
+
+
+def dots(
+    x: Sequence[object], y: Iterable[float | None], look: Mapping[str, object], hover: str | None = None, **more: Any
+) -> go.Scatter:
+    """Markers of a `look`, out of the legend unless they have a name."""
+    shown = {"showlegend": False} if "name" not in more else {}
+    return go.Scatter(x=list(x), y=list(y), mode="markers", marker=look, **_pointed_at(hover), **shown, **more)
+
+
+def bars(x: Iterable[object], y: Iterable[object], colour: str | list[str], hover: str, **more: Any) -> go.Bar:
+    """Bars out of the legend unless they have a name; one colour, or one for each."""
+    shown = {"showlegend": False} if "name" not in more else {}
+    return go.Bar(x=list(x), y=list(y), marker={"color": colour}, **_pointed_at(hover), **{**shown, **more})
+
+
+def _pointed_at(hover: str | None) -> dict[str, str]:
+    """The text under the pointer, without the box that repeats the trace's name."""
+    return {"hoverinfo": "skip"} if hover is None else {"hovertemplate": f"{hover}<extra></extra>"}
 
 
 def band(x: Sequence[object], low: Iterable[float], high: Iterable[float], name: str, colour: str) -> go.Scatter:
@@ -173,7 +144,7 @@ def heat_map(
 ) -> go.Heatmap:
     """A heat map without a colour bar, its colours spread over `bounds`."""
     looks = {"colorscale": scale, "zmin": bounds[0], "zmax": bounds[1], "showscale": False, "showlegend": False}
-    return go.Heatmap(x=x, y=y, z=list(z), hovertemplate=hover, **looks, **more)
+    return go.Heatmap(x=x, y=y, z=list(z), **_pointed_at(hover), **looks, **more)
 
 
 def sign_colours(values: Iterable[float]) -> list[str]:

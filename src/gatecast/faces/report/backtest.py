@@ -10,19 +10,7 @@ import plotly.graph_objects as go
 
 from gatecast.faces import figures
 from gatecast.faces.report.page import render, setting_pairs, verdict_values
-from gatecast.faces.tables import (
-    Column,
-    coverage_rows,
-    least,
-    miss_rows,
-    most,
-    nearest,
-    p_text,
-    percent,
-    pit_texts,
-    score_cells,
-    score_frame,
-)
+from gatecast.faces.tables import PAGE_COLUMNS, coverage_rows, miss_rows, pit_texts, score_cells, score_frame
 from gatecast.judge.audit import Audit
 from gatecast.judge.comparisons import RANDOM_WALK, subject_of
 from gatecast.prices import PriceTable
@@ -32,26 +20,6 @@ if TYPE_CHECKING:
     from gatecast.judge.walkforward import Report
 
 MOST_STRIPS = 30  # assets with a strip of fans, so that the file stays small enough to mail
-
-
-def _number(value: float) -> str:
-    return f"{value:#.4g}" if abs(value) < 1000 else f"{value:,.0f}"
-
-
-_COLUMNS = (
-    Column("CRPS", "crps", percent(2), least),
-    Column("Skill", "skill", percent(1, "+")),
-    Column("p", "p_value", p_text),
-    Column("Log score", "log_score", _number, most),
-    Column("MAE", "mae", _number, least),
-    Column("RMSE", "rmse", _number, least),
-    Column("MASE", "mase", _number, least),
-    Column("50% band held", "coverage_50", percent(0), nearest(0.5)),
-    Column("80% held", "coverage_80", percent(0), nearest(0.8)),
-    Column("90% held", "coverage_90", percent(0), nearest(0.9)),
-    Column("95% held", "coverage_95", percent(0), nearest(0.95)),
-    Column("90% width", "width_90", percent(2)),
-)
 
 
 def backtest_report(
@@ -91,8 +59,8 @@ def backtest_report(
             "title": title,
             "subtitle": _subtitle(forecasts),
             "verdict": verdict_values(report.verdict.to_dict()),
-            "columns": [column.heading for column in _COLUMNS],
-            "table": list(zip(frame["model"], score_cells(frame, _COLUMNS), strict=True)),
+            "columns": [column.heading for column in PAGE_COLUMNS],
+            "table": list(zip(frame["model"], score_cells(frame, PAGE_COLUMNS), strict=True)),
             "subject": subject,
             "has_walk": has_walk,
             "has_skill": has_skill,

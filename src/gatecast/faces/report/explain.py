@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,9 @@ from gatecast.faces.figures import contributions, ingredients, inside, recall
 from gatecast.faces.figures.style import dates
 from gatecast.faces.names import FEATURE_NAMES
 from gatecast.faces.report import explain_text as text
-from gatecast.faces.report.cells import INTRODUCTIONS, STEPS
 from gatecast.faces.report.page import render, setting_pairs
-from gatecast.faces.wording import date_text, price_decimals, price_text
+from gatecast.faces.wording import date_text, price_text
+from gatecast.prices import PriceSeries
 
 SHOWN_DAYS = 250  # of a longer context, so that the file stays small enough to mail
 
@@ -34,12 +35,11 @@ def explain_report(explanation: Explanation, *, title: str) -> str:
         "context_length": len(explanation.inputs),
         "explained": text.EXPLAINED[explanation.network],
         "layers": explanation.layers,
-        "introduction": INTRODUCTIONS.get(explanation.encoder, ""),
-        "steps": [] if cell is None else STEPS[cell.kind],
+        "kind": None if cell is None else cell.kind,
         "units": 0 if cell is None else cell.values["hidden"].shape[1],
-        "days": [date_text(stamp) for stamp in _shown(explanation)],
+        "days": [date_text(stamp) for stamp in _shown(explanation).timestamps],
         "cell_data": None if cell is None else _script(_cell_data(explanation, cell)),
-        "first_unit": 0 if cell is None else _most_variable(cell),
+        "first_unit": 0 if cell is None else int(np.argmax(_state(cell).std(axis=0))),  # the one that varies most
         "memory": text.memory(explanation),
         "moved": text.contributions(explanation),
         "bands": text.bands(explanation.bands),
@@ -54,10 +54,8 @@ def _figures(explanation: Explanation) -> dict[str, go.Figure]:
     cell, series = explanation.cell, explanation.history
     figures: dict[str, go.Figure] = {}
     if cell is not None:
-        shown = _last_days(cell)
-        context = explanation.context
-        start = len(context) - len(shown.values["hidden"])
-        figures["states"] = inside.cell_states(shown, context.timestamps[start:], context.close[start:])
+        days = _shown(explanation)
+        figures["states"] = inside.cell_states(_last_days(cell), days.timestamps, days.close)
         if cell.half_lives is not None:
             figures["half-lives"] = inside.half_lives(cell, len(explanation.inputs))
     if explanation.attention is not None:
@@ -83,50 +81,54 @@ def _figures(explanation: Explanation) -> dict[str, go.Figure]:
     }
 
 
+def _shown(explanation: Explanation) -> PriceSeries:
+    """The last SHOWN_DAYS days of the context."""
+    context = explanation.context
+    return context.rows(max(len(context) - SHOWN_DAYS, 0), len(context))
+
+
 def _last_days(cell: Cell) -> Cell:
     """The cell over its last SHOWN_DAYS days."""
 
     def tail(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {name: values[-SHOWN_DAYS:] for name, values in arrays.items()}
 
-    return Cell(
-        kind=cell.kind,
-        values=tail(cell.values),
-        from_inputs=tail(cell.from_inputs),
-        from_hidden=tail(cell.from_hidden),
-        bias=cell.bias,
-        hidden_bias=cell.hidden_bias,
-    )
+    inputs, hidden = tail(cell.from_inputs), tail(cell.from_hidden)
+    return replace(cell, values=tail(cell.values), from_inputs=inputs, from_hidden=hidden)
 
 
-def _shown(explanation: Explanation) -> np.ndarray:
-    return explanation.context.timestamps[-SHOWN_DAYS:]
+def _state(cell: Cell) -> np.ndarray:
+    """What the cell keeps from day to day, (time, hidden)."""
+    return cell.values["cell_state" if cell.kind == "lstm" else "hidden"]
 
 
 def _cell_data(explanation: Explanation, cell: Cell) -> dict[str, Any]:
     """What the page steps through; eight significant digits, so that the equations hold to 1e-6."""
-    shown = _last_days(cell)
-    state = "cell_state" if cell.kind == "lstm" else "hidden"
-    earlier = cell.values[state][:-SHOWN_DAYS]
-    before = earlier[-1] if len(earlier) else np.zeros_like(cell.values[state][0])
-    hidden_before = cell.values["hidden"][:-SHOWN_DAYS][-1] if len(earlier) else np.zeros_like(before)
-    context = explanation.context
-    digits = price_decimals(float(context.close[-1]))
+    shown, days = _last_days(cell), _shown(explanation)
+    closes = days.close.tolist()
+    before, hidden_before = (
+        values[-SHOWN_DAYS - 1] if len(values) > SHOWN_DAYS else np.zeros_like(values[0])
+        for values in (_state(cell), cell.values["hidden"])
+    )
     return {
         "kind": cell.kind,
-        "days": [date_text(stamp) for stamp in _shown(explanation)],
-        "axis": dates(_shown(explanation)),
-        "close": [price_text(float(close), digits) for close in context.close[-SHOWN_DAYS:]],
+        "days": [date_text(stamp) for stamp in days.timestamps],
+        "axis": dates(days.timestamps),
+        "close": [price_text(close, closes[-1]) for close in closes],
         "features": [FEATURE_NAMES[name] for name in explanation.features],
         "inputs": _rounded(explanation.inputs[-SHOWN_DAYS:]),
-        "values": {name: _rounded(values) for name, values in shown.values.items()},
-        "fromInputs": {name: _rounded(values) for name, values in shown.from_inputs.items()},
-        "fromHidden": {name: _rounded(values) for name, values in shown.from_hidden.items()},
-        "bias": {name: _rounded(values) for name, values in cell.bias.items()},
-        "hiddenBias": {name: _rounded(values) for name, values in cell.hidden_bias.items()},
+        "values": _all_rounded(shown.values),
+        "fromInputs": _all_rounded(shown.from_inputs),
+        "fromHidden": _all_rounded(shown.from_hidden),
+        "bias": _all_rounded(cell.bias),
+        "hiddenBias": _all_rounded(cell.hidden_bias),
         "before": _rounded(before),
         "hiddenBefore": _rounded(hidden_before),
     }
+
+
+def _all_rounded(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    return {name: _rounded(values) for name, values in arrays.items()}
 
 
 def _rounded(values: np.ndarray) -> Any:
@@ -137,8 +139,3 @@ def _script(value: object) -> Markup:
     """JSON in which no text can end its <script>."""
     content = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return Markup(content.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
-
-
-def _most_variable(cell: Cell) -> int:
-    """The unit whose state varies most, shown first."""
-    return int(np.argmax(cell.values["cell_state" if cell.kind == "lstm" else "hidden"].std(axis=0)))

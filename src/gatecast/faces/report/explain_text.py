@@ -7,7 +7,7 @@ import numpy as np
 from gatecast.calibration.online import LEAST_ORIGINS
 from gatecast.explain.explanation import Bands, Explanation
 from gatecast.faces.names import FAMILY_NAMES, FEATURE_NAMES
-from gatecast.faces.wording import date_text, price_decimals, price_text, typeset
+from gatecast.faces.wording import date_text, price_text, typeset
 from gatecast.text import listed
 
 NO_WIDTH = 1e-6  # of a log return: a ten-thousandth of a per cent
@@ -57,13 +57,13 @@ def training(explanation: Explanation) -> str:
 def facts(explanation: Explanation) -> list[tuple[str, str, str]]:
     """Five facts: each a name, a value, and what the value means."""
     series, days = explanation.history, len(explanation.inputs)
-    digits = price_decimals(float(series.close[-1]))
+    last = float(series.close[-1])
     move = _signed(100 * np.expm1(explanation.log_return), "+.2f") + "%"
     usual = ("no move", f"in {days} days")
     if not explanation.still:
         usual = (f"±{100 * explanation.sigma:.3g}%", "trailing volatility")
     return [
-        ("Last close", price_text(float(series.close[-1]), digits), date_text(series.timestamps[-1])),
+        ("Last close", price_text(last, last), date_text(series.timestamps[-1])),
         ("Predicted mean move", move, "next day, without dropout or noise"),
         _trust_fact(explanation),
         ("A usual day", *usual),

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from gatecast.faces import figures
 from gatecast.faces.report.page import render, setting_pairs, verdict_values
-from gatecast.faces.wording import change_text, date_text, level_text, price_decimals, price_text, reading, step_texts
+from gatecast.faces.wording import change_text, date_text, level_text, price_text, reading, step_texts
 from gatecast.forecast import Forecast, ItemForecast, check_level
 from gatecast.prices import PriceTable
 from gatecast.text import counted
@@ -80,7 +80,7 @@ def _item_values(item: ItemForecast, level: float) -> dict[str, object]:
     return {
         "name": item.item_id,
         "reading": reading(item, level),
-        "last_close": price_text(item.last_close, price_decimals(item.last_close)),
+        "last_close": price_text(item.last_close, item.last_close),
         "last_date": date_text(item.last_timestamp),
         **{name: change_text(float(values[-1]), item.last_close) for name, values in ends},
         "rows": step_texts(item, level),

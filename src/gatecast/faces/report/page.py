@@ -6,7 +6,6 @@ import functools
 import json
 import os
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 
 import jinja2
@@ -40,19 +39,13 @@ def render(template: str, figures: Mapping[str, go.Figure], values: Mapping[str,
     """The page as text: the template filled with `values` (escaped), the figures as JSON under their ids."""
     # Plotly's "json" engine escapes < and >, so that no text in a figure can end its <script>.
     specs = {id: Markup(figure.to_json(validate=False, engine="json")) for id, figure in figures.items()}
-    return (_templates().get_template(template)).render(
-        **values,
-        figures=specs,
-        dark=Markup(json.dumps(DARK)),
-        version=__version__,
-        css=Markup(_asset("page.css")),
-        js=Markup(_asset("page.js")),
-        plotly=Markup(get_plotlyjs()),
+    return (
+        _templates()
+        .get_template(template)
+        .render(
+            **values, figures=specs, dark=Markup(json.dumps(DARK)), version=__version__, plotly=Markup(get_plotlyjs())
+        )
     )
-
-
-def _asset(name: str) -> str:
-    return resources.files("gatecast.faces").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def verdict_values(verdict: Mapping[str, object] | None) -> dict[str, object] | None:
@@ -100,7 +93,5 @@ def write_html(path: str | os.PathLike[str], text: str) -> None:
         else:
             write_whole(target, text.encode())
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise GatecastError(
-            f"the report could not be written to '{target}': {reason}. Make room there or name another file."
-        ) from None
+        refusal = f"the report could not be written to '{target}': {error.strerror or error}"
+        raise GatecastError(f"{refusal}. Make room there or name another file.") from None

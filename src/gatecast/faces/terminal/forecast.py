@@ -13,17 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gatecast.faces.wording import (
-    StepText,
-    change_text,
-    date_text,
-    known_history,
-    level_text,
-    price_decimals,
-    price_text,
-    reading,
-    step_texts,
-)
+from gatecast.faces import wording
 from gatecast.forecast import Forecast, ItemForecast, check_level
 from gatecast.prices import PriceSeries, PriceTable
 
@@ -34,6 +24,7 @@ NAME_COLUMNS = 28  # of an item id; longer ones are cut
 WIDEST = 120  # columns of a fan; beyond it a fan is no easier to read
 
 _ACCENT = "blue"
+_Ends = tuple[float, float]  # the lowest and the highest price of a fan
 
 
 @dataclass(frozen=True)
@@ -65,7 +56,7 @@ def show_forecast(forecast: Forecast, prices: PriceTable, *, level: float, conso
         return
     for item in forecast:
         console.print(Text(_safe(item.item_id, console), style=_style("bold", console)))
-        console.print(Text(_safe(reading(item, level), console)))
+        console.print(Text(_safe(wording.reading(item, level), console)))
         console.print()
         history = prices[item.item_id] if item.item_id in prices.item_ids else None
         for line in fan_lines(item, history, level=level, width=console.width, ascii_only=console.options.ascii_only):
@@ -120,18 +111,18 @@ def _cut(name: str, room: int) -> str:
     return name if cell_len(name) <= room else set_cell_size(name, room - 2) + ".."
 
 
-def _value_columns(rows: list[StepText], level: float) -> dict[str, list[str]]:
+def _value_columns(rows: list[wording.StepText], level: float) -> dict[str, list[str]]:
     """Median, band and share above the last close, a row for each step."""
     return {
         "median": [row.median for row in rows],
-        f"{level_text(level)} from": [row.lower for row in rows],
+        f"{wording.level_text(level)} from": [row.lower for row in rows],
         "to": [row.upper for row in rows],
         "above last": [row.above for row in rows],
     }
 
 
 def _steps_table(item: ItemForecast, level: float, console: Console) -> Table:
-    texts = step_texts(item, level)
+    texts = wording.step_texts(item, level)
     rows = [texts[step - 1] for step in shown_steps(item.horizon)]
     columns = {"step": [str(row.step) for row in rows], "date": [row.date for row in rows]}
     return _fitted(columns | _value_columns(rows, level), ("above last", "step"), console)
@@ -141,9 +132,9 @@ def _summary(forecast: Forecast, level: float, console: Console) -> Table:
     """A row for each item: the last step alone."""
     columns = {
         "item": [_safe(item.item_id, console) for item in forecast],
-        "last": [price_text(item.last_close, price_decimals(item.last_close)) for item in forecast],
-        "change": [change_text(float(item.median[-1]), item.last_close) for item in forecast],
-        **_value_columns([step_texts(item, level)[-1] for item in forecast], level),
+        "last": [wording.price_text(item.last_close, item.last_close) for item in forecast],
+        "change": [wording.change_text(float(item.median[-1]), item.last_close) for item in forecast],
+        **_value_columns([wording.step_texts(item, level)[-1] for item in forecast], level),
     }
     return _fitted(columns, ("last", "above last", "change"), console)
 
@@ -170,61 +161,49 @@ def fan_lines(
     paths in three shades, the median through them. Prices stand at the left, three dates and a key below.
     """
     glyphs = _ASCII if ascii_only else _UNICODE
-    digits = price_decimals(item.last_close)
-    closes = _recent(item, history)
+    known = wording.known_history(item, history)
+    # Twice as many closes as there are steps ahead, 40 at least.
+    closes = np.array([item.last_close]) if known is None else known.close[-max(40, 2 * item.horizon) :]
     levels = sorted({0.5, 0.8, level}, reverse=True)[:3]
     bands = [item.interval(band) for band in levels]
     low = min(closes.min(), *(lower.min() for lower, _ in bands))
     high = max(closes.max(), *(upper.max() for _, upper in bands))
     if high <= low:  # a constant price: a line through the middle
         low, high = 0.99 * low, 1.01 * high
-    labels = [price_text(price, digits) for price in np.linspace(high, low, FAN_ROWS).tolist()]
+    labels = [wording.price_text(price, item.last_close) for price in np.linspace(high, low, FAN_ROWS).tolist()]
     gutter = max(len(label) for label in labels)
     columns = max(min(width, WIDEST), 30) - gutter - 2
     ahead = min(max(columns * item.horizon // (item.horizon + len(closes)), columns // 4), columns * 2 // 3)
     grid = [[" "] * columns for _ in range(FAN_ROWS)]
-    scale = _Scale(low=float(low), high=float(high), rows=FAN_ROWS)
-    _draw_history(grid, closes, columns - ahead, scale, ascii_only=ascii_only)
-    _draw_fan(grid, item, bands, ahead=ahead, scale=scale, glyphs=glyphs)
+    ends = (float(low), float(high))
+    _draw_history(grid, closes, columns - ahead, ends, ascii_only=ascii_only)
+    _draw_fan(grid, item, bands, ahead=ahead, ends=ends, glyphs=glyphs)
     lines = []
     for row, cells in enumerate(grid):
         ticked = row % 7 == 0
         left = labels[row].rjust(gutter) if ticked else " " * gutter
         lines.append(f"{left} {glyphs.tick if ticked else glyphs.axis}{''.join(cells)}".rstrip())
     lines.append(f"{' ' * gutter} {glyphs.corner}{glyphs.floor * columns}")
-    lines.append(" " * (gutter + 2) + _date_line(item, history, len(closes), columns, ahead))
+    first = "" if known is None else wording.date_text(known.timestamps[-len(closes)])
+    lines.append(" " * (gutter + 2) + _date_line(item, first, columns, ahead))
     shades = zip(glyphs.bands[-len(levels) :], levels, strict=True)
-    key = "  ".join([*(f"{glyph} {level_text(band)}" for glyph, band in shades), f"{glyphs.median} median"])
+    key = "  ".join([*(f"{glyph} {wording.level_text(band)}" for glyph, band in shades), f"{glyphs.median} median"])
     return [*lines, " " * min(gutter + 2, max(width - len(key), 0)) + key]
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """Prices to rows: the highest price is in row 0, the lowest in the last."""
-
-    low: float
-    high: float
-    rows: int
-
-    def row(self, price: Float[np.ndarray, " n"], parts: int = 1) -> np.ndarray:
-        """The row of each price; in `parts` of a row where parts > 1."""
-        depth = (self.high - price) / (self.high - self.low)
-        return np.rint(depth * (self.rows * parts - 1)).astype(int)
-
-
-def _recent(item: ItemForecast, history: PriceSeries | None) -> Float[np.ndarray, " time"]:
-    """The last known closes, twice as many as there are steps ahead (40 at least)."""
-    known = known_history(item, history)
-    return known.close[-max(40, 2 * item.horizon) :] if known is not None else np.array([item.last_close])
+def _rows(prices: Float[np.ndarray, " n"], ends: _Ends, parts: int = 1) -> np.ndarray:
+    """The row of each price, the lowest of `ends` in the last and the highest in row 0; in `parts` of a row."""
+    low, high = ends
+    return np.rint((high - prices) / (high - low) * (FAN_ROWS * parts - 1)).astype(int)
 
 
 def _draw_history(
-    grid: list[list[str]], closes: Float[np.ndarray, " time"], columns: int, scale: _Scale, *, ascii_only: bool
+    grid: list[list[str]], closes: Float[np.ndarray, " time"], columns: int, ends: _Ends, *, ascii_only: bool
 ) -> None:
     """A line through the closes; Braille gives two dots across and four down in a character."""
     across, down = (1, 1) if ascii_only else (2, 4)
     places = np.linspace(0, len(closes) - 1, columns * across)
-    rows = scale.row(np.interp(places, np.arange(len(closes)), closes), down)
+    rows = _rows(np.interp(places, np.arange(len(closes)), closes), ends, down)
     dots = np.zeros((len(grid) * down, columns * across), dtype=bool)
     for x, row in enumerate(rows):
         before = rows[max(x - 1, 0)]
@@ -243,7 +222,7 @@ def _draw_fan(
     bands: list[tuple[Float[np.ndarray, " horizon"], Float[np.ndarray, " horizon"]]],
     *,
     ahead: int,
-    scale: _Scale,
+    ends: _Ends,
     glyphs: _Glyphs,
 ) -> None:
     """Shaded bands from the last close on, outermost first, then the median over them."""
@@ -252,7 +231,7 @@ def _draw_fan(
     steps = np.arange(item.horizon + 1)
 
     def rows(prices: Float[np.ndarray, " horizon"]) -> np.ndarray:
-        return scale.row(np.interp(places, steps, np.concatenate([[item.last_close], prices])))
+        return _rows(np.interp(places, steps, [item.last_close, *prices]), ends)
 
     for glyph, (lower, upper) in zip(glyphs.bands[-len(bands) :], bands, strict=True):
         for x, (top, bottom) in enumerate(zip(rows(upper), rows(lower), strict=True)):
@@ -262,16 +241,9 @@ def _draw_fan(
         grid[y][start + x] = glyphs.median
 
 
-def _date_line(item: ItemForecast, history: PriceSeries | None, shown: int, columns: int, ahead: int) -> str:
+def _date_line(item: ItemForecast, first: str, columns: int, ahead: int) -> str:
     """First date, last known date and last forecast date under their columns; where tight, not the first."""
-    middle, last = date_text(item.last_timestamp), date_text(item.timestamps[-1])
-    line = [" "] * columns
+    middle, last = wording.date_text(item.last_timestamp), wording.date_text(item.timestamps[-1])
     place = max(columns - ahead - len(middle), 0)
-    line[place : place + len(middle)] = middle
-    line[columns - len(last) :] = last
-    known = known_history(item, history)
-    if known is not None:
-        first = date_text(known.timestamps[-shown])
-        if len(first) + 2 <= place:
-            line[: len(first)] = first
-    return "".join(line[:columns])
+    line = f"{first if len(first) + 2 <= place else '':{place}}{middle}".ljust(columns)
+    return f"{line[: columns - len(last)]}{last}"[:columns]

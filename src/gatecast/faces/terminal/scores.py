@@ -9,37 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gatecast.faces.tables import (
-    MISS_COLUMNS,
-    Cell,
-    Column,
-    coverage_rows,
-    least,
-    miss_rows,
-    most,
-    nearest,
-    number_text,
-    percent,
-    pit_texts,
-    score_cells,
-    score_frame,
-)
+from gatecast.faces import tables
 from gatecast.judge.ablation import SCORES, Ablation
 from gatecast.judge.audit import Audit
 from gatecast.judge.walkforward import Report
 from gatecast.text import clean
-
-_COLUMNS = (
-    Column("n", "n", "{:,.0f}".format),
-    Column("CRPS", "crps", percent(3), least),
-    Column("skill", "skill", percent(1, "+")),
-    Column("log score", "log_score", "{:.3f}".format, most),
-    Column("MAE", "mae", "{:.4g}".format, least),
-    Column("MASE", "mase", "{:.3f}".format, least),
-    Column("50%", "coverage_50", percent(0), nearest(0.5)),
-    Column("90%", "coverage_90", percent(0), nearest(0.9)),
-    Column("width", "width_90", percent(1)),
-)
 
 
 def show_scores(report: Report) -> None:
@@ -47,9 +21,9 @@ def show_scores(report: Report) -> None:
     console = Console()
     console.print(Text(report.verdict.text))
     console.print()
-    frame = score_frame(report.scores, report.tests)
-    columns = [column for column in _COLUMNS if column.name != "skill" or frame["skill"].notna().any()]
-    rows = zip(frame["model"], score_cells(frame, columns), strict=True)
+    frame = tables.score_frame(report.scores, report.tests)
+    columns = [column for column in tables.TERMINAL_COLUMNS if column.name != "skill" or frame["skill"].notna().any()]
+    rows = zip(frame["model"], tables.score_cells(frame, columns), strict=True)
     _print(console, "model", [column.heading for column in columns], list(rows), overflow="fold")
     _hint(
         console,
@@ -63,12 +37,12 @@ def show_ablation(ablation: Ablation) -> None:
     console = Console()
     console.print(Text(ablation.text))
     console.print()
-    change, rows = percent(1, "+"), []
+    change, rows = tables.percent(1, "+"), []
     for crps, mae, held in zip(*(ablation.to_rows(score) for score in SCORES), strict=True):
         interval = "-" if crps["low"] is None else f"{100 * crps['low']:+.1f} to {change(crps['high'])}"
-        texts = [number_text(row["change"], change) for row in (crps, mae, held)]
+        texts = [tables.number_text(row["change"], change) for row in (crps, mae, held)]
         texts[1:1] = [interval]
-        rows.append((crps["switch"], [Cell(crps["word"]), *map(Cell, texts)]))
+        rows.append((crps["switch"], [tables.Cell(crps["word"]), *map(tables.Cell, texts)]))
     _print(console, "turned off", ["", "CRPS", "95% interval", "MAE", "90% held"], rows)
     about = f"{ablation.origins} origins, {ablation.seeds} seeds; a larger CRPS or MAE without it means that it helps."
     _hint(console, about)
@@ -79,13 +53,13 @@ def show_audit(audit: Audit, model: str) -> None:
     console = Console()
     console.print()
     console.print(Text(f"Audit of {model}: per cent of the prices in each band, with its 95% interval."))
-    levels, rows = coverage_rows(
+    levels, rows = tables.coverage_rows(
         audit, model, lambda *shares: "{:.0f} ({:.0f}-{:.0f})".format(*(100 * share for share in shares))
     )
     _print(console, "", levels, rows)
     console.print()
-    _print(console, "misses", MISS_COLUMNS, miss_rows(audit, model))
-    tenths, p_value = pit_texts(audit, model)
+    _print(console, "misses", tables.MISS_COLUMNS, tables.miss_rows(audit, model))
+    tenths, p_value = tables.pit_texts(audit, model)
     _hint(
         console,
         f"Per cent of the prices in each tenth of the fan, bottom to top: {tenths}; p that they are even: {p_value}. "
@@ -95,7 +69,7 @@ def show_audit(audit: Audit, model: str) -> None:
 
 
 def _print(
-    console: Console, first: str, headings: Sequence[str], rows: Sequence[tuple[str, list[Cell]]], **look: Any
+    console: Console, first: str, headings: Sequence[str], rows: Sequence[tuple[str, list[tables.Cell]]], **look: Any
 ) -> None:
     """A table of named rows; the column of names may wrap where `look` allows it, the others never."""
     table = Table(box=None, pad_edge=False, header_style="bold")
