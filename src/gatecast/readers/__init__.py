@@ -13,6 +13,9 @@
 What is blank is treated here:
 
 - a line without date and price: skipped by `rows._usable_dates`
+- the date of a row with prices: refused, or the row dropped with `repair`, by `rows._usable_dates`
+- the item of a row: the same, by `rows._rows_by_item`
+- a whole column without a name: left out by `headers._without_unnamed`
 - rows before an item's first price and after its last: dropped by `repairs._trim_blank_ends`
 - a close between them: refused, or its row dropped with `repair`, by `repairs._check_closes`
 - an open, high or low: refused, or replaced by the close with `repair`, by `repairs._check_other_prices`
