@@ -9,7 +9,7 @@ import torch
 from conftest import TINY
 from gatecast.config import Config
 from gatecast.nn import encoders
-from gatecast.nn.cells import CellWeights, unroll
+from gatecast.nn.cells import CellWeights, trace
 from gatecast.nn.network import build
 from gatecast.nn.next_day import PointDay
 from gatecast.nn.training.adam import AdamSettings, FlatAdam
@@ -46,7 +46,7 @@ def test_layers_equal_the_equations(kind: str, seed: int) -> None:
     inputs = np.random.default_rng(seed).normal(size=(12, 3))
     expected = inputs
     for layer in network.encoder.layers:
-        expected = unroll(kind, cell_weights(layer), expected)
+        expected = trace(kind, cell_weights(layer), expected)["hidden"]
     outputs, _ = network.encoder(torch.from_numpy(inputs)[:, None])
     np.testing.assert_allclose(outputs[:, 0].detach().numpy(), expected, atol=1e-6)
 
@@ -72,7 +72,8 @@ def test_gradients_equal_finite_differences_of_the_equations(kind: str) -> None:
             for shift in (1e-6, -1e-6):
                 moved = getattr(weights, field).copy()
                 moved[index] += shift
-                sides.append(np.square(unroll(kind, CellWeights(**{**vars(weights), field: moved}), inputs)).sum())
+                shifted = CellWeights(**{**vars(weights), field: moved})
+                sides.append(np.square(trace(kind, shifted, inputs)["hidden"]).sum())
             assert gradient[index] == pytest.approx((sides[0] - sides[1]) / 2e-6, abs=1e-6)
 
 
