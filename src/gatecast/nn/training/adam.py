@@ -71,7 +71,7 @@ class FlatAdam:
     def __init__(self, network: nn.Module, settings: AdamSettings) -> None:
         self.settings = settings
         self.learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        self.weights: Float[Tensor, " weight"] = torch.cat([parameter.detach().flatten() for parameter in self.learned])
+        self.weights: Float[Tensor, " weight"] = nn.utils.parameters_to_vector(self.learned).detach()
         self.mean, self.square = torch.zeros_like(self.weights), torch.zeros_like(self.weights)
         self.average = self.weights.clone() if settings.average else None
         self.decay: Float[Tensor, " weight"] | None = None
@@ -80,11 +80,7 @@ class FlatAdam:
             sizes = torch.tensor([weight.numel() for weight in self.learned])
             self.decay = settings.weight_decay * torch.tensor(decays).repeat_interleave(sizes).to(self.weights)
         self.steps = 0
-        position = 0
-        for parameter in self.learned:
-            here = slice(position, position + parameter.numel())
-            parameter.data = self.weights[here].view(parameter.shape)
-            position = here.stop
+        nn.utils.vector_to_parameters(self.weights, self.learned)
 
     def gradient_of(self, loss: Float[Tensor, ""]) -> Float[Tensor, " weight"]:
         """The gradient of a loss, laid out as the weights; several threads may ask at once."""

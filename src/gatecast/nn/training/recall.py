@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gatecast.config import Config
-from gatecast.nn.encoders import RecurrentEncoder
+from gatecast.nn.encoders import RecurrentEncoder, initialise_linear
 from gatecast.nn.families import make_encoder
 from gatecast.nn.network import drawn_from
 from gatecast.nn.parallel import on_one_core
@@ -79,8 +79,7 @@ def _untrained(config: Config, generator: torch.Generator, forget_bias: float | 
     with drawn_from(torch.Generator()):  # torch's layers draw weights of their own when they are made
         network = _Recaller(config)
     network.encoder.initialise(generator)
-    nn.init.xavier_uniform_(network.read.weight, generator=generator)
-    nn.init.zeros_(network.read.bias)
+    initialise_linear(network.read, nn.init.xavier_uniform_, generator)
     if forget_bias is not None:
         assert isinstance(network.encoder, RecurrentEncoder)
         for layer in network.encoder.layers:
