@@ -48,9 +48,9 @@ class BaseNetwork(PathNetwork):
         self.dense = nn.Linear(HIDDEN + INPUTS + EVENTS, DENSE)
         self.head = nn.Linear(HIDDEN + INPUTS + EVENTS + DENSE, _OUTPUTS)
         with torch.no_grad():
-            for bias in (self.lstm.bias_ih_l0, self.lstm.bias_hh_l0):
-                bias.zero_()
-            self.lstm.bias_ih_l0[HIDDEN : 2 * HIDDEN] = 1.0  # forget gates open: remember by default
+            for name in ("bias_ih_l0", "bias_hh_l0"):
+                self.lstm.get_parameter(name).zero_()
+            self.lstm.get_parameter("bias_ih_l0")[HIDDEN : 2 * HIDDEN] = 1.0  # forget gates open: remember by default
             self.head.weight.zero_()
             self.head.bias.zero_()
             self.head.bias[1] = 1.5  # df of some 3.8
