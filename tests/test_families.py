@@ -11,8 +11,7 @@ from gatecast.config import Config
 from gatecast.models.forecaster import Forecaster
 from gatecast.models.registry import parse_models
 from gatecast.nn.families import CausalAttention, CausalConvolutions, dilations
-from gatecast.nn.network import Network, build
-from gatecast.nn.sizes import matched, parameter_count
+from gatecast.nn.network import Network, build, matched, parameter_count
 from gatecast.prices import PriceTable
 
 CPU = torch.device("cpu")

@@ -37,13 +37,6 @@ class AdamSettings:
         """The settings of a network trained on the user's prices."""
         return cls(learning_rate=config.learning_rate, weight_decay=config.weight_decay, clip_norm=config.clip_norm)
 
-    def at(self, update: int) -> tuple[float, float]:
-        """Learning rate and first beta of an update, counted from 0."""
-        if not self.cycle:
-            return self.learning_rate, BETA_1
-        share, beta_1 = one_cycle(update, self.cycle)
-        return share * self.learning_rate, beta_1
-
 
 def one_cycle(update: int, updates: int) -> tuple[float, float]:
     """The share of the peak learning rate and Adam's first beta at an update of one cycle (Smith and Topin 2018).
@@ -94,7 +87,8 @@ class FlatAdam:
             gradient.add_(other)
         if settings.clip_norm:
             gradient.mul_((settings.clip_norm / (gradient.norm() + 1e-6)).clamp(max=1.0))
-        rate, beta_1 = settings.at(self.steps)
+        share, beta_1 = one_cycle(self.steps, settings.cycle) if settings.cycle else (1.0, BETA_1)
+        rate = share * settings.learning_rate
         if self.decay is not None:
             self.weights.mul_(1 - rate * self.decay)
         before = torch.full((), float(self.steps), device=gradient.device)

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from gatecast.config import Config
 from gatecast.nn.encoders import RecurrentEncoder, initialise_linear
 from gatecast.nn.families import make_encoder
-from gatecast.nn.network import drawn_from
+from gatecast.nn.network import drawn_from, matched
 from gatecast.nn.parallel import on_one_core
-from gatecast.nn.sizes import matched
 from gatecast.nn.training.adam import AdamSettings, FlatAdam
 from gatecast.nn.training.loop import Batch, Objective, train
 
