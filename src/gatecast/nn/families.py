@@ -44,11 +44,6 @@ class CausalConvolutions(Encoder):
         )
         self.norms = nn.ModuleList(nn.LayerNorm(config.hidden) for _ in self.widths)
 
-    @property
-    def receptive_field(self) -> int:
-        """How many steps, the present one included, can move an output."""
-        return 1 + 2 * (TAPS - 1) * sum(self.dilations) * self.depth
-
     def layer(self, depth: int, inputs: Tensor, before: Carried | None, last: int | None) -> tuple[Tensor, Carried]:
         """The last block's outputs, normalised, and the trailing inputs of each convolution, two a block."""
         stack, outputs = self.layers[depth], inputs

@@ -26,7 +26,6 @@ COMPLETE = 1e-3  # of the change: how nearly the contributions must add up
 _PIECES, _POINTS, _HALVINGS = 8, 4, 24  # of the line from the average day to the inputs
 _ROUNDING = 1e-10  # of a daily volatility; under it a piece is as right as it can be
 
-
 Value = Callable[[Tensor], Tensor]  # inputs (time, batch, feature) in float64 to the explained number, (batch,)
 AnyNetwork = TypeVar("AnyNetwork", bound=nn.Module)
 

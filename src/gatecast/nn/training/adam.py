@@ -69,9 +69,8 @@ class FlatAdam:
         self.average = self.weights.clone() if settings.average else None
         self.decay: Float[Tensor, " weight"] | None = None
         if settings.weight_decay:
-            decays = [float(settings.decay_vectors or weight.dim() > 1) for weight in self.learned]
-            sizes = torch.tensor([weight.numel() for weight in self.learned])
-            self.decay = settings.weight_decay * torch.tensor(decays).repeat_interleave(sizes).to(self.weights)
+            decays = (settings.weight_decay * (settings.decay_vectors or part.dim() > 1) for part in self.learned)
+            self.decay = nn.utils.parameters_to_vector(map(torch.full_like, self.learned, decays))
         self.steps = 0
         nn.utils.vector_to_parameters(self.weights, self.learned)
 

@@ -105,9 +105,7 @@ def predicted(network: BaseNetwork, chunks: Chunks, generator: torch.Generator |
     return day
 
 
-def _dropped(
-    cross_section: Float[Tensor, "time batch cross_section"], generator: torch.Generator
-) -> Float[Tensor, "time batch cross_section"]:
+def _dropped(cross_section: Float[Tensor, "time batch cross_section"], generator: torch.Generator) -> Tensor:
     """The cross-section, absent from some chunks, and from others from some row on."""
     time, count = cross_section.shape[:2]
     present = draw_kept((count,), 1 - NO_CROSS_SECTION, generator) > 0

@@ -87,7 +87,7 @@ class Checkpoint:
     resume: bool = False
 
 
-@dataclass(kw_only=True)
+@dataclass
 class _Run:
     """One training: what a checkpoint holds and a resume restores, and what it works with."""
 
@@ -118,10 +118,7 @@ def train(
     else it is raised. Raises `TrainingError` where the loss is no longer finite.
     """
     with workers_on(optimisers[0].weights.device) as workers:
-        kept = [optimiser.kept() for optimiser in optimisers]
-        run = _Run(
-            objective=objective, optimisers=optimisers, epochs=epochs, progress=progress, workers=workers, best=kept
-        )
+        run = _Run(objective, optimisers, epochs, progress, workers, [optimiser.kept() for optimiser in optimisers])
         given = objective.held_out_loss(workers) if improve else None
         if given is not None:
             run.record.best_loss = given
@@ -204,8 +201,8 @@ def _finite(loss: float, epoch: int, run: _Run) -> float:
 def _save(run: _Run, checkpoint: Checkpoint) -> None:
     tensors: dict[str, Tensor] = {}
     for number, (optimiser, best) in enumerate(zip(run.optimisers, run.best, strict=True)):
-        state = optimiser.state() | {"best": best}
-        tensors |= {f"{number}.{name}": tensor.cpu() for name, tensor in state.items()}
+        for name, tensor in (optimiser.state() | {"best": best}).items():
+            tensors[f"{number}.{name}"] = tensor.cpu()
     record = run.record
     document = {
         "format": _FORMAT,

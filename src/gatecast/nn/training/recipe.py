@@ -70,9 +70,8 @@ class _Recipe(Objective):
         self.network.train()
         entropy = np.random.SeedSequence([self.config.seed, number])
         order = np.random.default_rng(entropy).permutation(len(samples.starts))
-        generator = torch.Generator(self.device).manual_seed(
-            int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1))
-        )
+        seed = int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1))
+        generator = torch.Generator(self.device).manual_seed(seed)
         starts = torch.from_numpy(samples.starts[order]).to(self.device)
         row_weights = torch.from_numpy(samples.row_weights).to(self.device)
         batches = torch.split(starts, self.config.batch)
