@@ -16,7 +16,7 @@ from gatecast.features.signals import SIGNALS
 from gatecast.models.shipped import load_ensemble, shipped
 from gatecast.nn import encoders
 from gatecast.nn.base_network import build_base
-from gatecast.nn.cells import CellWeights, unroll
+from gatecast.nn.cells import CellWeights, trace
 from gatecast.nn.network import build
 from gatecast.nn.next_day import PointDay
 from gatecast.nn.training.adam import AdamSettings, FlatAdam
@@ -54,7 +54,7 @@ def test_layers_equal_the_equations(kind: str, seed: int) -> None:
     inputs = np.random.default_rng(seed).normal(size=(12, 3))
     expected = inputs
     for layer in network.encoder.layers:
-        expected = unroll(kind, cell_weights(layer), expected)
+        expected = trace(kind, cell_weights(layer), expected)["hidden"]
     outputs, _ = network.encoder(torch.from_numpy(inputs)[:, None])
     np.testing.assert_allclose(outputs[:, 0].detach().numpy(), expected, atol=1e-6)
 
@@ -69,7 +69,8 @@ def test_the_base_networks_lstm_equals_the_equations() -> None:
         parts = {name: torch.randn(12, 1, size, generator=generator).double() for name, size in SIZES.items()}
         member(BaseInputs(flags=torch.ones(12, 1, 2).double(), cross_section=None, **parts))
         inputs, hidden = (part[:, 0].detach().numpy() for part in seen)
-        np.testing.assert_allclose(hidden, unroll("lstm", cell_weights(member.lstm), inputs), rtol=1e-9, atol=1e-12)
+        expected = trace("lstm", cell_weights(member.lstm), inputs)["hidden"]
+        np.testing.assert_allclose(hidden, expected, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -93,7 +94,8 @@ def test_gradients_equal_finite_differences_of_the_equations(kind: str) -> None:
             for shift in (1e-6, -1e-6):
                 moved = getattr(weights, field).copy()
                 moved[index] += shift
-                sides.append(np.square(unroll(kind, CellWeights(**{**vars(weights), field: moved}), inputs)).sum())
+                shifted = CellWeights(**{**vars(weights), field: moved})
+                sides.append(np.square(trace(kind, shifted, inputs)["hidden"]).sum())
             assert gradient[index] == pytest.approx((sides[0] - sides[1]) / 2e-6, abs=1e-6)
 
 

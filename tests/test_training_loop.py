@@ -47,16 +47,13 @@ class Lines(Objective):
         self.held_out = held_out
         self.judged = 0
 
-    def epoch(self, number: int) -> tuple[int, Iterator[Batch]]:
-        return 3 * len(self.networks), self.batches(number)
-
-    def batches(self, number: int) -> Iterator[Batch]:
+    def epoch(self, number: int) -> Iterator[Batch]:
         generator = torch.Generator().manual_seed(number)
         for member in range(len(self.networks)):
             for _ in range(3):
                 points = torch.randn(12, 3, generator=generator)
                 parts = [partial(self.loss, member, part) for part in points.chunk(self.parts)]
-                yield Batch(parts=parts, rows=12, member=member)
+                yield Batch(parts=parts, rows=12, updates=3 * len(self.networks), member=member)
 
     def loss(self, member: int, points: Tensor) -> Tensor:
         return (self.networks[member](points[:, :2])[:, 0] - points[:, 2]).square().sum() / 12
@@ -82,8 +79,8 @@ def test_a_batch_moves_the_member_it_is_of() -> None:
     both, first = [line(0), line(1)], line(0)
 
     class FirstAlone(Lines):
-        def batches(self, number: int) -> Iterator[Batch]:
-            return (batch for batch in super().batches(number) if batch.member == 0)
+        def epoch(self, number: int) -> Iterator[Batch]:
+            return (batch for batch in super().epoch(number) if batch.member == 0)
 
     trained(FirstAlone(both), epochs=1)
     trained(Lines([first]), epochs=1)
@@ -95,8 +92,8 @@ def test_a_batch_is_drawn_when_the_one_before_it_has_been_learned() -> None:
     seen = []
 
     class Watching(Lines):
-        def batches(self, number: int) -> Iterator[Batch]:
-            for batch in super().batches(number):
+        def epoch(self, number: int) -> Iterator[Batch]:
+            for batch in super().epoch(number):
                 seen.append(weights_of(self.networks[0]))
                 yield batch
 

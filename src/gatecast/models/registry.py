@@ -13,7 +13,7 @@ from gatecast.model import Model
 from gatecast.models import baselines
 from gatecast.models.calibrated import Calibrated
 from gatecast.models.forecaster import Forecaster
-from gatecast.nn.sizes import matched
+from gatecast.nn.network import matched
 
 BASELINES: dict[str, type[Any]] = {
     kind.name: kind

@@ -48,11 +48,9 @@ class BaseNetwork(PathNetwork):
         self.dense = nn.Linear(HIDDEN + INPUTS + EVENTS, DENSE)
         self.head = nn.Linear(HIDDEN + INPUTS + EVENTS + DENSE, _OUTPUTS)
         with torch.no_grad():
-            for name, weight in self.lstm.named_parameters():
-                if name.startswith("bias"):
-                    weight.zero_()
-            # Forget gates open: remember by default.
-            self.lstm.get_parameter("bias_ih_l0")[HIDDEN : 2 * HIDDEN] = 1.0
+            for name in ("bias_ih_l0", "bias_hh_l0"):
+                self.lstm.get_parameter(name).zero_()
+            self.lstm.get_parameter("bias_ih_l0")[HIDDEN : 2 * HIDDEN] = 1.0  # forget gates open: remember by default
             self.head.weight.zero_()
             self.head.bias.zero_()
             self.head.bias[1] = 1.5  # df of some 3.8
@@ -62,8 +60,8 @@ class BaseNetwork(PathNetwork):
         self, inputs: BaseInputs, state: State | None = None, masks: Masks | None = None, *, last: int | None = None
     ) -> tuple[JointDay, State]:
         """The days after the last `last` rows in units of each row's scale, and the LSTM's state."""
-        seen, events = self.standardised(inputs), self.scaled_events(inputs.events)
-        return self.predicted(seen, inputs.expected, events, state, masks, last=last)
+        events = self.scaled_events(inputs.events)
+        return self.predicted(self.standardised(inputs), inputs.expected, events, state, masks, last=last)
 
     def predicted(
         self,
@@ -78,15 +76,28 @@ class BaseNetwork(PathNetwork):
         """`forward` for inputs that are scaled already."""
         if masks is not None and masks.inputs is not None:
             seen = seen * masks.inputs
-        carried = None if state is None else (state[0][0], state[0][1])
-        hidden, end = self.lstm(torch.cat([seen, expected], dim=-1), carried)
+        hidden, end = self.lstm(torch.cat([seen, expected], dim=-1), state and state[0])
         if last is not None:
             hidden, seen, events = hidden[-last:], seen[-last:], events[-last:]
         if masks is not None:
             mask = masks.layers[0]
             hidden, seen, events = (repeated(part, len(mask)) for part in (hidden, seen, events))
             hidden = hidden * mask
-        return self._next_day(hidden, seen, events), [end]
+        whole = torch.cat([hidden, seen, events], dim=-1)
+        out = self.head(torch.cat([whole, torch.tanh(self.dense(whole))], dim=-1)).unbind(dim=-1)
+        day = JointDay(
+            location=self.location.expand(out[0].shape),
+            scale=out[0].clamp(-3, 3).exp(),
+            df=2.1 + functional.softplus(out[1].clamp(-20, 30)),
+            range_level=out[2],
+            range_spread=out[3].clamp(-4, 2).exp(),
+            volume_level=out[4],
+            volume_spread=out[5].clamp(-4, 2).exp(),
+            range_slope=0.4 + out[6],
+            volume_slope=0.2 + out[7],
+            has_range=seen[..., -FLAGS - 1],
+        )
+        return day, [end]
 
     def draw_masks(self, sequences: int, generator: torch.Generator) -> Masks:
         """A mask on the LSTM's output."""
@@ -100,40 +111,15 @@ class BaseNetwork(PathNetwork):
         present[..., VOLUME_SIGNALS] = flags[..., 1:]
         scaled = ((signals - self.input_mean) / self.input_std).clamp(-5, 5)
         if across is None:
-            common = signals.new_zeros(*signals.shape[:-1], CROSS_SECTION)
-            known = common[..., :1]
-        else:
-            common = (across - self.cross_section_mean) / self.cross_section_std
-            common = common.clamp(-5, 5).nan_to_num(0.0)
-            known = across[..., :1].isfinite().to(signals)
+            across = signals.new_full((*signals.shape[:-1], CROSS_SECTION), torch.nan)
+        common = ((across - self.cross_section_mean) / self.cross_section_std).clamp(-5, 5).nan_to_num(0.0)
+        known = across[..., :1].isfinite().to(signals)
         return torch.cat([scaled * present, common, flags, known], dim=-1)
 
     def scaled_events(self, events: Float[Tensor, "*rows event"]) -> Float[Tensor, "*rows event"]:
         """Centred, scaled and clipped events; zero where the series has none."""
         has_events = events.abs().sum(dim=-1, keepdim=True) > 0
         return ((events - self.event_mean) / self.event_std).clamp(-6, 8) * has_events
-
-    def _next_day(
-        self,
-        hidden: Float[Tensor, "*rows hidden"],
-        seen: Float[Tensor, "*rows input"],
-        events: Float[Tensor, "*rows event"],
-    ) -> JointDay:
-        """The day after each row, given the scaled events known for it."""
-        whole = torch.cat([hidden, seen, events], dim=-1)
-        out = self.head(torch.cat([whole, torch.tanh(self.dense(whole))], dim=-1)).unbind(dim=-1)
-        return JointDay(
-            location=self.location.expand(out[0].shape),
-            scale=out[0].clamp(-3, 3).exp(),
-            df=2.1 + functional.softplus(out[1].clamp(-20, 30)),
-            range_level=out[2],
-            range_spread=out[3].clamp(-4, 2).exp(),
-            volume_level=out[4],
-            volume_spread=out[5].clamp(-4, 2).exp(),
-            range_slope=0.4 + out[6],
-            volume_slope=0.2 + out[7],
-            has_range=seen[..., -FLAGS - 1],
-        )
 
 
 def build_base(seed: int, kind: type[BaseNetwork] = BaseNetwork) -> BaseNetwork:

@@ -1,6 +1,8 @@
-"""Encoders: what every family shares, and the recurrent ones (LSTM, GRU, RNN), dropout with one mask per sequence."""
+"""Encoders: what every family shares, and the recurrent ones (LSTM, GRU, RNN)."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -9,7 +11,10 @@ from torch import Tensor, nn
 from gatecast.config import Config
 from gatecast.nn.masks import Masks
 
-State = list[tuple[Tensor, ...]]  # what is carried from step to step, by layer; the second axis is the batch
+Carried = tuple[Tensor, ...]  # what a layer carries from step to step; the second axis is the batch
+State = list[Carried]  # of all layers
+
+Sequences = Float[Tensor, "time batch feature"]
 
 STRETCH = 3840  # steps of all sequences at a time: 128 units then need no block over 32 MiB (`nn.shares`)
 
@@ -19,21 +24,33 @@ _LAYERS: dict[str, type[nn.LSTM | nn.GRU | nn.RNN]] = {"lstm": nn.LSTM, "gru": n
 class Encoder(nn.Module):
     """Features of a sequence in, `hidden` units a step out; step t sees steps up to t alone.
 
-    Every family keeps to the signatures below, so that training, sampling and saving know none of them by name.
+    Training, sampling and saving know no family by name. Dropout masks stay the same along a sequence (Gal and
+    Ghahramani 2016, section 4), in training and along a simulated path alike; `masks=None` is the network without
+    dropout. Each sequence of a batch may be given k masks, for k paths.
     """
 
-    def __init__(self, config: Config) -> None:
+    layers: nn.ModuleList
+
+    def __init__(self, config: Config, inputs: int) -> None:
         super().__init__()
-        self.depth, self.hidden, self.dropout = config.layers, config.hidden, config.dropout
+        self.depth, self.hidden = config.layers, config.hidden
+        self.widths = [inputs] + [config.hidden] * (config.layers - 1)  # of what each layer reads
 
     def forward(
-        self,
-        inputs: Float[Tensor, "time batch feature"],
-        masks: Masks | None = None,
-        state: State | None = None,
-        last: int | None = None,
+        self, inputs: Sequences, masks: Masks | None = None, state: State | None = None, last: int | None = None
     ) -> tuple[Float[Tensor, "last paths hidden"], State]:
-        """The outputs of the last `last` steps (all unless given), and the state to carry on from."""
+        """The last layer's outputs of the last `last` steps (all unless given), and the state to carry on from."""
+        outputs, carried = inputs, []
+        for depth in range(self.depth):
+            before, kept = None if state is None else state[depth], last if depth + 1 == self.depth else None
+            outputs, after = self.layer(depth, outputs, before, kept)
+            carried.append(after)
+            if masks is not None and depth < len(masks.layers):
+                outputs = masked(outputs, masks.layers[depth])
+        return outputs, carried
+
+    def layer(self, depth: int, inputs: Tensor, before: Carried | None, last: int | None) -> tuple[Tensor, Carried]:
+        """What one layer makes of its inputs before any mask, and what it carries on."""
         raise NotImplementedError
 
     def initialise(self, generator: torch.Generator) -> None:
@@ -42,46 +59,32 @@ class Encoder(nn.Module):
 
 
 class RecurrentEncoder(Encoder):
-    """`layers` recurrent layers of `hidden` units over (time, batch, feature).
-
-    Masks stay the same along a sequence (Gal and Ghahramani 2016, section 4), in training and along a simulated
-    path alike; `masks=None` is the network without dropout. Each sequence of a batch may be given k masks, for k paths.
-    """
+    """`layers` recurrent layers of `hidden` units over (time, batch, feature)."""
 
     def __init__(self, config: Config, inputs: int) -> None:
-        super().__init__(config)
-        widths = [inputs] + [config.hidden] * (config.layers - 1)
-        self.layers = nn.ModuleList(_LAYERS[config.encoder](width, config.hidden) for width in widths)
+        super().__init__(config, inputs)
+        self.layers = nn.ModuleList(_LAYERS[config.encoder](width, config.hidden) for width in self.widths)
 
     def forward(
-        self,
-        inputs: Float[Tensor, "time batch feature"],
-        masks: Masks | None = None,
-        state: State | None = None,
-        last: int | None = None,
+        self, inputs: Sequences, masks: Masks | None = None, state: State | None = None, last: int | None = None
     ) -> tuple[Float[Tensor, "last paths hidden"], State]:
-        """The last layer's hidden states of the last `last` steps (all unless given), and the state to carry on.
-
-        On a processor a long sequence goes through all layers stretch by stretch, which changes where its numbers lie,
-        and their last digits.
-        """
-        carried: list[tuple[Tensor, ...] | None] = [None] * self.depth if state is None else list(state)
+        """On a processor a long sequence goes through all layers in stretches, which changes its last digits."""
         length = max(1, STRETCH // max(inputs.shape[1], 1)) if inputs.device.type == "cpu" else len(inputs)
+        below = None if masks is None else Masks(masks.layers[:-1])
         stretches = []
         for stretch in torch.split(inputs, length):
-            outputs = stretch
-            for depth, layer in enumerate(self.layers):
-                outputs, end = layer(outputs, _packed(carried[depth]))
-                carried[depth] = end if isinstance(end, tuple) else (end,)
-                if masks is not None and depth + 1 < self.depth:
-                    outputs = masked(outputs, masks.layers[depth])
+            outputs, state = super().forward(stretch, below, state)
             stretches.append(outputs)
+        assert state is not None
         outputs = stretches[0] if len(stretches) == 1 else torch.cat(stretches)
         if last is not None:
             outputs = outputs[-last:]  # before the masks: a thousand of them need no long context each
-        if masks is not None:
-            outputs = masked(outputs, masks.layers[-1])
-        return outputs, [end for end in carried if end is not None]
+        return outputs if masks is None else masked(outputs, masks.layers[-1]), state
+
+    def layer(self, depth: int, inputs: Tensor, before: Carried | None, last: int | None) -> tuple[Tensor, Carried]:
+        """The hidden states of every step, and those of the last one."""
+        outputs, end = self.layers[depth](inputs, before[0] if before and len(before) == 1 else before)
+        return outputs, end if isinstance(end, tuple) else (end,)
 
     def initialise(self, generator: torch.Generator) -> None:
         """Glorot-uniform inputs, orthogonal recurrence, zero biases, the LSTM's forget gate at +1.
@@ -96,10 +99,18 @@ class RecurrentEncoder(Encoder):
             nn.init.zeros_(weights["bias_ih_l0"])
             nn.init.zeros_(weights["bias_hh_l0"])
             if isinstance(layer, nn.LSTM):
-                with torch.no_grad():
-                    weights["bias_ih_l0"][self.hidden : 2 * self.hidden] = 1.0
+                nn.init.ones_(weights["bias_ih_l0"][self.hidden : 2 * self.hidden])
             if not isinstance(layer, nn.GRU):
                 weights["bias_hh_l0"].requires_grad_(False)
+
+
+def initialise_linear(network: nn.Module, draw: Callable[..., Tensor], generator: torch.Generator) -> None:
+    """Weights of every linear layer as `draw` has them, zero biases."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            draw(module.weight, generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
 
 
 def repeated(values: Tensor, rows: int) -> Tensor:
@@ -118,7 +129,3 @@ def masked(outputs: Float[Tensor, "time batch hidden"], mask: Float[Tensor, "pat
 def expanded(state: State, rows: int) -> State:
     """The same state for every path, where the context was encoded once for all paths of a start."""
     return [tuple(repeated(part, rows).contiguous() for part in layer) for layer in state]
-
-
-def _packed(state: tuple[Tensor, ...] | None) -> Tensor | tuple[Tensor, ...] | None:
-    return state if state is None or len(state) > 1 else state[0]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from gatecast.config import Config
-from gatecast.nn.encoders import Encoder, RecurrentEncoder, State, masked
-from gatecast.nn.masks import Masks
+from gatecast.nn.encoders import Carried, Encoder, RecurrentEncoder, initialise_linear
 
 TAPS = 3  # inputs a convolution weighs: this step's and two before it, `dilation` steps apart
 HEADS = 4  # ways of looking back at once, where the width allows it
@@ -33,51 +33,30 @@ class CausalConvolutions(Encoder):
     """
 
     def __init__(self, config: Config, inputs: int) -> None:
-        super().__init__(config)
+        super().__init__(config, inputs)
         self.dilations = dilations(config.context_length)
-        widths = [inputs] + [config.hidden] * (config.layers - 1)
         self.layers = nn.ModuleList(
             nn.ModuleList(
-                _Block(width if depth == 0 else config.hidden, config.hidden, dilation)
+                _Block(config.hidden if depth else width, config.hidden, dilation)
                 for depth, dilation in enumerate(self.dilations)
             )
-            for width in widths
+            for width in self.widths
         )
-        self.norms = nn.ModuleList(nn.LayerNorm(config.hidden) for _ in widths)
+        self.norms = nn.ModuleList(nn.LayerNorm(config.hidden) for _ in self.widths)
 
-    @property
-    def receptive_field(self) -> int:
-        """How many steps, the present one included, can move an output."""
-        return 1 + 2 * (TAPS - 1) * sum(self.dilations) * self.depth
-
-    def forward(
-        self,
-        inputs: Float[Tensor, "time batch feature"],
-        masks: Masks | None = None,
-        state: State | None = None,
-        last: int | None = None,
-    ) -> tuple[Float[Tensor, "last paths hidden"], State]:
-        """The last block's outputs of the last `last` steps, and the trailing inputs of each convolution."""
-        carried: State = []
-        outputs = inputs
-        for depth, (stack, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
-            assert isinstance(stack, nn.ModuleList)
-            for block in stack:
-                outputs, kept = block(outputs, None if state is None else state[len(carried)])
-                carried.append(kept)
-            if last is not None and depth + 1 == self.depth:
-                outputs = outputs[-last:]
-            outputs = norm(outputs)
-            if masks is not None:
-                outputs = masked(outputs, masks.layers[depth])
-        return outputs, carried
+    def layer(self, depth: int, inputs: Tensor, before: Carried | None, last: int | None) -> tuple[Tensor, Carried]:
+        """The last block's outputs, normalised, and the trailing inputs of each convolution, two a block."""
+        stack, outputs = self.layers[depth], inputs
+        assert isinstance(stack, nn.ModuleList)
+        after: Carried = ()
+        for block in stack:
+            outputs, kept = block(outputs, before and before[len(after) : len(after) + 2])
+            after += kept
+        return self.norms[depth](outputs if last is None else outputs[-last:]), after
 
     def initialise(self, generator: torch.Generator) -> None:
         """Weights uniform with variance 2 / inputs, zero biases: He et al. (2015), equation 10, for ReLU."""
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.kaiming_uniform_(module.weight, nonlinearity="relu", generator=generator)
-                nn.init.zeros_(module.bias)
+        initialise_linear(self, partial(nn.init.kaiming_uniform_, nonlinearity="relu"), generator)
 
 
 def dilations(context_length: int) -> list[int]:
@@ -99,7 +78,7 @@ class _Block(nn.Module):
         self.first, self.second = nn.Linear(TAPS * width, hidden), nn.Linear(TAPS * hidden, hidden)
         self.skip = nn.Linear(width, hidden) if width != hidden else None
 
-    def forward(self, inputs: Tensor, kept: tuple[Tensor, ...] | None) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def forward(self, inputs: Tensor, kept: Carried | None) -> tuple[Tensor, Carried]:
         """Outputs, and the trailing inputs of both convolutions."""
         before_first, before_second = kept or (None, None)
         hidden, before_first = self._convolve(self.first, inputs, before_first)
@@ -127,32 +106,16 @@ class CausalAttention(Encoder):
     """
 
     def __init__(self, config: Config, inputs: int) -> None:
-        super().__init__(config)
+        super().__init__(config, inputs)
         self.window = config.context_length
         self.embed = nn.Linear(inputs, config.hidden)
-        self.layers = nn.ModuleList(_Attention(config) for _ in range(config.layers))
+        self.layers = nn.ModuleList(_Attention(config) for _ in self.widths)
         self.norm = nn.LayerNorm(config.hidden)
 
-    def forward(
-        self,
-        inputs: Float[Tensor, "time batch feature"],
-        masks: Masks | None = None,
-        state: State | None = None,
-        last: int | None = None,
-    ) -> tuple[Float[Tensor, "last paths hidden"], State]:
-        """The last layer's outputs of the last `last` steps, and each layer's keys and values."""
-        carried: State = []
-        outputs = self.embed(inputs)
-        for depth, layer in enumerate(self.layers):
-            top = depth + 1 == self.depth
-            before = None if state is None else state[depth]
-            outputs, kept = layer(outputs, before, last if top else None)
-            carried.append(kept)
-            if top:
-                outputs = self.norm(outputs)
-            if masks is not None:
-                outputs = masked(outputs, masks.layers[depth])
-        return outputs, carried
+    def layer(self, depth: int, inputs: Tensor, before: Carried | None, last: int | None) -> tuple[Tensor, Carried]:
+        """One layer of attention between the embedding of the first and the norm of the last; its keys and values."""
+        outputs, after = self.layers[depth](inputs if depth else self.embed(inputs), before, last)
+        return self.norm(outputs) if depth + 1 == self.depth else outputs, after
 
     @torch.no_grad()
     def attention(self, inputs: Float[Tensor, "time 1 feature"]) -> Float[Tensor, "layer head time time"]:
@@ -166,14 +129,8 @@ class CausalAttention(Encoder):
         return torch.stack(maps)
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Glorot-uniform weights, zero biases, no preference for any distance."""
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight, generator=generator)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-            if isinstance(module, _Attention):
-                nn.init.zeros_(module.distance.weight)
+        """Glorot-uniform weights, zero biases."""
+        initialise_linear(self, nn.init.xavier_uniform_, generator)
 
 
 class _Attention(nn.Module):
@@ -188,9 +145,7 @@ class _Attention(nn.Module):
         self.distance = nn.Linear(2 * math.ceil(hidden / 2), self.heads, bias=False)
         self.wide, self.narrow = nn.Linear(hidden, 4 * hidden), nn.Linear(4 * hidden, hidden)
 
-    def forward(
-        self, inputs: Tensor, before: tuple[Tensor, ...] | None, last: int | None
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def forward(self, inputs: Tensor, before: Carried | None, last: int | None) -> tuple[Tensor, Carried]:
         """Outputs of the last `last` steps, and the keys and values that a later step may still look at."""
         query, key, value = self.project(inputs)
         if before is not None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gatecast.config import Config
+from gatecast.nn.encoders import initialise_linear
 from gatecast.nn.next_day import HeldOutDays, MixtureDay, PointDay
 
 _MIXED = 3  # normals of the mixture: a calm day, a usual one, a wild one
@@ -40,10 +41,7 @@ class Head(nn.Module):
 
     def initialise(self, generator: torch.Generator) -> None:
         """Glorot-uniform weights, zero biases."""
-        for layer in self.layers:
-            assert isinstance(layer, nn.Linear)
-            nn.init.xavier_uniform_(layer.weight, generator=generator)
-            nn.init.zeros_(layer.bias)
+        initialise_linear(self, nn.init.xavier_uniform_, generator)
 
 
 def mixture(head: str, parameters: Float[Tensor, "*rows parameter"], held_out: HeldOutDays | None = None) -> MixtureDay:

@@ -19,14 +19,12 @@ from gatecast.features.signal_windows import BaseInputs
 from gatecast.features.signals import SIGNALS
 from gatecast.nn.base_network import BaseNetwork
 from gatecast.nn.cells import CellWeights
-from gatecast.nn.encoders import RecurrentEncoder
 from gatecast.nn.families import CausalAttention, CausalConvolutions
 from gatecast.nn.network import Network, build
 
 COMPLETE = 1e-3  # of the change: how nearly the contributions must add up
 _PIECES, _POINTS, _HALVINGS = 8, 4, 24  # of the line from the average day to the inputs
 _ROUNDING = 1e-10  # of a daily volatility; under it a piece is as right as it can be
-
 
 Value = Callable[[Tensor], Tensor]  # inputs (time, batch, feature) in float64 to the explained number, (batch,)
 AnyNetwork = TypeVar("AnyNetwork", bound=nn.Module)
@@ -39,12 +37,7 @@ def exact(network: AnyNetwork) -> AnyNetwork:
 
 def point_value(network: Network) -> Value:
     """The mean of the next day after the last input, without dropout, in units of the target's scale."""
-
-    def value(inputs: Float[Tensor, "time batch feature"]) -> Float[Tensor, " batch"]:
-        mean: Tensor = network(inputs, last=1)[0].mean[0]
-        return mean
-
-    return value
+    return lambda inputs: network(inputs, last=1)[0].mean[0]
 
 
 def log_scale_value(network: BaseNetwork, inputs: BaseInputs) -> tuple[Value, np.ndarray]:
@@ -70,21 +63,8 @@ def log_scale_value(network: BaseNetwork, inputs: BaseInputs) -> tuple[Value, np
 
 def layer_weights(network: nn.Module) -> list[CellWeights]:
     """The weights of each recurrent layer; none for the families without recurrence."""
-    if isinstance(network, BaseNetwork):
-        return [_cell(network.lstm)]
-    if isinstance(network, Network) and isinstance(network.encoder, RecurrentEncoder):
-        return [_cell(layer) for layer in network.encoder.layers]
-    return []
-
-
-def _cell(layer: nn.Module) -> CellWeights:
-    weights = {name: value.detach().numpy() for name, value in layer.named_parameters()}
-    return CellWeights(
-        input_weight=weights["weight_ih_l0"],
-        hidden_weight=weights["weight_hh_l0"],
-        input_bias=weights["bias_ih_l0"],
-        hidden_bias=weights["bias_hh_l0"],
-    )
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.RNNBase)]
+    return [CellWeights(*(weight.detach().numpy() for weight in layer.parameters())) for layer in layers]
 
 
 def value_at(value_of: Value, inputs: Float[np.ndarray, "time feature"]) -> float:
@@ -95,8 +75,7 @@ def value_at(value_of: Value, inputs: Float[np.ndarray, "time feature"]) -> floa
 
 def gradient_by_lag(value: Value, inputs: Float[np.ndarray, "time feature"]) -> Float[np.ndarray, " time"]:
     """Norm of d value / d inputs, k steps back at index k."""
-    rows = torch.from_numpy(inputs.astype(np.float64))[:, None].requires_grad_(True)
-    (gradient,) = torch.autograd.grad(value(rows).sum(), rows)
+    _, gradient = _on_line(value, torch.from_numpy(inputs.astype(np.float64)), torch.ones(1, dtype=torch.float64))
     return np.asarray(gradient[:, 0].norm(dim=-1).numpy()[::-1])
 
 
@@ -119,11 +98,9 @@ def integrated_gradients(
     allowed = max(COMPLETE * abs(value - base) / 64, _ROUNDING)
     contributions = torch.zeros_like(rows)
     starts, width = torch.arange(_PIECES, dtype=torch.float64) / _PIECES, 1 / _PIECES
-    for halving in range(_HALVINGS + 1):
+    for halvings_left in range(_HALVINGS, -1, -1):
         parts, change = _pieces(value_of, rows, starts, width)
-        wrong = (parts.sum((1, 2)) - change).abs() > allowed
-        if halving == _HALVINGS:
-            wrong = torch.zeros_like(wrong)
+        wrong = ((parts.sum((1, 2)) - change).abs() > allowed) & (halvings_left > 0)
         contributions += parts[~wrong].sum(dim=0)
         width /= 2
         starts = torch.cat([starts[wrong], starts[wrong] + width])

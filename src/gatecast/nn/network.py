@@ -1,23 +1,25 @@
-"""The network contract, and the recipe's network: an encoder, dropout, a head; built from a config and a seed."""
+"""The network contract, and the recipe's network: an encoder and a head, built from a config and a seed."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from bisect import bisect_left
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from gatecast.config import Config
 from gatecast.errors import UsageError
-from gatecast.nn.encoders import State
+from gatecast.nn.encoders import Sequences, State
 from gatecast.nn.families import make_encoder
 from gatecast.nn.heads import Head
 from gatecast.nn.masks import Masks, draw_masks
 from gatecast.nn.next_day import HeldOutDays, MixtureDay, NextDay, PointDay
 from gatecast.nn.parallel import on_one_core
+
+INPUTS = 8  # features of every network; see `features.FeatureSpec.names`
 
 
 class PathNetwork(nn.Module, ABC):
@@ -51,12 +53,7 @@ class Network(PathNetwork):
         self.held_out: HeldOutDays | None = None
 
     def forward(
-        self,
-        inputs: Float[Tensor, "time batch feature"],
-        state: State | None = None,
-        masks: Masks | None = None,
-        *,
-        last: int | None = None,
+        self, inputs: Sequences, state: State | None = None, masks: Masks | None = None, *, last: int | None = None
     ) -> tuple[PointDay | MixtureDay, State]:
         """The days after the last `last` steps, in units of the target's scale, and the encoder's state."""
         hidden, state = self.encoder(inputs, masks, state, last)
@@ -81,6 +78,37 @@ def build(config: Config, inputs: int, device: torch.device) -> Network:
         return network
 
     return on_one_core(drawn).to(device)
+
+
+def parameter_count(config: Config) -> int:
+    """The weights that training moves.
+
+    >>> parameter_count(Config(hidden=4, layers=1))  # 4 gates x (8 + 4 + 1) x 4 units, and 4 + 1 of the head
+    213
+    """
+    parameters = build(config, INPUTS, torch.device("cpu")).parameters()
+    return sum(weight.numel() for weight in parameters if weight.requires_grad)
+
+
+def matched(config: Config, encoder: str) -> Config:
+    """`config` with another encoder, as wide as makes its weights nearest in number to the LSTM's of `config`.
+
+    >>> narrow = matched(Config(), "transformer")
+    >>> narrow.hidden, parameter_count(Config()), parameter_count(narrow)
+    (20, 5281, 5381)
+    """
+    config = config.replace(start="scratch")  # no other family comes trained
+    target = parameter_count(config.replace(encoder="lstm"))
+
+    def count(hidden: int) -> int:
+        return parameter_count(config.replace(encoder=encoder, hidden=hidden))
+
+    high = 2
+    while count(high) < target:
+        high *= 2
+    enough = 2 + bisect_left(range(2, high), target, key=count)  # the least width from 2 with as many weights
+    nearest = min((enough - 1, enough), key=lambda hidden: abs(count(hidden) - target))
+    return config.replace(encoder=encoder, hidden=nearest)
 
 
 class drawn_from(TorchFunctionMode):  # noqa: N801 - a context manager, like torch.no_grad

@@ -16,8 +16,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import cache
+from contextlib import contextmanager, suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -103,25 +103,17 @@ def _prepare_thread(denormals: bool) -> None:
     `torch.set_num_threads`; where its own cannot be reached, the last digits may then depend on that number.
     """
     torch.get_num_threads()  # torch sets a thread up at its first use there, and would undo what was set before
-    _openmp().limit(limits=1)
-    limit_mkl = _mkl_limit()
-    if limit_mkl is not None:
-        limit_mkl(1)
+    for limit in _limits():
+        limit()
     torch.set_flush_denormal(not denormals)
     _here.is_worker = not denormals
 
 
 @cache
-def _openmp() -> ThreadpoolController:
-    return ThreadpoolController().select(user_api="openmp")
-
-
-@cache
-def _mkl_limit() -> Callable[[int], Any] | None:
-    """MKL's setting of a thread's cores, from within torch's own library; None where torch was built without MKL."""
+def _limits() -> list[Callable[[], Any]]:
+    """What holds a thread to one core: OpenMP's setting, and where torch was built with MKL, the one in its library."""
+    limits: list[Callable[[], Any]] = [partial(ThreadpoolController().select(user_api="openmp").limit, limits=1)]
     library = Path(torch.__file__).parent / "lib" / _TORCH_LIBRARY.get(sys.platform, "libtorch_cpu.so")
-    try:
-        limit: Callable[[int], Any] = ctypes.CDLL(str(library)).MKL_Set_Num_Threads_Local
-    except (OSError, AttributeError):
-        return None
-    return limit
+    with suppress(OSError, AttributeError):
+        limits.append(partial(ctypes.CDLL(str(library)).MKL_Set_Num_Threads_Local, 1))
+    return limits

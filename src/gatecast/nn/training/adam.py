@@ -37,13 +37,6 @@ class AdamSettings:
         """The settings of a network trained on the user's prices."""
         return cls(learning_rate=config.learning_rate, weight_decay=config.weight_decay, clip_norm=config.clip_norm)
 
-    def at(self, update: int) -> tuple[float, float]:
-        """Learning rate and first beta of an update, counted from 0."""
-        if not self.cycle:
-            return self.learning_rate, BETA_1
-        share, beta_1 = one_cycle(update, self.cycle)
-        return share * self.learning_rate, beta_1
-
 
 def one_cycle(update: int, updates: int) -> tuple[float, float]:
     """The share of the peak learning rate and Adam's first beta at an update of one cycle (Smith and Topin 2018).
@@ -71,20 +64,15 @@ class FlatAdam:
     def __init__(self, network: nn.Module, settings: AdamSettings) -> None:
         self.settings = settings
         self.learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        self.weights: Float[Tensor, " weight"] = torch.cat([parameter.detach().flatten() for parameter in self.learned])
+        self.weights: Float[Tensor, " weight"] = nn.utils.parameters_to_vector(self.learned).detach()
         self.mean, self.square = torch.zeros_like(self.weights), torch.zeros_like(self.weights)
         self.average = self.weights.clone() if settings.average else None
         self.decay: Float[Tensor, " weight"] | None = None
         if settings.weight_decay:
-            decays = [float(settings.decay_vectors or weight.dim() > 1) for weight in self.learned]
-            sizes = torch.tensor([weight.numel() for weight in self.learned])
-            self.decay = settings.weight_decay * torch.tensor(decays).repeat_interleave(sizes).to(self.weights)
+            decays = (settings.weight_decay * (settings.decay_vectors or part.dim() > 1) for part in self.learned)
+            self.decay = nn.utils.parameters_to_vector(map(torch.full_like, self.learned, decays))
         self.steps = 0
-        position = 0
-        for parameter in self.learned:
-            here = slice(position, position + parameter.numel())
-            parameter.data = self.weights[here].view(parameter.shape)
-            position = here.stop
+        nn.utils.vector_to_parameters(self.weights, self.learned)
 
     def gradient_of(self, loss: Float[Tensor, ""]) -> Float[Tensor, " weight"]:
         """The gradient of a loss, laid out as the weights; several threads may ask at once."""
@@ -98,7 +86,8 @@ class FlatAdam:
             gradient.add_(other)
         if settings.clip_norm:
             gradient.mul_((settings.clip_norm / (gradient.norm() + 1e-6)).clamp(max=1.0))
-        rate, beta_1 = settings.at(self.steps)
+        share, beta_1 = one_cycle(self.steps, settings.cycle) if settings.cycle else (1.0, BETA_1)
+        rate = share * settings.learning_rate
         if self.decay is not None:
             self.weights.mul_(1 - rate * self.decay)
         before = torch.full((), float(self.steps), device=gradient.device)

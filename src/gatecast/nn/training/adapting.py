@@ -67,58 +67,47 @@ def adapt(
         return unadapted
     days = np.unique(np.concatenate([sequence.days for sequence in sequences]))
     split = max(days[int(len(days) * (1 - config.validation)) - 1], known)
-    ends = [int(np.searchsorted(sequence.days, split, side="right")) for sequence in sequences]
-    learned = [sequence.rows(0, end) for sequence, end in zip(sequences, ends, strict=True) if end >= CHUNK]
-    held_out = sum(map(len, sequences)) - sum(ends)
+    ends = [(sequence, int(np.searchsorted(sequence.days, split, side="right"))) for sequence in sequences]
+    learned = [sequence.rows(0, end) for sequence, end in ends if end >= CHUNK]
+    held_out = sum(len(sequence) - end for sequence, end in ends)
     if sum(map(len, learned)) < LEAST_LEARNED or held_out < LEAST_HELD_OUT:
         return unadapted
-    objective = _Adapting(
-        members=copy.deepcopy(tuple(members)), learned=learned, sequences=sequences, ends=ends, seed=config.seed
-    )
+    tails = [(sequence, end) for sequence, end in ends if end < len(sequence)]
+    objective = _Adapting(members=copy.deepcopy(tuple(members)), learned=learned, tails=tails, seed=config.seed)
     settings = AdamSettings(learning_rate=LEARNING_RATE, clip_norm=1.0)
     optimisers = [FlatAdam(member, settings) for member in objective.members]
+    tried = replace(unadapted, until=split, held_out=held_out)
     try:
         record = train(objective, optimisers, epochs=EPOCHS, patience=PATIENCE, improve=True)
     except TrainingError:  # the loss is no longer finite, so nothing is gained
-        return replace(unadapted, until=split, held_out=held_out)
+        return tried
     gains = objective.densities[record.best_epoch] - objective.densities[0]
     gain, error = float(gains.mean()), float(gains.std() / np.sqrt(len(gains)))
-    kept = gain > 2 * error
-    return Adaptation(
-        members=objective.members if kept else tuple(members),
-        kept=kept,
-        until=split,
-        gain=gain,
-        error=error,
-        held_out=held_out,
-        losses=tuple(record.losses),
-    )
+    tried = replace(tried, gain=gain, error=error, losses=tuple(record.losses))
+    return replace(tried, members=objective.members, kept=True) if gain > 2 * error else tried
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Adapting(Objective):
     """The members one after another in each epoch, judged by the density that their mixture gives the tails.
 
-    The tail of a sequence is its rows from its `ends` on. `densities` holds those of the members as they were given,
-    then of each epoch.
+    `tails` are sequences and the row from which each is held out. `densities` holds those of the members as they were
+    given, then of each epoch.
     """
 
     members: tuple[BaseNetwork, ...]
     learned: Sequence[TrainingSequence]
-    sequences: Sequence[TrainingSequence]
-    ends: Sequence[int]
+    tails: Sequence[tuple[TrainingSequence, int]]
     seed: int
     densities: list[Float[np.ndarray, " held_out"]] = field(default_factory=list)
 
-    def epoch(self, number: int) -> tuple[int, Iterator[Batch]]:
+    def epoch(self, number: int) -> Iterator[Batch]:
         """Half-overlapping chunks for each member, or as many updates as an epoch may have."""
-        chunks = sum(1 + (len(sequence) - CHUNK) // (CHUNK // 2) for sequence in self.learned)
-        return min(math.ceil(chunks / BATCH), UPDATES) * len(self.members), self._batches(number)
-
-    def _batches(self, epoch: int) -> Iterator[Batch]:
-        rng = np.random.default_rng([self.seed, epoch])
+        whole = sum(1 + (len(sequence) - CHUNK) // (CHUNK // 2) for sequence in self.learned)
+        updates = min(math.ceil(whole / BATCH), UPDATES) * len(self.members)
+        rng = np.random.default_rng([self.seed, number])
         generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
-        for number, member in enumerate(self.members):
+        for which, member in enumerate(self.members):
             places = []
             for sequence in self.learned:
                 count = len(sequence) - CHUNK + 1
@@ -128,15 +117,11 @@ class _Adapting(Objective):
             for first in range(0, len(order), BATCH):
                 chosen = [places[place] for place in order[first : first + BATCH]]
                 chunks = Chunks.of([sequence.rows(start, start + CHUNK) for sequence, start in chosen])
-                yield Batch(
-                    parts=[partial(chunk_loss, member, chunks, generator)],
-                    rows=chunks.observed[..., 0].numel(),
-                    member=number,
-                )
+                loss = partial(chunk_loss, member, chunks, generator)
+                yield Batch(parts=[loss], rows=chunks.observed[..., 0].numel(), updates=updates, member=which)
 
     def held_out_loss(self, workers: Workers) -> float:
-        tails = [pair for pair in zip(self.sequences, self.ends, strict=True) if pair[1] < len(pair[0])]
-        self.densities.append(np.concatenate(workers.map(self._tail_density, tails)))
+        self.densities.append(np.concatenate(workers.map(self._tail_density, self.tails)))
         return -float(self.densities[-1].mean())
 
     @torch.no_grad()

@@ -79,16 +79,12 @@ class _FromPool(Objective):
     seed: int
     updates: int
 
-    def epoch(self, number: int) -> tuple[int, Iterator[Batch]]:
-        return self.updates, self._batches()
-
-    def _batches(self) -> Iterator[Batch]:
+    def epoch(self, number: int) -> Iterator[Batch]:
         rng, generator = np.random.default_rng(self.seed), torch.Generator().manual_seed(self.seed)
         for _ in range(self.updates):
             chunks = self.pool.draw(BATCH, rng)
-            yield Batch(
-                parts=[partial(chunk_loss, self.network, chunks, generator)], rows=chunks.observed[..., 0].numel()
-            )
+            loss = partial(chunk_loss, self.network, chunks, generator)
+            yield Batch(parts=[loss], rows=chunks.observed[..., 0].numel(), updates=self.updates)
 
 
 def chunk_loss(network: BaseNetwork, chunks: Chunks, generator: torch.Generator) -> Float[Tensor, ""]:
@@ -109,9 +105,7 @@ def predicted(network: BaseNetwork, chunks: Chunks, generator: torch.Generator |
     return day
 
 
-def _dropped(
-    cross_section: Float[Tensor, "time batch cross_section"], generator: torch.Generator
-) -> Float[Tensor, "time batch cross_section"]:
+def _dropped(cross_section: Float[Tensor, "time batch cross_section"], generator: torch.Generator) -> Tensor:
     """The cross-section, absent from some chunks, and from others from some row on."""
     time, count = cross_section.shape[:2]
     present = draw_kept((count,), 1 - NO_CROSS_SECTION, generator) > 0

@@ -32,6 +32,7 @@ class Batch:
 
     parts: Sequence[Callable[[], Float[Tensor, ""]]]  # the loss of a share each; their sum is the batch's
     rows: int  # targets predicted
+    updates: int  # of its epoch at most
     member: int = 0  # which of the networks learns
 
 
@@ -39,11 +40,8 @@ class Objective(ABC):
     """What networks learn and how they are judged. All randomness of an epoch comes from a seed and its number."""
 
     @abstractmethod
-    def epoch(self, number: int) -> tuple[int, Iterable[Batch]]:
-        """How many updates an epoch has at most, and its batches; each is drawn after the update from the one before.
-
-        Epochs count from 1.
-        """
+    def epoch(self, number: int) -> Iterable[Batch]:
+        """The batches of an epoch, counted from 1; each is drawn after the update from the one before."""
 
     def held_out_loss(self, workers: Workers) -> float | None:
         """The loss on held-out data; None where there is none, so that the last weights are kept."""
@@ -89,7 +87,7 @@ class Checkpoint:
     resume: bool = False
 
 
-@dataclass(kw_only=True)
+@dataclass
 class _Run:
     """One training: what a checkpoint holds and a resume restores, and what it works with."""
 
@@ -98,14 +96,8 @@ class _Run:
     epochs: int
     progress: Callable[[Progress], None] | None
     workers: Workers
+    best: list[Float[Tensor, " weight"]]  # weights of each network
     record: TrainingRecord = field(default_factory=TrainingRecord)
-
-    def __post_init__(self) -> None:
-        self.keep()
-
-    def keep(self) -> None:
-        """Remember the weights as they are, as the best."""
-        self.best = [optimiser.kept() for optimiser in self.optimisers]
 
 
 def train(
@@ -126,7 +118,7 @@ def train(
     else it is raised. Raises `TrainingError` where the loss is no longer finite.
     """
     with workers_on(optimisers[0].weights.device) as workers:
-        run = _Run(objective=objective, optimisers=optimisers, epochs=epochs, progress=progress, workers=workers)
+        run = _Run(objective, optimisers, epochs, progress, workers, [optimiser.kept() for optimiser in optimisers])
         given = objective.held_out_loss(workers) if improve else None
         if given is not None:
             run.record.best_loss = given
@@ -154,23 +146,22 @@ def _epochs(run: _Run, patience: int, checkpoint: Checkpoint | None) -> None:
         record.losses.append((epoch, loss, math.nan if held_out is None else _finite(held_out, epoch, run)))
         if held_out is None or held_out < record.best_loss:
             record.best_epoch, record.best_loss = epoch, math.inf if held_out is None else held_out
-            run.keep()
+            run.best = [optimiser.kept() for optimiser in run.optimisers]
         if checkpoint is not None:
             _save(run, checkpoint)
 
 
 def _epoch(run: _Run, number: int) -> float:
     """One pass over the batches; the mean training loss."""
-    updates, batches = run.objective.epoch(number)
     total, rows, began = torch.zeros((), device=run.optimisers[0].weights.device), 0, time.perf_counter()
     update = 0
-    for update, batch in enumerate(batches, 1):
+    for update, batch in enumerate(run.objective.epoch(number), 1):
         total += _update(run, batch)
         rows += batch.rows
         if run.progress is None:
             continue
         spent = time.perf_counter() - began
-        share = (number - 1 + update / updates) / run.epochs
+        share = (number - 1 + update / batch.updates) / run.epochs
         run.progress(
             Progress(
                 epoch=number,
@@ -179,7 +170,7 @@ def _epoch(run: _Run, number: int) -> float:
                 loss=float(total) / update,
                 validation_loss=run.record.best_loss if run.record.best_epoch else None,
                 rows_per_second=rows / max(spent, 1e-9),
-                seconds_left=spent / update * updates * run.epochs * (1 - share),
+                seconds_left=spent / update * batch.updates * run.epochs * (1 - share),
             )
         )
     return float(total) / max(update, 1)
@@ -210,8 +201,8 @@ def _finite(loss: float, epoch: int, run: _Run) -> float:
 def _save(run: _Run, checkpoint: Checkpoint) -> None:
     tensors: dict[str, Tensor] = {}
     for number, (optimiser, best) in enumerate(zip(run.optimisers, run.best, strict=True)):
-        state = optimiser.state() | {"best": best}
-        tensors |= {f"{number}.{name}": tensor.cpu() for name, tensor in state.items()}
+        for name, tensor in (optimiser.state() | {"best": best}).items():
+            tensors[f"{number}.{name}"] = tensor.cpu()
     record = run.record
     document = {
         "format": _FORMAT,

@@ -11,11 +11,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gatecast.config import Config
-from gatecast.nn.encoders import RecurrentEncoder
+from gatecast.nn.encoders import RecurrentEncoder, initialise_linear
 from gatecast.nn.families import make_encoder
-from gatecast.nn.network import drawn_from
+from gatecast.nn.network import drawn_from, matched
 from gatecast.nn.parallel import on_one_core
-from gatecast.nn.sizes import matched
 from gatecast.nn.training.adam import AdamSettings, FlatAdam
 from gatecast.nn.training.loop import Batch, Objective, train
 
@@ -57,35 +56,27 @@ def recall(encoder: str, k: int, seed: int, *, updates: int, forget_bias: float 
     A sequence has k + 1 steps of standard normal noise; a second input is 1 at the first step and 0 after it; the
     target, at the last step, is the first step's noise. `forget_bias` starts an LSTM's forget gate elsewhere than +1.
     """
-    context_length = 2 * k  # so that what is to be recalled lies at the edge of no family's view
-    base = Config(hidden=LSTM_UNITS, dropout=0.0, context_length=context_length)
-    config = matched(base, encoder)
+    # The context is so long that what is to be recalled lies at the edge of no family's view.
+    config = matched(Config(hidden=LSTM_UNITS, dropout=0.0, context_length=2 * k), encoder)
     generator = torch.Generator().manual_seed(seed)
     network = on_one_core(partial(_untrained, config, generator, forget_bias))
-    gradient = partial(on_one_core, partial(_gradient, network, k, seed))
-    before = gradient()
+    _, gradient_before = on_one_core(partial(_measured, network, k, seed))
     objective = _Recalling(network, k, updates, generator)
     settings = AdamSettings(learning_rate=_LEARNING_RATE, clip_norm=config.clip_norm)
     train(objective, [FlatAdam(network, settings)], epochs=1)
-    return Recall(
-        error=on_one_core(partial(_error, network, k, seed)),
-        gradient_before=before,
-        gradient_after=gradient(),
-        updates=objective.used,
-    )
+    error, gradient_after = on_one_core(partial(_measured, network, k, seed))
+    return Recall(error=error, gradient_before=gradient_before, gradient_after=gradient_after, updates=objective.used)
 
 
 def _untrained(config: Config, generator: torch.Generator, forget_bias: float | None) -> _Recaller:
     with drawn_from(torch.Generator()):  # torch's layers draw weights of their own when they are made
         network = _Recaller(config)
     network.encoder.initialise(generator)
-    nn.init.xavier_uniform_(network.read.weight, generator=generator)
-    nn.init.zeros_(network.read.bias)
+    initialise_linear(network.read, nn.init.xavier_uniform_, generator)
     if forget_bias is not None:
         assert isinstance(network.encoder, RecurrentEncoder)
         for layer in network.encoder.layers:
-            bias = dict(layer.named_parameters())["bias_ih_l0"]
-            bias.data[config.hidden : 2 * config.hidden] = forget_bias
+            layer.get_parameter("bias_ih_l0").data[config.hidden : 2 * config.hidden] = forget_bias
     return network
 
 
@@ -107,14 +98,11 @@ class _Recalling(Objective):
     used: int = 0
     smoothed: float = 1.0
 
-    def epoch(self, number: int) -> tuple[int, Iterator[Batch]]:
-        return self.updates, self._batches()
-
-    def _batches(self) -> Iterator[Batch]:
+    def epoch(self, number: int) -> Iterator[Batch]:
         while self.used < self.updates and self.smoothed >= LEARNED:
             self.used += 1
             inputs, target = _sequences(self.k, BATCH, self.generator)
-            yield Batch(parts=[partial(self._loss, inputs, target)], rows=BATCH)
+            yield Batch(parts=[partial(self._loss, inputs, target)], rows=BATCH, updates=self.updates)
 
     def _loss(self, inputs: Tensor, target: Tensor) -> Float[Tensor, ""]:
         loss: Tensor = (self.network(inputs) - target).square().mean()
@@ -122,14 +110,12 @@ class _Recalling(Objective):
         return loss
 
 
-@torch.no_grad()
-def _error(network: _Recaller, k: int, seed: int) -> float:
+def _measured(network: _Recaller, k: int, seed: int) -> tuple[float, float]:
+    """The error and the gradient of a `Recall`."""
     inputs, target = _sequences(k, _JUDGED, torch.Generator().manual_seed(seed + 1))
-    return float((network(inputs) - target).square().mean() / target.square().mean())
-
-
-def _gradient(network: _Recaller, k: int, seed: int) -> float:
+    with torch.no_grad():
+        error = float((network(inputs) - target).square().mean() / target.square().mean())
     inputs, _ = _sequences(k, 64, torch.Generator().manual_seed(seed + 2))
     inputs.requires_grad_(True)
     (gradient,) = torch.autograd.grad(network(inputs).sum(), inputs)
-    return float(gradient[0].double().norm(dim=-1).mean())
+    return error, float(gradient[0].double().norm(dim=-1).mean())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,8 +19,6 @@ from gatecast.nn.next_day import MixtureDay, PointDay
 from gatecast.nn.parallel import Workers, shares, workers_on
 from gatecast.nn.training.adam import AdamSettings, FlatAdam
 from gatecast.nn.training.loop import Batch, Checkpoint, Objective, Progress, TrainingRecord, train
-
-Result = TypeVar("Result")
 
 
 def train_recipe(
@@ -48,15 +45,10 @@ def residuals(
     network: Network, panel: Panel, split: np.datetime64, config: Config
 ) -> tuple[Float[np.ndarray, " held_out"], np.ndarray]:
     """Out-of-sample errors of the held-out tail in units of each target's scale, and their panel rows."""
-    recipe, rows = _Recipe(network, panel, split, config), torch.arange(len(panel.target))
-
-    def errors_of(next_day: PointDay | MixtureDay, target: Tensor, chosen: Tensor) -> tuple[np.ndarray, ...]:
-        where = judged(rows, recipe.held_out, chosen.cpu())
-        return (target - next_day.mean).T.flatten().cpu().numpy(), where.T.flatten().numpy()
-
+    recipe = _Recipe(network, panel, split, config)
     with workers_on(recipe.device) as workers:
-        errors, where = zip(*recipe.on_held_out(errors_of, workers), strict=True)
-    error, row = np.concatenate(errors), np.concatenate(where)
+        _, _, errors, rows = zip(*recipe.judge(workers), strict=True)
+    error, row = np.concatenate(errors), np.concatenate(rows)
     kept = recipe.held_out.row_weights[row] > 0
     return error[kept].astype(np.float64), row[kept]
 
@@ -73,26 +65,23 @@ class _Recipe(Objective):
         self.inputs, self.target = (torch.from_numpy(rows).to(self.device) for rows in (panel.inputs, panel.target))
         self.held_out = validation_samples(panel, split, config)
 
-    def epoch(self, number: int) -> tuple[int, Iterator[Batch]]:
+    def epoch(self, number: int) -> Iterator[Batch]:
         samples = training_samples(self.panel, self.split, self.config, number)
-        return math.ceil(len(samples.starts) / self.config.batch), self._batches(samples, number)
-
-    def _batches(self, samples: Samples, epoch: int) -> Iterator[Batch]:
         self.network.train()
-        entropy = np.random.SeedSequence([self.config.seed, epoch])
+        entropy = np.random.SeedSequence([self.config.seed, number])
         order = np.random.default_rng(entropy).permutation(len(samples.starts))
-        generator = torch.Generator(self.device).manual_seed(
-            int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1))
-        )
+        seed = int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1))
+        generator = torch.Generator(self.device).manual_seed(seed)
         starts = torch.from_numpy(samples.starts[order]).to(self.device)
         row_weights = torch.from_numpy(samples.row_weights).to(self.device)
-        for chosen in torch.split(starts, self.config.batch):
+        batches = torch.split(starts, self.config.batch)
+        for chosen in batches:
             masks = self.network.draw_masks(len(chosen), generator)
             weights = judged(row_weights, samples, chosen)
             count = int((weights > 0).sum())
             loss = partial(self._loss, samples, chosen, masks, weights, count)
             parts = [partial(loss, share) for share in shares(len(chosen), samples.length, self.device)]
-            yield Batch(parts=parts, rows=len(chosen) * samples.judged)
+            yield Batch(parts=parts, rows=len(chosen) * samples.judged, updates=len(batches))
 
     def _loss(
         self, samples: Samples, chosen: Tensor, masks: Masks | None, weights: Tensor, count: int, share: slice
@@ -102,27 +91,25 @@ class _Recipe(Objective):
         return weighted_mean(-next_day.log_prob(target), weights[:, share], count)
 
     def held_out_loss(self, workers: Workers) -> float:
-        weights = torch.from_numpy(self.held_out.row_weights).to(self.device)
-
-        def judge(next_day: PointDay | MixtureDay, target: Tensor, chosen: Tensor) -> tuple[float, float]:
-            counts = judged(weights, self.held_out, chosen)
-            return float((-next_day.log_prob(target) * counts).sum()), float(counts.sum())
-
-        losses, counts = zip(*self.on_held_out(judge, workers), strict=True)
+        losses, counts, _, _ = zip(*self.judge(workers), strict=True)
         return math.fsum(losses) / max(math.fsum(counts), 1.0)
 
-    def on_held_out(
-        self, measure: Callable[[PointDay | MixtureDay, Tensor, Tensor], Result], workers: Workers
-    ) -> list[Result]:
-        """`measure` of the predicted days of the held-out samples, share by share, their targets and their starts."""
-        starts = torch.from_numpy(self.held_out.starts).to(self.device)
+    def judge(self, workers: Workers) -> list[tuple[float, float, np.ndarray, np.ndarray]]:
+        """Of each share of the held-out samples the summed loss and weight, the errors and their panel rows."""
+        samples = self.held_out
+        weights, starts = (torch.from_numpy(part).to(self.device) for part in (samples.row_weights, samples.starts))
+        rows = torch.arange(len(weights), device=self.device)
         self.network.eval()
 
         @torch.no_grad()
-        def measured(share: slice) -> Result:
-            return measure(*self._predicted(self.held_out, starts[share]), starts[share])
+        def judge_share(share: slice) -> tuple[float, float, np.ndarray, np.ndarray]:
+            next_day, target = self._predicted(samples, starts[share])
+            counts, where = (judged(values, samples, starts[share]) for values in (weights, rows))
+            loss = (-next_day.log_prob(target) * counts).sum()
+            error, row = (part.T.flatten().cpu().numpy() for part in (target - next_day.mean, where))
+            return float(loss), float(counts.sum()), error, row
 
-        return workers.map(measured, shares(len(starts), self.held_out.length, self.device))
+        return workers.map(judge_share, shares(len(starts), samples.length, self.device))
 
     def _predicted(
         self, samples: Samples, chosen: Int[Tensor, " batch"], masks: Masks | None = None

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gatecast.features.signal_windows import BaseInputs, SignalRows, signal_rows
+from gatecast.features.signal_windows import BaseInputs, signal_rows
 from gatecast.features.signals import next_day
 from gatecast.nn.base_network import FLAGS
 from gatecast.prices import PriceSeries
@@ -35,25 +35,24 @@ class TrainingSequence:
         cls, table: Sequence[PriceSeries], *, ranges: bool = True, volumes: bool = True, cross_section: bool = True
     ) -> list[TrainingSequence]:
         """A sequence each: the rows from START on whose next day is known; false hides these columns."""
-        table_rows = signal_rows(table, ranges=ranges, volumes=volumes, cross_section=cross_section)
-        return [cls._of(series, rows) for series, rows in zip(table, table_rows, strict=True)]
 
-    @classmethod
-    def _of(cls, series: PriceSeries, rows: SignalRows) -> TrainingSequence:
         def tensor(values: np.ndarray) -> Tensor:
             return torch.tensor(values[:-1], dtype=torch.float32)
 
-        return cls(
-            inputs=BaseInputs(
-                signals=tensor(rows.signals.values),
-                flags=tensor(np.broadcast_to(rows.flags, (len(rows.events), FLAGS))),
-                cross_section=tensor(rows.cross_section),
-                events=tensor(rows.events),
-                expected=tensor(rows.expected),
-            ),
-            observed=tensor(next_day(rows.moves, rows.signals, rows.first)),
-            days=series.timestamps[2 + rows.first :],
-        )
+        return [
+            cls(
+                inputs=BaseInputs(
+                    signals=tensor(rows.signals.values),
+                    flags=tensor(np.broadcast_to(rows.flags, (len(rows.events), FLAGS))),
+                    cross_section=tensor(rows.cross_section),
+                    events=tensor(rows.events),
+                    expected=tensor(rows.expected),
+                ),
+                observed=tensor(next_day(rows.moves, rows.signals, rows.first)),
+                days=rows.timestamps[1:],
+            )
+            for rows in signal_rows(table, ranges=ranges, volumes=volumes, cross_section=cross_section)
+        ]
 
     def __len__(self) -> int:
         return len(self.observed)
