@@ -278,8 +278,8 @@ def test_control_a_market_that_peeks_is_caught(
 def test_control_a_signal_that_peeks_is_caught(
     part: Callable[..., list[np.ndarray]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = signals._padded
-    monkeypatch.setattr(signals, "_padded", lambda values: None if values is None else np.roll(honest(values), -2))
+    honest = signals.sliding_window_view
+    monkeypatch.setattr(signals, "sliding_window_view", lambda *given: np.roll(honest(*given), -2, axis=0))
     assert not same(part, TINY)
 
 

@@ -97,11 +97,7 @@ class IndicatorWindows:
         """The density of the log return since the start; None for targets that are no log returns."""
         if day.density is None or self._features.spec.returns != "log":
             return None
-        return Student(
-            location=self.log_return + self._sigma * day.density.location,
-            scale=self._sigma * day.density.scale,
-            df=day.density.df,
-        )
+        return day.density.moved(self.log_return, self._sigma)
 
     def append(self, day: Day) -> None:
         """Add a simulated row to every path."""
