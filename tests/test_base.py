@@ -23,6 +23,7 @@ from gatecast.features.signals import RANGE_SIGNALS, VOLUME_SIGNALS, Moves, hist
 from gatecast.forecast import Density
 from gatecast.judge.recent import recent_verdict
 from gatecast.judge.walkforward import backtest
+from gatecast.model import Request
 from gatecast.models.choice import choose
 from gatecast.models.forecaster import Forecaster
 from gatecast.models.registry import parse_models
@@ -471,7 +472,7 @@ def test_many_days_at_once_say_what_each_says_alone(table: PriceTable) -> None:
     stamps = table.series[0].timestamps
     early, late = (Forecaster(BASE).fit(closes.until(stamps[-40])) for _ in range(2))
     days = [stamps[-30], stamps[-12], stamps[-1]]
-    together = late.predict_at(closes, days, 3, paths=30, seeds=[1, 2, 3])
+    together = late.predict_at(closes, Request(cutoffs=days, horizon=3, paths=30, seeds=[1, 2, 3]))
     for day, seed, forecast in zip(days, (1, 2, 3), together, strict=True):
         alone = early.predict(closes.until(day), 3, paths=30, seed=seed)
         for one, other in zip(alone, forecast, strict=True):

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from gatecast.calibration.bands import HORIZON
 from gatecast.calibration.cache import CachedForecasts
@@ -16,8 +14,9 @@ from gatecast.calibration.online import OnlineCalibration, calibrate, revived, t
 from gatecast.config import Config
 from gatecast.errors import UsageError
 from gatecast.forecast import Forecast
+from gatecast.model import Request
 from gatecast.models.base import BaseNetworks
-from gatecast.models.choice import Choice, Networks, choose
+from gatecast.models.choice import Choice, choose
 from gatecast.models.limits import check_sizes
 from gatecast.models.shipped import fitting, shipped
 from gatecast.models.trained_networks import TrainedNetworks
@@ -30,9 +29,8 @@ from gatecast.version import __version__
 if TYPE_CHECKING:
     from torch import Tensor
 
-_KINDS: Mapping[str, type[TrainedNetworks] | type[BaseNetworks]] = {
-    kind.kind: kind for kind in (TrainedNetworks, BaseNetworks)
-}
+Networks = TrainedNetworks | BaseNetworks
+_KINDS: Mapping[str, type[Networks]] = {kind.kind: kind for kind in (TrainedNetworks, BaseNetworks)}
 
 
 class Forecaster:
@@ -84,7 +82,12 @@ class Forecaster:
         choice = self.choice_ = self.choice or choose(self.config, prices)
         self.data_hash_ = prices.data_hash()
         state = None if checkpoint is None else Checkpoint(checkpoint, self.fingerprint(prices), resume)
-        self._hold(choice.learn(prices, checkpoint=state, progress=progress), choice.notes)
+        networks: Networks
+        if choice.folder is not None:
+            networks = BaseNetworks.learn(prices, choice.config, choice.folder)
+        else:
+            networks = TrainedNetworks.learn(prices, choice.config, state, progress)
+        self._hold(networks, choice.notes)
         self.calibration_ = self._calibrated(prices) if self.config.calibrate else None
         return self
 
@@ -95,16 +98,15 @@ class Forecaster:
         item with too few rows for the network, `UsageError` for a horizon or paths under 1.
         """
         check_sizes(horizon, paths, seed)
-        return self.predict_at(prices, [timestamps(prices)[-1]], horizon, paths=paths, seeds=[seed])[0]
+        last = [timestamps(prices)[-1]]
+        return self.predict_at(prices, Request(cutoffs=last, horizon=horizon, paths=paths, seeds=[seed]))[0]
 
-    def predict_at(
-        self, prices: PriceTable, cutoffs: Sequence[np.datetime64], horizon: int, *, paths: int, seeds: Sequence[int]
-    ) -> list[Forecast]:
-        """`predict(prices.until(cutoff))` for each cutoff, ascending, in one batch."""
+    def predict_at(self, prices: PriceTable, request: Request) -> list[Forecast]:
+        """`predict(prices.until(cutoff))` for each cutoff, in one batch."""
         self._check_fitted()
-        forecasts = self.networks_.predict_at(prices, cutoffs, horizon, paths=paths, seeds=seeds)
+        forecasts = self.networks_.predict_at(prices, request)
         if self.calibration_ is not None:
-            forecasts = self.calibration_.apply(self.source_, prices, cutoffs, forecasts)
+            forecasts = self.calibration_.apply(self.source_, prices, request.cutoffs, forecasts)
         return [forecast.noted(*self.notes_) for forecast in forecasts]
 
     @property

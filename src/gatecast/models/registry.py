@@ -10,26 +10,11 @@ from pydantic import TypeAdapter, ValidationError
 from gatecast.config import Config
 from gatecast.errors import ConfigError, UsageError
 from gatecast.model import Model
-from gatecast.models import baselines
+from gatecast.models.baselines import BASELINES
 from gatecast.models.calibrated import Calibrated
 from gatecast.models.forecaster import Forecaster
 from gatecast.nn.sizes import matched
 
-BASELINES: dict[str, type[Any]] = {
-    kind.name: kind
-    for kind in (
-        baselines.RandomWalk,
-        baselines.Drift,
-        baselines.Sma,
-        baselines.Ema,
-        baselines.Kalman,
-        baselines.Ols,
-        baselines.Garch,
-        baselines.Har,
-        baselines.EwmaT,
-        baselines.Theta,
-    )
-}
 NETWORK = "gatecast"
 CALIBRATED = "calibrated"
 MOST = 50  # models in one run; a list that long is a slip of the keyboard
@@ -90,15 +75,11 @@ def _config(rest: str, preset: str, settings: tuple[str, ...]) -> Config:
     own = [part.removeprefix("preset=") for part in parts if part.startswith("preset=")]
     given = _network_settings(",".join(part for part in parts if not part.startswith("preset=")))
     if own:
-        return Config.from_preset(own[-1], [*_seed_of(settings), *given])
+        seeds = [setting for setting in settings if setting.partition("=")[0].strip() == "seed"]
+        return Config.from_preset(own[-1], [*seeds, *given])
     config = Config.from_preset(preset, [*settings, *given])
     family = parts[0]
     return matched(config, family) if family and "=" not in family else config
-
-
-def _seed_of(settings: tuple[str, ...]) -> list[str]:
-    """Of the settings meant for `gatecast`, the one that the base network knows too."""
-    return [setting for setting in settings if setting.partition("=")[0].strip() == "seed"]
 
 
 def _network_settings(rest: str) -> list[str]:

@@ -60,9 +60,8 @@ class Trained:
 def learn(
     group: Sequence[PriceSeries],
     config: Config,
-    *,
-    checkpoint: Checkpoint | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    checkpoint: Checkpoint | None,
+    progress: Callable[[Progress], None] | None,
 ) -> Trained:
     """Train a network on the items of `group` that are long enough; the rest of the arguments as `train` has them."""
     series = long_enough(group, config)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,6 +13,7 @@ from gatecast.config import Config
 from gatecast.errors import UsageError
 from gatecast.features.indicators import WARMUP
 from gatecast.forecast import Forecast, ItemForecast
+from gatecast.model import Request
 from gatecast.models.limits import check_columns, check_context
 from gatecast.models.simulated import forecasts_of
 from gatecast.models.trained import Trained, describe, learn, revive
@@ -39,16 +40,15 @@ class TrainedNetworks:
         cls,
         prices: PriceTable,
         config: Config,
-        *,
-        checkpoint: Checkpoint | None = None,
-        progress: Callable[[Progress], None] | None = None,
+        checkpoint: Checkpoint | None,
+        progress: Callable[[Progress], None] | None,
     ) -> TrainedNetworks:
         """Train on every row of `prices`; `checkpoint` is of a folder that holds the state after each epoch."""
         groups = [[series] for series in prices] if config.per_asset else [list(prices)]
         networks = []
         for number, group in enumerate(groups):
             own = checkpoint and replace(checkpoint, path=checkpoint.path / f"training-{number}.safetensors")
-            networks.append(learn(group, config, checkpoint=own, progress=progress))
+            networks.append(learn(group, config, own, progress))
         return cls(tuple(networks), config)
 
     @property
@@ -66,10 +66,7 @@ class TrainedNetworks:
         """Rows an item needs before an origin to take part in calibration."""
         return self.config.context_length + WARMUP
 
-    @property
-    def min_rows(self) -> int:
-        """Rows an item needs to be forecast."""
-        return self.least
+    min_rows = least  # nor fewer to be forecast
 
     def varied(self, *, mc_dropout: bool, noise: bool) -> TrainedNetworks:
         """The same networks with one source of spread shut off along their paths."""
@@ -87,34 +84,25 @@ class TrainedNetworks:
         """Whether a training was cut short by hand."""
         return any(trained.record.interrupted for trained in self.networks)
 
-    def predict_at(
-        self, prices: PriceTable, cutoffs: Sequence[np.datetime64], horizon: int, *, paths: int, seeds: Sequence[int]
-    ) -> list[Forecast]:
+    def predict_at(self, prices: PriceTable, request: Request) -> list[Forecast]:
         """Paths as the networks give them, from the last row of each item at each cutoff.
 
         `prices` may hold rows that training has not seen: weights stay, the context moves on. Raises `TooFewRows` for
         an item without a full context.
         """
-        table = prices.until(cutoffs[-1])
+        table = prices.until(request.cutoffs[-1])
         of = {series.item_id: self.network_of(series.item_id) for series in table}
         by_item: dict[tuple[str, int], ItemForecast] = {}
         for trained in {id(network): network for network in of.values()}.values():
             mine = table.select(tuple(item for item, network in of.items() if network is trained))
-            begun = [n for n, at in enumerate(cutoffs) if any(series.timestamps[0] <= at for series in mine)]
-            forecasts = forecasts_of(
-                trained.model,
-                mine,
-                [cutoffs[number] for number in begun],
-                horizon,
-                paths=paths,
-                seeds=[seeds[number] for number in begun],
-                check=partial(_checked, trained=trained),
-            )
+            first = min(series.timestamps[0] for series in mine)
+            begun = [number for number, cutoff in enumerate(request.cutoffs) if first <= cutoff]
+            forecasts = forecasts_of(trained.model, mine, request.at(begun), check=partial(_checked, trained=trained))
             for number, forecast in zip(begun, forecasts, strict=True):
                 by_item |= {(item.item_id, number): item for item in forecast}
         return [
-            Forecast(items=tuple(by_item[series.item_id, number] for series in prices.until(at)), seed=seed)
-            for number, (at, seed) in enumerate(zip(cutoffs, seeds, strict=True))
+            Forecast(items=tuple(by_item[series.item_id, number] for series in prices.until(cutoff)), seed=seed)
+            for number, (cutoff, seed) in enumerate(zip(request.cutoffs, request.seeds, strict=True))
         ]
 
     def network_of(self, item_id: str) -> Trained:

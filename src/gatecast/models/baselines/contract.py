@@ -15,7 +15,7 @@ from jaxtyping import Float
 from gatecast.calendars import future_timestamps
 from gatecast.errors import TooFewRows, UsageError
 from gatecast.features.contract import FLOOR
-from gatecast.forecast import Forecast, ItemForecast, item_rng, price_paths
+from gatecast.forecast import Forecast, ItemForecast, item_rng
 from gatecast.models.baselines.noise import Draws, Simulation, StudentT, cumulated_before, fit_student_t, path_density
 from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable
@@ -116,18 +116,8 @@ class Baseline(ABC, Generic[Learned]):
                 stranger = self._fallback_note(series, "it was not among the items of fit")
                 fitted = Fitted(None, (stranger,), Walk.learn(series))
             simulation, notes = self._simulate_or_walk(series, fitted, horizon, paths, seed)
-            last_close = float(series.close[-1])
-            items.append(
-                ItemForecast(
-                    item_id=series.item_id,
-                    last_timestamp=series.timestamps[-1],
-                    last_close=last_close,
-                    timestamps=future_timestamps(series, horizon, prices.calendar),
-                    paths=price_paths(last_close, simulation.log_returns),
-                    density=simulation.density,
-                    notes=notes,
-                )
-            )
+            future = future_timestamps(series, horizon, prices.calendar)
+            items.append(ItemForecast.of(series, future, simulation, notes))
         return Forecast(items=tuple(items), seed=seed)
 
     def _fit_item(self, series: PriceSeries) -> Fitted[Learned]:
