@@ -79,20 +79,8 @@ def _patterns(lagged: Float[np.ndarray, "target lag"]) -> Float[np.ndarray, "tar
     a, b, c, y = (at[lag] for lag in QUARTERS)
     near = sum(np.maximum(at[lag], np.maximum(at[lag - 1], at[lag + 1])) for lag in QUARTERS)
     total, wide = a + b + c + y, np.asarray(near)
-    return np.stack(
-        [
-            a * b,
-            a * y,
-            b * y,
-            c * y,
-            a * c,
-            total**2 / 4,
-            wide**2 / 4,
-            np.maximum(total - 3, 0),
-            np.maximum(wide - 5, 0),
-        ],
-        axis=1,
-    )
+    sizes = [total**2 / 4, wide**2 / 4, np.maximum(total - 3, 0), np.maximum(wide - 5, 0)]
+    return np.stack([a * b, a * y, b * y, c * y, a * c, *sizes], axis=1)
 
 
 _SUMMARISED = [len(LAGS) + 5, len(LAGS) + 6, len(LAGS) + 7, len(LAGS) + 8]

@@ -12,17 +12,7 @@ from jaxtyping import Float
 from gatecast.features.contract import WINDOW, Day, Student
 from gatecast.features.cross_section import ItemSignals, cross_section_rows
 from gatecast.features.event_calendar import EventCalendar, future_events, history_events, summary
-from gatecast.features.signals import (
-    MOMENTUM_ROWS,
-    START,
-    Moves,
-    Signals,
-    Sums,
-    evaluate,
-    history_signals,
-    joined,
-    range_of,
-)
+from gatecast.features.signals import START, Moves, Signals, Sums, evaluate, history_signals, joined, range_of
 from gatecast.prices import PriceSeries
 
 MEMORY = 384  # rows the network reads before it predicts; it learned on 120, and what lies beyond has faded
@@ -145,8 +135,7 @@ class SignalWindows:
     def inputs(self) -> BaseInputs:
         """The histories, (time, start, ...); later the newest day, (1, row, ...), its events (1, start, ...)."""
         if self._drawn:
-            old = np.stack([self._before(rows).log_return for rows in MOMENTUM_ROWS.tolist()], axis=1)
-            self._sums = self._sums.moved(self._before(0), self._before(WINDOW), old)
+            self._sums = self._sums.moved(self._before)
             self._now = evaluate(self._sums)
             return BaseInputs(
                 signals=self._now.values[None],

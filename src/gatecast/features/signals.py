@@ -166,11 +166,13 @@ class Sums:
             rows=self.rows.repeat(times),
         )
 
-    def moved(self, new: Moves, old: Moves, old_momentum: Float[np.ndarray, "row momentum"]) -> Sums:
-        """The sums a day later: older values lose a row's weight, and `old` leaves with its remaining weight.
+    def moved(self, day: Callable[[int], Moves]) -> Sums:
+        """The sums a day later; `day` gives the new day (0) and those before it, zeros where there were none.
 
-        `old_momentum` are the returns that leave the momentum sums. Where no day leaves, zeros do.
+        Older values lose a row's weight, and the day that leaves the window leaves with its remaining weight.
         """
+        new, old = day(0), day(WINDOW)
+        old_momentum = np.stack([day(rows).log_return for rows in MOMENTUM_ROWS.tolist()], axis=1)
         came, left, weighted = _measures(new), _measures(old), {}
         for name, sums in self.weighted.items():
             decay = _WEIGHTS[name].decay

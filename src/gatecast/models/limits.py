@@ -35,14 +35,9 @@ def check_context(series: PriceSeries, config: Config) -> None:
 
 def check_columns(series: PriceSeries, spec: FeatureSpec) -> None:
     """A network sees what it was trained on: no feature is made up for a column that is not there."""
-    missing = [
-        name
-        for name, needed, there in (
-            ("high and low", spec.has_range, series.has_range),
-            ("volume", spec.has_volume, series.volume is not None),
-        )
-        if needed and not there
-    ]
+    missing = ["high and low"] if spec.has_range and not series.has_range else []
+    if spec.has_volume and series.volume is None:
+        missing.append("volume")
     if missing:
         raise DataError(
             f"a model needs the columns it was trained on; '{series.item_id}' has no {' and no '.join(missing)}. Give "

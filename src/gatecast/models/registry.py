@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -40,10 +41,15 @@ def parse_models(text: str, *, preset: str = "default", settings: tuple[str, ...
 
 def _words(text: str) -> list[str]:
     """Split at commas that begin a model: one that begins `key=value`, or a number, belongs to the model before."""
+    parts = filter(None, (part.strip() for part in text.split(",")))
+    return _joined(parts, lambda part: part.isdigit() or ("=" in part and ":" not in part.partition("=")[0]))
+
+
+def _joined(parts: Iterable[str], continues: Callable[[str], bool]) -> list[str]:
+    """The parts, each that continues the one before put back to it."""
     words: list[str] = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        head = part.partition("=")[0]
-        if words and (part.isdigit() or ("=" in part and ":" not in head)):
+    for part in parts:
+        if words and continues(part):
             words[-1] += f",{part}"
         else:
             words.append(part)
@@ -84,13 +90,8 @@ def _config(rest: str, preset: str, settings: tuple[str, ...]) -> Config:
 
 def _network_settings(rest: str) -> list[str]:
     """`gru` is short for `encoder=gru`; a part without a sign continues a list, as in dense=64,32."""
-    parts: list[str] = []
-    for part in filter(None, rest.split(",")):
-        if parts and "=" not in part:
-            parts[-1] += f",{part}"
-        else:
-            parts.append(part if "=" in part else f"encoder={part}")
-    return parts
+    parts = _joined(filter(None, rest.split(",")), lambda part: "=" not in part)
+    return [part if "=" in part else f"encoder={part}" for part in parts]
 
 
 def _baseline(kind: type[Any], rest: str) -> Model:

@@ -15,6 +15,7 @@ from gatecast.features.indicators import WARMUP
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.model import Request
 from gatecast.models.limits import check_columns, check_context
+from gatecast.models.shipped import tensors_of
 from gatecast.models.simulated import forecasts_of
 from gatecast.models.trained import Trained, describe, learn, revive
 from gatecast.nn.training.loop import Checkpoint, Progress
@@ -120,11 +121,7 @@ class TrainedNetworks:
 
     def tensors(self) -> dict[str, Tensor]:
         """The weights of all networks, each name with the network's number before it."""
-        return {
-            f"{number}.{name}": tensor
-            for number, trained in enumerate(self.networks)
-            for name, tensor in trained.network.state_dict().items()
-        }
+        return tensors_of([trained.network for trained in self.networks])
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any], tensors: Mapping[str, Tensor], config: Config) -> TrainedNetworks:
