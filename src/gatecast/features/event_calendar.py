@@ -83,13 +83,10 @@ def _patterns(lagged: Float[np.ndarray, "target lag"]) -> Float[np.ndarray, "tar
     return np.stack([a * b, a * y, b * y, c * y, a * c, *sizes], axis=1)
 
 
-_SUMMARISED = [len(LAGS) + 5, len(LAGS) + 6, len(LAGS) + 7, len(LAGS) + 8]
-_SUMMARY_UNITS = np.array([4.0, 4.0, 3.0, 3.0])
-
-
 def summary(events: Float[np.ndarray, "*row event"]) -> Float[np.ndarray, "*row summary"]:
     """Four numbers that say how expected a day's activity was; the network remembers them with the day."""
-    return np.asarray(np.clip(events[..., _SUMMARISED] / _SUMMARY_UNITS, 0, 5))
+    patterns = events[..., len(LAGS) : len(LAGS) + PATTERNS]
+    return np.asarray(np.clip(patterns[..., -SUMMARY:] / np.array([4.0, 4.0, 3.0, 3.0]), 0, 5))
 
 
 def history_events(calendar: EventCalendar | None, rows: int, first: int = 0) -> Float[np.ndarray, "time event"]:

@@ -49,9 +49,8 @@ class FeatureSpec:
     @property
     def names(self) -> tuple[str, ...]:
         """The features' names, in the order of the last axis of `evaluate`."""
-        first = {"log": "log_return", "simple": "simple_return", "none": "price_level"}[self.returns]
         return (
-            first,
+            {"log": "log_return", "simple": "simple_return", "none": "price_level"}[self.returns],
             "log_volatility",
             "sma_20_ratio",
             "macd_12_26",

@@ -147,8 +147,8 @@ def training_samples(panel: Panel, split: np.datetime64, config: Config, epoch: 
     row_weights = np.zeros(len(trained), dtype=np.float32)
     row_weights[trained] = recency_weights(panel.stamps[trained], config)
     rows = np.flatnonzero(trained)
+    length = config.context_length
     if config.training == "windows":
-        length = config.context_length
         return Samples(starts=rows - length + 1, length=length, judged=1, row_weights=row_weights)
     length = config.chunk_length
     stride = max(length // 4, 1)
@@ -160,16 +160,13 @@ def training_samples(panel: Panel, split: np.datetime64, config: Config, epoch: 
 def validation_samples(panel: Panel, split: np.datetime64, config: Config) -> Samples:
     """The held-out tail, every target judged once, after a full context."""
     held_out = panel.usable & (panel.stamps > split)
-    rows = np.flatnonzero(held_out)
-    context = config.context_length
+    rows, context, row_weights = np.flatnonzero(held_out), config.context_length, held_out.astype(np.float32)
     if config.training == "windows":
-        return Samples(starts=rows - context + 1, length=context, judged=1, row_weights=held_out.astype(np.float32))
+        return Samples(starts=rows - context + 1, length=context, judged=1, row_weights=row_weights)
     judged = config.chunk_length
     tiles = []
     for first in rows[np.diff(rows, prepend=-2) > 1]:  # the first held-out row of each item
         count = int(np.argmin(np.append(held_out[first:], False)))
         tiles.append(np.arange(first, first + count, judged))
     starts = np.concatenate(tiles) if tiles else rows
-    return Samples(
-        starts=starts - context + 1, length=context + judged - 1, judged=judged, row_weights=held_out.astype(np.float32)
-    )
+    return Samples(starts=starts - context + 1, length=context + judged - 1, judged=judged, row_weights=row_weights)

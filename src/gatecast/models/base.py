@@ -67,12 +67,8 @@ class BaseNetworks:
     @property
     def model(self) -> PathModel:
         """What its paths are made of."""
-        return PathModel(
-            networks=self.members,
-            features=SignalFeatures(self.cross_section),
-            mc_dropout=self.mc_dropout,
-            noise=self.noise,
-        )
+        features = SignalFeatures(self.cross_section)
+        return PathModel(networks=self.members, features=features, mc_dropout=self.mc_dropout, noise=self.noise)
 
     def varied(self, *, mc_dropout: bool, noise: bool) -> BaseNetworks:
         """The same networks with one source of spread shut off along their paths."""
@@ -89,7 +85,11 @@ class BaseNetworks:
         Raises `TooFewRows` for an item under MIN_ROWS rows.
         """
         forecasts = forecasts_of(self.model, prices, request, check=self._checked, together=self.cross_section)
-        return [self._noted(forecast) for forecast in forecasts]
+        for number, forecast in enumerate(forecasts):
+            if self.cross_section and len(forecast.items) >= LEAST_ITEMS:
+                text = f"recent moves of all {len(forecast.items)} items enter the forecast of each"
+                forecasts[number] = forecast.noted(Note("model", text))
+        return forecasts
 
     def _checked(self, series: PriceSeries) -> tuple[Note, ...]:
         """Notes of what the network learned from, and of rows that are not days; refuses a series that is too short."""
@@ -109,12 +109,6 @@ class BaseNetworks:
         if kind not in "BD":
             notes.append(Note("model", f"{_UNITS[kind]} are read as if daily: judge the forecast by the verdict"))
         return tuple(notes)
-
-    def _noted(self, forecast: Forecast) -> Forecast:
-        if not self.cross_section or len(forecast.items) < LEAST_ITEMS:
-            return forecast
-        note = Note("model", f"recent moves of all {len(forecast.items)} items enter the forecast of each")
-        return forecast.noted(note)
 
     def to_dict(self) -> dict[str, Any]:
         """All but the weights, as plain types for JSON."""

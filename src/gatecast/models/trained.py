@@ -44,12 +44,8 @@ class Trained:
     @property
     def model(self) -> PathModel:
         """What its paths are made of."""
-        return PathModel(
-            networks=(self.network,),
-            features=self.features,
-            mc_dropout=self.config.mc_dropout,
-            noise=self.config.noise != "none",
-        )
+        mc_dropout, noise = self.config.mc_dropout, self.config.noise != "none"
+        return PathModel(networks=(self.network,), features=self.features, mc_dropout=mc_dropout, noise=noise)
 
     @property
     def held_out(self) -> HeldOutDays:

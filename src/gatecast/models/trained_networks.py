@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from gatecast.config import Config
-from gatecast.errors import UsageError
-from gatecast.features.indicators import WARMUP
+from gatecast.errors import DataError, TooFewRows, UsageError
+from gatecast.features.indicators import WARMUP, FeatureSpec
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.model import Request
-from gatecast.models.limits import check_columns, check_context
 from gatecast.models.shipped import tensors_of
 from gatecast.models.simulated import forecasts_of
 from gatecast.models.trained import Trained, describe, learn, revive
@@ -136,7 +135,12 @@ class TrainedNetworks:
 
 def _checked(series: PriceSeries, trained: Trained) -> tuple[Note, ...]:
     """The network's notes for a series; raises where it cannot be forecast."""
-    check_context(series, trained.config)
+    context = trained.config.context_length
+    if len(series) < context + WARMUP:
+        raise TooFewRows(
+            f"a forecast needs at least {context + WARMUP} rows (context_length {context} + {WARMUP} to warm up); "
+            f"'{series.item_id}' has {len(series)}. Give more history, a smaller context_length, or leave it out."
+        )
     check_columns(series, trained.features.spec)
     if series.item_id in trained.items:
         return trained.notes
@@ -144,3 +148,15 @@ def _checked(series: PriceSeries, trained: Trained) -> tuple[Note, ...]:
         f"the network was trained on {listed(trained.items, 5)} and not on this item; judge its forecast by the verdict"
     )
     return (*trained.notes, Note("model", stranger, (series.item_id,)))
+
+
+def check_columns(series: PriceSeries, spec: FeatureSpec) -> None:
+    """A network sees what it was trained on: no feature is made up for a column that is not there."""
+    missing = ["high and low"] if spec.has_range and not series.has_range else []
+    if spec.has_volume and series.volume is None:
+        missing.append("volume")
+    if missing:
+        raise DataError(
+            f"a model needs the columns it was trained on; '{series.item_id}' has no {' and no '.join(missing)}. Give "
+            "them, or train on closes alone."
+        )

@@ -75,9 +75,10 @@ class Garch(Baseline[GarchParameters]):
 
         returns = np.diff(np.log(series.close))
         unit = typical_return(returns)
+        # Else as arch has it: a constant mean, one lag of the errors and one of the variance.
         model = arch_model(
             returns / unit, o=int(self.asymmetric), dist="t" if self.errors == "t" else "normal", rescale=False
-        )  # of a constant mean, GARCH(1, 1) unless told
+        )
         reason = ""
         for start in (None, self._usual()):  # from arch's own start some fits end in unusable parameters
             result = model.fit(disp="off", show_warning=False, starting_values=start)

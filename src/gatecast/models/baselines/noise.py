@@ -52,13 +52,8 @@ def fit_student_t(errors: Float[np.ndarray, " time"]) -> StudentT:
         return np.log(scale) - student_t_log_pdf(z2, df).mean(), np.array([1 - (df + 1) * share, df / 2 * by_df])
 
     # Errors mostly zero (a pegged price) would send the scale to zero: a twentieth of the size ends it.
-    best = minimize(
-        cost,
-        np.log([0.8, 5.0]),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(np.log(0.05), np.log(1.5)), tuple(np.log(DF_BOUNDS))],
-    )
+    bounds = [(np.log(0.05), np.log(1.5)), tuple(np.log(DF_BOUNDS))]
+    best = minimize(cost, np.log([0.8, 5.0]), jac=True, method="L-BFGS-B", bounds=bounds)
     scale, df = np.exp(best.x)
     return StudentT(max(float(scale) * size, FLOOR), float(df))
 
