@@ -6,7 +6,7 @@ import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -78,18 +78,6 @@ class Density:
 FARTHEST = 10.0  # of a log return: tails explode after a crash, and 22,000-fold is enough for any price
 
 
-class Paths(Protocol):
-    """Simulated log returns since the last close, (paths, horizon), and their density where the model has one."""
-
-    @property
-    def log_returns(self) -> np.ndarray:
-        """Of each path, cumulative."""
-
-    @property
-    def density(self) -> Density | None:
-        """None where the model has none."""
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ItemForecast:
     """One asset's simulated paths. `paths` is (paths, horizon) in price units; `timestamps` is (horizon,)."""
@@ -103,16 +91,23 @@ class ItemForecast:
     notes: tuple[Note, ...] = ()
 
     @classmethod
-    def of(cls, series: PriceSeries, future: np.ndarray, simulated: Paths, notes: tuple[Note, ...]) -> ItemForecast:
-        """The forecast of a series at the timestamps `future` by paths that were simulated from its last row."""
+    def of(
+        cls,
+        series: PriceSeries,
+        future: np.ndarray,
+        log_returns: Float[np.ndarray, "paths horizon"],
+        density: Density | None,
+        notes: tuple[Note, ...],
+    ) -> ItemForecast:
+        """The forecast of a series at the timestamps `future` by log returns since its last close."""
         last_close = float(series.close[-1])
         return cls(
             item_id=series.item_id,
             last_timestamp=series.timestamps[-1],
             last_close=last_close,
             timestamps=future,
-            paths=np.asarray(last_close * np.exp(np.clip(simulated.log_returns, -FARTHEST, FARTHEST))),
-            density=simulated.density,
+            paths=np.asarray(last_close * np.exp(np.clip(log_returns, -FARTHEST, FARTHEST))),
+            density=density,
             notes=notes,
         )
 

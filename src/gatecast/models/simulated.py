@@ -37,13 +37,11 @@ def forecasts_of(
     ]
     groups = starts if together else [[start] for group in starts for start in group]
     simulated = iter(model.simulate(groups, request.paths))
-    return [
-        Forecast(
-            items=tuple(
-                ItemForecast.of(start.series, start.future, next(simulated), (*table.notes, *start.series.notes, *more))
-                for start, more in zip(group, noted, strict=True)
-            ),
-            seed=seed,
-        )
-        for table, seed, group, noted in zip(tables, request.seeds, starts, notes, strict=True)
-    ]
+    forecasts = []
+    for table, seed, group, noted in zip(tables, request.seeds, starts, notes, strict=True):
+        items = []
+        for start, more in zip(group, noted, strict=True):
+            drawn, known = next(simulated), (*table.notes, *start.series.notes, *more)
+            items.append(ItemForecast.of(start.series, start.future, drawn.log_returns, drawn.density, known))
+        forecasts.append(Forecast(items=tuple(items), seed=seed))
+    return forecasts

@@ -117,7 +117,7 @@ class Baseline(ABC, Generic[Learned]):
                 fitted = Fitted(None, (stranger,), Walk.learn(series))
             simulation, notes = self._simulate_or_walk(series, fitted, horizon, paths, seed)
             future = future_timestamps(series, horizon, prices.calendar)
-            items.append(ItemForecast.of(series, future, simulation, notes))
+            items.append(ItemForecast.of(series, future, simulation.log_returns, simulation.density, notes))
         return Forecast(items=tuple(items), seed=seed)
 
     def _fit_item(self, series: PriceSeries) -> Fitted[Learned]:
