@@ -22,7 +22,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
@@ -38,7 +37,7 @@ import gatecast
 from gatecast.calibration.online import OnlineCalibration, calibrate, timestamps
 from gatecast.config import Config
 from gatecast.forecast import Forecast
-from gatecast.model import Model
+from gatecast.model import Model, Request
 from gatecast.models.base import BaseNetworks
 from gatecast.models.choice import choose
 from gatecast.models.forecaster import Forecaster
@@ -82,14 +81,12 @@ class Members:
 
     def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
         last = [timestamps(prices)[-1]]
-        return self.predict_at(prices, last, horizon, paths=paths, seeds=[seed])[0]
+        return self.predict_at(prices, Request(cutoffs=last, horizon=horizon, paths=paths, seeds=[seed]))[0]
 
-    def predict_at(
-        self, prices: PriceTable, cutoffs: list[np.datetime64], horizon: int, *, paths: int, seeds: list[int]
-    ) -> list[Forecast]:
+    def predict_at(self, prices: PriceTable, request: Request) -> list[Forecast]:
         assert self.calibration_ is not None, "fit comes before predict"
-        raw = self.network.predict_at(prices, cutoffs, horizon, paths=paths, seeds=seeds)
-        return self.calibration_.apply(self.network, prices, cutoffs, raw)
+        raw = self.network.predict_at(prices, request)
+        return self.calibration_.apply(self.network, prices, request.cutoffs, raw)
 
 
 def main() -> None:

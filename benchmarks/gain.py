@@ -33,6 +33,7 @@ from make_base import curriculum, histories, trained
 from gatecast.calibration import bands as calibration
 from gatecast.forecast import Forecast
 from gatecast.judge.metrics import crps_paths, inside
+from gatecast.model import Request
 from gatecast.models.base import BaseNetworks
 from gatecast.models.shipped import SHIPPED, load_ensemble, save_ensemble
 from gatecast.prices import PriceTable
@@ -104,7 +105,9 @@ def forecasts(
         some = list(origins[first : first + AT_ONCE])
         ready = [series.item_id for series in prices if (series.timestamps <= some[0]).sum() >= LEAST_ROWS]
         seeds = [calibration.walking_seed(origin) for origin in some]
-        answered = model.predict_at(prices.select(tuple(ready)), some, HORIZON, paths=paths, seeds=seeds)
+        answered = model.predict_at(
+            prices.select(tuple(ready)), Request(cutoffs=some, horizon=HORIZON, paths=paths, seeds=seeds)
+        )
         lean = [replace(day, items=tuple(replace(item, density=None) for item in day)) for day in answered]
         yield from zip(some, lean, strict=True)
         print(f"\r{some[-1].astype('datetime64[D]')}", end="", file=sys.stderr, flush=True)

@@ -20,6 +20,7 @@ import torch
 from conftest import TINY, base_networks, simulated_series
 from gatecast.features.indicator_windows import IndicatorWindows
 from gatecast.features.signal_windows import BaseInputs, SignalWindows
+from gatecast.model import Request
 from gatecast.models.forecaster import Forecaster
 from gatecast.models.shipped import shipped
 from gatecast.nn.sampling.sampler import PathModel
@@ -62,7 +63,7 @@ def digests(encoder: str) -> set[str]:
             for member in members:
                 laid_at(member, offset)
             day = [TABLE.series[0].timestamps[-1]]
-            (forecast,) = networks.predict_at(TABLE, day, 5, paths=33, seeds=[1])
+            (forecast,) = networks.predict_at(TABLE, Request(cutoffs=day, horizon=5, paths=33, seeds=[1]))
         found.add(hashlib.sha256(forecast.items[0].paths.tobytes()).hexdigest())
     return found
 

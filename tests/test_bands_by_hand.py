@@ -12,7 +12,7 @@ import pytest
 from gatecast.calibration.bands import EAGER, FEW, LEVELS, MEMORY, NARROWEST, SETTLING, WIDEST, Calibrator, walking_seed
 from gatecast.errors import ModelError, UsageError
 from gatecast.forecast import Density, Forecast, ItemForecast
-from gatecast.model import Forecasting
+from gatecast.model import Forecasting, Request
 from gatecast.prices import PriceTable
 
 DAYS = pd.bdate_range("2020-01-01", periods=40).to_numpy()
@@ -222,9 +222,7 @@ def test_each_days_seed_is_its_seconds_within_31_bits() -> None:
 
 def test_a_model_that_answers_too_few_days_is_refused() -> None:
     class Silent:
-        def predict_at(
-            self, prices: PriceTable, cutoffs: Any, horizon: int, *, paths: int, seeds: Any
-        ) -> list[Forecast]:
+        def predict_at(self, prices: PriceTable, request: Request) -> list[Forecast]:
             return []
 
     table = PriceTable.from_close({"A": (np.full(40, 50.0), DAYS)})

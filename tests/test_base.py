@@ -18,11 +18,12 @@ from gatecast.cli import app
 from gatecast.config import Config
 from gatecast.errors import ConfigError, ModelError, TooFewRows
 from gatecast.features.event_calendar import EVENT, EVENTS, QUARTERS, WAITS, EventCalendar, history_events
-from gatecast.features.signal_windows import BaseInputs, SignalWindows, _Column
+from gatecast.features.signal_windows import BaseInputs, SignalWindows
 from gatecast.features.signals import RANGE_SIGNALS, VOLUME_SIGNALS, Moves, history_signals, next_day, range_of
 from gatecast.forecast import Density
 from gatecast.judge.recent import recent_verdict
 from gatecast.judge.walkforward import backtest
+from gatecast.model import Request
 from gatecast.models.choice import choose
 from gatecast.models.forecaster import Forecaster
 from gatecast.models.registry import parse_models
@@ -138,18 +139,15 @@ def test_what_a_path_sees_is_what_a_grown_history_shows(
     moves, windows = Moves.of(series), kept[-1]
     assert len(seen) == horizon - 1
 
-    def grown(past: np.ndarray | None, trail: _Column | None) -> np.ndarray | None:
-        if past is None or trail is None:
-            return None
-        return np.append(past, [drawn[1] for drawn in trail.drawn[: horizon - 1]])
+    def grown(name: str) -> np.ndarray | None:
+        past = getattr(moves, name)
+        return (
+            None if past is None else np.append(past, [getattr(day, name)[1] for day in windows._drawn[: horizon - 1]])
+        )
 
-    log_return = grown(moves.log_return, windows._log_return)
+    log_return = grown("log_return")
     assert log_return is not None
-    longer = Moves(
-        log_return=log_return,
-        day_range=grown(moves.day_range, windows._day_range),
-        log_volume=grown(moves.log_volume, windows._log_volume),
-    )
+    longer = Moves(log_return=log_return, day_range=grown("day_range"), log_volume=grown("log_volume"))
     values = history_signals(longer).values[-horizon + 1 :]
     np.testing.assert_allclose(np.stack([signals[1] for signals in seen]), values, atol=1e-9)
 
@@ -476,7 +474,7 @@ def test_many_days_at_once_say_what_each_says_alone(table: PriceTable) -> None:
     stamps = table.series[0].timestamps
     early, late = (Forecaster(BASE).fit(closes.until(stamps[-40])) for _ in range(2))
     days = [stamps[-30], stamps[-12], stamps[-1]]
-    together = late.predict_at(closes, days, 3, paths=30, seeds=[1, 2, 3])
+    together = late.predict_at(closes, Request(cutoffs=days, horizon=3, paths=30, seeds=[1, 2, 3]))
     for day, seed, forecast in zip(days, (1, 2, 3), together, strict=True):
         alone = early.predict(closes.until(day), 3, paths=30, seed=seed)
         for item, other in zip(alone, forecast, strict=True):

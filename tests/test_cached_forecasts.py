@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 
@@ -14,6 +12,7 @@ from gatecast.calibration.online import timestamps
 from gatecast.config import Config
 from gatecast.forecast import Forecast
 from gatecast.judge.recent import recent_verdict
+from gatecast.model import Request
 from gatecast.models.choice import choose
 from gatecast.models.forecaster import Forecaster
 from gatecast.models.shipped import shipped
@@ -33,20 +32,18 @@ class Counting:
     def __deepcopy__(self, memo: object) -> Counting:
         return self  # the judge copies a model; its questions count all the same
 
-    def predict_at(
-        self, prices: PriceTable, cutoffs: Sequence[np.datetime64], horizon: int, *, paths: int, seeds: Sequence[int]
-    ) -> list[Forecast]:
-        self.asked += len(cutoffs)
-        return self.network.predict_at(prices, cutoffs, horizon, paths=paths, seeds=seeds)
+    def predict_at(self, prices: PriceTable, request: Request) -> list[Forecast]:
+        self.asked += len(request.cutoffs)
+        return self.network.predict_at(prices, request)
 
 
 def test_a_day_is_simulated_once_and_a_shorter_forecast_is_its_beginning() -> None:
     counting = Counting()
     cached = CachedForecasts(counting)
-    far = cached.predict_at(TABLE, DAYS[1:], 6, paths=20, seeds=[2, 3])
-    near = cached.predict_at(TABLE, DAYS, 4, paths=20, seeds=[1, 2, 3])
+    far = cached.predict_at(TABLE, Request(cutoffs=DAYS[1:], horizon=6, paths=20, seeds=[2, 3]))
+    near = cached.predict_at(TABLE, Request(cutoffs=DAYS, horizon=4, paths=20, seeds=[1, 2, 3]))
     assert counting.asked == 3
-    fresh = counting.network.predict_at(TABLE, DAYS, 4, paths=20, seeds=[1, 2, 3])
+    fresh = counting.network.predict_at(TABLE, Request(cutoffs=DAYS, horizon=4, paths=20, seeds=[1, 2, 3]))
     for ours, theirs in zip(near, fresh, strict=True):
         assert ours.horizon == len(ours.items[0].timestamps) == 4
         np.testing.assert_allclose(ours.items[0].paths, theirs.items[0].paths, rtol=1e-6)
@@ -66,10 +63,10 @@ def test_other_paths_seeds_and_prices_are_other_forecasts() -> None:
         (doubled, 3, 20, 1),
         (TABLE, 5, 20, 1),
     ):
-        cached.predict_at(table, DAYS[:1], horizon, paths=paths, seeds=[seed])
+        cached.predict_at(table, Request(cutoffs=DAYS[:1], horizon=horizon, paths=paths, seeds=[seed]))
     assert counting.asked == 5
     # A day's own rows alone are the key: later ones change nothing.
-    cached.predict_at(TABLE.until(DAYS[0]), DAYS[:1], 3, paths=20, seeds=[2])
+    cached.predict_at(TABLE.until(DAYS[0]), Request(cutoffs=DAYS[:1], horizon=3, paths=20, seeds=[2]))
     assert counting.asked == 5
 
 
@@ -78,7 +75,7 @@ def test_it_keeps_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
     counting = Counting()
     cached = CachedForecasts(counting)
     for _ in range(2):
-        cached.predict_at(TABLE, DAYS, 3, paths=20, seeds=[1, 2, 3])
+        cached.predict_at(TABLE, Request(cutoffs=DAYS, horizon=3, paths=20, seeds=[1, 2, 3]))
     assert counting.asked == 4
 
 
@@ -101,5 +98,5 @@ def test_a_table_of_many_items_is_not_kept() -> None:
     counting = Counting()
     cached = CachedForecasts(counting)
     for _ in range(2):
-        cached.predict_at(table, [timestamps(table)[-1]], 2, paths=5, seeds=[1])
+        cached.predict_at(table, Request(cutoffs=[timestamps(table)[-1]], horizon=2, paths=5, seeds=[1]))
     assert counting.asked == 2

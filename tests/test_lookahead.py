@@ -20,6 +20,7 @@ from gatecast.features.event_calendar import EventCalendar, history_events
 from gatecast.features.indicators import FeatureSpec, series_features, volatility
 from gatecast.features.signals import START, Moves, Signals, history_signals
 from gatecast.features.windows import assemble, learn_scaler, split_timestamp, training_samples
+from gatecast.model import Request
 from gatecast.models.baselines import EwmaT
 from gatecast.models.calibrated import Calibrated
 from gatecast.models.forecaster import Forecaster
@@ -210,7 +211,9 @@ def training_sequences(table: PriceTable, cutoff: np.datetime64, config: Config)
 def base_forecast(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
     model = Forecaster(Config(start="base")).fit(table)
     alone = model.predict(table.until(cutoff), 5, paths=20, seed=0)
-    in_a_batch = model.predict_at(table, [table.series[0].timestamps[CUT - 9], cutoff], 5, paths=20, seeds=[1, 0])
+    in_a_batch = model.predict_at(
+        table, Request(cutoffs=[table.series[0].timestamps[CUT - 9], cutoff], horizon=5, paths=20, seeds=[1, 0])
+    )
     return [item.paths for forecast in (alone, *in_a_batch) for item in forecast]
 
 
@@ -219,7 +222,7 @@ def base_calibrated(table: PriceTable, cutoff: np.datetime64, config: Config) ->
     stamps = table.series[0].timestamps
     model = Forecaster(Config(start="base", calibrate=True)).fit(table.until(stamps[CUT - 30]))
     assert model.calibration_ is not None and model.calibration_.learned.origins > 1
-    forecasts = model.predict_at(table, [stamps[CUT - 9], cutoff], 5, paths=20, seeds=[1, 0])
+    forecasts = model.predict_at(table, Request(cutoffs=[stamps[CUT - 9], cutoff], horizon=5, paths=20, seeds=[1, 0]))
     return [item.paths for forecast in forecasts for item in forecast]
 
 
@@ -227,8 +230,10 @@ def base_cached(table: PriceTable, cutoff: np.datetime64, config: Config) -> lis
     """Days walked over before and after the cutoff, one of them a second time."""
     stamps = table.series[0].timestamps
     cached = CachedForecasts(base_networks(shipped()[0]))
-    cached.predict_at(table, [cutoff, stamps[-1]], 5, paths=20, seeds=[0, 2])
-    early, at, _ = cached.predict_at(table, [stamps[CUT - 9], cutoff, stamps[-1]], 5, paths=20, seeds=[1, 0, 2])
+    cached.predict_at(table, Request(cutoffs=[cutoff, stamps[-1]], horizon=5, paths=20, seeds=[0, 2]))
+    early, at, _ = cached.predict_at(
+        table, Request(cutoffs=[stamps[CUT - 9], cutoff, stamps[-1]], horizon=5, paths=20, seeds=[1, 0, 2])
+    )
     return [item.paths for forecast in (early, at) for item in forecast]
 
 
@@ -278,8 +283,8 @@ def test_control_a_market_that_peeks_is_caught(
 def test_control_a_signal_that_peeks_is_caught(
     part: Callable[..., list[np.ndarray]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = signals._padded
-    monkeypatch.setattr(signals, "_padded", lambda values: None if values is None else np.roll(honest(values), -2))
+    honest = signals.sliding_window_view
+    monkeypatch.setattr(signals, "sliding_window_view", lambda *given: np.roll(honest(*given), -2, axis=0))
     assert not same(part, TINY)
 
 

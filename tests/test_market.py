@@ -17,6 +17,7 @@ from gatecast.features.event_calendar import EVENTS, SUMMARY
 from gatecast.features.signal_windows import BaseInputs, SignalFeatures
 from gatecast.features.signals import SIGNALS, SOFT, START, Signals
 from gatecast.judge.recent import recent_verdict
+from gatecast.model import Request
 from gatecast.models.choice import choose
 from gatecast.models.forecaster import Forecaster
 from gatecast.models.shipped import load_ensemble, shipped
@@ -134,7 +135,7 @@ def test_a_wild_day_of_the_others_widens_the_band_of_a_calm_item() -> None:
 
     def width(table: PriceTable, item: int = 0) -> float:
         forecast = base_networks(shipped()[0]).predict_at(
-            table, [table.series[0].timestamps[-1]], 1, paths=4000, seeds=[0]
+            table, Request(cutoffs=[table.series[0].timestamps[-1]], horizon=1, paths=4000, seeds=[0])
         )[0]
         return float(np.subtract(*np.quantile(forecast.items[item].log_returns()[:, 0], [0.95, 0.05])))
 

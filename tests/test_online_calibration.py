@@ -26,6 +26,7 @@ from gatecast.calibration.online import (
 )
 from gatecast.errors import ModelError
 from gatecast.forecast import Forecast
+from gatecast.model import Request
 from gatecast.prices import PriceTable
 
 MODEL = FixedVolatility(0.006)  # of walks of 0.01: its bands are far too narrow
@@ -181,11 +182,9 @@ def test_rows_walked_already_are_not_walked_again_unless_prices_or_time_have_cha
 class InBatches(Recording):
     """A recording model that is asked for many days at once."""
 
-    def predict_at(
-        self, prices: PriceTable, cutoffs: Sequence[np.datetime64], horizon: int, *, paths: int, seeds: Sequence[int]
-    ) -> list[Forecast]:
-        pairs = zip(cutoffs, seeds, strict=True)
-        return [self.predict(prices.until(day), horizon, paths=paths, seed=seed) for day, seed in pairs]
+    def predict_at(self, prices: PriceTable, request: Request) -> list[Forecast]:
+        pairs = zip(request.cutoffs, request.seeds, strict=True)
+        return [self.predict(prices.until(day), request.horizon, paths=request.paths, seed=seed) for day, seed in pairs]
 
 
 def test_no_day_is_walked_whose_forecast_is_not_counted() -> None:

@@ -23,9 +23,8 @@ from gatecast.judge.fold_store import settings_of
 from gatecast.judge.plan import apart, overlaps, plan_walk
 from gatecast.judge.scores import COLUMNS
 from gatecast.judge.walkforward import Report, backtest, cutoff_seed
-from gatecast.models.baselines import Drift, RandomWalk, Sma
+from gatecast.models.baselines import BASELINES, Drift, RandomWalk, Sma
 from gatecast.models.forecaster import Forecaster
-from gatecast.models.registry import BASELINES
 from gatecast.notes import Note
 from gatecast.prices import PriceTable
 

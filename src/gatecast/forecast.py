@@ -15,7 +15,7 @@ from scipy.special import gammaln, logsumexp
 
 from gatecast.errors import UsageError
 from gatecast.notes import Note
-from gatecast.prices import stamp_text
+from gatecast.prices import PriceSeries, stamp_text
 
 # The quantiles that a stored forecast keeps, and the bands they bound, by name: "q025" is 0.025, "q10" is 0.1.
 QUANTILES: dict[str, float] = {
@@ -60,6 +60,9 @@ class Density:
         return np.asarray(logsumexp(each, axis=0) - np.log(len(each)))
 
 
+FARTHEST = 10.0  # of a log return: tails explode after a crash, and 22,000-fold is enough for any price
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ItemForecast:
     """One asset's simulated paths. `paths` is (paths, horizon) in price units; `timestamps` is (horizon,)."""
@@ -71,6 +74,27 @@ class ItemForecast:
     paths: Float[np.ndarray, "paths horizon"]
     density: Density | None = None
     notes: tuple[Note, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        series: PriceSeries,
+        future: np.ndarray,
+        log_returns: Float[np.ndarray, "paths horizon"],
+        density: Density | None,
+        notes: tuple[Note, ...],
+    ) -> ItemForecast:
+        """The forecast of a series at the timestamps `future` by log returns since its last close."""
+        last_close = float(series.close[-1])
+        return cls(
+            item_id=series.item_id,
+            last_timestamp=series.timestamps[-1],
+            last_close=last_close,
+            timestamps=future,
+            paths=np.asarray(last_close * np.exp(np.clip(log_returns, -FARTHEST, FARTHEST))),
+            density=density,
+            notes=notes,
+        )
 
     @property
     def horizon(self) -> int:
@@ -215,14 +239,6 @@ def _item_dict(item: ItemForecast, level: float) -> dict[str, Any]:
 def item_rng(item_id: str, seed: int) -> np.random.Generator:
     """The random stream of one item's paths: the other items of the table do not matter."""
     return np.random.default_rng([seed, zlib.crc32(item_id.encode())])
-
-
-FARTHEST = 10.0  # of a log return: tails explode after a crash, and 22,000-fold is enough for any price
-
-
-def price_paths(last_close: float, log_returns: np.ndarray) -> np.ndarray:
-    """Prices of simulated log returns since the last close."""
-    return np.asarray(last_close * np.exp(np.clip(log_returns, -FARTHEST, FARTHEST)))
 
 
 def check_level(level: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -40,14 +41,28 @@ class Model(Predictor, Protocol):
         """Learn from every row of `prices`; returns self."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Forecasts that are asked for at once: `paths` paths of `horizon` steps from each cutoff, ascending."""
+
+    cutoffs: Sequence[np.datetime64]
+    horizon: int
+    paths: int
+    seeds: Sequence[int]  # one for each cutoff
+
+    def at(self, places: Sequence[int]) -> Request:
+        """Of its cutoffs those at these places."""
+        return replace(
+            self, cutoffs=[self.cutoffs[place] for place in places], seeds=[self.seeds[place] for place in places]
+        )
+
+
 @runtime_checkable
 class PredictsAt(Protocol):
     """A model that forecasts from many days of one table in little more time than from one."""
 
-    def predict_at(
-        self, prices: PriceTable, cutoffs: Sequence[np.datetime64], horizon: int, *, paths: int, seeds: Sequence[int]
-    ) -> list[Forecast]:
-        """What `predict(prices.until(cutoff), ...)` says for each cutoff, ascending, with its seed."""
+    def predict_at(self, prices: PriceTable, request: Request) -> list[Forecast]:
+        """What `predict(prices.until(cutoff), ...)` says for each cutoff of the request with its seed."""
 
 
 Forecasting = Predictor | PredictsAt
@@ -67,7 +82,8 @@ def forecasts_at(
     for first in range(0, len(cutoffs), block):
         here, with_seeds = cutoffs[first : first + block], seeds[first : first + block]
         if isinstance(model, PredictsAt):
-            yield from model.predict_at(prices, here, horizon, paths=paths, seeds=with_seeds)
+            request = Request(cutoffs=here, horizon=horizon, paths=paths, seeds=with_seeds)
+            yield from model.predict_at(prices, request)
         else:
             for cutoff, seed in zip(here, with_seeds, strict=True):
                 yield model.predict(prices.until(cutoff), horizon, paths=paths, seed=seed)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from gatecast.forecast import Density, Forecast, ItemForecast
-from gatecast.model import PredictsAt
+from gatecast.model import PredictsAt, Request
 from gatecast.prices import PriceTable
 
 FEW_ITEMS = 4  # of a table whose walked forecasts are kept
@@ -26,21 +23,20 @@ class CachedForecasts:
         self._model = model
         self._made: dict[tuple[str, int, int], Forecast] = {}
 
-    def predict_at(
-        self, prices: PriceTable, cutoffs: Sequence[np.datetime64], horizon: int, *, paths: int, seeds: Sequence[int]
-    ) -> list[Forecast]:
+    def predict_at(self, prices: PriceTable, request: Request) -> list[Forecast]:
         """The network's forecast from each cutoff; only those not made before, or not as far, are made."""
         if len(prices) > FEW_ITEMS:
-            return self._model.predict_at(prices, cutoffs, horizon, paths=paths, seeds=seeds)
-        keys = [(prices.until(at).data_hash(), paths, seed) for at, seed in zip(cutoffs, seeds, strict=True)]
-        made = {key: self._made[key] for key in keys if key in self._made and self._made[key].horizon >= horizon}
+            return self._model.predict_at(prices, request)
+        asked = zip(request.cutoffs, request.seeds, strict=True)
+        keys = [(prices.until(cutoff).data_hash(), request.paths, seed) for cutoff, seed in asked]
+        made = {
+            key: self._made[key] for key in keys if key in self._made and self._made[key].horizon >= request.horizon
+        }
         left = [place for place, key in enumerate(keys) if key not in made]
-        new = self._model.predict_at(
-            prices, [cutoffs[place] for place in left], horizon, paths=paths, seeds=[seeds[place] for place in left]
-        )
+        new = self._model.predict_at(prices, request.at(left))
         made |= {keys[place]: forecast for place, forecast in zip(left, new, strict=True)}
         self._made |= {key: made[key] for key in keys[: max(KEPT // len(prices) - len(self._made), 0)]}
-        return [_first(made[key], horizon) for key in keys]
+        return [_first(made[key], request.horizon) for key in keys]
 
 
 def _first(forecast: Forecast, steps: int) -> Forecast:

@@ -11,7 +11,7 @@ from gatecast.calibration.online import timestamps
 from gatecast.errors import UsageError
 from gatecast.explain.explanation import Bands, Explanation
 from gatecast.explain.opened import open_base, open_trained
-from gatecast.model import Model
+from gatecast.model import Model, Request
 from gatecast.models.base import BaseNetworks
 from gatecast.models.forecaster import Forecaster
 from gatecast.nn import introspection
@@ -79,6 +79,7 @@ def _bands(
     # A calibrator sets the bands of all items that are long enough together.
     prices = prices.select(tuple(item.item_id for item in prices if len(item) >= forecaster.networks_.min_rows))
     last = [timestamps(prices)[-1]]
+    request = Request(cutoffs=last, horizon=horizon, paths=paths, seeds=[seed])
 
     def width(log_returns: Float[np.ndarray, "paths horizon"]) -> Float[np.ndarray, " horizon"]:
         edges = np.quantile(log_returns, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
@@ -86,7 +87,7 @@ def _bands(
 
     def drawn(*, mc_dropout: bool = True, noise: bool = True) -> Float[np.ndarray, " horizon"]:
         networks = forecaster.networks_.varied(mc_dropout=mc_dropout, noise=noise)
-        (forecast,) = networks.predict_at(prices, last, horizon, paths=paths, seeds=[seed])
+        (forecast,) = networks.predict_at(prices, request)
         return width(forecast[series.item_id].log_returns())
 
     bands = Bands(whole=drawn(), noise=drawn(mc_dropout=False), dropout=drawn(noise=False))

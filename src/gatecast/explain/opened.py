@@ -19,9 +19,8 @@ from gatecast.features.signal_windows import SignalRows
 from gatecast.features.signals import NAMES, SIGNALS
 from gatecast.features.targets import to_log_return
 from gatecast.models.base import BaseNetworks
-from gatecast.models.limits import check_columns
 from gatecast.models.shipped import MIN_ROWS
-from gatecast.models.trained_networks import TrainedNetworks
+from gatecast.models.trained_networks import TrainedNetworks, check_columns
 from gatecast.nn import introspection
 from gatecast.nn.cells import CellWeights, trace
 from gatecast.prices import PriceSeries, PriceTable

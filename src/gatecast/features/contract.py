@@ -37,6 +37,10 @@ class Student:
     scale: Float[np.ndarray, " row"]
     df: Float[np.ndarray, " row"]
 
+    def moved(self, centre: Float[np.ndarray, " row"], unit: Float[np.ndarray, " row"]) -> Student:
+        """That of `centre` plus `unit` times what this one is the density of."""
+        return Student(location=centre + unit * self.location, scale=unit * self.scale, df=self.df)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Day:

@@ -62,10 +62,10 @@ def cross_section_rows(items: Sequence[ItemSignals]) -> list[Float[np.ndarray, "
         squared[rows] += np.square(item.values[:, 0] - move[rows])
     spread = np.sqrt(squared / np.maximum(count[:, 0], 1))
     common = np.column_stack([means[:, :-1], np.log(spread + SOFT), np.log(np.abs(move) + SOFT), -means[:, -1]])
-    return [_seen_by(item, common[rows]) for item, rows in zip(items, places, strict=True)]
-
-
-def _seen_by(item: ItemSignals, rows: Float[np.ndarray, "time cross_section"]) -> np.ndarray:
-    rows[:, -1] += item.values[:, -1]
-    rows[:, np.flatnonzero(~item.has[:-1])] = np.nan
-    return rows
+    found = []
+    for item, rows in zip(items, places, strict=True):
+        seen = common[rows]
+        seen[:, -1] += item.values[:, -1]
+        seen[:, np.flatnonzero(~item.has[:-1])] = np.nan
+        found.append(seen)
+    return found

@@ -79,29 +79,14 @@ def _patterns(lagged: Float[np.ndarray, "target lag"]) -> Float[np.ndarray, "tar
     a, b, c, y = (at[lag] for lag in QUARTERS)
     near = sum(np.maximum(at[lag], np.maximum(at[lag - 1], at[lag + 1])) for lag in QUARTERS)
     total, wide = a + b + c + y, np.asarray(near)
-    return np.stack(
-        [
-            a * b,
-            a * y,
-            b * y,
-            c * y,
-            a * c,
-            total**2 / 4,
-            wide**2 / 4,
-            np.maximum(total - 3, 0),
-            np.maximum(wide - 5, 0),
-        ],
-        axis=1,
-    )
-
-
-_SUMMARISED = [len(LAGS) + 5, len(LAGS) + 6, len(LAGS) + 7, len(LAGS) + 8]
-_SUMMARY_UNITS = np.array([4.0, 4.0, 3.0, 3.0])
+    sizes = [total**2 / 4, wide**2 / 4, np.maximum(total - 3, 0), np.maximum(wide - 5, 0)]
+    return np.stack([a * b, a * y, b * y, c * y, a * c, *sizes], axis=1)
 
 
 def summary(events: Float[np.ndarray, "*row event"]) -> Float[np.ndarray, "*row summary"]:
     """Four numbers that say how expected a day's activity was; the network remembers them with the day."""
-    return np.asarray(np.clip(events[..., _SUMMARISED] / _SUMMARY_UNITS, 0, 5))
+    patterns = events[..., len(LAGS) : len(LAGS) + PATTERNS]
+    return np.asarray(np.clip(patterns[..., -SUMMARY:] / np.array([4.0, 4.0, 3.0, 3.0]), 0, 5))
 
 
 def history_events(calendar: EventCalendar | None, rows: int, first: int = 0) -> Float[np.ndarray, "time event"]:

@@ -39,7 +39,16 @@ class Indicators:
 
     def history(self, table: Sequence[PriceSeries]) -> list[Context]:
         """The last `context_length` rows of each series."""
-        return [self._context(series) for series in table]
+        return [
+            Context(
+                item_id=series.item_id,
+                features=self.scaled(series),
+                log_close=padded(np.log(series.close))[-CLOSES:],
+                log_volume=padded(log_volume(series))[-CLOSES:] if self.spec.has_volume else None,
+                rows=len(series),
+            )
+            for series in table
+        ]
 
     def alike(self, rows: Context) -> Hashable:
         """None is: each is simulated by itself, to the same last digit whatever stands beside it."""
@@ -54,16 +63,6 @@ class Indicators:
         recent = series.rows(max(len(series) - self.context_length - CLOSES, 0), len(series))
         features = series_features(recent, self.spec)[-self.context_length :]
         return self.scaler.apply(features, series.item_id)
-
-    def _context(self, series: PriceSeries) -> Context:
-        volumes = padded(log_volume(series))[-CLOSES:] if self.spec.has_volume else None
-        return Context(
-            item_id=series.item_id,
-            features=self.scaled(series),
-            log_close=padded(np.log(series.close))[-CLOSES:],
-            log_volume=volumes,
-            rows=len(series),
-        )
 
 
 class IndicatorWindows:
@@ -97,11 +96,7 @@ class IndicatorWindows:
         """The density of the log return since the start; None for targets that are no log returns."""
         if day.density is None or self._features.spec.returns != "log":
             return None
-        return Student(
-            location=self.log_return + self._sigma * day.density.location,
-            scale=self._sigma * day.density.scale,
-            df=day.density.df,
-        )
+        return day.density.moved(self.log_return, self._sigma)
 
     def append(self, day: Day) -> None:
         """Add a simulated row to every path."""

@@ -49,9 +49,8 @@ class FeatureSpec:
     @property
     def names(self) -> tuple[str, ...]:
         """The features' names, in the order of the last axis of `evaluate`."""
-        first = {"log": "log_return", "simple": "simple_return", "none": "price_level"}[self.returns]
         return (
-            first,
+            {"log": "log_return", "simple": "simple_return", "none": "price_level"}[self.returns],
             "log_volatility",
             "sma_20_ratio",
             "macd_12_26",
@@ -88,17 +87,18 @@ def padded(values: Float[np.ndarray, " time"]) -> Float[np.ndarray, " longer"]:
     return np.concatenate([np.full(WINDOW, values[0]), values])
 
 
+def windows_of(values: Float[np.ndarray, " time"]) -> Float[np.ndarray, "time window"]:
+    """The CLOSES values up to each row, as views on the padded history."""
+    return sliding_window_view(padded(values), CLOSES)
+
+
 def _trailing(series: PriceSeries, spec: FeatureSpec, start: int, stop: int) -> Trailing:
-    """The windows of rows start..stop as views on the padded history."""
-
-    def view(values: np.ndarray) -> np.ndarray:
-        return sliding_window_view(padded(values), CLOSES)[start:stop]
-
+    """The windows of rows start..stop."""
     return Trailing(
-        log_close=view(np.log(series.close)),
+        log_close=windows_of(np.log(series.close))[start:stop],
         rows=np.minimum(np.arange(start, stop) + 1, CLOSES),
         log_range=log_range(series)[start:stop] if spec.has_range else None,
-        log_volume=view(log_volume(series)) if spec.has_volume else None,
+        log_volume=windows_of(log_volume(series))[start:stop] if spec.has_volume else None,
     )
 
 
@@ -117,12 +117,11 @@ def series_features(series: PriceSeries, spec: FeatureSpec) -> Float[np.ndarray,
 
 def volatility(close: Float[np.ndarray, " time"]) -> Float[np.ndarray, " time"]:
     """Trailing volatility of log returns per row, the scale that rides with each window; see `evaluate`."""
-    logs = padded(np.log(close))
+    windows = windows_of(np.log(close))
     parts = []
     for start in range(0, len(close), _CHUNK):
-        windows = sliding_window_view(logs, CLOSES)[start : start + _CHUNK]
-        rows = np.minimum(np.arange(start, start + len(windows)) + 1, CLOSES)
-        parts.append(_ewma_volatility(np.diff(windows, axis=-1), rows, DECAY))
+        rows = np.minimum(np.arange(start, min(start + _CHUNK, len(close))) + 1, CLOSES)
+        parts.append(_ewma_volatility(np.diff(windows[start : start + _CHUNK], axis=-1), rows, DECAY))
     return np.concatenate(parts)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,17 +12,7 @@ from jaxtyping import Float
 from gatecast.features.contract import WINDOW, Day, Student
 from gatecast.features.cross_section import ItemSignals, cross_section_rows
 from gatecast.features.event_calendar import EventCalendar, future_events, history_events, summary
-from gatecast.features.signals import (
-    MOMENTUM_ROWS,
-    START,
-    Moves,
-    Recent,
-    Signals,
-    Sums,
-    evaluate,
-    history_signals,
-    range_of,
-)
+from gatecast.features.signals import START, Moves, Signals, Sums, evaluate, history_signals, joined, range_of
 from gatecast.prices import PriceSeries
 
 MEMORY = 384  # rows the network reads before it predicts; it learned on 120, and what lies beyond has faded
@@ -128,13 +118,13 @@ class SignalWindows:
     """The trailing windows of every path and the sums over them; they slide by one row a day."""
 
     def __init__(self, rows: Sequence[SignalRows], future: Sequence[np.ndarray], paths: int) -> None:
-        self._rows, self._paths, self._step = rows, paths, 0
+        self._rows, self._paths = rows, paths
         self._ahead = np.stack([future_events(part.calendar, ahead) for part, ahead in zip(rows, future, strict=True)])
-        self._log_return = _Column.of([part.moves.log_return for part in rows], paths)
-        self._day_range = _Column.of([part.moves.day_range for part in rows], paths)
-        self._log_volume = _Column.of([part.moves.log_volume for part in rows], paths)
-        self._sums = self._sums_at_start()
-        self._now = _last([part.signals for part in rows], paths)
+        self._past = joined([part.moves for part in rows], _last_windows)
+        self._drawn: list[Moves] = []  # what each path drew since, a day each
+        real = np.array([min(len(part.moves), WINDOW) for part in rows])
+        self._sums = Sums.of(self._past, real).repeated(paths)
+        self._now = joined([part.signals for part in rows], lambda parts: _last(parts).repeat(paths, axis=0))
         self._total = np.zeros(len(rows) * paths)
 
     @property
@@ -144,17 +134,15 @@ class SignalWindows:
 
     def inputs(self) -> BaseInputs:
         """The histories, (time, start, ...); later the newest day, (1, row, ...), its events (1, start, ...)."""
-        if self._step > 0:
-            assert self._log_return is not None
-            old = np.stack([self._log_return.before(rows) for rows in MOMENTUM_ROWS.tolist()], axis=1)
-            self._sums = self._sums.moved(self._day(0), self._day(WINDOW), old)
+        if self._drawn:
+            self._sums = self._sums.moved(self._before)
             self._now = evaluate(self._sums)
             return BaseInputs(
                 signals=self._now.values[None],
                 flags=np.broadcast_to(self._rows[0].flags, (1, len(self._total), 2)),
                 cross_section=None,
-                events=self._ahead[None, :, self._step],
-                expected=summary(self._ahead[None, :, self._step - 1]),
+                events=self._ahead[None, :, len(self._drawn)],
+                expected=summary(self._ahead[None, :, len(self._drawn) - 1]),
             )
         signals = np.stack([part.signals.values for part in self._rows], axis=1)
         events = np.stack([part.events for part in self._rows], axis=1)
@@ -169,72 +157,26 @@ class SignalWindows:
 
     def density(self, day: Day) -> Student | None:
         """The density of the log return since the start, given all that came before `day`."""
-        if day.density is None:
-            return None
-        return Student(
-            location=self._total + day.density.location * self._now.scale,
-            scale=day.density.scale * self._now.scale,
-            df=day.density.df,
-        )
+        return None if day.density is None else day.density.moved(self._total, self._now.scale)
 
     def append(self, day: Day) -> None:
         """Add a simulated day to every path."""
-        now = self._now
+        now, past = self._now, self._past
         move = day.value * now.scale
         self._total = self._total + move
-        assert self._log_return is not None
-        self._log_return.drawn.append(move)
-        if self._day_range is not None:
-            self._day_range.drawn.append(range_of(day.log_range, now.scale, now.overnight))
-        if self._log_volume is not None:
-            self._log_volume.drawn.append(now.usual_volume + day.log_volume)
-        self._step += 1
+        day_range = None if past.day_range is None else range_of(day.log_range, now.scale, now.overnight)
+        log_volume = None if past.log_volume is None else now.usual_volume + day.log_volume
+        self._drawn.append(Moves(log_return=move, day_range=day_range, log_volume=log_volume))
 
-    def _day(self, rows: int) -> Recent:
-        """One day of every path, so many rows before the newest."""
-        log_return, day_range, log_volume = (
-            None if column is None else column.before(rows)[:, None]
-            for column in (self._log_return, self._day_range, self._log_volume)
-        )
-        assert log_return is not None
-        return Recent(log_return=log_return, day_range=day_range, log_volume=log_volume, rows=self._sums.rows)
-
-    def _sums_at_start(self) -> Sums:
-        assert self._log_return is not None
-        windows = Recent(
-            log_return=self._log_return.past,
-            day_range=None if self._day_range is None else self._day_range.past,
-            log_volume=None if self._log_volume is None else self._log_volume.past,
-            rows=np.array([min(len(part.moves), WINDOW) for part in self._rows]),
-        )
-        return Sums.of(windows).repeated(self._paths)
+    def _before(self, rows: int) -> Moves:
+        """The day of every path that is so many rows before the newest."""
+        place = len(self._drawn) - 1 - rows
+        return self._drawn[place] if place >= 0 else self._past.each(lambda past: past[:, place].repeat(self._paths))
 
 
-def _last(signals: Sequence[Signals], paths: int) -> Signals:
-    """The last row's signals of every start, one copy a path."""
-    values, scale, overnight, usual_volume = (
-        np.repeat(np.stack([getattr(part, name)[-1] for part in signals]), paths, axis=0)
-        for name in ("values", "scale", "overnight", "usual_volume")
-    )
-    return Signals(values=values, scale=scale, overnight=overnight, usual_volume=usual_volume)
+def _last_windows(columns: Sequence[np.ndarray]) -> Float[np.ndarray, "start window"]:
+    return np.stack([np.pad(column[-WINDOW:], (max(WINDOW - len(column), 0), 0)) for column in columns])
 
 
-@dataclass(frozen=True)
-class _Column:
-    """One column: the last window of every start, and what each path drew since."""
-
-    past: Float[np.ndarray, "start window"]
-    paths: int
-    drawn: list[Float[np.ndarray, " row"]] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, parts: Sequence[Float[np.ndarray, " _"] | None], paths: int) -> _Column | None:
-        last = [part[-WINDOW:] for part in parts if part is not None]
-        if not last:
-            return None
-        return cls(np.stack([np.pad(part, (WINDOW - len(part), 0)) for part in last]), paths)
-
-    def before(self, rows: int) -> Float[np.ndarray, " row"]:
-        """The value so many rows before the newest, for each path."""
-        place = len(self.drawn) - 1 - rows
-        return self.drawn[place] if place >= 0 else self.past[:, place].repeat(self.paths)
+def _last(columns: Sequence[np.ndarray]) -> Float[np.ndarray, "start ..."]:
+    return np.stack([column[-1] for column in columns])

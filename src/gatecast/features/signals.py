@@ -9,9 +9,10 @@ a window's end.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -47,15 +48,11 @@ RANGE_SOFT = 0.02  # added to a range, in scales, before its logarithm
 SOFT = 0.05  # added inside logarithms, in trailing volatilities: a day without a move is not infinitely calm
 QUIET_SHARE = 0.05  # the scale stays above this share of the window's mean move
 TRADED_SHARE = 0.9  # of the days must have volume for it to be used
-_MEAN_SIZE = np.sqrt(2 / np.pi)  # E|z| of a standard normal: sizes become volatilities
+_MEAN_SIZE = float(np.sqrt(2 / np.pi))  # E|z| of a standard normal: sizes become volatilities
 _RANGE_HALF_LIFE, _CLOSE_HALF_LIFE = (8.0, 12.0)  # of the scale; ranges tell more a day, so fewer days are needed
 _CHUNK = 4096  # rows at a time: bounds memory whatever the history's length
 
 _AGE = np.arange(WINDOW - 1, -1, -1.0)
-
-
-def _decay(half_life: float) -> Float[np.ndarray, " window"]:
-    return np.asarray(0.5 ** (_AGE / half_life))
 
 
 @dataclass(frozen=True)
@@ -63,15 +60,17 @@ class _Weights:
     """Exponential weights over the window, a column a half-life (infinite: every row alike)."""
 
     half_lives: tuple[float, ...]
+    unit: float = 1.0  # of their means
 
     @cached_property
     def columns(self) -> Float[np.ndarray, "window mean"]:
-        return np.stack([_decay(half_life) for half_life in self.half_lives], axis=1)
+        return np.asarray(0.5 ** (_AGE[:, None] / np.array(self.half_lives)))
 
     @cached_property
     def of_newest(self) -> Float[np.ndarray, "rows mean"]:
-        """Sums of the newest 0, 1, ..., WINDOW weights."""
-        return np.vstack([np.zeros(len(self.half_lives)), np.cumsum(self.columns[::-1], axis=0)])
+        """Sums of the newest 0, 1, ..., WINDOW weights, times `unit`: what makes a weighted sum a mean in that unit."""
+        sums = np.vstack([np.zeros(len(self.half_lives)), np.cumsum(self.columns[::-1], axis=0)])
+        return self.unit * sums
 
     @cached_property
     def decay(self) -> Float[np.ndarray, " mean"]:
@@ -80,8 +79,12 @@ class _Weights:
 
 
 _SPELLS = (2.0, 5.0, 20.0, 50.0, np.inf)
-_OF_SIZE, _OF_RANGE = _Weights((*_SPELLS, 10.0, _CLOSE_HALF_LIFE)), _Weights((*_SPELLS, _RANGE_HALF_LIFE))
-_OF_FALLS, _OF_VOLUME = _Weights((10.0,)), _Weights((2.0, 20.0))
+_WEIGHTS = {
+    "size": _Weights((*_SPELLS, 10.0, _CLOSE_HALF_LIFE), unit=_MEAN_SIZE),
+    "fall": _Weights((10.0,), unit=_MEAN_SIZE),
+    "range": _Weights((*_SPELLS, _RANGE_HALF_LIFE)),
+    "volume": _Weights((2.0, 20.0)),
+}
 MOMENTUM_ROWS = np.array([5, 20, 60])
 _MOMENTUM = (_AGE[:, None] < MOMENTUM_ROWS).astype(float)
 
@@ -90,12 +93,13 @@ _MOMENTUM = (_AGE[:, None] < MOMENTUM_ROWS).astype(float)
 class Moves:
     """A series as moves: log returns, the Parkinson (1980) volatility of each day, its log volume; (time,) each.
 
-    `day_range` and `log_volume` are None where the series has none that can be used.
+    Or one day of many paths, (row,), or trailing windows, (row, WINDOW), newest last, zeros in front. `day_range` and
+    `log_volume` are None where the series has none that can be used.
     """
 
-    log_return: Float[np.ndarray, " time"]
-    day_range: Float[np.ndarray, " time"] | None
-    log_volume: Float[np.ndarray, " time"] | None
+    log_return: Float[np.ndarray, "*time"]
+    day_range: Float[np.ndarray, "*time"] | None
+    log_volume: Float[np.ndarray, "*time"] | None
 
     @classmethod
     def of(cls, series: PriceSeries) -> Moves:
@@ -109,6 +113,10 @@ class Moves:
     def __len__(self) -> int:
         return len(self.log_return)
 
+    def each(self, change: Callable[[np.ndarray], np.ndarray]) -> Moves:
+        """Every column that is there, changed."""
+        return joined([self], lambda columns: change(columns[0]))
+
 
 def _log_volume(volume: Float[np.ndarray, " row"] | None) -> Float[np.ndarray, " time"] | None:
     """Log volume, a day without trade taking the day before's; None where too few days have any."""
@@ -120,88 +128,61 @@ def _log_volume(volume: Float[np.ndarray, " row"] | None) -> Float[np.ndarray, "
     return np.asarray(np.log(volume[traded])[1:])
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recent:
-    """Trailing windows (row, WINDOW), newest last, zeros in front; `rows` counts the real moves."""
-
-    log_return: Float[np.ndarray, "row window"]
-    day_range: Float[np.ndarray, "row window"] | None
-    log_volume: Float[np.ndarray, "row window"] | None
-    rows: Int[np.ndarray, " row"]
+def _measures(moves: Moves) -> dict[str, np.ndarray]:
+    """What is averaged over the window, by the names of _WEIGHTS."""
+    sizes, falls = np.abs(moves.log_return), np.maximum(-moves.log_return, 0)
+    measures = {"size": sizes, "fall": falls, "range": moves.day_range, "volume": moves.log_volume}
+    return {name: values for name, values in measures.items() if values is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sums:
-    """What the signals are made of: weighted sums over each row's window, and its newest day; (row, ...) each."""
+    """What the signals are made of: weighted sums over each row's window, by name, and its newest day; (row, ...) each.
 
-    log_return: Float[np.ndarray, " row"]
-    day_range: Float[np.ndarray, " row"] | None
-    log_volume: Float[np.ndarray, " row"] | None
-    of_size: Float[np.ndarray, "row size"]
-    of_falls: Float[np.ndarray, "row fall"]
-    of_range: Float[np.ndarray, "row range"] | None
-    of_volume: Float[np.ndarray, "row volume"] | None
+    `rows` counts the real moves of the window.
+    """
+
+    newest: Moves
+    weighted: Mapping[str, Float[np.ndarray, "row _"]]
     momentum: Float[np.ndarray, "row momentum"]
     rows: Int[np.ndarray, " row"]
 
     @classmethod
-    def of(cls, recent: Recent) -> Sums:
+    def of(cls, windows: Moves, rows: Int[np.ndarray, " row"]) -> Sums:
         """From whole windows."""
-        log_return, day_range, log_volume = recent.log_return, recent.day_range, recent.log_volume
         return cls(
-            log_return=log_return[:, -1],
-            day_range=None if day_range is None else day_range[:, -1],
-            log_volume=None if log_volume is None else log_volume[:, -1],
-            of_size=np.abs(log_return) @ _OF_SIZE.columns,
-            of_falls=np.maximum(-log_return, 0) @ _OF_FALLS.columns,
-            of_range=None if day_range is None else day_range @ _OF_RANGE.columns,
-            of_volume=None if log_volume is None else log_volume @ _OF_VOLUME.columns,
-            momentum=log_return @ _MOMENTUM,
-            rows=recent.rows,
+            newest=windows.each(lambda column: column[:, -1]),
+            weighted={name: values @ _WEIGHTS[name].columns for name, values in _measures(windows).items()},
+            momentum=windows.log_return @ _MOMENTUM,
+            rows=rows,
         )
 
     def repeated(self, times: int) -> Sums:
         """Every row so many times, one after the other."""
-        parts: dict[str, Any] = {}
-        for name, part in vars(self).items():
-            parts[name] = None if part is None else part.repeat(times, axis=0)
-        return Sums(**parts)
-
-    def moved(self, new: Recent, old: Recent, old_momentum: Float[np.ndarray, "row momentum"]) -> Sums:
-        """The sums a day later, from windows of one row: the new day, and the day that leaves the window.
-
-        `old_momentum` are the returns that leave the momentum sums. Where no day leaves, zeros do.
-        """
         return Sums(
-            log_return=new.log_return[:, 0],
-            day_range=None if new.day_range is None else new.day_range[:, 0],
-            log_volume=None if new.log_volume is None else new.log_volume[:, 0],
-            of_size=_slid(_OF_SIZE, self.of_size, np.abs(new.log_return), np.abs(old.log_return)),
-            of_falls=_slid(_OF_FALLS, self.of_falls, np.maximum(-new.log_return, 0), np.maximum(-old.log_return, 0)),
-            of_range=_slid_if(_OF_RANGE, self.of_range, new.day_range, old.day_range),
-            of_volume=_slid_if(_OF_VOLUME, self.of_volume, new.log_volume, old.log_volume),
-            momentum=self.momentum + new.log_return - old_momentum,
-            rows=np.minimum(self.rows + 1, WINDOW),
+            newest=self.newest.each(lambda column: column.repeat(times)),
+            weighted={name: sums.repeat(times, axis=0) for name, sums in self.weighted.items()},
+            momentum=self.momentum.repeat(times, axis=0),
+            rows=self.rows.repeat(times),
         )
 
+    def moved(self, day: Callable[[int], Moves]) -> Sums:
+        """The sums a day later; `day` gives the new day (0) and those before it, zeros where there were none.
 
-def _slid(
-    weights: _Weights,
-    sums: Float[np.ndarray, "row mean"],
-    new: Float[np.ndarray, "row 1"],
-    old: Float[np.ndarray, "row 1"],
-) -> Float[np.ndarray, "row mean"]:
-    """Older values lose a row's weight, the newest counts whole, and the oldest leaves with its remaining weight."""
-    return np.asarray(sums * weights.decay + new - old * weights.decay**WINDOW)
-
-
-def _slid_if(
-    weights: _Weights,
-    sums: Float[np.ndarray, "row mean"] | None,
-    new: Float[np.ndarray, "row 1"] | None,
-    old: Float[np.ndarray, "row 1"] | None,
-) -> Float[np.ndarray, "row mean"] | None:
-    return None if sums is None or new is None or old is None else _slid(weights, sums, new, old)
+        Older values lose a row's weight, and the day that leaves the window leaves with its remaining weight.
+        """
+        new, old = day(0), day(WINDOW)
+        old_momentum = np.stack([day(rows).log_return for rows in MOMENTUM_ROWS.tolist()], axis=1)
+        came, left, weighted = _measures(new), _measures(old), {}
+        for name, sums in self.weighted.items():
+            decay = _WEIGHTS[name].decay
+            weighted[name] = sums * decay + came[name][:, None] - left[name][:, None] * decay**WINDOW
+        return Sums(
+            newest=new,
+            weighted=weighted,
+            momentum=self.momentum + new.log_return[:, None] - old_momentum,
+            rows=np.minimum(self.rows + 1, WINDOW),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,9 +198,15 @@ class Signals:
     overnight: Float[np.ndarray, " row"]
     usual_volume: Float[np.ndarray, " row"]
 
-    def since(self, first: int) -> Signals:
-        """Without the rows before `first`."""
-        return Signals(**{name: part[first:] for name, part in vars(self).items()})
+
+Columns = TypeVar("Columns", Moves, Signals)
+
+
+def joined(parts: Sequence[Columns], join: Callable[[Sequence[np.ndarray]], np.ndarray]) -> Columns:
+    """One of all these parts, column by column; None stays None."""
+    columns = {name: [vars(part)[name] for part in parts] for name in vars(parts[0])}
+    whole: dict[str, Any] = {name: None if them[0] is None else join(them) for name, them in columns.items()}
+    return replace(parts[0], **whole)
 
 
 def evaluate(sums: Sums) -> Signals:
@@ -228,59 +215,45 @@ def evaluate(sums: Sums) -> Signals:
     The scale is an exponential average of daily ranges (half-life 8), lifted to the level of close-to-close moves,
     or of absolute returns (half-life 12): sizes, not squares, so that one crash does not blind it for months.
     """
-    sizes = sums.of_size / (_MEAN_SIZE * _OF_SIZE.of_newest[sums.rows])
+    means = {name: part / _WEIGHTS[name].of_newest[sums.rows] for name, part in sums.weighted.items()}
+    sizes, newest = means["size"], sums.newest
     typical = np.maximum(sizes[:, 4], FLOOR)
     overnight, scale = np.ones(len(sizes)), sizes[:, 6]
-    if sums.of_range is not None:
-        ranges = sums.of_range / _OF_RANGE.of_newest[sums.rows]
+    if newest.day_range is not None:
+        ranges = means["range"]
         overnight = np.clip(typical / np.maximum(ranges[:, 4], FLOOR), 0.3, 4.0)
         scale = overnight * ranges[:, 5]
     scale = np.maximum(np.maximum(scale, QUIET_SHARE * typical), FLOOR)
-    ratio = sums.log_return / scale
+    ratio = newest.log_return / scale
     values = np.zeros((len(sizes), SIGNALS))
     values[:, 0] = np.clip(ratio, -6, 6) / 2
     values[:, 1] = np.log(np.minimum(np.abs(ratio), 20) + 0.1)
     values[:, 2:6] = np.log(sizes[:, :4] / scale[:, None] + SOFT)
-    if sums.of_range is not None and sums.day_range is not None:
-        values[:, 6] = np.log(overnight * sums.day_range / scale + SOFT)
+    if newest.day_range is not None:
+        values[:, 6] = np.log(overnight * newest.day_range / scale + SOFT)
         values[:, 7:11] = np.log((overnight / scale)[:, None] * ranges[:, :4] + SOFT)
         values[:, 11] = np.log(overnight)
     values[:, 12:15] = np.clip(sums.momentum / (scale[:, None] * np.sqrt(MOMENTUM_ROWS)), -5, 5) / 2
-    falls = sums.of_falls[:, 0] / (_MEAN_SIZE * _OF_FALLS.of_newest[sums.rows, 0])
-    values[:, 15] = 2 * (falls / np.maximum(sizes[:, 5], FLOOR) - 0.5)
+    values[:, 15] = 2 * (means["fall"][:, 0] / np.maximum(sizes[:, 5], FLOOR) - 0.5)
     usual_volume = np.zeros(len(sizes))
-    if sums.of_volume is not None and sums.log_volume is not None:
-        volumes = sums.of_volume / _OF_VOLUME.of_newest[sums.rows]
+    if newest.log_volume is not None:
+        volumes = means["volume"]
         usual_volume = volumes[:, 1]
-        values[:, 16] = np.clip(sums.log_volume - usual_volume, -2, 3)
+        values[:, 16] = np.clip(newest.log_volume - usual_volume, -2, 3)
         values[:, 17] = np.clip(volumes[:, 0] - usual_volume, -2, 2)
     return Signals(values=values, scale=scale, overnight=overnight, usual_volume=usual_volume)
 
 
 def history_signals(moves: Moves, first: int = 0) -> Signals:
     """The signals of every move from `first` on; row t uses moves up to t alone."""
-    windows = [_padded(values) for values in (moves.log_return, moves.day_range, moves.log_volume)]
-    parts = []
-    for start in range(first, len(moves), _CHUNK):
+    windows = moves.each(lambda column: sliding_window_view(np.pad(column, (WINDOW - 1, 0)), WINDOW))
+
+    def chunk(start: int) -> Signals:
         stop = min(start + _CHUNK, len(moves))
-        log_return, day_range, log_volume = (
-            None if values is None else sliding_window_view(values, WINDOW)[start:stop] for values in windows
-        )
-        assert log_return is not None
         rows = np.minimum(np.arange(start, stop) + 1, WINDOW)
-        parts.append(
-            evaluate(Sums.of(Recent(log_return=log_return, day_range=day_range, log_volume=log_volume, rows=rows)))
-        )
-    return Signals(
-        values=np.concatenate([part.values for part in parts]),
-        scale=np.concatenate([part.scale for part in parts]),
-        overnight=np.concatenate([part.overnight for part in parts]),
-        usual_volume=np.concatenate([part.usual_volume for part in parts]),
-    )
+        return evaluate(Sums.of(windows.each(lambda column: column[start:stop]), rows))
 
-
-def _padded(values: Float[np.ndarray, " time"] | None) -> Float[np.ndarray, " longer"] | None:
-    return None if values is None else np.concatenate([np.zeros(WINDOW - 1), values])
+    return joined([chunk(start) for start in range(first, len(moves), _CHUNK)], np.concatenate)
 
 
 def next_day(moves: Moves, signals: Signals, first: int = 0) -> Float[np.ndarray, "time 3"]:

@@ -99,34 +99,27 @@ def checked_features(series: PriceSeries, spec: FeatureSpec) -> Float[np.ndarray
 def assemble(series: Sequence[PriceSeries], spec: FeatureSpec, scaler: Scaler, config: Config) -> Panel:
     """Lay the items end to end; the padding in front of each lets a window reach back past its first row."""
     padding = max(config.context_length, config.chunk_length)
-    parts: dict[str, list[np.ndarray]] = {"inputs": [], "target": [], "usable": [], "stamps": []}
+
+    def blank(values: np.ndarray) -> np.ndarray:
+        return np.zeros((padding, *values.shape[1:]), dtype=values.dtype)
+
+    blocks: list[tuple[np.ndarray, ...]] = []
     first_rows, position = [], 0
     for item in series:
-        n = len(item)
         center, scale = scaler.target_frame(item.item_id, volatility(item.close))
-        scaled = scaler.apply(checked_features(item, spec), item.item_id)
-        target = np.clip((next_value(spec.returns, item.close) - center) / scale, -CLIP, CLIP)
-        row = np.arange(n)
-        pad = np.zeros(padding, dtype=np.float32)
-        parts["inputs"] += [np.zeros((padding, scaled.shape[1]), dtype=np.float32), scaled]
-        parts["target"] += [pad, target.astype(np.float32)]
-        parts["usable"] += [pad.astype(bool), (row >= _first_target(config) - 1) & (row < n - 1)]
-        parts["stamps"] += [
-            np.repeat(item.timestamps[:1], padding),
-            np.append(item.timestamps[1:], item.timestamps[-1]),
+        inputs = scaler.apply(checked_features(item, spec), item.item_id)
+        target = np.clip((next_value(spec.returns, item.close) - center) / scale, -CLIP, CLIP).astype(np.float32)
+        row = np.arange(len(item))
+        usable = (row >= _first_target(config) - 1) & (row < len(item) - 1)
+        blocks += [
+            (blank(inputs), blank(target), blank(usable), np.repeat(item.timestamps[:1], padding)),
+            (inputs, target, usable, np.append(item.timestamps[1:], item.timestamps[-1])),
         ]
         first_rows.append(position + padding)
-        position += padding + n
-    whole = {name: np.concatenate(values) for name, values in parts.items()}
-    end = {name: np.zeros((padding, *values.shape[1:]), dtype=values.dtype) for name, values in whole.items()}
-    whole = {name: np.concatenate([values, end[name]]) for name, values in whole.items()}  # room for the last tile
-    return Panel(
-        inputs=whole["inputs"],
-        target=whole["target"],
-        usable=whole["usable"],
-        stamps=whole["stamps"],
-        first_rows=np.array(first_rows),
-    )
+        position += padding + len(item)
+    blocks.append(tuple(blank(column) for column in blocks[-1]))  # room for the last tile
+    inputs, target, usable, stamps = (np.concatenate(column) for column in zip(*blocks, strict=True))
+    return Panel(inputs=inputs, target=target, usable=usable, stamps=stamps, first_rows=np.array(first_rows))
 
 
 def recency_weights(stamps: np.ndarray, config: Config) -> Float[np.ndarray, " sample"]:
@@ -154,8 +147,8 @@ def training_samples(panel: Panel, split: np.datetime64, config: Config, epoch: 
     row_weights = np.zeros(len(trained), dtype=np.float32)
     row_weights[trained] = recency_weights(panel.stamps[trained], config)
     rows = np.flatnonzero(trained)
+    length = config.context_length
     if config.training == "windows":
-        length = config.context_length
         return Samples(starts=rows - length + 1, length=length, judged=1, row_weights=row_weights)
     length = config.chunk_length
     stride = max(length // 4, 1)
@@ -167,16 +160,13 @@ def training_samples(panel: Panel, split: np.datetime64, config: Config, epoch: 
 def validation_samples(panel: Panel, split: np.datetime64, config: Config) -> Samples:
     """The held-out tail, every target judged once, after a full context."""
     held_out = panel.usable & (panel.stamps > split)
-    rows = np.flatnonzero(held_out)
-    context = config.context_length
+    rows, context, row_weights = np.flatnonzero(held_out), config.context_length, held_out.astype(np.float32)
     if config.training == "windows":
-        return Samples(starts=rows - context + 1, length=context, judged=1, row_weights=held_out.astype(np.float32))
+        return Samples(starts=rows - context + 1, length=context, judged=1, row_weights=row_weights)
     judged = config.chunk_length
     tiles = []
     for first in rows[np.diff(rows, prepend=-2) > 1]:  # the first held-out row of each item
         count = int(np.argmin(np.append(held_out[first:], False)))
         tiles.append(np.arange(first, first + count, judged))
     starts = np.concatenate(tiles) if tiles else rows
-    return Samples(
-        starts=starts - context + 1, length=context + judged - 1, judged=judged, row_weights=held_out.astype(np.float32)
-    )
+    return Samples(starts=starts - context + 1, length=context + judged - 1, judged=judged, row_weights=row_weights)

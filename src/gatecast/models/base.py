@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,6 +16,7 @@ from gatecast.errors import TooFewRows
 from gatecast.features.cross_section import LEAST_ITEMS
 from gatecast.features.signal_windows import SignalFeatures
 from gatecast.forecast import Forecast
+from gatecast.model import Request
 from gatecast.models.shipped import MIN_ROWS, day_of, end_of, load_ensemble, members_of, tensors_of
 from gatecast.models.simulated import forecasts_of
 from gatecast.nn.base_network import BaseNetwork
@@ -46,6 +47,10 @@ class BaseNetworks:
     notes: tuple[Note, ...] = ()
 
     kind: ClassVar[str] = "base"
+    items: ClassVar[None] = None  # any may be calibrated: the network is of none in particular
+    least: ClassVar[int] = LEAST_BEFORE  # rows an item needs before an origin to take part in calibration
+    min_rows: ClassVar[int] = MIN_ROWS  # to be forecast
+    interrupted: ClassVar[bool] = False  # an adaptation is too short to be cut short
 
     @classmethod
     def learn(cls, prices: PriceTable, config: Config, folder: Path) -> BaseNetworks:
@@ -62,59 +67,29 @@ class BaseNetworks:
     @property
     def model(self) -> PathModel:
         """What its paths are made of."""
-        return PathModel(
-            networks=self.members,
-            features=SignalFeatures(self.cross_section),
-            mc_dropout=self.mc_dropout,
-            noise=self.noise,
-        )
+        features = SignalFeatures(self.cross_section)
+        return PathModel(networks=self.members, features=features, mc_dropout=self.mc_dropout, noise=self.noise)
 
     def varied(self, *, mc_dropout: bool, noise: bool) -> BaseNetworks:
         """The same networks with one source of spread shut off along their paths."""
         return replace(self, mc_dropout=mc_dropout, noise=noise)
 
     @property
-    def items(self) -> None:
-        """Any item may be calibrated: the network is of none in particular."""
-
-    @property
-    def least(self) -> int:
-        """Rows an item needs before an origin to take part in calibration."""
-        return LEAST_BEFORE
-
-    @property
-    def min_rows(self) -> int:
-        """Rows an item needs to be forecast."""
-        return MIN_ROWS
-
-    @property
     def losses(self) -> list[tuple[int, float, float]]:
         """(epoch, training loss, held-out loss) of the adaptation; empty without one."""
         return [] if self.adaptation is None else list(self.adaptation.losses)
 
-    @property
-    def interrupted(self) -> bool:
-        """An adaptation is too short to be cut short."""
-        return False
-
-    def predict_at(
-        self, prices: PriceTable, cutoffs: Sequence[np.datetime64], horizon: int, *, paths: int, seeds: Sequence[int]
-    ) -> list[Forecast]:
+    def predict_at(self, prices: PriceTable, request: Request) -> list[Forecast]:
         """Paths as the members give them, from the last row of each item at each cutoff, in one batch.
 
         Raises `TooFewRows` for an item under MIN_ROWS rows.
         """
-        forecasts = forecasts_of(
-            self.model,
-            prices,
-            cutoffs,
-            horizon,
-            paths=paths,
-            seeds=seeds,
-            check=self._checked,
-            together=self.cross_section,
-        )
-        return [self._noted(forecast) for forecast in forecasts]
+        forecasts = forecasts_of(self.model, prices, request, check=self._checked, together=self.cross_section)
+        for number, forecast in enumerate(forecasts):
+            if self.cross_section and len(forecast.items) >= LEAST_ITEMS:
+                text = f"recent moves of all {len(forecast.items)} items enter the forecast of each"
+                forecasts[number] = forecast.noted(Note("model", text))
+        return forecasts
 
     def _checked(self, series: PriceSeries) -> tuple[Note, ...]:
         """Notes of what the network learned from, and of rows that are not days; refuses a series that is too short."""
@@ -134,12 +109,6 @@ class BaseNetworks:
         if kind not in "BD":
             notes.append(Note("model", f"{_UNITS[kind]} are read as if daily: judge the forecast by the verdict"))
         return tuple(notes)
-
-    def _noted(self, forecast: Forecast) -> Forecast:
-        if not self.cross_section or len(forecast.items) < LEAST_ITEMS:
-            return forecast
-        note = Note("model", f"recent moves of all {len(forecast.items)} items enter the forecast of each")
-        return forecast.noted(note)
 
     def to_dict(self) -> dict[str, Any]:
         """All but the weights, as plain types for JSON."""

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from gatecast.config import Config
-from gatecast.models.base import BaseNetworks
 from gatecast.models.shipped import day_of, load_ensemble, suited
-from gatecast.models.trained_networks import TrainedNetworks
-from gatecast.nn.training.loop import Checkpoint, Progress
 from gatecast.notes import Note
 from gatecast.prices import PriceTable
-
-Networks = TrainedNetworks | BaseNetworks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,18 +24,6 @@ class Choice:
     folder: Path | None = None
     until: np.datetime64 | None = None
     notes: tuple[Note, ...] = ()
-
-    def learn(
-        self,
-        prices: PriceTable,
-        *,
-        checkpoint: Checkpoint | None = None,
-        progress: Callable[[Progress], None] | None = None,
-    ) -> Networks:
-        """The chosen network, trained or adapted; the rest of the arguments are for a training."""
-        if self.folder is not None:
-            return BaseNetworks.learn(prices, self.config, self.folder)
-        return TrainedNetworks.learn(prices, self.config, checkpoint=checkpoint, progress=progress)
 
 
 def choose(config: Config, prices: PriceTable, *, folder: Path | None = None) -> Choice:

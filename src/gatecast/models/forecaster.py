@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from gatecast.calibration.bands import HORIZON
 from gatecast.calibration.cache import CachedForecasts
 from gatecast.calibration.online import OnlineCalibration, calibrate, revived, timestamps
 from gatecast.config import Config
 from gatecast.errors import UsageError
+from gatecast.features.indicators import CLOSES
 from gatecast.forecast import Forecast
+from gatecast.model import Request
 from gatecast.models.base import BaseNetworks
-from gatecast.models.choice import Choice, Networks, choose
-from gatecast.models.limits import check_sizes
+from gatecast.models.choice import Choice, choose
 from gatecast.models.shipped import fitting, shipped
 from gatecast.models.trained_networks import TrainedNetworks
 from gatecast.nn.model_files import load_model, save_model
@@ -30,9 +29,9 @@ from gatecast.version import __version__
 if TYPE_CHECKING:
     from torch import Tensor
 
-_KINDS: Mapping[str, type[TrainedNetworks] | type[BaseNetworks]] = {
-    kind.kind: kind for kind in (TrainedNetworks, BaseNetworks)
-}
+Networks = TrainedNetworks | BaseNetworks
+MAX_CELLS = 100_000_000  # paths x (window + horizon) of one item: 0.8 GB of prices, a few times that at work
+_KINDS: Mapping[str, type[Networks]] = {kind.kind: kind for kind in (TrainedNetworks, BaseNetworks)}
 
 
 class Forecaster:
@@ -84,8 +83,18 @@ class Forecaster:
         choice = self.choice_ = self.choice or choose(self.config, prices)
         self.data_hash_ = prices.data_hash()
         state = None if checkpoint is None else Checkpoint(checkpoint, self.fingerprint(prices), resume)
-        self._hold(choice.learn(prices, checkpoint=state, progress=progress), choice.notes)
-        self.calibration_ = self._calibrated(prices) if self.config.calibrate else None
+        networks: Networks
+        if choice.folder is not None:
+            networks = BaseNetworks.learn(prices, choice.config, choice.folder)
+        else:
+            networks = TrainedNetworks.learn(prices, choice.config, state, progress)
+        self._hold(networks, choice.notes)
+        self.calibration_: OnlineCalibration | None = None
+        if self.config.calibrate:  # a walk over days that the network has not learned from
+            known = prices if networks.items is None else prices.select(networks.items)
+            self.calibration_ = calibrate(
+                self.source_, known, after=networks.until, least=networks.least, steps=self.steps
+            )
         return self
 
     def predict(self, prices: PriceTable, horizon: int = 30, *, paths: int = 1000, seed: int = 0) -> Forecast:
@@ -95,16 +104,15 @@ class Forecaster:
         item with too few rows for the network, `UsageError` for a horizon or paths under 1.
         """
         check_sizes(horizon, paths, seed)
-        return self.predict_at(prices, [timestamps(prices)[-1]], horizon, paths=paths, seeds=[seed])[0]
+        last = [timestamps(prices)[-1]]
+        return self.predict_at(prices, Request(cutoffs=last, horizon=horizon, paths=paths, seeds=[seed]))[0]
 
-    def predict_at(
-        self, prices: PriceTable, cutoffs: Sequence[np.datetime64], horizon: int, *, paths: int, seeds: Sequence[int]
-    ) -> list[Forecast]:
-        """`predict(prices.until(cutoff))` for each cutoff, ascending, in one batch."""
+    def predict_at(self, prices: PriceTable, request: Request) -> list[Forecast]:
+        """`predict(prices.until(cutoff))` for each cutoff, in one batch."""
         self._check_fitted()
-        forecasts = self.networks_.predict_at(prices, cutoffs, horizon, paths=paths, seeds=seeds)
+        forecasts = self.networks_.predict_at(prices, request)
         if self.calibration_ is not None:
-            forecasts = self.calibration_.apply(self.source_, prices, cutoffs, forecasts)
+            forecasts = self.calibration_.apply(self.source_, prices, request.cutoffs, forecasts)
         return [forecast.noted(*self.notes_) for forecast in forecasts]
 
     @property
@@ -172,12 +180,19 @@ class Forecaster:
         if isinstance(networks, BaseNetworks):
             self.source_ = self.cached_ if self.cached_ is not None else CachedForecasts(networks)
 
-    def _calibrated(self, prices: PriceTable) -> OnlineCalibration:
-        """The calibrator after a walk over days that the network has not learned from."""
-        networks = self.networks_
-        known = prices if networks.items is None else prices.select(networks.items)
-        return calibrate(self.source_, known, after=networks.until, least=networks.least, steps=self.steps)
-
     def _check_fitted(self) -> None:
         if not hasattr(self, "networks_"):
             raise UsageError("a forecaster predicts after it was fitted; this one was not. Call fit(prices) first.")
+
+
+def check_sizes(horizon: int, paths: int, seed: int = 0) -> None:
+    """Refuse a horizon, a number of paths or a seed that cannot be simulated."""
+    if seed < 0:
+        raise UsageError(f"a seed is 0 or more; got {seed}. Give for example 0.")
+    if horizon < 1 or paths < 1:
+        raise UsageError(f"horizon and paths are at least 1; got {horizon} and {paths}. Give for example 30 and 1000.")
+    cells = paths * (horizon + CLOSES)
+    if cells > MAX_CELLS:
+        raise UsageError(
+            f"paths x (horizon + {CLOSES} rows of history) is at most {MAX_CELLS:,}; got {cells:,}. Ask for fewer."
+        )

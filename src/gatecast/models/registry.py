@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -10,26 +11,11 @@ from pydantic import TypeAdapter, ValidationError
 from gatecast.config import Config
 from gatecast.errors import ConfigError, UsageError
 from gatecast.model import Model
-from gatecast.models import baselines
+from gatecast.models.baselines import BASELINES
 from gatecast.models.calibrated import Calibrated
 from gatecast.models.forecaster import Forecaster
 from gatecast.nn.network import matched
 
-BASELINES: dict[str, type[Any]] = {
-    kind.name: kind
-    for kind in (
-        baselines.RandomWalk,
-        baselines.Drift,
-        baselines.Sma,
-        baselines.Ema,
-        baselines.Kalman,
-        baselines.Ols,
-        baselines.Garch,
-        baselines.Har,
-        baselines.EwmaT,
-        baselines.Theta,
-    )
-}
 NETWORK = "gatecast"
 CALIBRATED = "calibrated"
 MOST = 50  # models in one run; a list that long is a slip of the keyboard
@@ -55,10 +41,15 @@ def parse_models(text: str, *, preset: str = "default", settings: tuple[str, ...
 
 def _words(text: str) -> list[str]:
     """Split at commas that begin a model: one that begins `key=value`, or a number, belongs to the model before."""
+    parts = filter(None, (part.strip() for part in text.split(",")))
+    return _joined(parts, lambda part: part.isdigit() or ("=" in part and ":" not in part.partition("=")[0]))
+
+
+def _joined(parts: Iterable[str], continues: Callable[[str], bool]) -> list[str]:
+    """The parts, each that continues the one before put back to it."""
     words: list[str] = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        head = part.partition("=")[0]
-        if words and (part.isdigit() or ("=" in part and ":" not in head)):
+    for part in parts:
+        if words and continues(part):
             words[-1] += f",{part}"
         else:
             words.append(part)
@@ -90,26 +81,17 @@ def _config(rest: str, preset: str, settings: tuple[str, ...]) -> Config:
     own = [part.removeprefix("preset=") for part in parts if part.startswith("preset=")]
     given = _network_settings(",".join(part for part in parts if not part.startswith("preset=")))
     if own:
-        return Config.from_preset(own[-1], [*_seed_of(settings), *given])
+        seeds = [setting for setting in settings if setting.partition("=")[0].strip() == "seed"]
+        return Config.from_preset(own[-1], [*seeds, *given])
     config = Config.from_preset(preset, [*settings, *given])
     family = parts[0]
     return matched(config, family) if family and "=" not in family else config
 
 
-def _seed_of(settings: tuple[str, ...]) -> list[str]:
-    """Of the settings meant for `gatecast`, the one that the base network knows too."""
-    return [setting for setting in settings if setting.partition("=")[0].strip() == "seed"]
-
-
 def _network_settings(rest: str) -> list[str]:
     """`gru` is short for `encoder=gru`; a part without a sign continues a list, as in dense=64,32."""
-    parts: list[str] = []
-    for part in filter(None, rest.split(",")):
-        if parts and "=" not in part:
-            parts[-1] += f",{part}"
-        else:
-            parts.append(part if "=" in part else f"encoder={part}")
-    return parts
+    parts = _joined(filter(None, rest.split(",")), lambda part: "=" not in part)
+    return [part if "=" in part else f"encoder={part}" for part in parts]
 
 
 def _baseline(kind: type[Any], rest: str) -> Model:

@@ -18,6 +18,7 @@ from gatecast.prices import PriceTable
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Module
 
 SHIPPED = Path(__file__).parents[1] / "data" / "base"  # a folder a network, named by the last day it learned from
 LEAST_AFTER = 250  # rows that are new to a network, to calibrate and to judge it by: a year of sessions
@@ -84,7 +85,7 @@ def load_ensemble(folder: Path) -> Ensemble:
         )
 
 
-def tensors_of(members: Sequence[BaseNetwork]) -> dict[str, Tensor]:
+def tensors_of(members: Sequence[Module]) -> dict[str, Tensor]:
     """The weights of all members, each name with the member's number before it."""
     return {
         f"{number}.{name}": tensor.clone()
@@ -93,14 +94,18 @@ def tensors_of(members: Sequence[BaseNetwork]) -> dict[str, Tensor]:
     }
 
 
+def tensors_at(tensors: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
+    """The weights of the `number`th member among what `tensors_of` gave."""
+    prefix = f"{number}."
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
 def members_of(tensors: Mapping[str, Tensor], count: int) -> tuple[BaseNetwork, ...]:
     """What `tensors_of` made; raises `ValueError` or `RuntimeError` where it is something else."""
     members = []
     for number in range(count):
-        prefix = f"{number}."
-        stored = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
         member = build_base(0)
-        member.load_state_dict(stored)
+        member.load_state_dict(tensors_at(tensors, number))
         members.append(member.eval())
     if not members:
         raise ValueError("it has no members")

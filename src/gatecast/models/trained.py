@@ -12,9 +12,10 @@ from jaxtyping import Float
 
 from gatecast.config import Config
 from gatecast.features.indicator_windows import Indicators
-from gatecast.features.indicators import CLOSES, FeatureSpec, log_range, log_volume, padded, volatility
+from gatecast.features.indicators import FeatureSpec, log_range, log_volume, volatility, windows_of
 from gatecast.features.targets import CLIP, Scaler
 from gatecast.features.windows import Panel, assemble, learn_scaler, long_enough, split_timestamp
+from gatecast.models.shipped import tensors_at
 from gatecast.nn.network import Network, build, own_memory, pick_device
 from gatecast.nn.next_day import HeldOutDays, shrinkage_of
 from gatecast.nn.sampling.sampler import PathModel
@@ -43,12 +44,8 @@ class Trained:
     @property
     def model(self) -> PathModel:
         """What its paths are made of."""
-        return PathModel(
-            networks=(self.network,),
-            features=self.features,
-            mc_dropout=self.config.mc_dropout,
-            noise=self.config.noise != "none",
-        )
+        mc_dropout, noise = self.config.mc_dropout, self.config.noise != "none"
+        return PathModel(networks=(self.network,), features=self.features, mc_dropout=mc_dropout, noise=noise)
 
     @property
     def held_out(self) -> HeldOutDays:
@@ -60,9 +57,8 @@ class Trained:
 def learn(
     group: Sequence[PriceSeries],
     config: Config,
-    *,
-    checkpoint: Checkpoint | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    checkpoint: Checkpoint | None,
+    progress: Callable[[Progress], None] | None,
 ) -> Trained:
     """Train a network on the items of `group` that are long enough; the rest of the arguments as `train` has them."""
     series = long_enough(group, config)
@@ -104,18 +100,14 @@ def _held_out_days(
         if spec.has_range:
             range_ratio[here] = log_range(item)[1:] - np.log(volatility(item.close))[:-1]
         if spec.has_volume:
-            volume_ratio[here] = _volume_ratio(log_volume(item))
+            logs = log_volume(item)
+            volume_ratio[here] = logs[1:] - windows_of(logs)[:-1, -20:].mean(axis=1)
     return HeldOutDays(
         error=np.clip(error - error.mean(), -CLIP, CLIP),
         range_ratio=range_ratio[rows],
         volume_ratio=volume_ratio[rows],
         shrinkage=shrinkage,
     )
-
-
-def _volume_ratio(log_volumes: Float[np.ndarray, " time"]) -> Float[np.ndarray, " shorter"]:
-    windows = np.lib.stride_tricks.sliding_window_view(padded(log_volumes), CLOSES)[:-1, -20:]
-    return np.asarray(log_volumes[1:] - windows.mean(axis=1))
 
 
 def _training_notes(record: TrainingRecord, left_out: int, shrinkage: float, config: Config) -> tuple[Note, ...]:
@@ -211,8 +203,7 @@ def _filled(number: int, tensors: Mapping[str, Tensor], config: Config, inputs: 
     """A network with the stored weights; their names and shapes are compared before any memory is taken."""
     import torch
 
-    prefix = f"{number}."
-    stored = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    stored = tensors_at(tensors, number)
     with torch.device("meta"):
         wanted = Network(config, inputs).state_dict()
     if {name: tensor.shape for name, tensor in stored.items()} != {name: t.shape for name, t in wanted.items()}:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from gatecast.config import Config
-from gatecast.errors import UsageError
-from gatecast.features.indicators import WARMUP
+from gatecast.errors import DataError, TooFewRows, UsageError
+from gatecast.features.indicators import WARMUP, FeatureSpec
 from gatecast.forecast import Forecast, ItemForecast
-from gatecast.models.limits import check_columns, check_context
+from gatecast.model import Request
+from gatecast.models.shipped import tensors_of
 from gatecast.models.simulated import forecasts_of
 from gatecast.models.trained import Trained, describe, learn, revive
 from gatecast.nn.training.loop import Checkpoint, Progress
@@ -39,16 +40,15 @@ class TrainedNetworks:
         cls,
         prices: PriceTable,
         config: Config,
-        *,
-        checkpoint: Checkpoint | None = None,
-        progress: Callable[[Progress], None] | None = None,
+        checkpoint: Checkpoint | None,
+        progress: Callable[[Progress], None] | None,
     ) -> TrainedNetworks:
         """Train on every row of `prices`; `checkpoint` is of a folder that holds the state after each epoch."""
         groups = [[series] for series in prices] if config.per_asset else [list(prices)]
         networks = []
         for number, group in enumerate(groups):
             own = checkpoint and replace(checkpoint, path=checkpoint.path / f"training-{number}.safetensors")
-            networks.append(learn(group, config, checkpoint=own, progress=progress))
+            networks.append(learn(group, config, own, progress))
         return cls(tuple(networks), config)
 
     @property
@@ -66,10 +66,7 @@ class TrainedNetworks:
         """Rows an item needs before an origin to take part in calibration."""
         return self.config.context_length + WARMUP
 
-    @property
-    def min_rows(self) -> int:
-        """Rows an item needs to be forecast."""
-        return self.least
+    min_rows = least  # nor fewer to be forecast
 
     def varied(self, *, mc_dropout: bool, noise: bool) -> TrainedNetworks:
         """The same networks with one source of spread shut off along their paths."""
@@ -87,34 +84,25 @@ class TrainedNetworks:
         """Whether a training was cut short by hand."""
         return any(trained.record.interrupted for trained in self.networks)
 
-    def predict_at(
-        self, prices: PriceTable, cutoffs: Sequence[np.datetime64], horizon: int, *, paths: int, seeds: Sequence[int]
-    ) -> list[Forecast]:
+    def predict_at(self, prices: PriceTable, request: Request) -> list[Forecast]:
         """Paths as the networks give them, from the last row of each item at each cutoff.
 
         `prices` may hold rows that training has not seen: weights stay, the context moves on. Raises `TooFewRows` for
         an item without a full context.
         """
-        table = prices.until(cutoffs[-1])
+        table = prices.until(request.cutoffs[-1])
         of = {series.item_id: self.network_of(series.item_id) for series in table}
         by_item: dict[tuple[str, int], ItemForecast] = {}
         for trained in {id(network): network for network in of.values()}.values():
             mine = table.select(tuple(item for item, network in of.items() if network is trained))
-            begun = [n for n, at in enumerate(cutoffs) if any(series.timestamps[0] <= at for series in mine)]
-            forecasts = forecasts_of(
-                trained.model,
-                mine,
-                [cutoffs[number] for number in begun],
-                horizon,
-                paths=paths,
-                seeds=[seeds[number] for number in begun],
-                check=partial(_checked, trained=trained),
-            )
+            first = min(series.timestamps[0] for series in mine)
+            begun = [number for number, cutoff in enumerate(request.cutoffs) if first <= cutoff]
+            forecasts = forecasts_of(trained.model, mine, request.at(begun), check=partial(_checked, trained=trained))
             for number, forecast in zip(begun, forecasts, strict=True):
                 by_item |= {(item.item_id, number): item for item in forecast}
         return [
-            Forecast(items=tuple(by_item[series.item_id, number] for series in prices.until(at)), seed=seed)
-            for number, (at, seed) in enumerate(zip(cutoffs, seeds, strict=True))
+            Forecast(items=tuple(by_item[series.item_id, number] for series in prices.until(cutoff)), seed=seed)
+            for number, (cutoff, seed) in enumerate(zip(request.cutoffs, request.seeds, strict=True))
         ]
 
     def network_of(self, item_id: str) -> Trained:
@@ -132,11 +120,7 @@ class TrainedNetworks:
 
     def tensors(self) -> dict[str, Tensor]:
         """The weights of all networks, each name with the network's number before it."""
-        return {
-            f"{number}.{name}": tensor
-            for number, trained in enumerate(self.networks)
-            for name, tensor in trained.network.state_dict().items()
-        }
+        return tensors_of([trained.network for trained in self.networks])
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any], tensors: Mapping[str, Tensor], config: Config) -> TrainedNetworks:
@@ -151,7 +135,12 @@ class TrainedNetworks:
 
 def _checked(series: PriceSeries, trained: Trained) -> tuple[Note, ...]:
     """The network's notes for a series; raises where it cannot be forecast."""
-    check_context(series, trained.config)
+    context = trained.config.context_length
+    if len(series) < context + WARMUP:
+        raise TooFewRows(
+            f"a forecast needs at least {context + WARMUP} rows (context_length {context} + {WARMUP} to warm up); "
+            f"'{series.item_id}' has {len(series)}. Give more history, a smaller context_length, or leave it out."
+        )
     check_columns(series, trained.features.spec)
     if series.item_id in trained.items:
         return trained.notes
@@ -159,3 +148,15 @@ def _checked(series: PriceSeries, trained: Trained) -> tuple[Note, ...]:
         f"the network was trained on {listed(trained.items, 5)} and not on this item; judge its forecast by the verdict"
     )
     return (*trained.notes, Note("model", stranger, (series.item_id,)))
+
+
+def check_columns(series: PriceSeries, spec: FeatureSpec) -> None:
+    """A network sees what it was trained on: no feature is made up for a column that is not there."""
+    missing = ["high and low"] if spec.has_range and not series.has_range else []
+    if spec.has_volume and series.volume is None:
+        missing.append("volume")
+    if missing:
+        raise DataError(
+            f"a model needs the columns it was trained on; '{series.item_id}' has no {' and no '.join(missing)}. Give "
+            "them, or train on closes alone."
+        )

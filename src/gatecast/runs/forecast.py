@@ -15,8 +15,7 @@ from gatecast.forecast import Forecast, check_level
 from gatecast.judge.recent import recent_verdict
 from gatecast.judge.verdict import Verdict
 from gatecast.judge.walkforward import FoldProgress
-from gatecast.models.forecaster import Forecaster
-from gatecast.models.limits import check_sizes
+from gatecast.models.forecaster import Forecaster, check_sizes
 from gatecast.nn.training.loop import Progress as TrainingProgress
 from gatecast.notes import Note, merged
 from gatecast.prices import PriceTable

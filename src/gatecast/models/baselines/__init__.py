@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gatecast.models.baselines.averages import Ema, Sma
 from gatecast.models.baselines.ewma import EwmaT
 from gatecast.models.baselines.garch import Garch
@@ -11,4 +13,7 @@ from gatecast.models.baselines.ols import Ols
 from gatecast.models.baselines.random_walk import Drift, RandomWalk
 from gatecast.models.baselines.theta import Theta
 
-__all__ = ["Drift", "Ema", "EwmaT", "Garch", "Har", "Kalman", "Ols", "RandomWalk", "Sma", "Theta"]
+__all__ = ["BASELINES", "Drift", "Ema", "EwmaT", "Garch", "Har", "Kalman", "Ols", "RandomWalk", "Sma", "Theta"]
+
+_ALL = (RandomWalk, Drift, Sma, Ema, Kalman, Ols, Garch, Har, EwmaT, Theta)
+BASELINES: dict[str, type[Any]] = {kind.name: kind for kind in _ALL}

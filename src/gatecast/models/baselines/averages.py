@@ -13,7 +13,7 @@ from gatecast.errors import ConfigError
 from gatecast.features.indicators import WARMUP, volatility
 from gatecast.models.baselines.contract import Baseline, Unfit
 from gatecast.models.baselines.direct import log_returns_ahead, simulate_direct
-from gatecast.models.baselines.noise import Simulation, last_volatility
+from gatecast.models.baselines.noise import Draws, Simulation, last_volatility
 from gatecast.models.baselines.recursion import recursive
 from gatecast.prices import PriceSeries
 
@@ -43,19 +43,17 @@ class _Average(Baseline[AverageHistory]):
     def _learn(self, series: PriceSeries) -> AverageHistory:
         return AverageHistory(series.close, volatility(series.close))
 
-    def _simulate(
-        self, series: PriceSeries, learned: AverageHistory, horizon: int, paths: int, rng: np.random.Generator
-    ) -> Simulation:
+    def _simulate(self, series: PriceSeries, learned: AverageHistory, draws: Draws) -> Simulation:
         if len(series) < self._warmup:
             raise Unfit(f"it averages {self._warmup} rows, and there are fewer")
-        actual = log_returns_ahead(np.log(learned.close), horizon)
+        actual = log_returns_ahead(np.log(learned.close), draws.horizon)
         origins = np.arange(max(self._warmup, WARMUP) - 1, len(actual))
         if len(origins) == 0:
-            raise Unfit(f"its rows leave no past forecast of {horizon} steps")
-        predicted = np.log(self._ahead(learned.close, horizon)[origins] / learned.close[origins, None])
+            raise Unfit(f"its rows leave no past forecast of {draws.horizon} steps")
+        predicted = np.log(self._ahead(learned.close, draws.horizon)[origins] / learned.close[origins, None])
         errors = (actual[origins] - predicted) / learned.sigma[origins, None]
-        centre = np.log(self._ahead(series.close, horizon)[-1] / series.close[-1])
-        return simulate_direct(centre, last_volatility(series.close), errors, paths, rng)
+        centre = np.log(self._ahead(series.close, draws.horizon)[-1] / series.close[-1])
+        return simulate_direct(centre, last_volatility(series.close), errors, draws)
 
 
 @dataclass(kw_only=True, eq=False)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -13,15 +15,8 @@ from jaxtyping import Float
 from gatecast.calendars import future_timestamps
 from gatecast.errors import TooFewRows, UsageError
 from gatecast.features.contract import FLOOR
-from gatecast.forecast import Forecast, ItemForecast, item_rng, price_paths
-from gatecast.models.baselines.noise import (
-    Simulation,
-    StudentT,
-    bootstrap,
-    cumulated_before,
-    fit_student_t,
-    path_density,
-)
+from gatecast.forecast import Forecast, ItemForecast, item_rng
+from gatecast.models.baselines.noise import Draws, Simulation, StudentT, cumulated_before, fit_student_t, path_density
 from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable
 
@@ -31,6 +26,7 @@ LEAST_ROWS = 3  # two returns: the least that has a spread
 # Not typing.Self: beartype refuses it where jaxtyping's hook decorates functions, not classes.
 AnyBaseline = TypeVar("AnyBaseline", bound="Baseline[Any]")
 Learned = TypeVar("Learned")
+Result = TypeVar("Result")
 
 
 class Unfit(Exception):
@@ -64,20 +60,20 @@ class Walk:
         mean = float(returns.mean()) if drift else 0.0
         return cls(mean, returns - mean, fit_student_t(returns - mean))
 
-    def simulate(self, horizon: int, paths: int, rng: np.random.Generator) -> Simulation:
+    def simulate(self, draws: Draws) -> Simulation:
         """Bootstrapped errors about the drift; the density is the Student-t about each path's place."""
-        returns = self.drift + bootstrap(self.errors, paths, horizon, rng)
+        returns = self.drift + draws.bootstrap(self.errors)
         centre = cumulated_before(returns) + self.drift
         return Simulation(np.cumsum(returns, axis=1), path_density(centre, 1.0, self.student))
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted(Generic[Learned]):
-    """What a model learned of an item (None where it could not), the walk to fall back on, and notes."""
+    """What a model learned of an item (None where it could not), notes on that, and the walk to fall back on."""
 
     learned: Learned | None
-    walk: Walk
     notes: tuple[Note, ...]
+    walk: Walk
 
 
 class Baseline(ABC, Generic[Learned]):
@@ -97,9 +93,7 @@ class Baseline(ABC, Generic[Learned]):
         """The item's parameters from these rows; raises `Unfit` with the reason."""
 
     @abstractmethod
-    def _simulate(
-        self, series: PriceSeries, learned: Learned, horizon: int, paths: int, rng: np.random.Generator
-    ) -> Simulation:
+    def _simulate(self, series: PriceSeries, learned: Learned, draws: Draws) -> Simulation:
         """Paths after the series' last row with the parameters frozen; raises `Unfit` with the reason."""
 
     def fit(self: AnyBaseline, prices: PriceTable) -> AnyBaseline:
@@ -115,63 +109,55 @@ class Baseline(ABC, Generic[Learned]):
             raise UsageError(
                 f"horizon and paths are at least 1 and the seed at least 0; got {horizon}, {paths}, {seed}."
             )
-        items = tuple(self._predict_item(series, horizon, paths, seed, prices.calendar) for series in prices)
-        return Forecast(items=items, seed=seed)
+        items = []
+        for series in prices:
+            fitted = self.fitted_.get(series.item_id)
+            if fitted is None:
+                stranger = self._fallback_note(series, "it was not among the items of fit")
+                fitted = Fitted(None, (stranger,), Walk.learn(series))
+            simulation, notes = self._simulate_or_walk(series, fitted, horizon, paths, seed)
+            future = future_timestamps(series, horizon, prices.calendar)
+            items.append(ItemForecast.of(series, future, simulation.log_returns, simulation.density, notes))
+        return Forecast(items=tuple(items), seed=seed)
 
     def _fit_item(self, series: PriceSeries) -> Fitted[Learned]:
         walk = Walk.learn(series)
-        notes: list[Note] = []
-        learned: Learned | None = None
-        try:
+
+        def learn() -> Learned:
             if len(series) < self.min_rows:
                 raise Unfit(f"it learns from {self.min_rows} rows or more, and there are fewer")
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
-                learned = self._learn(series)
-            notes += self._warned(series, caught)
-        except (Unfit, np.linalg.LinAlgError) as reason:
-            notes.append(self._fallback_note(series, reason))
-        return Fitted(learned, walk, tuple(notes))
+            return self._learn(series)
 
-    def _predict_item(
-        self, series: PriceSeries, horizon: int, paths: int, seed: int, calendar: str | None
-    ) -> ItemForecast:
-        fitted = self.fitted_.get(series.item_id)
-        if fitted is None:
-            reason = self._fallback_note(series, Unfit("it was not among the items of fit"))
-            fitted = Fitted(None, Walk.learn(series), (reason,))
-        simulation, notes = self._simulate_or_walk(series, fitted, horizon, paths, seed)
-        last_close = float(series.close[-1])
-        return ItemForecast(
-            item_id=series.item_id,
-            last_timestamp=series.timestamps[-1],
-            last_close=last_close,
-            timestamps=future_timestamps(series, horizon, calendar),
-            paths=price_paths(last_close, simulation.log_returns),
-            density=simulation.density,
-            notes=notes,
-        )
+        return Fitted(*self._attempt(series, learn), walk)
 
     def _simulate_or_walk(
         self, series: PriceSeries, fitted: Fitted[Learned], horizon: int, paths: int, seed: int
     ) -> tuple[Simulation, tuple[Note, ...]]:
-        notes = list(fitted.notes)
-        if fitted.learned is not None:
-            try:
-                with warnings.catch_warnings(record=True) as caught:
-                    warnings.simplefilter("always")
-                    simulation = self._simulate(series, fitted.learned, horizon, paths, item_rng(series.item_id, seed))
-                if not np.isfinite(simulation.log_returns).all():
-                    raise Unfit("its paths are not finite")
-                return simulation, (*notes, *self._warned(series, caught))
-            except (Unfit, np.linalg.LinAlgError) as reason:
-                notes.append(self._fallback_note(series, reason))
-        return fitted.walk.simulate(horizon, paths, item_rng(series.item_id, seed)), tuple(notes)
+        def simulate(learned: Learned) -> Simulation:
+            simulation = self._simulate(series, learned, Draws(horizon, paths, item_rng(series.item_id, seed)))
+            if not np.isfinite(simulation.log_returns).all():
+                raise Unfit("its paths are not finite")
+            return simulation
 
-    def _fallback_note(self, series: PriceSeries, reason: Exception) -> Note:
+        simulation, notes = None, fitted.notes
+        if fitted.learned is not None:
+            simulation, more = self._attempt(series, partial(simulate, fitted.learned))
+            notes += more
+        if simulation is None:
+            simulation = fitted.walk.simulate(Draws(horizon, paths, item_rng(series.item_id, seed)))
+        return simulation, notes
+
+    def _attempt(self, series: PriceSeries, work: Callable[[], Result]) -> tuple[Result | None, tuple[Note, ...]]:
+        """What `work` gives, and its warnings; None, and the reason, where it cannot."""
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                result = work()
+        except (Unfit, np.linalg.LinAlgError) as reason:
+            return None, (self._fallback_note(series, reason),)
+        texts = dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught)
+        return result, tuple(Note("model", f"{self.name} warned: {text}", (series.item_id,)) for text in texts)
+
+    def _fallback_note(self, series: PriceSeries, reason: object) -> Note:
         text = f"{self.name} cannot forecast: {reason}; this is the random walk's forecast"
         return Note("fallback", text, (series.item_id,))
-
-    def _warned(self, series: PriceSeries, caught: list[warnings.WarningMessage]) -> list[Note]:
-        texts = dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught)
-        return [Note("model", f"{self.name} warned: {text}", (series.item_id,)) for text in texts]

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from gatecast.features.contract import FLOOR
 from gatecast.forecast import Density
 from gatecast.models.baselines.contract import Unfit
-from gatecast.models.baselines.noise import Simulation, fit_student_t, half_of, mirrored
+from gatecast.models.baselines.noise import Draws, Simulation, fit_student_t
 
 LEAST_ORIGINS = 20  # past forecasts from which a band may be drawn; a 90% band leaves two of them outside
 
@@ -20,11 +20,7 @@ def log_returns_ahead(log_close: Float[np.ndarray, " time"], horizon: int) -> Fl
 
 
 def simulate_direct(
-    centre: Float[np.ndarray, " horizon"],
-    sigma: float,
-    errors: Float[np.ndarray, "origin horizon"],
-    paths: int,
-    rng: np.random.Generator,
+    centre: Float[np.ndarray, " horizon"], sigma: float, errors: Float[np.ndarray, "origin horizon"], draws: Draws
 ) -> Simulation:
     """Paths about `centre` (log returns from the last close), each with the errors of a single past origin.
 
@@ -34,7 +30,7 @@ def simulate_direct(
     """
     if len(errors) < LEAST_ORIGINS:
         raise Unfit(f"it needs {LEAST_ORIGINS} past forecasts of {len(centre)} steps, and there are fewer")
-    drawn = mirrored(errors[rng.integers(len(errors), size=half_of(paths))], paths)
+    drawn = draws.mirrored(errors[draws.rng.integers(len(errors), size=draws.half)])
     students = [fit_student_t(errors[:, step]) for step in range(len(centre))]
     density = Density(
         loc=centre[None],

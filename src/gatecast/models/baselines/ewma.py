@@ -9,14 +9,7 @@ import numpy as np
 
 from gatecast.features.indicators import DECAY, WARMUP, volatility
 from gatecast.models.baselines.contract import Baseline
-from gatecast.models.baselines.noise import (
-    Simulation,
-    StudentT,
-    fit_student_t,
-    last_volatility,
-    path_density,
-    student_draws,
-)
+from gatecast.models.baselines.noise import Draws, Simulation, StudentT, fit_student_t, last_volatility, path_density
 from gatecast.prices import PriceSeries
 
 
@@ -34,13 +27,11 @@ class EwmaT(Baseline[StudentT]):
         returns = np.diff(np.log(series.close))
         return fit_student_t((returns / volatility(series.close)[:-1])[WARMUP:])
 
-    def _simulate(
-        self, series: PriceSeries, learned: StudentT, horizon: int, paths: int, rng: np.random.Generator
-    ) -> Simulation:
-        shocks = student_draws(learned, paths, horizon, rng)
-        sigma = np.empty((paths, horizon))
-        variance = np.full(paths, last_volatility(series.close) ** 2)
-        for step in range(horizon):
+    def _simulate(self, series: PriceSeries, learned: StudentT, draws: Draws) -> Simulation:
+        shocks = draws.student_t(learned)
+        sigma = np.empty_like(shocks)
+        variance = np.full(draws.paths, last_volatility(series.close) ** 2)
+        for step in range(draws.horizon):
             sigma[:, step] = np.sqrt(variance)
             variance = DECAY * variance + (1 - DECAY) * (sigma[:, step] * shocks[:, step]) ** 2
         ends = np.cumsum(sigma * shocks, axis=1)

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from gatecast.errors import ConfigError
 from gatecast.models.baselines.contract import Baseline, Unfit, typical_return
-from gatecast.models.baselines.noise import Simulation, StudentT, path_density, student_draws
+from gatecast.models.baselines.noise import Draws, Simulation, StudentT, path_density
 from gatecast.models.baselines.recursion import recursive
 from gatecast.prices import PriceSeries
 
@@ -75,15 +75,9 @@ class Garch(Baseline[GarchParameters]):
 
         returns = np.diff(np.log(series.close))
         unit = typical_return(returns)
+        # Else as arch has it: a constant mean, one lag of the errors and one of the variance.
         model = arch_model(
-            returns / unit,
-            mean="Constant",
-            vol="GARCH",
-            p=1,
-            o=int(self.asymmetric),
-            q=1,
-            dist="t" if self.errors == "t" else "normal",
-            rescale=False,
+            returns / unit, o=int(self.asymmetric), dist="t" if self.errors == "t" else "normal", rescale=False
         )
         reason = ""
         for start in (None, self._usual()):  # from arch's own start some fits end in unusable parameters
@@ -108,18 +102,16 @@ class Garch(Baseline[GarchParameters]):
         asymmetry, tail = [0.06] if self.asymmetric else [], [6.0] if self.errors == "t" else []
         return np.array([0.0, 0.03, 0.05, *asymmetry, 0.9, *tail])
 
-    def _simulate(
-        self, series: PriceSeries, learned: GarchParameters, horizon: int, paths: int, rng: np.random.Generator
-    ) -> Simulation:
+    def _simulate(self, series: PriceSeries, learned: GarchParameters, draws: Draws) -> Simulation:
         past = np.diff(np.log(series.close)) / learned.unit - learned.mu
         # arch's t has variance 1: the usual t shrunk by sqrt((df - 2) / df).
         shrink = 1.0 if np.isinf(learned.df) else float(np.sqrt((learned.df - 2) / learned.df))
         student = StudentT(shrink, learned.df)
-        shocks = student_draws(student, paths, horizon, rng)
-        variance = np.full(paths, learned.filter(past)[-1])
-        place = np.zeros(paths)  # cumulative return, in units
-        centre, sigma, ends = (np.empty((paths, horizon)) for _ in range(3))
-        for step in range(horizon):
+        shocks = draws.student_t(student)
+        variance = np.full(draws.paths, learned.filter(past)[-1])
+        place = np.zeros(draws.paths)  # cumulative return, in units
+        centre, sigma, ends = (np.empty_like(shocks) for _ in range(3))
+        for step in range(draws.horizon):
             sigma[:, step] = np.sqrt(variance)
             centre[:, step] = place + learned.mu
             error = sigma[:, step] * shocks[:, step]

@@ -13,7 +13,7 @@ from scipy.special import stdtrit
 from gatecast.features.contract import FLOOR
 from gatecast.features.indicators import log_range
 from gatecast.models.baselines.contract import Baseline, Unfit
-from gatecast.models.baselines.noise import Simulation, StudentT, cumulated_before, fit_student_t, path_density
+from gatecast.models.baselines.noise import Draws, Simulation, StudentT, cumulated_before, fit_student_t, path_density
 from gatecast.prices import PriceSeries
 
 WEEK, MONTH = 5, 22  # rows; Corsi (2009)
@@ -65,20 +65,19 @@ class Har(Baseline[HarParameters]):
             student=fit_student_t(relative),
         )
 
-    def _simulate(
-        self, series: PriceSeries, learned: HarParameters, horizon: int, paths: int, rng: np.random.Generator
-    ) -> Simulation:
+    def _simulate(self, series: PriceSeries, learned: HarParameters, draws: Draws) -> Simulation:
         if learned.ranged and not series.has_range:
             raise Unfit("it learned from highs and lows that these rows lack")
         past = np.maximum(_variances(series, learned.ranged)[-MONTH:], learned.floor)
         if len(past) < MONTH:
             raise Unfit(f"it looks back on {MONTH + 1} rows, and there are fewer")
-        picked = rng.integers(len(learned.ranks), size=(paths, horizon))
-        level = (learned.ranks[picked] + rng.uniform(0, 1, (paths, horizon))) / len(learned.ranks)
+        shape = (draws.paths, draws.horizon)
+        picked = draws.rng.integers(len(learned.ranks), size=shape)
+        level = (learned.ranks[picked] + draws.rng.uniform(0, 1, shape)) / len(learned.ranks)
         shocks = learned.student.scale * stdtrit(min(learned.student.df, 1e6), np.clip(level, 1e-12, 1 - 1e-12))
-        variances = np.hstack([np.tile(past, (paths, 1)), np.empty((paths, horizon))])
-        sigma = np.empty((paths, horizon))
-        for step in range(horizon):
+        variances = np.hstack([np.tile(past, (draws.paths, 1)), np.empty(shape)])
+        sigma = np.empty(shape)
+        for step in range(draws.horizon):
             forecast = _design(variances[:, step : step + MONTH]) @ learned.coefficients
             sigma[:, step] = np.exp(forecast / 2)
             if learned.ranged:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from gatecast.features.contract import FLOOR
 from gatecast.forecast import Density
 from gatecast.models.baselines.contract import Baseline, Unfit, typical_return
-from gatecast.models.baselines.noise import Simulation, half_of, mirrored
+from gatecast.models.baselines.noise import Draws, Simulation
 from gatecast.prices import PriceSeries
 
 
@@ -48,28 +48,26 @@ class Kalman(Baseline[KalmanParameters]):
             raise Unfit("the likelihood's search did not converge")
         return KalmanParameters(unit, np.asarray(result.params, dtype=np.float64))
 
-    def _simulate(
-        self, series: PriceSeries, learned: KalmanParameters, horizon: int, paths: int, rng: np.random.Generator
-    ) -> Simulation:
+    def _simulate(self, series: PriceSeries, learned: KalmanParameters, draws: Draws) -> Simulation:
         result = self._model(series, learned.unit).filter(learned.variances, cov_type="none")
         space = result.model.ssm
         transition, selection = space["transition"], space["selection"]
         step_cov = selection @ space["state_cov"] @ selection.T
         design, noise = space["design"][0], float(space["obs_cov"][0, 0])
         mean, cov = result.predicted_state[:, -1], result.predicted_state_cov[:, :, -1]
-        n_states, half = len(mean), half_of(paths)
+        half, rng, horizon = draws.half, draws.rng, draws.horizon
         # Deviations from the mean path are drawn; mirrored, they leave the median at the filter's forecast.
-        deviation = rng.standard_normal((half, n_states)) @ _root(cov).T
+        deviation = rng.standard_normal((half, len(mean))) @ _root(cov).T
         root = _root(step_cov)
-        ends, loc, variance = np.empty((paths, horizon)), np.empty(horizon), np.empty(horizon)
+        ends, loc, variance = (np.empty(shape) for shape in ((draws.paths, horizon), horizon, horizon))
         start = np.log(series.close[-1] / series.close[0]) / learned.unit
         for step in range(horizon):
             loc[step] = design @ mean - start
             variance[step] = design @ cov @ design + noise
             drawn = deviation @ design + np.sqrt(noise) * rng.standard_normal(half)
-            ends[:, step] = loc[step] + mirrored(drawn, paths)
+            ends[:, step] = loc[step] + draws.mirrored(drawn)
             mean, cov = transition @ mean, transition @ cov @ transition.T + step_cov
-            deviation = deviation @ transition.T + rng.standard_normal((half, n_states)) @ root.T
+            deviation = deviation @ transition.T + rng.standard_normal((half, len(mean))) @ root.T
         scale = np.maximum(np.sqrt(variance) * learned.unit, FLOOR)
         density = Density(loc=loc[None] * learned.unit, scale=scale[None], df=np.full((1, horizon), np.inf))
         return Simulation(ends * learned.unit, density)

@@ -52,42 +52,41 @@ def fit_student_t(errors: Float[np.ndarray, " time"]) -> StudentT:
         return np.log(scale) - student_t_log_pdf(z2, df).mean(), np.array([1 - (df + 1) * share, df / 2 * by_df])
 
     # Errors mostly zero (a pegged price) would send the scale to zero: a twentieth of the size ends it.
-    best = minimize(
-        cost,
-        np.log([0.8, 5.0]),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(np.log(0.05), np.log(1.5)), tuple(np.log(DF_BOUNDS))],
-    )
+    bounds = [(np.log(0.05), np.log(1.5)), tuple(np.log(DF_BOUNDS))]
+    best = minimize(cost, np.log([0.8, 5.0]), jac=True, method="L-BFGS-B", bounds=bounds)
     scale, df = np.exp(best.x)
     return StudentT(max(float(scale) * size, FLOOR), float(df))
 
 
-def mirrored(half: Float[np.ndarray, "half ..."], paths: int) -> Float[np.ndarray, "paths ..."]:
-    """Draws and their negatives: the median is then the model's own centre, free of sampling noise."""
-    return np.concatenate([half, -half])[:paths]
+@dataclass(frozen=True)
+class Draws:
+    """What an item's paths are drawn with: how many steps and paths, and a random stream of their own.
 
+    Every draw is mirrored: the median is then the model's own centre, free of sampling noise.
+    """
 
-def half_of(paths: int) -> int:
-    """How many draws `mirrored` needs for so many paths."""
-    return (paths + 1) // 2
+    horizon: int
+    paths: int
+    rng: np.random.Generator
 
+    @property
+    def half(self) -> int:
+        """How many draws `mirrored` needs."""
+        return (self.paths + 1) // 2
 
-def bootstrap(
-    errors: Float[np.ndarray, " time"], paths: int, horizon: int, rng: np.random.Generator
-) -> Float[np.ndarray, "paths horizon"]:
-    """Past errors drawn with replacement, each step on its own, mirrored."""
-    return mirrored(errors[rng.integers(len(errors), size=(half_of(paths), horizon))], paths)
+    def mirrored(self, half: Float[np.ndarray, "half ..."]) -> Float[np.ndarray, "paths ..."]:
+        """Draws and their negatives."""
+        return np.concatenate([half, -half])[: self.paths]
 
+    def bootstrap(self, errors: Float[np.ndarray, " time"]) -> Float[np.ndarray, "paths horizon"]:
+        """Past errors with replacement, each step on its own."""
+        return self.mirrored(errors[self.rng.integers(len(errors), size=(self.half, self.horizon))])
 
-def student_draws(
-    student: StudentT, paths: int, horizon: int, rng: np.random.Generator
-) -> Float[np.ndarray, "paths horizon"]:
-    """Student-t errors (normal where df is inf), mirrored."""
-    shape = (half_of(paths), horizon)
-    normal = np.isinf(student.df)
-    draws = rng.standard_normal(shape) if normal else rng.standard_t(student.df, shape)
-    return student.scale * mirrored(draws, paths)
+    def student_t(self, student: StudentT) -> Float[np.ndarray, "paths horizon"]:
+        """Student-t errors (normal where df is inf)."""
+        shape, normal = (self.half, self.horizon), np.isinf(student.df)
+        draws = self.rng.standard_normal(shape) if normal else self.rng.standard_t(student.df, shape)
+        return student.scale * self.mirrored(draws)
 
 
 def last_volatility(close: Float[np.ndarray, " time"]) -> float:

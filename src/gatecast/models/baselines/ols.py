@@ -11,7 +11,7 @@ from jaxtyping import Float
 from gatecast.features.indicators import CLOSES, WARMUP, FeatureSpec, series_features, volatility
 from gatecast.models.baselines.contract import Baseline, Unfit
 from gatecast.models.baselines.direct import log_returns_ahead, simulate_direct
-from gatecast.models.baselines.noise import Simulation, last_volatility
+from gatecast.models.baselines.noise import Draws, Simulation, last_volatility
 from gatecast.prices import PriceSeries
 
 LEAST_ORIGINS = 60  # rows to regress nine numbers on
@@ -47,18 +47,16 @@ class Ols(Baseline[Regressors]):
             sigma=volatility(series.close)[usable],
         )
 
-    def _simulate(
-        self, series: PriceSeries, learned: Regressors, horizon: int, paths: int, rng: np.random.Generator
-    ) -> Simulation:
+    def _simulate(self, series: PriceSeries, learned: Regressors, draws: Draws) -> Simulation:
         from statsmodels.regression.linear_model import OLS
 
         if len(series) < WARMUP:
             raise Unfit(f"its features look back on {WARMUP} rows, and there are fewer")
         if FeatureSpec.of([series]) != learned.spec:
             raise Unfit("these rows have other columns than those it learned from")
-        outcomes = log_returns_ahead(learned.log_close, horizon)
+        outcomes = log_returns_ahead(learned.log_close, draws.horizon)
         if len(outcomes) < LEAST_ORIGINS:
-            raise Unfit(f"it needs {LEAST_ORIGINS} rows with an outcome {horizon} steps on, and there are fewer")
+            raise Unfit(f"it needs {LEAST_ORIGINS} rows with an outcome {draws.horizon} steps on, and there are fewer")
         design = learned.design[: len(outcomes)]
         now = _design(series.rows(-CLOSES, len(series)), learned.spec)[-1]
         fits = [OLS(outcome, design).fit() for outcome in outcomes.T]
@@ -66,7 +64,7 @@ class Ols(Baseline[Regressors]):
         # Residuals are smaller than errors to come by the freedom that the coefficients took.
         freedom = np.sqrt(len(outcomes) / fits[0].df_resid)
         errors = np.stack([fit.resid for fit in fits], axis=1) * freedom / learned.sigma[: len(outcomes), None]
-        return simulate_direct(centre, last_volatility(series.close), errors, paths, rng)
+        return simulate_direct(centre, last_volatility(series.close), errors, draws)
 
 
 def _design(series: PriceSeries, spec: FeatureSpec) -> Float[np.ndarray, "time regressor"]:

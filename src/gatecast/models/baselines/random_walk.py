@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from gatecast.models.baselines.contract import LEAST_ROWS, Baseline, Walk
-from gatecast.models.baselines.noise import Simulation
+from gatecast.models.baselines.noise import Draws, Simulation
 from gatecast.prices import PriceSeries
 
 
@@ -19,6 +17,7 @@ class RandomWalk(Baseline[Walk]):
     The median is the last close at every step. The density is a Student-t fitted to all past log returns
     about zero, put about each path's place.
 
+    >>> import numpy as np
     >>> from gatecast.prices import PriceTable
     >>> days = np.arange(40).astype("datetime64[D]")
     >>> table = PriceTable.from_close({"X": (100 + np.arange(40) % 3, days)})
@@ -33,10 +32,8 @@ class RandomWalk(Baseline[Walk]):
     def _learn(self, series: PriceSeries) -> Walk:
         return Walk.learn(series)
 
-    def _simulate(
-        self, series: PriceSeries, learned: Walk, horizon: int, paths: int, rng: np.random.Generator
-    ) -> Simulation:
-        return learned.simulate(horizon, paths, rng)
+    def _simulate(self, series: PriceSeries, learned: Walk, draws: Draws) -> Simulation:
+        return learned.simulate(draws)
 
 
 @dataclass(kw_only=True, eq=False)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gatecast.models.baselines.contract import Baseline, Unfit, typical_return
-from gatecast.models.baselines.noise import Simulation, StudentT, bootstrap, fit_student_t, path_density
+from gatecast.models.baselines.noise import Draws, Simulation, StudentT, fit_student_t, path_density
 from gatecast.models.baselines.recursion import recursive
 from gatecast.prices import PriceSeries
 
@@ -49,14 +49,12 @@ class Theta(Baseline[ThetaParameters]):
         errors = (levels[1:] - forecast)[_FIRST_ERRORS:]
         return ThetaParameters(alpha=float(alpha), b0=slope, errors=errors, student=fit_student_t(errors))
 
-    def _simulate(
-        self, series: PriceSeries, learned: ThetaParameters, horizon: int, paths: int, rng: np.random.Generator
-    ) -> Simulation:
+    def _simulate(self, series: PriceSeries, learned: ThetaParameters, draws: Draws) -> Simulation:
         past = np.log(series.close / series.close[0])
-        level = np.full(paths, _smooth(past, learned.alpha)[-1] - past[-1])  # from the last close
-        errors = bootstrap(learned.errors, paths, horizon, rng)
-        centre = np.empty((paths, horizon))
-        for step in range(horizon):
+        level = np.full(draws.paths, _smooth(past, learned.alpha)[-1] - past[-1])  # from the last close
+        errors = draws.bootstrap(learned.errors)
+        centre = np.empty_like(errors)
+        for step in range(draws.horizon):
             centre[:, step] = level + _drift(learned.alpha, learned.b0, len(series) + step)
             level = level + learned.alpha * (centre[:, step] + errors[:, step] - level)
         return Simulation(centre + errors, path_density(centre, 1.0, learned.student))
