@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from conftest import FixedVolatility, independent_walks
 from gatecast.faces.report import backtest_report
 from gatecast.faces.terminal.scores import show_audit
 from gatecast.judge.audit import TIMES, audit
@@ -21,7 +22,6 @@ from gatecast.judge.coverage import christoffersen, design_effect, kupiec, pairs
 from gatecast.judge.walkforward import Report, backtest
 from gatecast.models.baselines import EwmaT, RandomWalk
 from gatecast.prices import PriceTable
-from test_calibration import Fixed, market
 from test_report import Reader
 
 
@@ -94,8 +94,8 @@ def test_too_few_dates_cannot_tell() -> None:
 def found() -> tuple[Report, PriceTable]:
     """Bands of one volatility for ever, over a market that is wild in its second year."""
     sigma = np.where(np.arange(800) < 540, 0.01, 0.025)
-    prices = market(sigma, items=4)
-    report = backtest([Fixed(0.01), RandomWalk()], prices, horizon=2, every=3, start="2011-01-03", refit=0)
+    prices = independent_walks(sigma, items=4)
+    report = backtest([FixedVolatility(0.01), RandomWalk()], prices, horizon=2, every=3, start="2011-01-03", refit=0)
     return report, prices
 
 
@@ -148,7 +148,7 @@ def test_the_future_does_not_change_who_is_calm(found: tuple[Report, PriceTable]
 
 
 def test_short_walks_have_an_audit_that_claims_nothing() -> None:
-    prices = market(np.full(120, 0.01), items=1)
+    prices = independent_walks(np.full(120, 0.01), items=1)
     table = audit(backtest([EwmaT()], prices, horizon=2, cutoffs=2, paths=100).forecasts, prices)
     assert table.violations["kupiec_p"].isna().all()
     assert (table.pit["p_value"] == 1).all()

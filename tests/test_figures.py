@@ -46,12 +46,12 @@ def edges(figure, name):
 def test_bands_are_nested_and_begin_at_the_last_close():
     item, history = item_and_history()
     figure = figures.fan(item, history)
-    wide, middle, narrow = (edges(figure, name) for name in ("95%", "80%", "50%"))
+    wide, middle, narrow = (edges(figure, name) for name in ("90%", "80%", "50%"))
     assert (wide[0] <= middle[0]).all() and (middle[0] <= narrow[0]).all()
     assert (narrow[1] <= middle[1]).all() and (middle[1] <= wide[1]).all()
     for low, high in (wide, middle, narrow):
         assert low[0] == high[0] == pytest.approx(item.last_close, rel=1e-5)
-    np.testing.assert_allclose(wide[1][1:], item.interval(0.95)[1], rtol=1e-5)
+    np.testing.assert_allclose(wide[1][1:], item.interval(0.9)[1], rtol=1e-5)
 
 
 def test_the_axis_has_real_dates_and_history_stops_at_the_last_known_close():

@@ -35,7 +35,7 @@ def test_two_presets_beside_each_other() -> None:
     result = CliRunner().invoke(app, ["settings", "--preset", "base", "--beside", "reference", "--json"])
     rows = {row["key"]: row["values"] for row in json.loads(result.stdout)}
     assert rows["start"] == ["base", "scratch"]
-    assert rows["hidden"] == [32, 128] and rows["dense"] == [[], [64, 32]]
+    assert rows["hidden"] == [None, 128] and rows["dense"] == [None, [64, 32]]
     table = CliRunner().invoke(app, ["settings", "--preset", "quick"])
     assert table.exit_code == 0 and "patience" in table.stdout
     assert CliRunner().invoke(app, ["settings", "--preset", "none"]).exit_code != 0

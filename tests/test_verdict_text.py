@@ -54,10 +54,10 @@ def test_a_whole_verdict() -> None:
         f"{OPENING} "
         "m fell back to the random walk in 3 of 120 forecasts. "
         "har fell back to the random walk in 120 of 120 forecasts. "
-        "Median: no evidence of skill. Its absolute error is 5.0% smaller than the random walk's, which may be luck "
+        "Median: no evidence of skill. Its absolute error of returns is 5.0% smaller than the random walk's, which may be luck "
         "(p = 0.0123; a gain under 8.0% would often go undetected). "
         "Bands: skill. Its CRPS, the score of the whole fan, is 12.3% smaller than the random walk's "
-        "(p < 0.001; at step 1, 3). "
+        "(p < 0.001; by itself at step 1, 3). "
         "Its 90% band held 89.3% of the observed prices (95% interval 84% to 93%), which is honest. "
         "Against the other rivals, with Holm's correction: its median is better than har, ema; its bands are better "
         "than har; its bands are worse than garch; no evidence either way against theta, ols. "
@@ -121,19 +121,19 @@ def test_what_is_said_of_the_random_walk_and_without_it() -> None:
 @pytest.mark.parametrize(
     ("median", "sentence"),
     [
-        (finding("skill"), "skill. Its absolute error is 5.0% smaller than the random walk's (p = 0.0123)."),
-        (finding("worse"), "worse. Its absolute error is 5.0% larger than the random walk's (p = 0.0123)."),
+        (finding("skill"), "skill. Its absolute error of returns is 5.0% smaller than the random walk's (p = 0.0123)."),
+        (finding("worse"), "worse. Its absolute error of returns is 5.0% larger than the random walk's (p = 0.0123)."),
         (
             finding(gain=-0.05, detectable=np.nan),
-            "no evidence of skill. Its absolute error is 5.0% larger than the random walk's, which may be luck "
+            "no evidence of skill. Its absolute error of returns is 5.0% larger than the random walk's, which may be luck "
             "(p = 0.0123).",
         ),
-        (finding(p_value=np.nan), "no evidence of skill. Its absolute error is 5.0% smaller than the random walk's."),
-        (finding(gain=9e-5), "no evidence of skill. Its absolute error equals the random walk's."),
-        (finding(gain=-9e-5), "no evidence of skill. Its absolute error equals the random walk's."),
+        (finding(p_value=np.nan), "no evidence of skill. Its absolute error of returns is 5.0% smaller than the random walk's."),
+        (finding(gain=9e-5), "no evidence of skill. Its absolute error of returns equals the random walk's."),
+        (finding(gain=-9e-5), "no evidence of skill. Its absolute error of returns equals the random walk's."),
         (
             finding(gain=1e-4, p_value=np.nan),
-            "no evidence of skill. Its absolute error is 0.0% smaller than the random walk's.",
+            "no evidence of skill. Its absolute error of returns is 0.0% smaller than the random walk's.",
         ),
         (finding(gain=np.nan), "no evidence of skill. The random walk made no error, so none can be saved."),
     ],

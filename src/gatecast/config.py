@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
@@ -56,7 +56,7 @@ class Config(BaseModel):
     layers: int = _setting(
         1, "Layers of the encoder. One learns as much from a few thousand noisy days as three.", ge=1, le=16
     )
-    hidden: int = _setting(32, "Units per layer. More overfit a single asset.", ge=1, le=4096)
+    hidden: int = _setting(32, "Units per layer. More units tend to overfit a single asset.", ge=1, le=4096)
     dropout: float = _setting(0.2, "Share of units dropped after each layer, 0 to 1.", ge=0, lt=1)
     dense: tuple[int, ...] = _setting(
         (), "Widths of ReLU layers before the output, such as 64,32. None is one linear map."
@@ -66,7 +66,7 @@ class Config(BaseModel):
     )
 
     loss: Literal["huber", "mse", "mae", "pinball"] = _setting(
-        "huber", "Loss of a point forecast. Huber counts large errors linearly, so that no crash owns it."
+        "huber", "Loss of a point forecast. Huber counts large errors linearly, so that a crash does not dominate."
     )
     huber_delta: float = _setting(
         1.0, "Error where the Huber loss turns linear, in trailing volatilities. One sigma.", gt=0, le=1e6
@@ -130,8 +130,8 @@ class Config(BaseModel):
                     f"{changed[0]}: the base network cannot be changed; with start={self.start} only "
                     f"{', '.join(sorted(_OF_EVERY_START))} may be set. Add start=scratch to train a network"
                 )
-        if any(width < 1 for width in self.dense):
-            raise ValueError("dense: every width must be at least 1")
+        if len(self.dense) > 16 or not all(1 <= width <= 4096 for width in self.dense):
+            raise ValueError("dense: at most 16 widths, each from 1 to 4096. Write for example dense=64,32")
         return self
 
     @classmethod
@@ -143,6 +143,11 @@ class Config(BaseModel):
         if preset not in PRESETS:
             raise ConfigError(f"no preset '{preset}'. There are: {', '.join(PRESETS)}.")
         given = parse_settings(settings)
+        if preset not in ("default", "base") and given.get("start", "scratch") != "scratch":
+            raise ConfigError(
+                f"start: the preset {preset} trains a network on your prices; got start={given['start']}. Take "
+                "--preset base or default, or leave start out."
+            )
         own = preset == "default" and not given.keys() <= _OF_EVERY_START
         config = cls(**{**parse_settings(["start=scratch"] if own else _PRESETS[preset].split()), **given})
         config._given = tuple(given)
@@ -190,11 +195,18 @@ _TAKES: Mapping[str, tuple[str, Callable[[Config], bool]]] = {
 
 
 def setting_rows(configs: Sequence[Config]) -> Iterable[tuple[str, str, tuple[Any, ...], str]]:
-    """(group, key, its value in each config, description) of every setting, group by group."""
+    """(group, key, its value in each config, description) of every setting, group by group; None: has no effect there.
+
+    The base network is as it was trained, so that most settings have none on it.
+    """
     group = ""
     for key, field in Config.model_fields.items():
         group = GROUPS.get(key, group)
-        yield group, key, tuple(getattr(config, key) for config in configs), field.description or ""
+        values = (
+            getattr(config, key) if key in _OF_EVERY_START or config.start != "base" else None for config in configs
+        )
+        choices = f" One of {', '.join(get_args(field.annotation))}." if get_origin(field.annotation) is Literal else ""
+        yield group, key, tuple(values), f"{field.description}{choices}"
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
@@ -229,4 +241,20 @@ def _explain(error: ValidationError) -> str:
         return _unknown_key(key)
     reason = first["msg"].removeprefix("Value error, ")
     reason = reason[0].lower() + reason[1:]
-    return f"setting '{key}' cannot be {first['input']!r}: {reason}." if key else f"{reason}."
+    if not key:
+        return f"{reason}."
+    rule = _RULES.get(first["type"], reason.replace("input should be", "it is"))
+    default = Config.model_fields[key].default
+    example = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower()
+    return f"setting '{key}' cannot be {first['input']!r}: {rule}. Write for example {key}={example or '64,32'}."
+
+
+_RULES = {  # by pydantic's types of errors
+    "int_parsing": "it is a whole number",
+    "int_from_float": "it is a whole number",
+    "int_type": "it is a whole number",
+    "float_parsing": "it is a number",
+    "float_type": "it is a number",
+    "bool_parsing": "it is true or false",
+    "bool_type": "it is true or false",
+}

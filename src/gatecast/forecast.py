@@ -124,7 +124,7 @@ class ItemForecast:
 
     def probability_above(self, price: float) -> Float[np.ndarray, " horizon"]:
         """The share of paths above `price` at each step."""
-        return np.asarray((self.paths > price).mean(axis=0))
+        return np.asarray((self.paths > price * (1 + 1e-12)).mean(axis=0))  # not above by rounding alone
 
     def log_returns(self) -> Float[np.ndarray, "paths horizon"]:
         """log(path / last close)."""
@@ -244,4 +244,5 @@ def item_rng(item_id: str, seed: int) -> np.random.Generator:
 def check_level(level: float) -> None:
     """Refuse a level outside (0, 1)."""
     if not 0 < level < 1:
-        raise UsageError(f"a level lies between 0 and 1; got {level}. Give for example 0.9.")
+        likely = level / 100 if 1 < level < 100 else 0.9
+        raise UsageError(f"a level lies between 0 and 1; got {level}. Give for example {likely:g}.")

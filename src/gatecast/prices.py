@@ -168,6 +168,12 @@ class PriceTable:
         return digest.hexdigest()
 
 
+def check_prices(prices: object) -> None:
+    """Refuse what is no checked table, as a frame that was not read yet."""
+    if not isinstance(prices, PriceTable):
+        raise UsageError(f"prices are a PriceTable; got a {type(prices).__name__}. Make one with read_prices(...).")
+
+
 def stamp_text(stamp: np.datetime64) -> str:
     """ISO text of a timestamp: the date alone at midnight, else date and time to the second."""
     text = str(np.datetime_as_string(stamp.astype("datetime64[s]")))

@@ -13,7 +13,7 @@ from gatecast.calibration.bands import HORIZON, Calibrator, walking_seed
 from gatecast.errors import ModelError
 from gatecast.forecast import Forecast
 from gatecast.model import Forecasting, forecasts_at
-from gatecast.notes import Note
+from gatecast.notes import Kind, Note
 from gatecast.prices import PriceTable, stamp_text
 from gatecast.text import listed
 
@@ -98,7 +98,8 @@ class OnlineCalibration:
         for cutoff, known, forecast in zip(cutoffs, self.at(model, prices, cutoffs), raw, strict=True):
             enough = known.origins >= LEAST_ORIGINS
             note = self._note(known, prices) if cutoff >= self.since else self._too_early
-            calibrated.append((known.apply(forecast) if enough else forecast).noted(Note("bands", note)))
+            kind: Kind = "bands" if enough and cutoff >= self.since else "uncalibrated"
+            calibrated.append((known.apply(forecast) if enough else forecast).noted(Note(kind, note)))
         return calibrated
 
     @property

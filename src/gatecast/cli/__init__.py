@@ -6,6 +6,8 @@ import gc
 import os
 import sys
 
+from typer.exceptions import TyperException
+
 from gatecast.cli import explaining, forecasting, judging
 from gatecast.cli.app import app
 from gatecast.cli.console import say
@@ -27,14 +29,13 @@ def main() -> None:
         sys.exit(1)
     try:
         try:
-            app(args=arguments)
+            code = app(args=arguments, standalone_mode=False)
         finally:
             gc.freeze()  # the process ends: to look for garbage among all that torch made would take a quarter second
             sys.stdout.flush()
-    except SystemExit as end:
-        if end.code == INTERRUPTED:
-            say("interrupted; finished folds are kept and the same command goes on from them, a training with --resume")
-        raise
+    except TyperException as error:  # of the command line itself
+        say(f"{' '.join(error.format_message().split()).rstrip('.?')}. See gatecast --help.")
+        sys.exit(error.exit_code)
     except GatecastError as error:
         if debug:
             raise
@@ -50,6 +51,9 @@ def main() -> None:
         say(f"the system refused '{where}': {error.strerror or error}. Free some space or name another place.")
         _silence_stdout()
         sys.exit(1)
+    if code == INTERRUPTED:
+        say("interrupted; finished folds are kept and the same command goes on from them, a training with --resume")
+    sys.exit(code)
 
 
 def _silence_stdout() -> None:

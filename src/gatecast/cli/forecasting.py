@@ -66,12 +66,14 @@ def forecast(
     if save is not None:
         say(f"model saved to {save}")
     say_notes(run.notes)
-    if report is not None:
-        _write_report(report, source, run)
-    if as_json:
-        print(json.dumps(run.to_dict(), allow_nan=False))
-    else:
-        _print(run)
+    try:
+        if report is not None:
+            _write_report(report, source, run)
+    finally:  # a page that cannot be written costs no forecast
+        if as_json:
+            print(json.dumps(run.to_dict(), allow_nan=False))
+        else:
+            _print(run)
 
 
 @app.command()

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 _MODELS = "gatecast,random_walk,garch"
 Models = Annotated[str, typer.Option(help="Comma-separated, such as gatecast,gatecast:gru,sma:window=50.")]
-Cutoffs = Annotated[int | None, typer.Option(min=1, help="How many origins, spread over the history.")]
+Cutoffs = Annotated[
+    int | None,
+    typer.Option(min=1, help="How many origins (12 unless given), spread over the history; with --every, the last."),
+]
 Horizon = Annotated[int, typer.Option(min=1, help="Steps ahead.")]
 AuditToo = Annotated[bool, typer.Option("--audit", help="Examine the bands by year, step and volatility.")]
 Forecasts = Annotated[Path | None, typer.Option(metavar="FILE.parquet", help="Write a row per forecast.")]
@@ -32,7 +35,7 @@ def backtest(
     horizon: Horizon = 5,
     cutoffs: Cutoffs = None,
     every: Annotated[int | None, typer.Option(min=1, help="An origin every so many sessions.")] = None,
-    start: Annotated[str | None, typer.Option(help="Date of the first origin, with --every.")] = None,
+    start: Annotated[str | None, typer.Option(help="Date of the first origin.")] = None,
     span: Annotated[int | None, typer.Option(min=1, help="Rows of a sliding span; else expanding.")] = None,
     refit: Annotated[int, typer.Option(min=0, help="Refit every so many origins; 0: once.")] = 1,
     paths: Paths = 1000,
@@ -74,15 +77,10 @@ def backtest(
             progress=show,
         )
     say_notes(run.notes)
-    _write_files(run, f"Walk-forward test of {source[:80]}", forecasts, report)
-    if as_json:
-        print(json.dumps(run.to_dict(), allow_nan=False))
-        return
-    from gatecast.faces.terminal.scores import show_audit, show_scores
-
-    show_scores(run.report)
-    if run.audit is not None:
-        show_audit(run.audit, run.report.verdict.model)
+    try:
+        _write_files(run, f"Walk-forward test of {source[:80]}", forecasts, report)
+    finally:  # a file that cannot be written costs no result
+        _print(run, as_json)
 
 
 @app.command()
@@ -135,6 +133,17 @@ def ablate(
     from gatecast.faces.terminal.scores import show_ablation
 
     show_ablation(run.ablation)
+
+
+def _print(run: BacktestRun, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(run.to_dict(), allow_nan=False))
+        return
+    from gatecast.faces.terminal.scores import show_audit, show_scores
+
+    show_scores(run.report)
+    if run.audit is not None:
+        show_audit(run.audit, run.report.verdict.model)
 
 
 def _write_files(run: BacktestRun, title: str, forecasts: Path | None, report: Path | None) -> None:

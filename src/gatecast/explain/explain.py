@@ -48,6 +48,8 @@ def explain(
         settings = model.config
         config = settings.replace(start="scratch", cross_section=True, hidden=opened.parts["units"])
     else:
+        if member != 1:
+            raise UsageError(f"a network trained on the prices has one member; got {member}. Leave the member out.")
         opened, own_rows = open_trained(networks, series), model.data_hash_ == prices.data_hash()
         # With start=adapt, too, this network was trained from scratch: no shipped network is new to the prices.
         settings = config = model.config.replace(start="scratch", cross_section=True)

@@ -37,7 +37,8 @@ def settings_page(presets: Sequence[str], rows: Sequence[Row]) -> str:
         "",
         "Every setting with its value in each preset, its unit and its reason. Set one with `--set key=value`, or in",
         'Python with `Config.from_preset(preset, ["key=value"])`. This page is what `gatecast settings --markdown`',
-        "prints; `gatecast settings --preset base --beside reference` shows two presets in the terminal.",
+        "prints; `gatecast settings --preset base --beside reference` shows two presets in the terminal. A dash: no",
+        "effect, since the base network is as it was trained.",
     ]
     for group, members in groupby(rows, key=lambda row: row[0]):
         lines += ["", f"## {group}", "", f"| setting | {' | '.join(presets)} | what it is |"]

@@ -116,7 +116,7 @@ def known_history(item: ItemForecast, history: PriceSeries | None) -> PriceSerie
 
 
 def setting_text(value: object) -> str:
-    """The value of a setting as it is written on the command line.
+    """The value of a setting as it is written on the command line; a dash where it has no effect.
 
     >>> setting_text(True), setting_text((64, 32)), setting_text(()), setting_text(1.0)
     ('true', '64,32', 'none', '1')
@@ -125,4 +125,6 @@ def setting_text(value: object) -> str:
         return str(value).lower()
     if isinstance(value, list | tuple):
         return ",".join(map(str, value)) or "none"
+    if value is None:
+        return "-"
     return f"{value:g}" if isinstance(value, float) else str(value)

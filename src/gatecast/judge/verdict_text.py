@@ -60,7 +60,7 @@ def _evidence(found: Decision) -> list[str]:
     if found.median is None or found.bands is None:
         return ["The random walk was not among the models, so skill cannot be judged; add random_walk."]
     return [
-        _finding_text("median", "absolute error", found.median),
+        _finding_text("median", "absolute error of returns", found.median),
         _finding_text("bands", "CRPS, the score of the whole fan,", found.bands),
     ]
 
@@ -85,7 +85,7 @@ def _finding_text(part: str, score: str, finding: Finding) -> str:
     if finding.word == "worse":
         return f"{part.capitalize()}: worse. Its {score} is {size} ({p_text})."
     if finding.word == "skill":
-        steps = f"; at step {', '.join(map(str, finding.steps))}" if finding.steps else ""
+        steps = f"; by itself at step {', '.join(map(str, finding.steps))}" if finding.steps else ""
         return f"{part.capitalize()}: skill. Its {score} is {size} ({p_text}{steps})."
     least = f"; a gain under {finding.detectable:.1%} would often go undetected"
     luck = f"which may be luck ({p_text}{least if np.isfinite(finding.detectable) else ''})"

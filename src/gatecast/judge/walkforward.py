@@ -24,7 +24,7 @@ from gatecast.judge.verdict import Verdict, judge
 from gatecast.judge.verdict_text import fallback_text
 from gatecast.model import Model, forecasts_at
 from gatecast.notes import Note, merged
-from gatecast.prices import PriceTable, stamp_text
+from gatecast.prices import PriceTable, check_prices, stamp_text
 from gatecast.version import __version__
 
 
@@ -41,7 +41,7 @@ class FoldProgress:
 
 Progress = Callable[[FoldProgress], None]
 _Key = tuple[str, np.datetime64]  # model and cutoff
-_ONE_A_FORECAST = frozenset({"adapted", "bands", "learned", "seen"})  # kinds of notes
+_ONE_A_FORECAST = frozenset({"adapted", "bands", "learned", "seen", "uncalibrated"})  # kinds of notes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -123,6 +123,7 @@ def backtest(
     >>> report.verdict.median, len(report.forecasts)
     ('no evidence', 40)
     """
+    check_prices(prices)
     names = [model.name for model in models]
     if not names or len(set(names)) != len(names):
         raise UsageError(f"each model needs a name of its own; got {', '.join(names) or 'no model'}.")
@@ -275,7 +276,7 @@ def _model_notes(name: str, noted: list[Note], fallbacks: int, forecasts: int) -
         alike.setdefault(note.kind if note.kind in _ONE_A_FORECAST else note, Counter())[note] += 1
     for counts in alike.values():
         first, times = next(iter(counts)), counts.total()
-        like = "and the like " if len(counts) > 1 else ""
+        like = "this or the like " if len(counts) > 1 else ""
         counted = f"{first.text} ({like}in {times} of {forecasts} forecasts)"
         notes.append(replace(first, text=counted) if times > 1 and first.kind != "data" else first)
     return notes

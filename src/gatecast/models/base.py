@@ -102,7 +102,7 @@ class BaseNetworks:
         if series.timestamps[-1] <= self.until:
             notes = [Note("seen", f"{learned}: it may have learned from these very rows, so they cannot test it")]
         elif series.timestamps[0] > self.until:
-            notes = [Note("learned", f"{learned}: none of your rows")]
+            notes = [Note("learned", f"{learned}: none of your rows, so they can test it")]
         else:
             notes = [Note("learned", f"{learned}: rows after that day are new to it")]
         kind = describe(series.timestamps).freq

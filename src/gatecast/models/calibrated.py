@@ -63,7 +63,7 @@ class Calibrated:
             learned = self._learn(prices, calendar)
         except TooFewRows as reason:
             learned = Calibrator.fresh(self.horizon)
-            self.notes_ = (Note("bands", f"{self.name} starts without calibration: {reason}"),)
+            self.notes_ = (Note("uncalibrated", f"{self.name} starts without calibration: {reason}"),)
         self.model_ = copy.deepcopy(self.model).fit(prices)
         self.online_ = OnlineCalibration(learned, calendar[-1], prices.item_ids, every=self.every, paths=self.paths)
         return self

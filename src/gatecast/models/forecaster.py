@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from gatecast.calibration.bands import HORIZON
 from gatecast.calibration.cache import CachedForecasts
 from gatecast.calibration.online import OnlineCalibration, calibrate, revived, timestamps
 from gatecast.config import Config
-from gatecast.errors import UsageError
+from gatecast.errors import ModelError, UsageError
 from gatecast.features.indicators import CLOSES
 from gatecast.forecast import Forecast
 from gatecast.model import Request
@@ -23,7 +25,7 @@ from gatecast.models.trained_networks import TrainedNetworks
 from gatecast.nn.model_files import load_model, save_model
 from gatecast.nn.training.loop import Checkpoint, Progress
 from gatecast.notes import Note
-from gatecast.prices import PriceTable
+from gatecast.prices import PriceTable, check_prices
 from gatecast.version import __version__
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ _KINDS: Mapping[str, type[Networks]] = {kind.kind: kind for kind in (TrainedNetw
 
 class Forecaster:
     """An LSTM forecaster of prices: a network trained on them, or the base network, as `Config.start` has it.
+
+    Without a `config` it takes the preset `default`, as the command does.
 
     Follows the contract of every model here: `fit(prices)` chooses the network once (`models.choice`) and learns,
     `predict(prices, horizon)` simulates paths from the last row of `prices` with what was learned. With calibrate=true
@@ -56,7 +60,7 @@ class Forecaster:
         cached: CachedForecasts | None = None,
     ) -> None:
         """`choice` is taken in place of one by the prices; `cached` are past forecasts of that very network."""
-        self.config = choice.config if choice is not None else config or Config()
+        self.config = choice.config if choice is not None else config or Config.from_preset()
         self.steps = steps
         self.name = name
         self.choice = choice
@@ -80,6 +84,7 @@ class Forecaster:
         `checkpoint` is a folder that holds the state of a training after each epoch; `resume` goes on from it.
         Raises `TooFewRows`, `DataError` or `TrainingError` with one line.
         """
+        check_prices(prices)
         choice = self.choice_ = self.choice or choose(self.config, prices)
         self.data_hash_ = prices.data_hash()
         state = None if checkpoint is None else Checkpoint(checkpoint, self.fingerprint(prices), resume)
@@ -103,6 +108,7 @@ class Forecaster:
         `prices` may hold rows that `fit` has not seen: weights stay, the context moves on. Raises `TooFewRows` for an
         item with too few rows for the network, `UsageError` for a horizon or paths under 1.
         """
+        check_prices(prices)
         check_sizes(horizon, paths, seed)
         last = [timestamps(prices)[-1]]
         return self.predict_at(prices, Request(cutoffs=last, horizon=horizon, paths=paths, seeds=[seed]))[0]
@@ -113,6 +119,8 @@ class Forecaster:
         forecasts = self.networks_.predict_at(prices, request)
         if self.calibration_ is not None:
             forecasts = self.calibration_.apply(self.source_, prices, request.cutoffs, forecasts)
+        if not all(np.isfinite(item.paths).all() for forecast in forecasts for item in forecast):
+            raise ModelError("simulated prices are finite; the weights of this network give others. Train it again.")
         return [forecast.noted(*self.notes_) for forecast in forecasts]
 
     @property
@@ -187,6 +195,9 @@ class Forecaster:
 
 def check_sizes(horizon: int, paths: int, seed: int = 0) -> None:
     """Refuse a horizon, a number of paths or a seed that cannot be simulated."""
+    for name, value in {"a horizon": horizon, "a number of paths": paths, "a seed": seed}.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise UsageError(f"{name} is a whole number; got {value!r}. Give for example 30.")
     if seed < 0:
         raise UsageError(f"a seed is 0 or more; got {seed}. Give for example 0.")
     if horizon < 1 or paths < 1:

@@ -39,6 +39,12 @@ def parse_models(text: str, *, preset: str = "default", settings: tuple[str, ...
     return [_model(word, preset, settings) for word in words]
 
 
+def takes_settings(text: str) -> bool:
+    """Whether a model that a text names takes the settings given for all: a network that names no preset of its own."""
+    words = (word.removeprefix(f"{CALIBRATED}:").partition(":") for word in _words(text))
+    return any(kind == NETWORK and rest != "base" and "preset=" not in rest for kind, _, rest in words)
+
+
 def _words(text: str) -> list[str]:
     """Split at commas that begin a model: one that begins `key=value`, or a number, belongs to the model before."""
     parts = filter(None, (part.strip() for part in text.split(",")))
@@ -67,7 +73,8 @@ def _model(word: str, preset: str, settings: tuple[str, ...]) -> Model:
         return Forecaster(_config(rest, preset, settings), name=word)
     if kind not in BASELINES:
         raise UsageError(
-            f"no model '{kind[:80]}'. There are: {', '.join([NETWORK, *BASELINES])}, and {CALIBRATED}: before any."
+            f"no model '{kind[:80]}'. There are: {', '.join([NETWORK, *BASELINES])}; any may follow "
+            f"{CALIBRATED}:, as in {CALIBRATED}:garch."
         )
     model = _baseline(BASELINES[kind], rest)
     if rest:
@@ -80,6 +87,8 @@ def _config(rest: str, preset: str, settings: tuple[str, ...]) -> Config:
     parts = [f"preset={rest}"] if rest == "base" else rest.split(",")
     own = [part.removeprefix("preset=") for part in parts if part.startswith("preset=")]
     given = _network_settings(",".join(part for part in parts if not part.startswith("preset=")))
+    if len(own) > 1 or any(":" in preset for preset in own):
+        raise ConfigError(f"a model names one preset, then settings after commas; got '{rest[:80]}'.")
     if own:
         seeds = [setting for setting in settings if setting.partition("=")[0].strip() == "seed"]
         return Config.from_preset(own[-1], [*seeds, *given])

@@ -94,6 +94,8 @@ def _refused(folder: Path, error: OSError) -> TrainingError:
 def load_model(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and document of a model folder, checksums verified; raises `ModelError` with one line."""
     path = folder / _MODEL_FILE
+    if folder.is_file():
+        raise ModelError(f"a model is a folder; '{folder}' is a file. Name the folder that holds {_MODEL_FILE}.")
     if not path.is_file():
         raise ModelError(f"a model folder holds {_MODEL_FILE}; '{folder}' does not. Make one with --save {folder}.")
     if path.stat().st_size > _MAX_JSON:

@@ -9,7 +9,7 @@ from typing import Any
 from gatecast.judge.audit import Audit, audit
 from gatecast.judge.walkforward import FoldProgress, Report, backtest
 from gatecast.models.forecaster import Forecaster
-from gatecast.models.registry import parse_models
+from gatecast.models.registry import parse_models, takes_settings
 from gatecast.notes import Note, merged
 from gatecast.prices import PriceTable
 from gatecast.readers.read import read_prices
@@ -68,12 +68,17 @@ def run_backtest(
     with timed(timings, "judge"), fold_store(prices, about) as store:
         report = backtest(chosen, prices, **plan, jobs=jobs or -1, store=store, progress=progress)
         found = audit(report.forecasts, prices) if with_audit else None
+    unheard = []
+    if settings and not takes_settings(models):
+        unheard = [
+            Note("model", "settings without effect: of --models, only a network without a preset of its own takes them")
+        ]
     unused = (note for model in chosen if isinstance(model, Forecaster) for note in settings_notes(model.config))
     return BacktestRun(
         prices=prices,
         report=report,
         audit=found,
-        notes=merged([*unused, *prices.all_notes(), *report.notes], prices.item_ids),
+        notes=merged([*unheard, *unused, *prices.all_notes(), *report.notes], prices.item_ids),
         settings={"models": models, **plan, "preset": preset},
         timings=timings,
     )

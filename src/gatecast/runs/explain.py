@@ -12,7 +12,7 @@ from gatecast.explain.explain import explain
 from gatecast.explain.explanation import Explanation
 from gatecast.notes import Note, merged
 from gatecast.readers.read import read_prices
-from gatecast.runs.forecast import Progress, fitted, settings_notes
+from gatecast.runs.forecast import Progress, clear, fitted, settings_notes
 from gatecast.runs.workspace import timed
 
 
@@ -45,5 +45,7 @@ def run_explanation(
         forecaster = fitted(prices, config, model, progress=progress)
     with timed(timings, "explain"):
         explanation = explain(forecaster, prices, item_id=item_id, member=member, seed=seed)
+    if model is None:
+        clear(forecaster, prices)
     notes = [*settings_notes(forecaster.config), *prices.all_notes(), *forecaster.notes_]
     return ExplanationRun(explanation=explanation, notes=merged(notes, prices.item_ids), timings=timings)

@@ -16,6 +16,7 @@ from gatecast.judge.recent import recent_verdict
 from gatecast.judge.verdict import Verdict
 from gatecast.judge.walkforward import FoldProgress
 from gatecast.models.forecaster import Forecaster, check_sizes
+from gatecast.nn.model_files import check_target
 from gatecast.nn.training.loop import Progress as TrainingProgress
 from gatecast.notes import Note, merged
 from gatecast.prices import PriceTable
@@ -24,6 +25,7 @@ from gatecast.runs.workspace import cache, clear_checkpoint, timed
 
 MANY = 100_000  # paths; more take minutes
 LEAST_BEYOND = 5  # paths beyond each end of a band; with fewer the end is a few paths' luck
+_NOT_RESUMED = Note("model", "there was no training to resume: the base network is used as it is")
 Progress = Callable[[TrainingProgress | FoldProgress], None]
 
 
@@ -86,6 +88,8 @@ def run_forecast(
     check_sizes(horizon, paths, seed)
     if save is not None and save.exists() and not save.is_dir():
         raise UsageError(f"a model is saved to a folder; '{save}' is a file. Choose another name.")
+    if save is not None:
+        check_target(save)
     timings: dict[str, float] = {}
     with timed(timings, "read"):
         prices = read_prices(source, calendar=calendar, repair=repair)
@@ -100,13 +104,16 @@ def run_forecast(
             judged = recent_verdict(
                 forecaster.choice_, prices, horizon=horizon, seed=seed, cached=cached, progress=progress
             )
+    if model is None:
+        clear(forecaster, prices, save)
+    not_resumed = [_NOT_RESUMED] if resume and forecaster.config.start == "base" else []
     return ForecastRun(
         prices=prices,
         forecaster=forecaster,
         forecast=forecast,
         level=level,
         verdict=judged,
-        notes=(*settings_notes(forecaster.config), *_notes(forecast), *_few_paths(paths, level)),
+        notes=(*settings_notes(forecaster.config), *not_resumed, *_notes(forecast), *_few_paths(paths, level)),
         timings=timings,
     )
 
@@ -120,17 +127,24 @@ def fitted(
     resume: bool = False,
     progress: Progress | None = None,
 ) -> Forecaster:
-    """The saved model, or one trained; a checkpoint waits until it is no longer needed."""
+    """The saved model, or one trained; its checkpoint waits for `clear`, so that nothing that fails later costs it."""
     if model is not None:
         return Forecaster.load(model)
     forecaster = Forecaster(config)
-    checkpoint = save or cache() / forecaster.fingerprint(prices)[:16]
-    forecaster.fit(prices, checkpoint=checkpoint, resume=resume, progress=progress)
+    forecaster.fit(prices, checkpoint=_checkpoint(forecaster, prices, save), resume=resume, progress=progress)
     if save is not None:
         forecaster.save(save)
-    if not forecaster.interrupted:
-        clear_checkpoint(checkpoint, keep_folder=save is not None)
     return forecaster
+
+
+def clear(forecaster: Forecaster, prices: PriceTable, save: Path | None = None) -> None:
+    """Remove the checkpoint of a run that has ended; that of a training cut short stays."""
+    if not forecaster.interrupted:
+        clear_checkpoint(_checkpoint(forecaster, prices, save), keep_folder=save is not None)
+
+
+def _checkpoint(forecaster: Forecaster, prices: PriceTable, save: Path | None) -> Path:
+    return save or cache() / forecaster.fingerprint(prices)[:16]
 
 
 def settings_notes(config: Config) -> tuple[Note, ...]:

@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gatecast.prices import PriceTable
@@ -20,11 +20,13 @@ def cache() -> Path:
 
 
 def clear_checkpoint(folder: Path, *, keep_folder: bool) -> None:
-    """Remove the checkpoints of a training that has ended."""
+    """Remove the checkpoints of a training that is no longer needed, and nothing else."""
     for left in folder.glob("training-*.safetensors"):
-        left.unlink(missing_ok=True)
-    if not keep_folder and folder.is_dir():
-        folder.rmdir()
+        if left.stem.removeprefix("training-").isdigit():
+            left.unlink(missing_ok=True)
+    if not keep_folder:
+        with suppress(OSError):  # it never was, or a writer that was killed left half a file in it
+            folder.rmdir()
 
 
 @contextmanager

@@ -17,7 +17,10 @@ _RING: dict[str, object] = {"line": {"color": SURFACE, "width": 2}}  # around a 
 
 
 def plot(forecast: Forecast, prices: PriceTable | None = None, *, item_id: str | None = None) -> go.Figure:
-    """The fan of one item of a forecast (the first unless named), over its recent prices where these are given."""
+    """The fan of one item of a forecast (the first unless named): bands of 90, 80 and 50%, median, a few paths.
+
+    Over its recent prices where these are given.
+    """
     item = forecast.items[0] if item_id is None else forecast[item_id]
     return fan(item, None if prices is None else prices[item.item_id])
 
@@ -26,7 +29,7 @@ def fan(
     item: ItemForecast,
     history: PriceSeries | None = None,
     *,
-    levels: Sequence[float] = (0.5, 0.8, 0.95),
+    levels: Sequence[float] = (0.5, 0.8, 0.9),
     history_rows: int = 120,
     sample_paths: int = 12,
     title: bool = True,

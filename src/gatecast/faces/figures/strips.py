@@ -12,7 +12,7 @@ from gatecast.faces.wording import date_text
 from gatecast.forecast import BANDS as BAND_COLUMNS
 from gatecast.prices import PriceSeries
 
-_SHOWN = (95, 80, 50)  # per cent; outermost first
+_SHOWN = (90, 80, 50)  # per cent; outermost first
 
 
 def fan_strip(

@@ -71,11 +71,11 @@ def show_audit(audit: Audit, model: str) -> None:
 def _print(
     console: Console, first: str, headings: Sequence[str], rows: Sequence[tuple[str, list[tables.Cell]]], **look: Any
 ) -> None:
-    """A table of named rows; the column of names may wrap where `look` allows it, the others never."""
+    """A table of named rows; a column of words, without a heading, may wrap, and that of names where `look` has it."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(first, **(look or {"no_wrap": True}))
     for heading in headings:
-        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=bool(heading))
     for name, cells in rows:
         table.add_row(clean(name), *(Text(cell.text, style="bold" if cell.bold else "") for cell in cells))
     console.print(table)
