@@ -495,6 +495,7 @@ def test_the_calibrator_is_part_of_a_saved_model(tmp_path: Path) -> None:
         assert any("calibrated by what those of" in note for note in texts(item.notes))
 
 
+@pytest.mark.slow(reason="a hundred past days are walked over for each of six histories")
 def test_a_saved_calibrator_goes_on_only_where_it_can(tmp_path: Path) -> None:
     """A history cut off in front, cut off at the end, or another asset's: a forecast, and a true word on its bands."""
     table = long_table()

@@ -72,6 +72,7 @@ def test_forecast_json_has_the_designs_shape_and_the_same_bytes(prices: Path, ho
     assert not list(home.rglob("*.safetensors"))
 
 
+@pytest.mark.slow(reason="a command for each case, with its training")
 @pytest.mark.parametrize(("paths", "level", "enough"), [(99, "0.9", "100"), (100, "0.9", ""), (199, "0.95", "200")])
 def test_few_paths_are_said_to_draw_a_band_roughly(
     paths: int, level: str, enough: str, prices: Path, home: Path
@@ -169,6 +170,7 @@ def test_samples_are_listed(home: Path) -> None:
     assert b"sample:eurusd" in result.stdout
 
 
+@pytest.mark.slow(reason="three backtests as commands, networks trained at each of their origins")
 def test_backtest_writes_what_the_design_says(prices: Path, home: Path, tmp_path: Path) -> None:
     command = (
         *("backtest", prices, "--models", "gatecast,random_walk,garch", "--horizon", 3, "--cutoffs", 9),
@@ -195,6 +197,22 @@ def test_outputs_that_cannot_be_written_are_refused_before_the_work(option: str,
     for path in (tmp_path, tmp_path / "missing" / "file"):
         result = gatecast("backtest", "sample:aapl", option, path, home=home)
         assert "Choose another path" in one_line(result, 2)
+
+
+@pytest.mark.parametrize(
+    ("command", "culprit"),
+    [
+        (("forecast",), "source"),
+        (("forecast", "sample:aapl", "--horizon", 0), "--horizon"),
+        (("forecast", "sample:aapl", "--nope"), "--nope"),
+        (("frcast",), "frcast"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(command: tuple[object, ...], culprit: str, home: Path) -> None:
+    result = gatecast(*command, home=home)
+    (line,) = result.stderr.decode().splitlines()
+    assert culprit in one_line(result, 2) == line
+    assert line.endswith(". See gatecast --help.")
 
 
 def test_a_full_disk_is_one_line(prices: Path, home: Path) -> None:

@@ -108,6 +108,40 @@ def test_the_places_that_the_architecture_names_are_there() -> None:
             assert name.endswith(".py") or re.search(rf"\b{name.split('.')[-1]}\b", written), (name, row[:60])
 
 
+WRONG_TYPES = """
+import gatecast as gc, numpy as np, pandas as pd
+prices = gc.read_prices("sample:eurusd")
+fitted = gc.Forecaster(gc.Config.from_preset("base", ["calibrate=false"])).fit(prices)
+calls = [lambda thing=thing: fitted.fit(thing) for thing in (None, 5, "x", pd.DataFrame(), {})]
+calls += [lambda thing=thing: fitted.predict(thing) for thing in (None, prices.to_frame())]
+calls += [lambda size=size: fitted.predict(prices, horizon=size) for size in ("5", 2.5, None, True, float("nan"), 0)]
+calls += [lambda: fitted.predict(prices, paths=2.5), lambda: fitted.predict(prices, seed="a")]
+calls += [lambda: gc.backtest([gc.RandomWalk()], prices.to_frame())]
+for number, call in enumerate(calls):
+    try:
+        call()
+    except gc.GatecastError as error:
+        assert "; got " in str(error) and "\\n" not in str(error), error
+    else:
+        raise AssertionError(number)
+assert fitted.predict(prices, np.int64(2), paths=np.int64(5)).horizon == 2
+"""
+
+
+def test_wrong_types_are_refused_in_one_line() -> None:
+    """In a process of its own, where no test's hook checks types before the library does."""
+    result = subprocess.run(
+        [sys.executable, "-c", WRONG_TYPES], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_every_slow_test_says_why() -> None:
+    for path in sorted((ROOT / "tests").glob("*.py")):
+        for mark in re.findall(r"@pytest\.mark\.slow.*", path.read_text()):
+            assert re.fullmatch(r'@pytest\.mark\.slow\(reason=".{20,}"\)', mark), (path.name, mark)
+
+
 def test_help_imports_no_heavy_library() -> None:
     code = (
         "import sys; sys.argv = ['gatecast', '--help']\n"

@@ -9,10 +9,13 @@ import pytest
 
 from conftest import BASE, simulated_series
 from gatecast.config import Config
-from gatecast.errors import UsageError
+from gatecast.errors import TrainingError, UsageError
 from gatecast.judge.walkforward import FoldProgress
+from gatecast.models.forecaster import Forecaster
 from gatecast.nn.training.loop import Progress
 from gatecast.prices import PriceTable
+from gatecast.readers.read import read_prices
+from gatecast.runs import forecast as forecast_run
 from gatecast.runs.ablate import run_ablation
 from gatecast.runs.backtest import run_backtest
 from gatecast.runs.explain import run_explanation
@@ -100,6 +103,7 @@ def test_a_backtest_run_goes_on_from_its_folds(source: Path) -> None:
     assert not left(source)
 
 
+@pytest.mark.slow(reason="an ablation trains every variant at every origin")
 def test_an_ablation_run_says_which_network_it_takes_apart(source: Path) -> None:
     config = Config.from_preset("default").replace(seed=1)
     run = run_ablation(source, config, horizon=2, cutoffs=2, seeds=3, refit=0, paths=20, jobs=1)
@@ -120,3 +124,65 @@ def test_an_explanation_run_opens_the_network_of_the_forecast(source: Path, conf
 def test_a_folder_that_is_a_file_is_refused_before_work(source: Path) -> None:
     with pytest.raises(UsageError, match="is a file"):
         run_forecast(source, FAST, save=source)
+
+
+def test_a_finished_training_outlives_what_fails_after_it(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut_off(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(forecast_run, "recent_verdict", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        run_forecast(source, FAST, horizon=3, paths=40)
+    assert [path.name for path in left(source)] == ["training-0.safetensors"]
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(source.parent / "cache"))
+    trained: list[Progress] = []
+    run = run_forecast(source, FAST, horizon=3, paths=40, resume=True, verdict=False, progress=trained.append)
+    assert not trained  # nothing was left to learn
+    assert not any("no checkpoint to resume" in str(note) for note in run.notes)
+    assert not left(source)
+    (whole,) = (
+        item.paths for item in run_forecast(source, FAST, horizon=3, paths=40, verdict=False).forecast.items[:1]
+    )
+    assert (run.forecast.items[0].paths == whole).all()
+
+
+def test_half_a_file_that_a_killed_writer_left_costs_nothing(source: Path) -> None:
+    prices = read_prices(source)
+    folder = source.parent / "cache" / "gatecast" / Forecaster(FAST).fingerprint(prices)[:16]
+    folder.mkdir(parents=True)
+    (folder / ".gatecast-0123.part").write_bytes(b"half")
+    assert run_forecast(source, FAST, horizon=3, paths=40, verdict=False).forecast.horizon == 3
+    assert [path.name for path in left(source)] == [".gatecast-0123.part"]
+
+
+def test_a_folder_that_cannot_take_a_model_is_refused_before_the_training(source: Path) -> None:
+    folder = source.parent / "mine"
+    folder.mkdir()
+    (folder / "model.json").write_text('{"mine": 1}')
+    trained: list[Progress | FoldProgress] = []
+    for save in (folder, Path("/proc/none")):
+        with pytest.raises(TrainingError, match="hoose another --save folder"):
+            run_forecast(source, FAST, save=save, progress=trained.append)
+    assert not trained
+
+
+def test_what_was_asked_for_in_vain_is_said(source: Path) -> None:
+    run = run_forecast(source, Config.from_preset("base"), horizon=2, paths=20, resume=True, verdict=False)
+    assert any("no training to resume" in str(note) for note in run.notes)
+    with pytest.raises(UsageError, match="has one member; got 2"):
+        run_explanation(source, FAST, member=2)
+
+    def notes(models: str) -> list[str]:
+        run = run_backtest(source, models, settings=["hidden=4"], horizon=1, cutoffs=2, paths=10, jobs=1)
+        return [str(note) for note in run.notes if "settings without effect" in str(note)]
+
+    assert len(notes("random_walk,gatecast:base")) == 1
+
+
+def test_a_backtest_tells_calibrated_forecasts_from_others(source: Path) -> None:
+    run = run_backtest(source, "gatecast:base", horizon=1, every=10, refit=0, start="2020-05-01", paths=20, jobs=1)
+    said = [str(note) for note in run.notes if "bands are" in str(note)]
+    assert [("not calibrated" in text) for text in said] == [True, False]
+    counts = [int(text.rpartition("in ")[2].split()[0]) for text in said]
+    assert sum(counts) == len(run.report.forecasts)

@@ -12,7 +12,7 @@ from gatecast.cli import app
 from gatecast.config import GROUPS, PRESETS, Config, setting_rows
 from gatecast.errors import ConfigError, UsageError
 from gatecast.models.forecaster import Forecaster
-from gatecast.models.registry import parse_models
+from gatecast.models.registry import parse_models, takes_settings
 from gatecast.runs.forecast import settings_notes
 
 ROOT = Path(__file__).parents[1]
@@ -78,5 +78,47 @@ def test_a_model_may_name_its_own_preset() -> None:
     assert base.config == Config.from_preset("base", ["seed=3"])
     with pytest.raises(ConfigError, match="no preset 'fast'. There are"):
         parse_models("gatecast:preset=fast")
+    for twice in ("gatecast:preset=base,preset=quick", "gatecast:preset=base:hidden=8"):
+        with pytest.raises(ConfigError, match="names one preset, then settings after commas"):
+            parse_models(twice)
     with pytest.raises(UsageError, match="once"):
         parse_models("gatecast:preset=quick,gatecast:preset=quick")
+
+
+@pytest.mark.parametrize(
+    ("models", "takes"),
+    [
+        ("gatecast", True),
+        ("random_walk,gatecast:gru", True),
+        ("calibrated:gatecast:loss=mse", True),
+        ("random_walk,garch", False),
+        ("gatecast:base,gatecast:preset=quick,loss=mse", False),
+    ],
+)
+def test_which_models_take_the_settings_given_for_all(models: str, takes: bool) -> None:
+    assert takes_settings(models) is takes
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("epochs=abc", "setting 'epochs' cannot be 'abc': it is a whole number. Write for example epochs=30."),
+        ("mc_dropout=perhaps", "cannot be 'perhaps': it is true or false. Write for example mc_dropout=true."),
+        ("dropout=1", "cannot be '1': it is less than 1. Write for example dropout=0.2."),
+        ("encoder=foo", "it is 'lstm', 'gru', 'rnn', 'tcn' or 'transformer'. Write for example encoder=lstm."),
+        ("dense=4097", "dense: at most 16 widths, each from 1 to 4096. Write for example dense=64,32."),
+        ("start=base", "the preset quick trains a network on your prices; got start=base."),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_with_its_rule_and_an_example(setting: str, message: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        Config.from_preset("quick", [setting])
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_what_a_setting_may_be_is_said_and_what_the_base_network_does_not_take_is_left_out() -> None:
+    rows = {key: (values, text) for _, key, values, text in setting_rows([Config.from_preset("base"), Config()])}
+    assert rows["encoder"][1].endswith("One of lstm, gru, rnn, tcn, transformer.")
+    assert rows["hidden"][0] == (None, 32)
+    assert rows["calibrate"][0] == (True, False)

@@ -177,7 +177,7 @@ def run_child(folder: Path, kill_after: float | None, encoder: str, epochs: int)
     return ended
 
 
-@pytest.mark.slow
+@pytest.mark.slow(reason="a process is started and killed again and again")
 @pytest.mark.parametrize(("encoder", "kills"), [("lstm", 4), ("gru", 1), ("rnn", 1), ("tcn", 1), ("transformer", 1)])
 def test_killed_at_random_moments_the_weights_are_bit_identical(encoder: str, kills: int, tmp_path: Path) -> None:
     kills = int(os.environ.get("GATECAST_KILLS", kills))  # 20 in the issue's own check

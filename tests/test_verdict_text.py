@@ -54,8 +54,8 @@ def test_a_whole_verdict() -> None:
         f"{OPENING} "
         "m fell back to the random walk in 3 of 120 forecasts. "
         "har fell back to the random walk in 120 of 120 forecasts. "
-        "Median: no evidence of skill. Its absolute error of returns is 5.0% smaller than the random walk's, which may be luck "
-        "(p = 0.0123; a gain under 8.0% would often go undetected). "
+        "Median: no evidence of skill. Its absolute error of returns is 5.0% smaller than the random walk's, which may "
+        "be luck (p = 0.0123; a gain under 8.0% would often go undetected). "
         "Bands: skill. Its CRPS, the score of the whole fan, is 12.3% smaller than the random walk's "
         "(p < 0.001; by itself at step 1, 3). "
         "Its 90% band held 89.3% of the observed prices (95% interval 84% to 93%), which is honest. "
@@ -125,10 +125,13 @@ def test_what_is_said_of_the_random_walk_and_without_it() -> None:
         (finding("worse"), "worse. Its absolute error of returns is 5.0% larger than the random walk's (p = 0.0123)."),
         (
             finding(gain=-0.05, detectable=np.nan),
-            "no evidence of skill. Its absolute error of returns is 5.0% larger than the random walk's, which may be luck "
-            "(p = 0.0123).",
+            "no evidence of skill. Its absolute error of returns is 5.0% larger than the random walk's, which may be "
+            "luck (p = 0.0123).",
         ),
-        (finding(p_value=np.nan), "no evidence of skill. Its absolute error of returns is 5.0% smaller than the random walk's."),
+        (
+            finding(p_value=np.nan),
+            "no evidence of skill. Its absolute error of returns is 5.0% smaller than the random walk's.",
+        ),
         (finding(gain=9e-5), "no evidence of skill. Its absolute error of returns equals the random walk's."),
         (finding(gain=-9e-5), "no evidence of skill. Its absolute error of returns equals the random walk's."),
         (
