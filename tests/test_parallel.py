@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -138,6 +140,40 @@ def test_an_interrupt_ends_work_that_is_shared_out_by_a_worker_at_its_next_step(
     finally:
         signal.signal(signal.SIGINT, before)
     assert 4 <= len(steps) < 20
+
+
+def idents(count: int) -> set[int]:
+    with workers_on(CPU, count) as workers:
+        return set(workers.map(lambda _: (time.sleep(0.01), threading.get_ident())[1], range(2 * count)))
+
+
+def test_a_thread_keeps_its_workers_and_ends_them_when_it_ends() -> None:
+    mine = idents(2)
+    assert idents(2) == mine
+    with ThreadPoolExecutor(1) as other:
+        theirs = other.submit(idents, 2).result()
+        assert theirs.isdisjoint(mine)
+    limit = time.monotonic() + 10
+    while theirs & {thread.ident for thread in threading.enumerate()} and time.monotonic() < limit:
+        time.sleep(0.01)
+    assert not theirs & {thread.ident for thread in threading.enumerate()}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_has_workers_of_its_own() -> None:
+    """In a process of its own: a fork of this one would copy pytest."""
+    code = (
+        "import os, sys, torch\n"
+        "from gatecast.nn.parallel import workers_on\n"
+        "def total():\n"
+        "    with workers_on(torch.device('cpu'), 2) as workers: return sum(workers.map(abs, [-1, -2]))\n"
+        "assert total() == 3\n"
+        "child = os.fork()\n"
+        "if not child: os._exit(total())\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 3, done.stderr.decode()
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -14,6 +14,7 @@ from conftest import simulated_series
 from gatecast.features.contract import Day, Student
 from gatecast.nn.masks import Masks, draw_masks
 from gatecast.nn.network import PathNetwork
+from gatecast.nn.parallel import Workers
 from gatecast.nn.sampling import sampler
 from gatecast.nn.sampling.sampler import PathModel, Start
 
@@ -257,10 +258,11 @@ def test_a_share_of_the_paths_may_be_as_small_as_one_a_start(monkeypatch: pytest
     assert network.calls.count((1, 2)) == len(network.calls) == 4 * 3
 
 
-class Named:
+class Named(Workers):
     """Workers that do the work at once and note what they were given."""
 
     def __init__(self, name: str, log: list[tuple[str, int]]) -> None:
+        super().__init__(None)
         self.name, self.log = name, log
 
     def __enter__(self) -> Named:

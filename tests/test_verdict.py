@@ -127,7 +127,7 @@ def test_a_difference_in_the_eighth_digit_is_no_skill() -> None:
     rows.loc[mine, "q50"] *= 1 + 1e-8 * np.sign(rows["actual"] - rows["last_close"])
     assert compare(rows).query("loss == 'absolute_error' and step == 'all'")["p_value"].item() < 1e-3
     verdict = judge(rows, compare(rows))
-    assert verdict.median == "no evidence" and "absolute error equals the random walk's." in verdict.text
+    assert verdict.median == "no evidence" and "absolute error of returns equals the random walk's." in verdict.text
 
 
 def test_the_random_walk_may_be_named_first() -> None:

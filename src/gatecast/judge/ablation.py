@@ -206,7 +206,8 @@ def _difference(config: Config, base: Config) -> str:
 def _by_origin(rows: pd.DataFrame) -> Float[np.ndarray, "score origin"]:
     """Each score of one network at each origin, averaged over steps and items."""
     errors = np.abs(rows["actual"].to_numpy() - rows["q50"].to_numpy())
-    values: dict[Score, np.ndarray] = {"crps": rows["crps"].to_numpy(), "mae": errors, "coverage_90": held(rows, LEVEL)}
+    covered = held(rows, LEVEL).astype(float)
+    values: dict[Score, np.ndarray] = {"crps": rows["crps"].to_numpy(), "mae": errors, "coverage_90": covered}
     return np.stack([by_date(values[score], rows["cutoff"].to_numpy()) for score in SCORES])
 
 

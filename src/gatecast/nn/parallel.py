@@ -3,8 +3,8 @@
 A recurrent layer is a long chain of small products: two cores that each take their own sequences outrun two that
 divide every product, and a share's memory stays small whatever the batch. The shares are the same on every
 machine, and so are the numbers: all arithmetic whose sums could depend on the number of cores runs in threads of one
-core each. They live as long as the work does, and nothing else of the process is changed, so that two forecasts may
-run at a time in two threads.
+core each. A thread that asks for work keeps its own of them for the next time, with the memory they have at hand, and
+nothing else of the process is changed, so that two forecasts may run at a time in two threads.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from __future__ import annotations
 import ctypes
 import itertools
 import math
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
@@ -52,15 +53,27 @@ class Workers:
 
     def __init__(self, pool: ThreadPoolExecutor | None, threads: int = 0) -> None:
         self._pool, self._threads = pool, threads
-        self.ended = False
+        self._ended = False
+        self._left: list[Future[Any]] = []
 
     def map(self, work: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
         """`work` of every part, in order. What torch keeps per thread (no_grad) must be set within `work`."""
-        if self.ended:
+        if self._ended:
             raise RuntimeError("workers take no work after their block has ended")
         if self._pool is None or (self._threads == 1 and getattr(_here, "is_worker", False)):
             return list(map(work, parts))
-        return list(self._pool.map(work, parts))
+        asked: list[Future[Result]] = []
+        try:
+            asked += (self._pool.submit(work, part) for part in parts)
+            return [answer.result() for answer in asked]
+        except BaseException:
+            self._left += [answer for answer in asked if not answer.cancel()]
+            raise
+
+    def end(self) -> None:
+        """Take no more work, and wait for what an error or an interrupt has left at work."""
+        self._ended = True
+        wait(self._left)
 
 
 INLINE = Workers(None)
@@ -78,22 +91,28 @@ def workers_on(device: torch.device, threads: int | None = None) -> Iterator[Wor
         yield INLINE
         return
     threads = threads or torch.get_num_threads()
-    with _pool(threads, denormals=False) as pool:
-        workers = Workers(pool, threads)
-        try:
-            yield workers
-        finally:
-            workers.ended = True  # an interrupt ends what a worker has shared out
+    workers = Workers(_pool(threads, denormals=False), threads)
+    try:
+        yield workers
+    finally:
+        workers.end()
 
 
 def on_one_core(work: Callable[[], Result]) -> Result:
     """`work` in a thread of one core, denormal numbers kept; for what is done once, such as drawing weights."""
-    with _pool(1, denormals=True) as pool:
-        return pool.submit(work).result()
+    return _pool(1, denormals=True).submit(work).result()
 
 
 def _pool(threads: int, *, denormals: bool) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, initializer=_prepare_thread, initargs=(denormals,))
+    """The pool of the thread that asks, for as long as that thread lives; a forked process has one of its own.
+
+    New threads each time would take their memory anew, page by page: half as long again for 50 paths.
+    """
+    pools = _here.__dict__.setdefault("pools", {})
+    key = (os.getpid(), threads, denormals)
+    if key not in pools:
+        pools[key] = ThreadPoolExecutor(threads, initializer=_prepare_thread, initargs=(denormals,))
+    return pools[key]  # type: ignore[no-any-return]
 
 
 def _prepare_thread(denormals: bool) -> None:

@@ -116,7 +116,7 @@ def pit_histogram(forecasts: pd.DataFrame, *, model: str | None = None, bins: in
     )
 
 
-def _whiskers(value: _Values, low: _Values, high: _Values, **look: float) -> dict[str, object]:
+def _whiskers(value: _Values, low: _Values, high: _Values, **look: float | int) -> dict[str, object]:
     """The interval of each bar."""
     reach = {"array": numbers(high - value), "arrayminus": numbers(value - low)}
     return {"type": "data", "symmetric": False, "color": MUTED, **reach, **look}

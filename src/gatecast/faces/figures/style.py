@@ -97,7 +97,7 @@ def line(
 
 
 def dots(
-    x: Sequence[object], y: Iterable[float | None], look: Mapping[str, object], hover: str | None = None, **more: Any
+    x: Sequence[object], y: Iterable[object], look: Mapping[str, object], hover: str | None = None, **more: Any
 ) -> go.Scatter:
     """Markers of a `look`, out of the legend unless they have a name."""
     shown = {"showlegend": False} if "name" not in more else {}
