@@ -129,14 +129,18 @@ class drawn_from(TorchFunctionMode):  # noqa: N801 - a context manager, like tor
         return func(*args, **kwargs)
 
 
+ALIGNED = 64  # bytes; where torch puts what it allocates
+
+
 def own_memory(network: nn.Module) -> None:
-    """Give every weight aligned memory of its own, as a loaded network has.
+    """Give every weight aligned memory of its own, as a loaded network has; one that has it is left alone.
 
     While training, weights are views into one vector at any offset, and the last digits of a matrix product depend on
     the alignment of its factors: without this a saved network would not repeat the bytes of the one it was saved from.
     """
     for parameter in network.parameters():
-        parameter.data = parameter.data.clone()
+        if parameter.data_ptr() % ALIGNED or parameter.untyped_storage().nbytes() != parameter.nbytes:
+            parameter.data = parameter.data.clone()
 
 
 def pick_device(config: Config) -> torch.device:
