@@ -142,6 +142,18 @@ def test_every_slow_test_says_why() -> None:
             assert re.fullmatch(r'@pytest\.mark\.slow\(reason=".{20,}"\)', mark), (path.name, mark)
 
 
+def test_the_top_level_holds_the_rooms_of_the_architecture_and_nothing_else() -> None:
+    package = ROOT / "src" / "gatecast"
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    rooms = re.findall(r"^\| \d \| (.*?) \|", text, re.M)
+    named = {name for room in rooms for name in re.findall(r"`(\w+)/?`", re.sub(r"\(.*?\)", "", room))}
+    there = {path.stem for path in package.iterdir() if path.is_dir() or path.suffix == ".py"}
+    assert there - {"__init__", "__main__", "__pycache__", "data"} == named
+    layers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
+    assert len(layers) == len(rooms) == 9
+    assert {name for layer in layers for name in re.findall(r"\w+", layer)} == named
+
+
 def test_help_imports_no_heavy_library() -> None:
     code = (
         "import sys; sys.argv = ['gatecast', '--help']\n"
