@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -19,6 +20,7 @@ import torch
 
 from conftest import TINY, simulated_series
 from gatecast.config import Config
+from gatecast.executors import caught_warnings
 from gatecast.models.forecaster import Forecaster
 from gatecast.nn.network import build
 from gatecast.nn.parallel import SHARE, STEPS, on_one_core, shares, workers_on
@@ -256,3 +258,18 @@ def test_two_threads_at_a_time_get_the_numbers_of_a_single_one(table: PriceTable
     assert both == expected
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.get_num_threads() == in_a_fresh_thread(torch.get_num_threads) == threads
+
+
+def test_warnings_of_two_threads_are_not_mixed_and_the_filters_are_as_before() -> None:
+    def caught(name: str) -> list[str]:
+        with caught_warnings() as found:
+            for _ in range(3):
+                warnings.warn(name, stacklevel=1)
+                time.sleep(0.005)
+        return [str(warning.message) for warning in found]
+
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(2) as pool:
+        for name, found in zip("ab" * 5, pool.map(caught, "ab" * 5), strict=True):
+            assert found == [name] * 3
+    assert list(warnings.filters) == before

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import platform
+import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 from typing import TypeVar
 
@@ -15,6 +18,7 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 _LARGEST_DYNAMIC = 2**25  # bytes; where glibc's own thresholds end after large blocks have been freed
 _HEAP = 2**26  # bytes; an empty heap of a thread is given back unless the pad is as large
 _prepared = False
+_filters = threading.RLock()
 
 
 @cache
@@ -32,6 +36,14 @@ def prepare_process() -> None:
     library.mallopt(_MMAP_THRESHOLD, _LARGEST_DYNAMIC)
     library.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
     library.mallopt(_TOP_PAD, _HEAP)
+
+
+@contextmanager
+def caught_warnings() -> Iterator[list[warnings.WarningMessage]]:
+    """Warnings given inside, kept and not shown; one thread at a time, since Python's filters are the process's."""
+    with _filters, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield caught
 
 
 def _prepared_work(work: Callable[[Task], Answer], task: Task) -> Answer:

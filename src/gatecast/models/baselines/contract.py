@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from jaxtyping import Float
 
 from gatecast.calendars import future_timestamps
 from gatecast.errors import TooFewRows, UsageError
+from gatecast.executors import caught_warnings
 from gatecast.features.contract import FLOOR
 from gatecast.forecast import Forecast, ItemForecast, item_rng
 from gatecast.models.baselines.noise import Draws, Simulation, StudentT, cumulated_before, fit_student_t, path_density
@@ -150,8 +150,7 @@ class Baseline(ABC, Generic[Learned]):
     def _attempt(self, series: PriceSeries, work: Callable[[], Result]) -> tuple[Result | None, tuple[Note, ...]]:
         """What `work` gives, and its warnings; None, and the reason, where it cannot."""
         try:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
+            with caught_warnings() as caught:
                 result = work()
         except (Unfit, np.linalg.LinAlgError) as reason:
             return None, (self._fallback_note(series, reason),)
