@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -13,10 +16,13 @@ from gatecast.config import Config
 from gatecast.forecast import Forecast
 from gatecast.judge.recent import recent_verdict
 from gatecast.model import Request
+from gatecast.models import base
 from gatecast.models.choice import choose
 from gatecast.models.forecaster import Forecaster
 from gatecast.models.shipped import shipped
-from gatecast.prices import PriceTable
+from gatecast.nn.base_network import BaseNetwork
+from gatecast.nn.training.adapting import Adaptation
+from gatecast.prices import PriceSeries, PriceTable
 
 TABLE = PriceTable(series=(simulated_series("X", 900, 1, start="2016-06-01"),))
 DAYS = list(timestamps(TABLE)[-12::4])
@@ -100,3 +106,20 @@ def test_a_table_of_many_items_is_not_kept() -> None:
     for _ in range(2):
         cached.predict_at(table, Request(cutoffs=[timestamps(table)[-1]], horizon=2, paths=5, seeds=[1]))
     assert counting.asked == 2
+
+
+def test_a_network_adapted_later_lends_its_forecasts_to_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each fit adapts anew: the verdict's network must not be calibrated by forecasts of one that saw later rows."""
+
+    def by_the_last_close(members: Sequence[BaseNetwork], series: Sequence[PriceSeries], *_: object, **__: object):
+        moved = copy.deepcopy(tuple(members))
+        for member in moved:
+            member.head.bias.data[0] += float(np.log(series[0].close[-1] / series[0].close[0]))
+        return Adaptation(members=moved, kept=True, until=series[0].timestamps[-200], gain=1.0, error=0.1, held_out=9)
+
+    monkeypatch.setattr(base, "adapt", by_the_last_close)
+    config = Config.from_preset("default")
+    forecaster = Forecaster(config).fit(TABLE)
+    assert isinstance(forecaster.source_, CachedForecasts)
+    lent = recent_verdict(choose(config, TABLE), TABLE, horizon=5, cached=forecaster.source_)
+    assert lent.to_dict() == recent_verdict(choose(config, TABLE), TABLE, horizon=5).to_dict()

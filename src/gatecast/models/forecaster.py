@@ -59,7 +59,7 @@ class Forecaster:
         choice: Choice | None = None,
         cached: CachedForecasts | None = None,
     ) -> None:
-        """`choice` is taken in place of one by the prices; `cached` are past forecasts of that very network."""
+        """`choice` is taken in place of one by the prices; `cached`, with start=base: its past forecasts."""
         self.config = choice.config if choice is not None else config or Config.from_preset()
         self.steps = steps
         self.name = name
@@ -186,7 +186,9 @@ class Forecaster:
         self.notes_ = choice_notes + (networks.notes if isinstance(networks, BaseNetworks) else ())
         self.source_: Networks | CachedForecasts = networks
         if isinstance(networks, BaseNetworks):
-            self.source_ = self.cached_ if self.cached_ is not None else CachedForecasts(networks)
+            # An adapted network is another at every fit: forecasts of one adapted later would be look-ahead.
+            kept = self.cached_ if networks.adaptation is None else None
+            self.source_ = kept or CachedForecasts(networks)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "networks_"):
