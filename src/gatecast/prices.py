@@ -46,7 +46,7 @@ class PriceSeries:
             object.__setattr__(self, name, array)
         if len(self.timestamps) == 0:
             raise DataError(f"an item needs at least one row; '{self.item_id}' has none. Remove the item.")
-        if not (np.diff(self.timestamps) > np.timedelta64(0)).all():
+        if not (np.diff(self.timestamps) > np.timedelta64(0, "ns")).all():
             raise DataError(
                 f"timestamps must increase within an item; '{self.item_id}' breaks this rule. Sort it, drop duplicates."
             )

@@ -139,8 +139,12 @@ def own_memory(network: nn.Module) -> None:
     the alignment of its factors: without this a saved network would not repeat the bytes of the one it was saved from.
     """
     for parameter in network.parameters():
-        if parameter.data_ptr() % ALIGNED or parameter.untyped_storage().nbytes() != parameter.nbytes:
+        apart = parameter.untyped_storage().nbytes() == parameter.nbytes and not parameter.data_ptr() % ALIGNED
+        if not apart and not parameter.is_cuda:
             parameter.data = parameter.data.clone()
+    for module in network.modules():
+        if isinstance(module, nn.RNNBase):
+            module.flatten_parameters()  # on a GPU a layer's weights are read in one piece; here it does nothing
 
 
 def pick_device(config: Config) -> torch.device:
