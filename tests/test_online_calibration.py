@@ -234,6 +234,7 @@ def notes_of(known: OnlineCalibration, row: int, prices: PriceTable = TABLE) -> 
 def test_a_forecast_is_stretched_where_enough_is_known_and_says_which_it_was() -> None:
     known = OnlineCalibration(learned(), DAYS[160], TABLE.item_ids)
     assert notes_of(known, 171) == (True, ("the bands are calibrated by what those of 23 past forecasts held",))
+    assert notes_of(known, 160) == (True, ("the bands are calibrated by what those of 20 past forecasts held",))
     date = pd.Timestamp(DAYS[160]).date()
     too_early = (
         f"the bands are not calibrated: what this model knows of its past bands was learned up to {date}, and these "
