@@ -266,3 +266,9 @@ def test_range_and_volume_count_beside_the_return() -> None:
     assert of_return == pytest.approx(surprise, rel=1e-5)
     assert loss == pytest.approx(of_return + 0.3 * of_range + 0.1 * of_volume, rel=1e-5)
     assert min(abs(of_range), abs(of_volume)) > 0.05
+
+
+def test_no_day_compares_with_one_of_a_price() -> None:
+    """Some numpy raises where a unit overflows, others answer wrongly."""
+    day = np.datetime64("2020-01-01", "ns")
+    assert max(day, adapting.NEVER) == day and adapting.NEVER.dtype == day.dtype

@@ -27,7 +27,7 @@ LEARNING_RATE = 3e-4  # a tenth of what the base learned with: the weights are n
 EPOCHS, PATIENCE = 12, 3
 BATCH = 8  # chunks an update; one history has few
 UPDATES = 40  # an epoch at most, whatever the table's size
-NEVER = np.datetime64("0001-01-01")
+NEVER = np.datetime64("1678-01-01", "ns")  # before any price; an earlier one does not fit beside them in nanoseconds
 LEAST_LEARNED, LEAST_HELD_OUT = 2 * CHUNK, 60  # rows; fewer cannot tell a gain from luck
 
 
