@@ -77,7 +77,7 @@ def translated(model: keras.Model, like: Network, *, spoil: bool = False) -> dic
 
 
 def gates(weight: np.ndarray, *, swapped: bool) -> np.ndarray:
-    """The weight (4 * hidden, ...), its last two gates swapped if so told."""
+    """The weight (4 * hidden, ...), its last two gates swapped if asked."""
     first, second, third, fourth = np.split(weight, 4)
     return np.concatenate([first, second, fourth, third] if swapped else [first, second, third, fourth])
 

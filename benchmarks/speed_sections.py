@@ -103,13 +103,13 @@ class Found:
 
 def parity(sizes: Sizes) -> Found:
     """Whether the recipe equals Keras, number for number."""
-    told = check(ROOT / "benchmarks" / "parity.py")
+    answer = check(ROOT / "benchmarks" / "parity.py")
     rows = [
-        ("forward pass, farthest", f"{told['forward']:.1e}"),
-        ("one step of Adam, farthest", f"{told['step']:.1e}"),
-        ("equals Keras", "yes" if told["agrees"] else "NO"),
+        ("forward pass, farthest", f"{answer['forward']:.1e}"),
+        ("one step of Adam, farthest", f"{answer['step']:.1e}"),
+        ("equals Keras", "yes" if answer["agrees"] else "NO"),
     ]
-    return Found(rows=rows, figures={"parity": float(told["agrees"])}, detail=told)
+    return Found(rows=rows, figures={"parity": float(answer["agrees"])}, detail=answer)
 
 
 def epoch(sizes: Sizes) -> Found:
@@ -234,16 +234,16 @@ def memory(sizes: Sizes) -> Found:
     found = Found()
     peaks, seconds = {}, {}
     for context in sizes.contexts:
-        told = ask(
+        answer = ask(
             OURS, "memory", context=context, count=5000, windows=sizes.memory_windows, held_out=sizes.memory_held_out
         )
         default = ask(OURS, "default_memory", context=context, count=5000, epochs=2)
-        seconds[context] = told["seconds"]
-        peaks[context] = max(told["peak_gib"], default["peak_gib"])
+        seconds[context] = answer["seconds"]
+        peaks[context] = max(answer["peak_gib"], default["peak_gib"])
         found.rows.append(
-            (f"context {context:,}: reference; default", f"{told['peak_gib']:.2f}; {default['peak_gib']:.2f} GiB")
+            (f"context {context:,}: reference; default", f"{answer['peak_gib']:.2f}; {default['peak_gib']:.2f} GiB")
         )
-        found.detail[str(context)] = {"reference": told, "default": default}
+        found.detail[str(context)] = {"reference": answer, "default": default}
     longest = max(sizes.contexts)
     found.figures[f"peak_gib_context_{longest}"] = peaks[longest]
     found.figures["context_exponent"] = slope(seconds)
@@ -276,8 +276,8 @@ def scale(sizes: Sizes) -> Found:
 
 
 def _fit_seconds(assets: int, count: int, sizes: Sizes) -> float:
-    told = ask(OURS, "scale", assets=assets, count=count, epochs=sizes.scale_epochs, tries=min(sizes.tries, 3))
-    return float(told["seconds"])
+    answer = ask(OURS, "scale", assets=assets, count=count, epochs=sizes.scale_epochs, tries=min(sizes.tries, 3))
+    return float(answer["seconds"])
 
 
 def slope(seconds: dict[int, float]) -> float:

@@ -73,7 +73,7 @@ def block(clock: Clock, epochs: int, ahead: int, likelihood: TorchLikelihood | N
 
 
 def epoch(windows: int, epochs: int) -> dict[str, Any]:
-    """Seconds of each epoch after the first; Darts makes one window for each step that can be foretold."""
+    """Seconds of each epoch after the first; Darts makes one window for each step that can be predicted."""
     features, target = rows(windows)
     clock = Clock()
     model = block(clock, 1 + epochs, 1)

@@ -108,7 +108,7 @@ def columns_of(prices: pd.DataFrame, season: int) -> tuple[np.ndarray, np.ndarra
         "fast_range": log_range.ewm(span=5).mean(),
         "range": log_range.ewm(span=22).mean(),
         "slow_range": log_range.ewm(span=SLOWEST).mean(),
-        "seasonal_range": log_range.shift(season - 1),  # a season before the row that is foretold
+        "seasonal_range": log_range.shift(season - 1),  # a season before the row that is predicted
     }
     return pd.DataFrame(columns).fillna(0.0).to_numpy(), log_range.to_numpy()
 

@@ -173,10 +173,10 @@ class Sums:
         """
         new, old = day(0), day(WINDOW)
         old_momentum = np.stack([day(rows).log_return for rows in MOMENTUM_ROWS.tolist()], axis=1)
-        came, left, weighted = _measures(new), _measures(old), {}
+        entered, left, weighted = _measures(new), _measures(old), {}
         for name, sums in self.weighted.items():
             decay = _WEIGHTS[name].decay
-            weighted[name] = sums * decay + came[name][:, None] - left[name][:, None] * decay**WINDOW
+            weighted[name] = sums * decay + entered[name][:, None] - left[name][:, None] * decay**WINDOW
         return Sums(
             newest=new,
             weighted=weighted,
