@@ -16,7 +16,7 @@ State = list[Carried]  # of all layers
 
 Sequences = Float[Tensor, "time batch feature"]
 
-STRETCH = 3840  # steps of all sequences at a time: 128 units then need no block over 32 MiB (`nn.shares`)
+STRETCH = 3840  # steps of all sequences at a time: 128 units then need no block over 32 MiB (`nn.parallel`)
 
 _LAYERS: dict[str, type[nn.LSTM | nn.GRU | nn.RNN]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
