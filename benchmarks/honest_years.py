@@ -70,7 +70,7 @@ def inside(
 
 
 def calibrated(size: Float[np.ndarray, "origin stock"], step: int) -> Float[np.ndarray, "origin level"]:
-    """The same through the rule of `calibration.Calibrator`, whose model's bands never change their width."""
+    """The same through the rule of `calibration.bands.Calibrator`, whose model's bands never change their width."""
     gain, late = Calibrator.fresh(step).gain[-1], int(np.ceil(step / EVERY))
     missed, shares = np.zeros(len(LEVELS)), np.empty((len(size), len(LEVELS)))
     for origin, moves in enumerate(size):

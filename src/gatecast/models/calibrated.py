@@ -16,7 +16,7 @@ from gatecast.prices import PriceTable
 
 
 class Calibrated:
-    """A model whose bands are stretched by what its own past bands have covered (`calibration.Calibrator`).
+    """A model whose bands are stretched by what its own past bands have covered (`calibration.bands.Calibrator`).
 
     `fit` learns the inner model on the rows before a tail (`tail` sessions, a third of the history at most),
     walks it over the tail, an origin every `every` sessions, and then learns it again on all rows; the stretch
