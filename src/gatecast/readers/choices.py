@@ -51,6 +51,9 @@ class ReadOptions:
         return {name: value for name in COLUMNS if (value := getattr(self, name)) is not None}
 
 
+AS_FOUND = ReadOptions()  # nothing is said
+
+
 def name_it(what: str, column: str) -> str:
     """How to say what a column is, as a command's user and a library's user write it.
 

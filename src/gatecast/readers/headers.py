@@ -60,13 +60,14 @@ def _header_rows(head: Sequence[Sequence[str]]) -> tuple[int, int]:
             return start, depth
     dated = [at for at, row in enumerate(head) if sum(map(bool, row)) > 1 and any(map(_names_dates, row))]
     # Title lines may name a date as well ("Period,Daily"): below the header's word for it stand dates.
-    for at in sorted(dated, key=lambda at: not _dates_below(head, at)):
+    titled = [at for at in dated if _dates_below(head, at)]
+    prices = next((at for at, row in enumerate(head) if _holds_prices(row)), start)
+    if not titled and prices > start and any(map(_names_fields, head[prices - 1])):
+        return prices - 1, 1
+    for at in titled or dated:
         below = head[at + 1] if at + 1 < len(head) else []
         words = all(re.match(r"^[^\d]*[A-Za-z^]", cell) for cell in below[1:])
         return at, 2 if len(below) > 1 and not below[0] and words else 1
-    rows = [at for at, row in enumerate(head) if _holds_prices(row)]
-    if rows and rows[0] > start and any(map(_names_fields, head[rows[0] - 1])):
-        return rows[0] - 1, 1
     if any(re.match(LOOKS_NUMERIC, cell) for cell in head[start]):
         return start, 0
     return start, 1

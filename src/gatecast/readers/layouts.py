@@ -16,7 +16,7 @@ from gatecast.readers.choices import name_it
 from gatecast.readers.date_columns import column_names, date_columns, find_column
 from gatecast.readers.dates import parse_dates
 from gatecast.readers.findings import Findings
-from gatecast.readers.items import item_column
+from gatecast.readers.items import is_decimal, item_column, refuse_mixed_assets
 from gatecast.readers.names import FIELDS, key, kinds, known
 from gatecast.readers.shapes import prices_by_shape, take_sample, volume_by_shape
 from gatecast.text import clean, listed, shown
@@ -71,12 +71,14 @@ def _one_level(grid: Grid, times: list[int], rest: list[int], name: str) -> tupl
     if "close" not in fields and (flat := _flattened(grid, rest)):
         return None, flat
     fields = _completed_by_shape(grid, times, rest, fields)
-    if "close" not in fields:
-        _refuse_without_header(grid)
-        if grid.options.item is None:
-            return None, _wide(grid, rest, fields)
-        fields["close"] = _only_number(grid, [at for at in rest if at not in fields.values()], fields)
     item = item_column(grid, times, fields, rest)
+    if "close" not in fields:
+        if item is None and grid.options.header:
+            _refuse_without_header(grid)
+            return None, _wide(grid, times, rest, fields)
+        fields["close"] = _only_number(grid, [at for at in rest if at != item and at not in fields.values()])
+    if item is None:
+        refuse_mixed_assets(grid, times, fields["close"], [at for at in rest if at not in fields.values()])
     taken = {names[at] for at in fields.values() if at in names}  # a second column of a name has its own note
     _note_ignored(grid, [at for at in rest if at != item and at not in fields.values() and names[at] not in taken])
     return item, {name: fields}
@@ -84,7 +86,7 @@ def _one_level(grid: Grid, times: list[int], rest: list[int], name: str) -> tupl
 
 def _refuse_without_header(grid: Grid) -> None:
     """Refuse a table without a header whose columns are not known by their values."""
-    if grid.headed:
+    if grid.headed or not grid.options.header:
         return
     first = shown(grid.columns[0][0].as_py())
     prices = [at for at in range(1, len(grid.names)) if _numeric(grid, at)]
@@ -110,7 +112,7 @@ def _completed_by_shape(grid: Grid, times: list[int], rest: list[int], fields: F
             replace(grid, findings=Findings()),
             times,
             {"close": columns[0]},
-            [at for at in rest if not _decimal(grid, at)],
+            [at for at in rest if not is_decimal(grid, at)],
         )
         if item is not None:
             cells = np.asarray(grid.columns[item])
@@ -142,7 +144,8 @@ def _forward(grid: Grid, times: list[int]) -> bool | None:
 def _note_ignored(grid: Grid, columns: list[int]) -> None:
     labels = [shown(label) for at in columns if (label := grid.names[at][0])]
     if labels:
-        grid.findings.note(f"ignored columns that hold no prices: {listed(labels, 6)}.")
+        what = "the other columns" if grid.options.close else "columns that hold no prices"
+        grid.findings.note(f"ignored {what}: {listed(labels, 6)}.")
 
 
 def _fields(grid: Grid, names: dict[int, str], chosen: Fields) -> Fields:
@@ -223,7 +226,7 @@ def _flattened(grid: Grid, rest: list[int]) -> Assets:
     return assets
 
 
-def _wide(grid: Grid, rest: list[int], fields: Fields) -> Assets:
+def _wide(grid: Grid, times: list[int], rest: list[int], fields: Fields) -> Assets:
     """A date and a column of closes per asset."""
     assets: Assets = {}
     ignored: list[int] = []
@@ -242,11 +245,14 @@ def _wide(grid: Grid, rest: list[int], fields: Fields) -> Assets:
             assets[label] = {"close": at}
     if not assets:
         _refuse_without_close(grid, [at for at in numeric if at not in fields.values()] or numeric)
+    if len(assets) == 1:
+        (only,) = assets.values()
+        refuse_mixed_assets(grid, times, only["close"], [at for at in rest if at != only["close"]])
     _note_ignored(grid, ignored)
     return assets
 
 
-def _only_number(grid: Grid, columns: list[int], fields: Fields) -> int:
+def _only_number(grid: Grid, columns: list[int]) -> int:
     """The only column of numbers that has no other meaning."""
     numeric = [at for at in columns if _numeric(grid, at) and grid.names[at][0] != grid.options.item]
     if len(numeric) != 1:
@@ -271,14 +277,6 @@ def _numeric(grid: Grid, at: int) -> bool:
     text = pc.utf8_trim_whitespace(column)
     filled = matches(text, r"(?s).")
     return bool(2 * matches(text, LOOKS_NUMERIC).sum() >= filled.sum())
-
-
-def _decimal(grid: Grid, at: int) -> bool:
-    """Whether cells are numbers with decimals, which name no asset."""
-    column = grid.columns[at]
-    if isinstance(column, np.ndarray):
-        return column.dtype.kind == "f" and not bool((column == np.floor(column)).all())
-    return bool(matches(column[:1000], r"\d[.,]\d").mean() > 0.5)
 
 
 def _two_levels(grid: Grid, rest: list[int]) -> Assets:

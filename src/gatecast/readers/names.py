@@ -35,7 +35,7 @@ _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": 
 
 def normalized(name: str) -> str:
     """A column name without case, accents and signs: `<Adj Close>` and `5. adj_close` are `adjclose`."""
-    plain = unicodedata.normalize("NFKD", re.sub(r"^\s*\d+[a-z]?[.)]\s*", "", name)).casefold().translate(_LETTERS)
+    plain = unicodedata.normalize("NFKD", re.sub(r"^\s*\d+[A-Za-z]?[.)]\s*", "", name)).casefold().translate(_LETTERS)
     return "".join(letter for letter in unicodedata.normalize("NFKD", plain) if letter.isalnum())
 
 
