@@ -116,6 +116,16 @@ def test_ohlcv_without_names_is_one_asset(
     )
 
 
+def test_without_a_volume_the_open_tells_which_price_is_which(tmp_path: Path) -> None:
+    frame = ohlcv().drop(columns="volume")
+    holds(read(tmp_path, frame.set_axis(NONSENSE[:5], axis=1).to_csv(index=False)), frame)
+    # Opens that have nothing to do with the close before are prices of other assets.
+    mixed = frame.assign(**{name: frame[name].iloc[::-1].to_numpy() for name in ("open", "high", "low")})
+    mixed["high"] = mixed[["open", "high", "low", "close"]].max(axis=1) + 0.01
+    mixed["low"] = mixed[["open", "high", "low", "close"]].min(axis=1) - 0.01
+    assert len(read(tmp_path, mixed.set_axis(NONSENSE[:5], axis=1).to_csv(index=False)).item_ids) == 4
+
+
 def test_a_close_alone_without_a_name_is_found_beside_known_columns(tmp_path: Path) -> None:
     frame = ohlcv()
     table = read(tmp_path, frame.rename(columns={"close": "Qx"}).to_csv(index=False))
@@ -128,6 +138,9 @@ def test_assets_that_are_near_each_other_stay_assets(seed: int, tmp_path: Path) 
     walks = {f"T{at}": ohlcv(seed=10 * seed + at, start=100 + 3 * at)["close"] for at in range(5)}
     days = ohlcv()["date"]
     assert read(tmp_path, pd.DataFrame({"day": days, **walks}).to_csv(index=False)).item_ids == tuple(walks)
+    parallel = {term: walks["T0"] * (1 + at / 100) for at, term in enumerate(("2Y", "5Y", "10Y", "30Y"))}
+    parallel["coin"] = ohlcv(seed=seed)["volume"]
+    assert read(tmp_path, pd.DataFrame({"day": days, **parallel}).to_csv(index=False)).item_ids == tuple(parallel)
     # Yields are near each other and in the same order every day, and a coin's price moves as a volume does.
     yields = {term: 4 + 0.15 * at + 0.01 * walks["T0"] for at, term in enumerate(("2Y", "5Y", "10Y", "30Y"))}
     yields["coin"] = ohlcv(seed=seed)["volume"]

@@ -15,6 +15,7 @@ from gatecast.readers.numbers import read_numbers
 
 _ROWS = 500  # looked at: enough to tell a rule from luck
 _LEAST_ROWS = 5
+_ENOUGH_ROWS = 20  # in fewer, each day may have been an up day
 _MOST_COLUMNS = 30  # of one asset; a table of more has an asset per column
 _NEAR = np.log(1.3)  # open, high, low and close of a row are closer than this, in the median
 _MOST_RANGE = 6.0  # median moves of the close from row to row; a day's range is two or three
@@ -125,10 +126,13 @@ def _is_one_asset(logs: Values, prices: Mapping[str, int], sample: Sample, taken
     move = np.median(np.abs(np.diff(close)))
     if not 0.2 * move <= np.median(high - low) <= _MOST_RANGE * move:
         return False
+    ups, downs = int((close > opens).sum()), int((close < opens).sum())
+    if len(close) >= _ENOUGH_ROWS and min(ups, downs) < 0.1 * (ups + downs):
+        return False  # always the same order: yields of several terms
     if taken or volume_by_shape(sample, prices) is not None:
         return True
     gap = np.median(np.abs(opens[1:] - close[:-1]))
-    return bool(sample.ordered and gap < move and 0.1 < np.mean(close > opens) < 0.9)
+    return bool(sample.ordered and gap < move)
 
 
 def _noisy(values: np.ndarray, close: np.ndarray) -> bool:
