@@ -176,12 +176,13 @@ def test_a_long_table_without_known_names(tmp_path: Path) -> None:
 def test_rows_of_other_assets_are_never_offered_to_be_dropped(tmp_path: Path) -> None:
     long = pd.concat([ohlcv(seed=at)[["date", "close"]] for at in range(3)])
     ranked = long.assign(rank=np.repeat([1, 2, 3], 60))
-    rule = r"rows of several assets need a column .* or pass --item"
+    rule = r"rows of several assets need a column"
     for frame in (long, ranked, long.rename(columns={"close": "Qx"})):
         for repair in (False, True):
             with pytest.raises(UnreadableSource, match=rule) as error:
                 read_prices(frame, repair=repair)
             assert "--repair" not in str(error.value)
+            assert ("--item 'rank'" in str(error.value)) == (frame is ranked)
             assert ("if 'rank' is a time of day" in str(error.value)) == (frame is ranked)
 
 

@@ -63,11 +63,14 @@ def refuse_mixed_assets(grid: Grid, times: list[int], close: int, rest: list[int
     row = int(clashing.argmax())
     rows = int((moments == moments[row]).sum())
     left = {at: _repeats(moments, _codes(grid, [at])) for at in rest if at != close and not is_decimal(grid, at)}
-    likely = grid.names[min(left, key=lambda at: left[at])][0] if left else "COLUMN"
-    hours = f"; if {shown(likely)} is a time of day, write it into the date" if is_no_item(likely) else ""
+    remedy = "Add one"
+    if left:
+        likely = grid.names[min(left, key=lambda at: left[at])][0]
+        hours = f"; if {shown(likely)} is a time of day, write it into the date" if is_no_item(likely) else ""
+        remedy += f", or pass {name_it('item', likely)}{hours}"
     raise UnreadableSource(
         f"rows of several assets need a column that names the asset; {grid.text(times[0], row)} has {rows} rows with "
-        f"different prices, and no column is known to name it. Add one, or pass {name_it('item', likely)}{hours}."
+        f"different prices, and no column is known to name it. {remedy}."
     )
 
 

@@ -127,7 +127,8 @@ def _completed_by_shape(grid: Grid, times: list[int], rest: list[int], fields: F
     order = [name for name in ("open", "high", "low", "close", "volume") if name in added]
     what = ", ".join(f"{shown(grid.names[added[name]][0])} as {name}" for name in order)
     where = "" if grid.headed and grid.options.header else "there is no header; "
-    grid.findings.note(f"{where}took column {what} by their values; if that is wrong, name them: --close COLUMN.")
+    remedy = f"if that is wrong, pass {name_it('close', grid.names[found['close']][0])}"
+    grid.findings.note(f"{where}took column {what} by their values; {remedy}.")
     return {**fields, **added}
 
 
