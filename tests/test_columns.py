@@ -133,6 +133,19 @@ def test_a_close_alone_without_a_name_is_found_beside_known_columns(tmp_path: Pa
     assert "'Qx' as close by their values" in texts(table.notes)[0]
 
 
+def test_a_channel_around_a_close_is_no_day(tmp_path: Path) -> None:
+    frame = ohlcv(rows=200)[["date", "close", "volume"]]
+    over = frame["close"].rolling(5, min_periods=1)
+    channel = frame.assign(top=over.max() * 1.0001, bottom=over.min() * 0.9999, average=over.mean())
+    assert set(read(tmp_path, channel.to_csv(index=False))["ACME"].columns()) == {"close", "volume"}
+
+
+def test_a_table_that_may_be_one_asset_says_so(tmp_path: Path) -> None:
+    table = read(tmp_path, ohlcv(rows=4).set_axis(NONSENSE, axis=1).to_csv(index=False))
+    assert len(table.item_ids) == 5  # too few rows to be sure
+    assert "'Qf' looks like a volume: if they are one asset's, pass --close 'Qb'" in texts(table.notes)[0]
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_assets_that_are_near_each_other_stay_assets(seed: int, tmp_path: Path) -> None:
     walks = {f"T{at}": ohlcv(seed=10 * seed + at, start=100 + 3 * at)["close"] for at in range(5)}

@@ -46,7 +46,7 @@ def with_header(grid: Grid) -> Grid:
 
 
 def _names_dates(cell: str) -> bool:
-    return key(cell) in known("date")
+    return not cell[:1].isdigit() and key(cell) in known("date")  # most cells are numbers, which is seen fast
 
 
 def _header_rows(head: Sequence[Sequence[str]]) -> tuple[int, int]:

@@ -23,6 +23,7 @@ from gatecast.text import clean, listed, shown
 
 MAX_ITEMS = 10_000
 LOOKS_NUMERIC = r"^[-+]?[$€£¥]?\s*[\d.,' ]*\d[\d.,' ]*([eE][-+]?\d+)?\s*[$€£¥]?$"
+_VOLUME_SIZE = 1000  # times the usual price of a table
 _MOST_BY_SHAPE = 30  # numeric columns of one asset; a table of more has an asset per column
 
 Fields: TypeAlias = dict[str, int]  # {field: column}
@@ -250,7 +251,25 @@ def _wide(grid: Grid, times: list[int], rest: list[int], fields: Fields) -> Asse
         (only,) = assets.values()
         refuse_mixed_assets(grid, times, only["close"], [at for at in rest if at != only["close"]])
     _note_ignored(grid, ignored)
+    _note_volume(grid, assets)
     return assets
+
+
+def _note_volume(grid: Grid, assets: Assets) -> None:
+    """Say so where a column beside assets of other sizes looks like the volume of one."""
+    if not 2 <= len(assets) <= _MOST_BY_SHAPE:
+        return
+    columns = {item: fields["close"] for item, fields in assets.items()}
+    values = {item: take_sample(grid, [at], None, None).values[at] for item, at in columns.items()}
+    sizes = {item: float(np.median(cells)) for item, column in values.items() if len(cells := column[column > 0])}
+    usual = float(np.median(list(sizes.values()))) if sizes else 0.0
+    large = [item for item, size in sizes.items() if size > _VOLUME_SIZE * usual and not (values[item] % 1).any()]
+    if large:
+        prices = next(item for item in columns if item not in large)
+        grid.findings.note(
+            f"read {len(assets)} columns as an asset each; {shown(large[0])} looks like a volume: if they are one "
+            f"asset's, pass {name_it('close', prices)}."
+        )
 
 
 def _only_number(grid: Grid, columns: list[int]) -> int:

@@ -80,6 +80,11 @@ def kinds(word: str) -> list[str]:
 
 
 @cache
+def _units() -> tuple[str, ...]:
+    return tuple(map(normalized, _UNITS))
+
+
+@cache
 def key(name: str) -> str:
     """The normalized name, without a unit where it is known without: `Close (USD)` is `close`."""
     whole = normalized(name)
@@ -88,7 +93,7 @@ def key(name: str) -> str:
     short = normalized(re.sub(r"[(\[{（【].*?[)\]}）】]", "", name)) or whole
     if kinds(short):
         return short
-    for unit in _UNITS:
-        if short.endswith(normalized(unit)) and kinds(cut := short.removesuffix(normalized(unit))):
-            return cut
+    if short.endswith(_units()):
+        cuts = (short.removesuffix(unit) for unit in _units() if short.endswith(unit))
+        return next(filter(kinds, cuts), whole)
     return whole

@@ -19,6 +19,7 @@ _ENOUGH_ROWS = 20  # in fewer, each day may have been an up day
 _MOST_COLUMNS = 30  # of one asset; a table of more has an asset per column
 _NEAR = np.log(1.3)  # open, high, low and close of a row are closer than this, in the median
 _MOST_RANGE = 6.0  # median moves of the close from row to row; a day's range is two or three
+_STILL_INSIDE = 0.9  # of closes, those that a day's range holds two days later; of a stock's about a half
 _NOISE = 3.0  # a volume moves this many times more than a price from row to row
 
 Values = dict[int, np.ndarray]
@@ -121,18 +122,21 @@ def _gap(logs: Values, prices: Mapping[str, int], ordered: bool) -> float:
 
 
 def _is_one_asset(logs: Values, prices: Mapping[str, int], sample: Sample, taken: set[int]) -> bool:
-    """Whether the range is that of one price's moves, and a volume or the open's nearness to a close confirms it."""
+    """Whether the range is that of one price's moves, and opens are near the close before; else a volume decides."""
     opens, high, low, close = (logs[prices[name]] for name in ("open", "high", "low", "close"))
     move = np.median(np.abs(np.diff(close)))
     if not 0.2 * move <= np.median(high - low) <= _MOST_RANGE * move:
         return False
-    ups, downs = int((close > opens).sum()), int((close < opens).sum())
-    if len(close) >= _ENOUGH_ROWS and min(ups, downs) < 0.1 * (ups + downs):
-        return False  # always the same order: yields of several terms
-    if taken or volume_by_shape(sample, prices) is not None:
-        return True
-    gap = np.median(np.abs(opens[1:] - close[:-1]))
-    return bool(sample.ordered and gap < move)
+    if len(close) >= _ENOUGH_ROWS:
+        ups, downs = int((close > opens).sum()), int((close < opens).sum())
+        if min(ups, downs) < 0.1 * (ups + downs):
+            return False  # always the same order: yields of several terms
+        if np.mean((low[2:] <= close[:-2]) & (close[:-2] <= high[2:])) > _STILL_INSIDE:
+            return False  # a channel of several days around a price, as indicators draw it
+    near = bool(sample.ordered and np.median(np.abs(opens[1:] - close[:-1])) < move)
+    if sample.ordered and len(close) >= _ENOUGH_ROWS:
+        return near
+    return near or bool(taken) or volume_by_shape(sample, prices) is not None
 
 
 def _noisy(values: np.ndarray, close: np.ndarray) -> bool:
