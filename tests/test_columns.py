@@ -133,6 +133,13 @@ def test_a_close_alone_without_a_name_is_found_beside_known_columns(tmp_path: Pa
     assert "'Qx' as close by their values" in texts(table.notes)[0]
 
 
+def test_old_rows_with_a_close_alone_hide_no_shape(tmp_path: Path) -> None:
+    frame = ohlcv(rows=1200)
+    for name in ("open", "high", "low"):
+        frame.loc[:599, name] = frame["close"]
+    holds(read(tmp_path, frame.set_axis(NONSENSE, axis=1).to_csv(index=False)), frame)
+
+
 def test_a_channel_around_a_close_is_no_day(tmp_path: Path) -> None:
     frame = ohlcv(rows=200)[["date", "close", "volume"]]
     over = frame["close"].rolling(5, min_periods=1)

@@ -18,7 +18,7 @@ from gatecast.readers.dates import parse_dates
 from gatecast.readers.findings import Findings
 from gatecast.readers.items import is_decimal, item_column, refuse_mixed_assets
 from gatecast.readers.names import FIELDS, key, kinds, known
-from gatecast.readers.shapes import prices_by_shape, take_sample, volume_by_shape
+from gatecast.readers.shapes import SAMPLE_ROWS, prices_by_shape, take_sample, volume_by_shape
 from gatecast.text import clean, listed, shown
 
 MAX_ITEMS = 10_000
@@ -107,20 +107,21 @@ def _completed_by_shape(grid: Grid, times: list[int], rest: list[int], fields: F
     columns = [at for at in (*fields.values(), *unknown) if _numeric(grid, at)]
     if not len(missing) <= len(columns) <= _MOST_BY_SHAPE:
         return fields
-    rows = None
+    rows = np.arange(len(grid))
     with suppress(UnreadableSource):
         item = item_column(
-            replace(grid, findings=Findings()),
-            times,
-            {"close": columns[0]},
-            [at for at in rest if not is_decimal(grid, at)],
+            replace(grid, findings=Findings()), times, fields, [at for at in rest if not is_decimal(grid, at)]
         )
         if item is not None:
             cells = np.asarray(grid.columns[item])
             rows = np.flatnonzero(cells == cells[0])
-    sample = take_sample(grid, columns, rows, _forward(grid, times))
-    found = prices_by_shape(sample, fields)
-    if found is None:
+    forward = _forward(grid, times)
+    for part in (rows[:SAMPLE_ROWS], rows[-SAMPLE_ROWS:]):  # old rows may be coarse, or hold a close alone
+        sample = take_sample(grid, columns, part, forward)
+        found = prices_by_shape(sample, fields)
+        if found is not None:
+            break
+    else:
         return fields
     added = {name: at for name, at in found.items() if name not in fields}
     if "volume" not in fields and (volume := volume_by_shape(sample, found)) is not None:
@@ -260,7 +261,10 @@ def _note_volume(grid: Grid, assets: Assets) -> None:
     if not 2 <= len(assets) <= _MOST_BY_SHAPE:
         return
     columns = {item: fields["close"] for item, fields in assets.items()}
-    values = {item: take_sample(grid, [at], None, None).values[at] for item, at in columns.items()}
+    values = {
+        item: take_sample(grid, [at], np.arange(min(len(grid), SAMPLE_ROWS)), None).values[at]
+        for item, at in columns.items()
+    }
     sizes = {item: float(np.median(cells)) for item, column in values.items() if len(cells := column[column > 0])}
     usual = float(np.median(list(sizes.values()))) if sizes else 0.0
     large = [item for item, size in sizes.items() if size > _VOLUME_SIZE * usual and not (values[item] % 1).any()]

@@ -13,7 +13,7 @@ from gatecast.readers.cells import Grid
 from gatecast.readers.findings import Findings
 from gatecast.readers.numbers import read_numbers
 
-_ROWS = 500  # looked at: enough to tell a rule from luck
+SAMPLE_ROWS = 500  # looked at: enough to tell a rule from luck
 _LEAST_ROWS = 5
 _ENOUGH_ROWS = 20  # in fewer, each day may have been an up day
 _MOST_COLUMNS = 30  # of one asset; a table of more has an asset per column
@@ -27,15 +27,14 @@ Values = dict[int, np.ndarray]
 
 @dataclass(frozen=True)
 class Sample:
-    """The first rows of one asset as numbers: {column: values}, NaN where a cell is none, in the order of time."""
+    """Some rows of one asset as numbers: {column: values}, NaN where a cell is none, in the order of time."""
 
     values: Values
     ordered: bool  # whether the order of time is known
 
 
-def take_sample(grid: Grid, columns: Iterable[int], rows: np.ndarray | None, forward: bool | None) -> Sample:
-    """The numbers of the first rows, of `rows` where given; `forward`: whether dates rise down the table."""
-    rows = (np.arange(len(grid)) if rows is None else rows)[:_ROWS]
+def take_sample(grid: Grid, columns: Iterable[int], rows: np.ndarray, forward: bool | None) -> Sample:
+    """The numbers of some rows of one asset; `forward`: whether dates rise down the table."""
     if forward is False:
         rows = rows[::-1]
     columns = list(columns)
