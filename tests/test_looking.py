@@ -30,12 +30,12 @@ def source(tmp_path: Path) -> Path:
 
 def test_explain_writes_a_page_of_the_item_asked_for(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "inside.html"
-    result = CliRunner().invoke(app, ["explain", str(source), *FAST, "--item", "B", "--out", str(out)])
+    result = CliRunner().invoke(app, ["explain", str(source), *FAST, "--asset", "B", "--out", str(out)])
     assert result.exit_code == 0, result.output
     assert result.stdout == ""
     assert "Inside a forecast of B" in out.read_text()
     before = out.read_bytes()
-    CliRunner().invoke(app, ["explain", str(source), *FAST, "--item", "B", "--out", str(out)])
+    CliRunner().invoke(app, ["explain", str(source), *FAST, "--asset", "B", "--out", str(out)])
     assert out.read_bytes() == before
 
 

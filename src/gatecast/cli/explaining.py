@@ -11,16 +11,18 @@ import typer
 from gatecast.cli.app import app
 from gatecast.cli.console import check_page, progress_bar, say, say_notes
 from gatecast.cli.forecasting import config_of
-from gatecast.cli.options import Calendar, Jobs, Json, Model, Preset, Repair, Seed, Settings, Source
+from gatecast.cli.options import Calendar, Jobs, Json, Model, Preset, Repair, Seed, Settings, Source, reads_source
 from gatecast.errors import UsageError
 from gatecast.executors import prepare_process
+from gatecast.readers.choices import ReadOptions
 
 
 @app.command()
+@reads_source
 def explain(
     source: Source,
     out: Annotated[Path, typer.Option(metavar="FILE.html", help="Where the page goes.")] = Path("inside.html"),
-    item: Annotated[str | None, typer.Option(help="The asset to explain; the first unless given.")] = None,
+    asset: Annotated[str | None, typer.Option(help="The asset to explain; the first unless given.")] = None,
     member: Annotated[int, typer.Option(min=1, help="Which member of the base network to open.")] = 1,
     seed: Seed = 0,
     preset: Preset = "default",
@@ -28,6 +30,8 @@ def explain(
     model: Model = None,
     calendar: Calendar = None,
     repair: Repair = False,
+    *,
+    reading: ReadOptions,
 ) -> None:
     """Write a page that opens the network of the latest forecast and takes it apart, step by step."""
     check_page(out)
@@ -44,10 +48,11 @@ def explain(
             source,
             config,
             model=model,
-            item_id=item,
+            item_id=asset,
             member=member,
             seed=seed,
             calendar=calendar,
+            reading=reading,
             repair=repair,
             progress=show,
         )

@@ -10,9 +10,22 @@ import typer
 
 from gatecast.cli.app import app
 from gatecast.cli.console import check_page, progress_bar, say, say_notes
-from gatecast.cli.options import Calendar, Json, Model, Paths, Preset, Repair, Report, Seed, Settings, Source
+from gatecast.cli.options import (
+    Calendar,
+    Json,
+    Model,
+    Paths,
+    Preset,
+    Repair,
+    Report,
+    Seed,
+    Settings,
+    Source,
+    reads_source,
+)
 from gatecast.errors import UsageError
 from gatecast.executors import prepare_process
+from gatecast.readers.choices import ReadOptions
 
 if TYPE_CHECKING:
     from gatecast.config import Config
@@ -20,6 +33,7 @@ if TYPE_CHECKING:
 
 
 @app.command()
+@reads_source
 def forecast(
     source: Source,
     horizon: Annotated[int, typer.Option(min=1, help="Steps ahead.")] = 30,
@@ -38,6 +52,8 @@ def forecast(
         bool, typer.Option("--verdict/--no-verdict", help="Judge the model on recent days it has not seen.")
     ] = True,
     as_json: Json = False,
+    *,
+    reading: ReadOptions,
 ) -> None:
     """Train on SOURCE, or take the base network, and simulate what the next steps may bring."""
     check_page(report)
@@ -60,6 +76,7 @@ def forecast(
             resume=resume,
             verdict=verdict,
             calendar=calendar,
+            reading=reading,
             repair=repair,
             progress=show,
         )

@@ -11,8 +11,21 @@ import typer
 from gatecast.cli.app import app
 from gatecast.cli.console import check_page, check_writable, progress_bar, say, say_notes, writing
 from gatecast.cli.forecasting import config_of
-from gatecast.cli.options import Calendar, Jobs, Json, Paths, Preset, Repair, Report, Seed, Settings, Source
+from gatecast.cli.options import (
+    Calendar,
+    Jobs,
+    Json,
+    Paths,
+    Preset,
+    Repair,
+    Report,
+    Seed,
+    Settings,
+    Source,
+    reads_source,
+)
 from gatecast.executors import prepare_process
+from gatecast.readers.choices import ReadOptions
 
 if TYPE_CHECKING:
     from gatecast.runs.backtest import BacktestRun
@@ -29,6 +42,7 @@ Forecasts = Annotated[Path | None, typer.Option(metavar="FILE.parquet", help="Wr
 
 
 @app.command()
+@reads_source
 def backtest(
     source: Source,
     models: Models = _MODELS,
@@ -49,6 +63,8 @@ def backtest(
     forecasts: Forecasts = None,
     report: Report = None,
     as_json: Json = False,
+    *,
+    reading: ReadOptions,
 ) -> None:
     """Hold models against each other on days they have not seen, and say which deserve trust."""
     check_writable(forecasts)
@@ -73,6 +89,7 @@ def backtest(
             with_audit=audit,
             jobs=jobs,
             calendar=calendar,
+            reading=reading,
             repair=repair,
             progress=show,
         )
@@ -84,6 +101,7 @@ def backtest(
 
 
 @app.command()
+@reads_source
 def ablate(
     source: Source,
     seeds: Annotated[int, typer.Option(help="Networks trained for each variant, 3 or more.")] = 3,
@@ -99,6 +117,8 @@ def ablate(
     repair: Repair = False,
     report: Report = None,
     as_json: Json = False,
+    *,
+    reading: ReadOptions,
 ) -> None:
     """Turn each of the five improvements of a trained network off, and say what it was worth."""
     check_page(report)
@@ -117,6 +137,7 @@ def ablate(
             paths=paths,
             jobs=jobs,
             calendar=calendar,
+            reading=reading,
             repair=repair,
             progress=show,
         )

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from gatecast.readers.choices import ReadOptions
 
 Source = Annotated[
     str, typer.Argument(help="A CSV or Parquet file, sample:aapl, sample:eurusd, yahoo:TICKER, or - for stdin.")
@@ -22,3 +28,53 @@ Report = Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a 
 Paths = Annotated[int, typer.Option(min=1, help="Simulated paths per asset.")]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Processes at work; the number of cores unless given.")]
 Model = Annotated[Path | None, typer.Option(metavar="DIR", help="Use this saved model; no training.")]
+
+
+_PANEL = "What the source holds"
+
+
+def _of_the_source(kind: Any, text: str, *names: str, metavar: str | None = None) -> Any:
+    return Annotated[
+        kind,
+        typer.Option(*names, help=text, metavar=metavar, show_default=False, rich_help_panel="What the source holds"),
+    ]
+
+
+def _column(text: str) -> Any:
+    return _of_the_source(str | None, text, metavar="COLUMN")
+
+
+# Of each field of `ReadOptions` its option.
+_READING = {
+    "date": _column("The column of dates."),
+    "close": _column("The column to forecast: it is not adjusted by another one."),
+    "open": _column("The column of opens."),
+    "high": _column("The column of highs."),
+    "low": _column("The column of lows."),
+    "volume": _column("The column of volumes."),
+    "item": _column("The column that names the asset of each row."),
+    "sheet": _of_the_source(str | None, "The sheet of a workbook.", metavar="NAME"),
+    "header": _of_the_source(bool, "The first line holds prices; columns are named 1, 2, ...", " /--no-header"),
+    "day_first": _of_the_source(bool | None, "Whether 03/04/2021 is 3 April or 4 March.", "--day-first/--month-first"),
+    "decimal": _of_the_source(str | None, "The decimal sign, . or , (a comma).", metavar="SIGN"),
+}
+
+
+def reads_source(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose last parameter is `reading`, with the options above in its place, as typer wants them."""
+    reading = [
+        inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=annotation)
+        for field in fields(ReadOptions)
+        if (annotation := _READING[field.name])
+    ]
+    signature = inspect.signature(command, eval_str=True)
+    others = [parameter for parameter in signature.parameters.values() if parameter.name != "reading"]
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        options = ReadOptions(**{parameter.name: given.pop(parameter.name) for parameter in reading})
+        command(**given, reading=options)
+
+    run.__signature__ = signature.replace(parameters=[*others, *reading])  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in (*others, *reading)}
+    return run

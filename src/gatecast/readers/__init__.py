@@ -2,8 +2,9 @@
 
 - `sources`: a file, standard input, a sample or Yahoo becomes bytes or a frame.
 - `cells`: bytes or a frame become a grid of cells; encoding, separator, Parquet.
-- `headers`: the header rows of a text file become column names.
-- `layouts`: column names say which columns are dates, items, prices and volume; long or wide.
+- `headers`: the header rows of a text file become column names; 1, 2, ... where there are none.
+- `layouts`: which columns are dates (`date_columns`), items (`items`), prices and volume; long or wide. Names decide
+  (`names`, from the tables in `languages`), else values (`shapes`); what the caller said (`choices`) goes before both.
 - `rows`, with `dates` and `numbers`: cells become timestamps and floats; rows without a usable date go; the rest is
   divided by item.
 - `repairs`, with `diagnostics`: an item's rows become a `PriceSeries`; each repair and remark is a note.

@@ -9,7 +9,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from jaxtyping import Bool
 
 from gatecast.errors import UnreadableSource
+from gatecast.readers.choices import ReadOptions
 from gatecast.readers.findings import Findings
 from gatecast.text import clean, shown
 
@@ -46,6 +47,8 @@ class Grid:
     lines: np.ndarray
     word: str  # "line" of a file, "row" of a frame
     findings: Findings
+    options: ReadOptions = field(default_factory=ReadOptions)  # what the caller said
+    headed: bool = True  # False: the names are 1, 2, ...
 
     def __len__(self) -> int:
         """The number of rows."""

@@ -11,17 +11,27 @@ import pyarrow.compute as pc
 
 from gatecast.errors import UnreadableSource
 from gatecast.readers.cells import Grid
-from gatecast.readers.layouts import DATE_NAMES, LOOKS_NUMERIC, normalized
-from gatecast.text import clean, counted, shown
+from gatecast.readers.layouts import LOOKS_NUMERIC
+from gatecast.readers.names import key, kinds, known
+from gatecast.text import clean, counted
+
+_DAY_OR_NUMBER = r"^\W*\d[\d.,:/ '-]*\D{0,4}$|^\d{4}-\d\d-\d\dT|^\d{1,2}[ -/.]?[^\W\d]{3,9}[ -/.]?\d{2,4}$"
 
 
 def with_header(grid: Grid) -> Grid:
-    """A grid of text with its header rows as names; raises `UnreadableSource` where it has no header or no rows."""
-    head = [[column[row].as_py().strip() for column in grid.columns] for row in range(min(30, len(grid)))]
-    start, depth = _header_rows(head)
+    """A grid of text with its header rows as names, or 1, 2, ... where the first row holds prices.
+
+    Raises `UnreadableSource` where it has no rows.
+    """
+    head = [[column[row].as_py().strip() for column in grid.columns] for row in range(min(60, len(grid)))]
+    start, depth = (0, 0) if not grid.options.header else _header_rows(head)
     skipped = sum(any(row) for row in head[:start])
     if skipped:
         grid.findings.note(f"skipped {counted(skipped, 'line')} before the header.")
+    if depth == 0:
+        numbers = tuple((str(at + 1),) for at in range(len(head[0])))
+        below = tuple(column[start:] for column in grid.columns)
+        return replace(grid, names=numbers, columns=below, lines=grid.lines[start:], headed=False)
     header = head[start : start + depth]
     date_alone = depth > 1 and _names_dates(header[-1][0])  # the last row names the dates and nothing else
     levels = header[:-1] if date_alone else header
@@ -36,11 +46,11 @@ def with_header(grid: Grid) -> Grid:
 
 
 def _names_dates(cell: str) -> bool:
-    return normalized(cell) in DATE_NAMES
+    return not cell[:1].isdigit() and key(cell) in known("date")  # most cells are numbers, which is seen fast
 
 
 def _header_rows(head: Sequence[Sequence[str]]) -> tuple[int, int]:
-    """The first header row and how many there are."""
+    """The first header row and how many there are: none where the first filled row holds prices."""
     start = next((at for at, row in enumerate(head) if any(row)), None)
     if start is None:
         raise UnreadableSource("a table needs a header; this one is blank. Add one such as date,close.")
@@ -48,16 +58,37 @@ def _header_rows(head: Sequence[Sequence[str]]) -> tuple[int, int]:
         last = head[start + depth - 1] if start + depth <= len(head) else ["?"]
         if len(last) > 1 and _names_dates(last[0]) and not any(last[1:]):
             return start, depth
-    for at, row in enumerate(head):
-        if sum(map(bool, row)) > 1 and any(map(_names_dates, row)):
-            below = head[at + 1] if at + 1 < len(head) else []
-            words = all(re.match(r"^[^\d]*[A-Za-z^]", cell) for cell in below[1:])
-            return at, 2 if len(below) > 1 and not below[0] and words else 1
+    dated = [at for at, row in enumerate(head) if sum(map(bool, row)) > 1 and any(map(_names_dates, row))]
+    # Title lines may name a date as well ("Period,Daily"): below the header's word for it stand dates.
+    titled = [at for at in dated if _dates_below(head, at)]
+    prices = next((at for at, row in enumerate(head) if _holds_prices(row)), start)
+    if not titled and prices > start and any(map(_names_fields, head[prices - 1])):
+        return prices - 1, 1
+    for at in titled or dated:
+        below = head[at + 1] if at + 1 < len(head) else []
+        words = all(re.match(r"^[^\d]*[A-Za-z^]", cell) for cell in below[1:])
+        return at, 2 if len(below) > 1 and not below[0] and words else 1
     if any(re.match(LOOKS_NUMERIC, cell) for cell in head[start]):
-        raise UnreadableSource(
-            f"a table needs a header; the first line holds {shown(head[start][0])}. Add a header such as date,close."
-        )
+        return start, 0
     return start, 1
+
+
+def _dates_below(head: Sequence[Sequence[str]], at: int) -> bool:
+    """Whether the first filled cell below a row's word for dates has a digit."""
+    below = next((row for row in head[at + 1 :] if any(row)), None)
+    return below is not None and any(
+        re.search(r"\d", below[i]) for i, cell in enumerate(head[at]) if _names_dates(cell)
+    )
+
+
+def _names_fields(cell: str) -> bool:
+    return bool(kinds(key(cell)))
+
+
+def _holds_prices(row: Sequence[str]) -> bool:
+    """Whether most of at least two filled cells are dates or numbers."""
+    filled = [cell for cell in row if cell]
+    return len(filled) > 1 and 2 * sum(bool(re.match(_DAY_OR_NUMBER, cell)) for cell in filled) > len(filled)
 
 
 def _without_unnamed(grid: Grid) -> Grid:

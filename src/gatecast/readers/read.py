@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from gatecast.calendars import open_calendar
 from gatecast.errors import UnreadableSource
 from gatecast.prices import PriceTable
 from gatecast.readers.cells import read_cells
+from gatecast.readers.choices import ReadOptions
 from gatecast.readers.findings import Findings
 from gatecast.readers.headers import with_header
 from gatecast.readers.layouts import find_layout
@@ -27,8 +29,24 @@ def read_prices(
     calendar: str | None = None,
     repair: bool = False,
     today: datetime.date | None = None,
+    date: str | None = None,
+    close: str | None = None,
+    open: str | None = None,
+    high: str | None = None,
+    low: str | None = None,
+    volume: str | None = None,
+    item: str | None = None,
+    sheet: str | None = None,
+    header: bool = True,
+    day_first: bool | None = None,
+    decimal: str | None = None,
 ) -> PriceTable:
     """The checked prices of a file, `-`, `sample:NAME`, `yahoo:TICKER`, or a pandas frame or series.
+
+    Columns are known by their names in many languages, or by their values; `date`, `close`, `open`, `high`, `low`,
+    `volume` and `item` (the column that names a row's asset) say it where that is wrong. A `close` that is named is
+    forecast as it is, not adjusted by another column. `sheet` is one of a workbook; `header=False`: the first line
+    holds prices and columns are named "1", "2", ...; `day_first`: 03/04/2021 is 3 April; `decimal`: "." or ",".
 
     Safe repairs are made and noted; unsafe ones raise `UnsafeData` unless `repair`, which makes and notes
     them. `calendar` is an exchange code such as "XNYS"; `today` (default: the real date) is the last date
@@ -39,11 +57,27 @@ def read_prices(
     >>> table.item_ids, len(table["AAPL"])
     (('AAPL',), 3270)
     """
+    options = ReadOptions(
+        date=date, close=close, open=open, high=high, low=low, volume=volume, item=item,
+        sheet=sheet, header=header, day_first=day_first, decimal=decimal,
+    )  # fmt: skip
+    return read_source(source, options, calendar=calendar, repair=repair, today=today)
+
+
+def read_source(
+    source: str | Path | pd.DataFrame | pd.Series,
+    options: ReadOptions,
+    *,
+    calendar: str | None = None,
+    repair: bool = False,
+    today: datetime.date | None = None,
+) -> PriceTable:
+    """`read_prices` with what the caller says about the source in one value."""
     if calendar is not None:
         open_calendar(calendar)
     findings = Findings()
     name, content = open_source(source)
-    grid = read_cells(content, shown(name), findings)
+    grid = replace(read_cells(content, shown(name), findings), options=options)
     if not grid.names:
         grid = with_header(grid)
     # The later of the dates here and in Greenwich, so that no row of today counts as future.

@@ -11,7 +11,8 @@ from gatecast.judge.ablation import Ablation, ablate
 from gatecast.judge.walkforward import FoldProgress
 from gatecast.notes import Note, merged
 from gatecast.prices import PriceTable
-from gatecast.readers.read import read_prices
+from gatecast.readers.choices import AS_FOUND, ReadOptions
+from gatecast.readers.read import read_source
 from gatecast.runs.forecast import settings_notes
 from gatecast.runs.workspace import fold_store, timed
 
@@ -38,12 +39,13 @@ def run_ablation(
     jobs: int | None = None,
     calendar: str | None = None,
     repair: bool = False,
+    reading: ReadOptions = AS_FOUND,
     progress: Callable[[FoldProgress], None] | None = None,
 ) -> AblationRun:
     """Turn each improvement of a network trained on the prices off, and judge it; arguments as `ablate` has them."""
     timings: dict[str, float] = {}
     with timed(timings, "read"):
-        prices = read_prices(source, calendar=calendar, repair=repair)
+        prices = read_source(source, reading, calendar=calendar, repair=repair)
     plan: dict[str, Any] = {"horizon": horizon, "cutoffs": cutoffs, "refit": refit, "seeds": seeds, "paths": paths}
     about = {"command": "ablate", **plan, "config": config.model_dump(mode="json")}
     with timed(timings, "judge"), fold_store(prices, about) as store:

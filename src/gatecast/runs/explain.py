@@ -11,7 +11,8 @@ from gatecast.config import Config
 from gatecast.explain.explain import explain
 from gatecast.explain.explanation import Explanation
 from gatecast.notes import Note, merged
-from gatecast.readers.read import read_prices
+from gatecast.readers.choices import AS_FOUND, ReadOptions
+from gatecast.readers.read import read_source
 from gatecast.runs.forecast import Progress, clear, fitted, settings_notes
 from gatecast.runs.workspace import timed
 
@@ -35,12 +36,13 @@ def run_explanation(
     seed: int = 0,
     calendar: str | None = None,
     repair: bool = False,
+    reading: ReadOptions = AS_FOUND,
     progress: Progress | None = None,
 ) -> ExplanationRun:
     """Open the network that `run_forecast` with these arguments forecasts with; `member` of the base network."""
     timings: dict[str, float] = {}
     with timed(timings, "read"):
-        prices = read_prices(source, calendar=calendar, repair=repair)
+        prices = read_source(source, reading, calendar=calendar, repair=repair)
     with timed(timings, "fit"):
         forecaster = fitted(prices, config, model, progress=progress)
     with timed(timings, "explain"):

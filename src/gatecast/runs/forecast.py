@@ -20,7 +20,8 @@ from gatecast.nn.model_files import check_target
 from gatecast.nn.training.loop import Progress as TrainingProgress
 from gatecast.notes import Note, merged
 from gatecast.prices import PriceTable
-from gatecast.readers.read import read_prices
+from gatecast.readers.choices import AS_FOUND, ReadOptions
+from gatecast.readers.read import read_source
 from gatecast.runs.workspace import cache, clear_checkpoint, timed
 
 MANY = 100_000  # paths; more take minutes
@@ -75,10 +76,12 @@ def run_forecast(
     verdict: bool = True,
     calendar: str | None = None,
     repair: bool = False,
+    reading: ReadOptions = AS_FOUND,
     progress: Progress | None = None,
 ) -> ForecastRun:
     """Forecast what `source` (as `read_prices` takes it) may do next, with a network of `config` or a saved `model`.
 
+    `reading` holds what the caller says about the source.
     A training leaves a checkpoint in `save`, or in the user's cache folder, until it has ended; `resume` goes on from
     it. `progress` is called with values of training and of the verdict's folds; where it raises `KeyboardInterrupt` in
     a training, the best weights so far are used and the checkpoint stays, elsewhere the run ends. Raises
@@ -92,7 +95,7 @@ def run_forecast(
         check_target(save)
     timings: dict[str, float] = {}
     with timed(timings, "read"):
-        prices = read_prices(source, calendar=calendar, repair=repair)
+        prices = read_source(source, reading, calendar=calendar, repair=repair)
     with timed(timings, "fit"):
         forecaster = fitted(prices, config, model, save=save, resume=resume, progress=progress)
     with timed(timings, "simulate"):

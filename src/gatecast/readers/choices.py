@@ -1,0 +1,63 @@
+"""What a caller says about a source, instead of leaving it to be found: columns, sheet, header, dates and decimals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gatecast.errors import UsageError
+from gatecast.text import shown
+
+COLUMNS = ("date", "close", "open", "high", "low", "volume", "item")  # what a column can be said to be
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions:
+    """How to read a source; None leaves a thing to be found. Raises `UsageError` for values that cannot be meant.
+
+    >>> ReadOptions(close="Kurs", item="Firma").columns()
+    {'close': 'Kurs', 'item': 'Firma'}
+    """
+
+    date: str | None = None  # a column's name, or its number from 1 where there is no header
+    close: str | None = None
+    open: str | None = None
+    high: str | None = None
+    low: str | None = None
+    volume: str | None = None
+    item: str | None = None  # the column that names the asset of a row
+    sheet: str | None = None  # of a workbook
+    header: bool = True  # False: the first line holds prices, and columns are named 1, 2, ...
+    day_first: bool | None = None  # 03/04/2021 is 3 April; False: 4 March
+    decimal: str | None = None  # "." or ","
+
+    def __post_init__(self) -> None:
+        for name in (*COLUMNS, "sheet"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, str) and value.strip()):
+                raise UsageError(f"{name} is a name in the source; got {value!r}. Give a text such as {name}='Name'.")
+        if self.decimal not in (None, ".", ","):
+            raise UsageError(f"the decimal sign is '.' or ','; got {shown(self.decimal)}. Give one of them.")
+        for name in ("header", "day_first"):
+            value = getattr(self, name)
+            if not isinstance(value, bool) and (value is not None or name == "header"):
+                raise UsageError(f"{name} is True or False; got {value!r}. Give one of them.")
+        said = list(self.columns().values())
+        twice = next((column for column in said if said.count(column) > 1), None)
+        if twice is not None:
+            raise UsageError(f"a column is used once; {shown(twice)} is given twice. Give another column.")
+
+    def columns(self) -> dict[str, str]:
+        """The columns that were named: {what it is: its name}."""
+        return {name: value for name in COLUMNS if (value := getattr(self, name)) is not None}
+
+
+AS_FOUND = ReadOptions()  # nothing is said
+
+
+def name_it(what: str, column: str) -> str:
+    """How to say what a column is, as a command's user and a library's user write it.
+
+    >>> name_it("close", "Kurs")
+    "--close 'Kurs' (in Python close='Kurs')"
+    """
+    return f"--{what} {shown(column)} (in Python {what}={shown(column)})"

@@ -1,0 +1,147 @@
+"""Which columns are open, high, low, close and volume by their values, where names do not say it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from gatecast.readers.cells import Grid
+from gatecast.readers.findings import Findings
+from gatecast.readers.numbers import read_numbers
+
+SAMPLE_ROWS = 500  # looked at: enough to tell a rule from luck
+_LEAST_ROWS = 5
+_ENOUGH_ROWS = 20  # in fewer, each day may have been an up day
+_MOST_COLUMNS = 30  # of one asset; a table of more has an asset per column
+_NEAR = np.log(1.3)  # open, high, low and close of a row are closer than this, in the median
+_MOST_RANGE = 6.0  # median moves of the close from row to row; a day's range is two or three
+_STILL_INSIDE = 0.9  # of closes, those that a day's range holds two days later; of a stock's about a half
+_NOISE = 3.0  # a volume moves this many times more than a price from row to row
+
+Values = dict[int, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some rows of one asset as numbers: {column: values}, NaN where a cell is none, in the order of time."""
+
+    values: Values
+    ordered: bool  # whether the order of time is known
+
+
+def take_sample(grid: Grid, columns: Iterable[int], rows: np.ndarray, forward: bool | None) -> Sample:
+    """The numbers of some rows of one asset; `forward`: whether dates rise down the table."""
+    if forward is False:
+        rows = rows[::-1]
+    columns = list(columns)
+    cells = tuple(
+        column.take(pa.array(rows)) if isinstance(column, pa.ChunkedArray) else column[rows] for column in grid.columns
+    )
+    part = replace(grid, columns=cells, lines=grid.lines[rows], findings=Findings())
+    numbers = read_numbers(part, columns, set(columns))
+    return Sample({at: number.values for at, number in numbers.items()}, forward is not None)
+
+
+def prices_by_shape(sample: Sample, fields: Mapping[str, int]) -> dict[str, int] | None:
+    """The columns of open, high, low and close where four near-equal columns can be nothing else, or None.
+
+    One of them is the highest and one the lowest in every row, and the day's range is that of the moves from row to
+    row, which the distance of two assets is not. `fields` are known already.
+    """
+    values = {at: column for at, column in sample.values.items() if _price_like(column)}
+    if not 4 <= len(values) <= _MOST_COLUMNS:
+        return None
+    taken = {at for name, at in fields.items() if name not in ("open", "high", "low", "close")}
+    group = _near_equal({at: column for at, column in values.items() if at not in taken})
+    logs = {at: np.log(values[at]) for at in group}
+    complete = np.all([np.isfinite(column) for column in logs.values()], axis=0) if logs else np.zeros(0, bool)
+    if len(group) < 4 or complete.sum() < _LEAST_ROWS:
+        return None
+    logs = {at: column[complete] for at, column in logs.items()}
+    found: list[tuple[float, float, dict[str, int]]] = []
+    for high, low in itertools.permutations(group, 2):
+        spread = logs[high] - logs[low]
+        if np.mean(spread >= 0) < 0.99 or np.mean(spread > 0) < 0.5:
+            continue
+        inside = [at for at in group if at not in (high, low) and _between(logs[low], logs[at], logs[high])]
+        for pair in itertools.permutations(inside, 2):
+            candidate = dict(zip(("open", "high", "low", "close"), (pair[0], high, low, pair[1]), strict=True))
+            if all(fields.get(name, at) == at for name, at in candidate.items()):
+                found.append((float(np.median(spread)), _gap(logs, candidate, sample.ordered), candidate))
+    if not found:
+        return None
+    *_, best = min(found, key=lambda entry: entry[:2])
+    return best if _is_one_asset(logs, best, sample, taken) else None
+
+
+def volume_by_shape(sample: Sample, prices: Mapping[str, int]) -> int | None:
+    """The first column beside the prices that moves as a volume does, after the prices or else before them."""
+    close = sample.values[prices["close"]]
+    last = max(prices.values())
+    others = [at for at in sample.values if at not in prices.values()]
+    return next((at for at in sorted(others, key=lambda at: (at < last, at)) if _noisy(sample.values[at], close)), None)
+
+
+def _price_like(values: np.ndarray) -> bool:
+    finite = np.isfinite(values)
+    return bool(finite.any() and (values[finite] > 0).mean() > 0.99 and finite.mean() > 0.5)
+
+
+def _near_equal(values: Values) -> list[int]:
+    """The most columns that are near a column in the median row."""
+    logs = {at: np.log(np.where(column > 0, column, np.nan)) for at, column in values.items()}
+    best: list[int] = []
+    with np.errstate(invalid="ignore"):
+        for first in logs.values():
+            group = [at for at, other in logs.items() if _median_distance(first, other) < _NEAR]
+            best = max(best, group, key=len)
+    return best
+
+
+def _median_distance(left: np.ndarray, right: np.ndarray) -> float:
+    distance = np.abs(left - right)
+    distance = distance[np.isfinite(distance)]
+    return float(np.median(distance)) if len(distance) else np.inf
+
+
+def _between(low: np.ndarray, middle: np.ndarray, high: np.ndarray) -> bool:
+    return bool(np.mean((low <= middle + 1e-9) & (middle <= high + 1e-9)) > 0.97)
+
+
+def _gap(logs: Values, prices: Mapping[str, int], ordered: bool) -> float:
+    """How far an open is from the close before; of columns in no known order, how far right it stands."""
+    if not ordered:
+        return float(prices["open"])
+    opens, closes = logs[prices["open"]], logs[prices["close"]]
+    return float(np.mean(np.abs(opens[1:] - closes[:-1])))
+
+
+def _is_one_asset(logs: Values, prices: Mapping[str, int], sample: Sample, taken: set[int]) -> bool:
+    """Whether the range is that of one price's moves, and opens are near the close before; else a volume decides."""
+    opens, high, low, close = (logs[prices[name]] for name in ("open", "high", "low", "close"))
+    move = np.median(np.abs(np.diff(close)))
+    if not 0.2 * move <= np.median(high - low) <= _MOST_RANGE * move:
+        return False
+    if len(close) >= _ENOUGH_ROWS:
+        ups, downs = int((close > opens).sum()), int((close < opens).sum())
+        if min(ups, downs) < 0.1 * (ups + downs):
+            return False  # always the same order: yields of several terms
+        if np.mean((low[2:] <= close[:-2]) & (close[:-2] <= high[2:])) > _STILL_INSIDE:
+            return False  # a channel of several days around a price, as indicators draw it
+    near = bool(sample.ordered and np.median(np.abs(opens[1:] - close[:-1])) < move)
+    if sample.ordered and len(close) >= _ENOUGH_ROWS:
+        return near
+    return near or bool(taken) or volume_by_shape(sample, prices) is not None
+
+
+def _noisy(values: np.ndarray, close: np.ndarray) -> bool:
+    if not (values[np.isfinite(values)] >= 0).all() or np.isfinite(values).mean() < 0.5:
+        return False
+    if not np.nan_to_num(values).any():
+        return False
+    moves, steps = np.abs(np.diff(np.log1p(values))), np.abs(np.diff(np.log(close)))
+    return bool(np.nanmedian(moves) > _NOISE * np.nanmedian(steps))
