@@ -13,6 +13,7 @@ from gatecast.text import counted
 class Findings:
     """Notes and problems of a source; all repairs are made, and the unsafe ones are refused at the end."""
 
+    repair: bool = False  # whether the user asked for unsafe repairs
     notes: list[Note] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)  # of each unsafe repair the sentence that refuses it
 

@@ -41,7 +41,7 @@ def read_prices(
     """
     if calendar is not None:
         open_calendar(calendar)
-    findings = Findings()
+    findings = Findings(repair=repair)
     name, content = open_source(source)
     grid = read_cells(content, shown(name), findings)
     if not grid.names:

@@ -10,6 +10,7 @@ from gatecast.notes import Note
 from gatecast.prices import PriceSeries
 from gatecast.readers.diagnostics import diagnose
 from gatecast.readers.rows import ItemRows
+from gatecast.readers.splits import match_close, repair_splits
 from gatecast.text import counted, shown
 
 _SLIP = np.log10(1.3)  # a slip of 10x lands within 30% of ten times its neighbours
@@ -35,8 +36,11 @@ def repair_item(item: ItemRows, calendar: str | None = None) -> PriceSeries | No
     for name in ("open", "high", "low", "close", "adj_close"):
         if name in item.values:
             _move_decimal_points(item, name)
+    matched = match_close(item)
     _widen_range(item)
     adjusted = _adjust(item)
+    if item.grid.findings.repair and not adjusted:
+        repair_splits(item, matched=matched)
     for remark in diagnose(
         item.stamps, item.values["close"], item.values.get("open"), adjusted=adjusted, calendar=calendar
     ):
