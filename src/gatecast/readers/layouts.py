@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from gatecast.errors import UnreadableSource
 from gatecast.readers.cells import Grid, matches
 from gatecast.readers.dates import parse_dates
 from gatecast.readers.findings import Findings
+from gatecast.readers.numbers import BLANKS
 from gatecast.text import clean, listed, shown
 
 MAX_ITEMS = 10_000
@@ -187,7 +189,7 @@ def _numeric(grid: Grid, at: int) -> bool:
     if isinstance(column, np.ndarray):
         return column.dtype.kind == "f"
     text = pc.utf8_trim_whitespace(column)
-    filled = matches(text, r"(?s).")
+    filled = ~np.asarray(pc.is_in(pc.utf8_lower(text), value_set=pa.array(BLANKS, type=text.type)), dtype=bool)
     return bool(2 * matches(text, LOOKS_NUMERIC).sum() >= filled.sum())
 
 

@@ -50,6 +50,7 @@ def read_prices(
     today = today or max(datetime.date.today(), datetime.datetime.now(datetime.UTC).date())
     items = split_items(grid, find_layout(grid, name), np.datetime64(today, "D"))
     kept = tuple(series for item in items if (series := repair_item(item, calendar)) is not None)
+    findings.note_days_without_trade()
     if not repair:
         findings.refuse()
     if not kept:
