@@ -9,6 +9,7 @@ import numpy as np
 from gatecast.notes import Note
 from gatecast.prices import PriceSeries, stamp_text
 from gatecast.readers.diagnostics import diagnose
+from gatecast.readers.live_rows import merge_live_row
 from gatecast.readers.rows import ItemRows
 from gatecast.readers.splits import match_close, repair_splits
 from gatecast.text import counted, shown
@@ -38,6 +39,8 @@ def repair_item(item: ItemRows, calendar: str | None = None) -> PriceSeries | No
     for name in ("open", "high", "low", "close", "adj_close"):
         if name in item.values:
             _move_decimal_points(item, name)
+    merge_live_row(item)
+    _drop_time_of_day(item)
     matched = match_close(item)
     _widen_range(item)
     adjusted = _adjust(item)
