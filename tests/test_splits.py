@@ -1,4 +1,4 @@
-"""Likely splits: the note names its remedy, --repair makes it, and columns that disagree follow the close."""
+"""Likely splits: the note names its remedy, repair=True makes it, and columns that disagree follow the close."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_split_names_its_remedy_and_repair_makes_it(ratio: float, name: str) -
     series, (note,) = read(raw)
     assert (series.close == raw["close"]).all()
     change = "divide" if ratio > 1 else "multiply"
-    assert name in note and f"--repair to {change} the prices before it by {max(ratio, 1 / ratio):g}" in note
+    assert name in note and f"pass repair=True to {change} the prices before it by {max(ratio, 1 / ratio):g}" in note
     series, (note,) = read(raw, repair=True)
     for column, values in series.columns().items():
         np.testing.assert_allclose(values, adjusted()[column], err_msg=column)

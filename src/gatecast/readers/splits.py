@@ -84,11 +84,10 @@ def split_remarks(stamps: np.ndarray, close: np.ndarray, opens: np.ndarray | Non
     remarks = []
     for split in splits[:3]:
         before, after = close[split.row - 1], (close if opens is None else opens)[split.row]
-        change = "divide" if split.ratio > 1 else "multiply"
+        remedy = f"{'divide' if split.ratio > 1 else 'multiply'} the prices before it by {split.factor}"
         remarks.append(
             f"{stamp_text(stamps[split.row])}: the price went from {before:g} to {after:g}, like an unadjusted {split}."
-            f" If it is one, use adjusted prices, or pass --repair to {change} the prices before it by {split.factor} "
-            "and adjust the volumes."
+            f" If it is one, use adjusted prices, or pass repair=True to {remedy} and adjust the volumes."
         )
     if len(splits) > 3:
         remarks.append(f"{counted(len(splits) - 3, 'other row')} like an unadjusted split found.")
