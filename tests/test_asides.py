@@ -100,6 +100,8 @@ def test_of_several_assets_none_loses_a_price_to_a_word(tmp_path: Path) -> None:
 def test_a_priced_row_keeps_its_day_whatever_its_volume_says(tmp_path: Path) -> None:
     rows, last, notes = read(tmp_path / "X.csv", HEAD, *ROWS[:29], "2021-02-12,5,6,4,5,suspended")
     assert (rows, last) == (30, 5) and "set the volume to 0 in 1 row" in notes
+    with pytest.raises(UnsafeData, match="open must be present"):
+        read(tmp_path / "X.csv", HEAD, *ROWS[:29], "2021-02-12,,,,5,suspended")
 
 
 def test_the_page_of_yahoo_with_dividends(shared_data: Path) -> None:

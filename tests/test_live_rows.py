@@ -81,6 +81,14 @@ def test_a_live_row_without_another_of_its_period_is_stamped_as_one(
     assert step == following
 
 
+@pytest.mark.parametrize(("days", "first", "live"), [(MONDAYS, 4, "2021-08-06"), (MONTHS, 14, "2021-08-12")])
+def test_a_download_that_began_late_in_its_period(days: pd.DatetimeIndex, first: int, live: str) -> None:
+    late = days.to_series().reset_index(drop=True)
+    late[0] += pd.Timedelta(days=first)
+    series, notes, _ = read(with_live(pd.DatetimeIndex(late), live))
+    assert series.timestamps[0] == late[0].to_numpy() and f"took the last row, of {live}" in notes[0]
+
+
 def test_a_blank_row_of_the_period_gives_way_to_the_live_row() -> None:
     table = with_live(MONDAYS, "2021-07-30")
     table.loc[29, ["open", "high", "low", "close", "volume"]] = np.nan

@@ -24,7 +24,7 @@ _EVENT = re.compile(
     r"|^\s*\d+\s*(:|for|-for-)\s*\d+\s*$",
     re.IGNORECASE,
 )
-_MOST_WORDED = 100_000  # lines with a word in a number's place that are looked at; more are no lines between prices
+_MOST_CELLS = 1_000_000  # of lines with a word in a number's place; more are no lines between prices
 _SUMMARY = re.compile(
     r"\W*(average|avg|mean|median|total|sum|min(imum)?|max(imum)?|high(est)?|low(est)?|std|stdev|change|difference)\b",
     re.IGNORECASE,
@@ -38,30 +38,31 @@ def lines_without_prices(
 
     A word in place of a single price is left to be refused, and so is a line of prices without a date.
     """
-    filled, number, close, other = (np.zeros(len(grid), dtype=bool) for _ in range(4))
+    number, close, other, unreadable = (np.zeros(len(grid), dtype=bool) for _ in range(4))
     for fields in layout.assets.values():
         for name, at in fields.items():
             column = numbers[at]
             readable = ~np.isnan(column.values)
             number |= readable
-            filled |= readable | column.unreadable
+            unreadable |= column.unreadable
             if name == "close":
                 close |= readable
             elif name != "volume":
                 other |= readable
     undated = np.isnat(dates.stamps) & ~dates.outside
     events, summaries, words = (np.zeros(len(grid), dtype=bool) for _ in range(3))
-    blank = undated & ~filled
+    blank = undated & ~number & ~unreadable
     # A row that has its close has a price, whatever else it says; but 'Dividend' beside 0.24 alone is no price.
-    worded = dates.unreadable | np.logical_or.reduce([column.unreadable for column in numbers.values()])
-    alone = ~other if len(layout.assets) == 1 and len(layout.assets[next(iter(layout.assets))]) > 2 else ~close
-    worded &= dates.unreadable | ~close | alone
-    if int(worded.sum()) <= _MOST_WORDED:
+    has_range = len(layout.assets) == 1 and bool({"open", "high", "low"} & set(*layout.assets.values()))
+    worded = dates.unreadable | (unreadable & (~close | ~other if has_range else ~close))
+    volumes = {fields.get("volume") for fields in layout.assets.values()}
+    if int(worded.sum()) * len(numbers) <= _MOST_CELLS:
         for row in np.flatnonzero(worded).tolist():
             date = _cell(grid, layout.date, row)
             if date == grid.names[layout.date][0]:
                 continue  # the header again, below which another table may begin
-            cells = [_cell(grid, at, row) for at, column in numbers.items() if column.unreadable[row]]
+            wrong = [at for at, column in numbers.items() if column.unreadable[row]]
+            cells = [_cell(grid, at, row) for at in wrong if not (close[row] and at in volumes)]
             words[row] = undated[row] and not number[row]
             events[row] = not words[row] and any(map(_EVENT.search, [*cells, date] if dates.unreadable[row] else cells))
             summaries[row] = not (events[row] or words[row]) and dates.unreadable[row] and bool(_SUMMARY.match(date))

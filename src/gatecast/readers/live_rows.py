@@ -40,7 +40,10 @@ def merge_live_row(item: ItemRows) -> None:
 
 
 def _periods(item: ItemRows) -> tuple[str, Int[np.ndarray, " time"], np.datetime64 | None]:
-    """The spacing, each row's period, and the stamp that a last row alone in its period should have, if another."""
+    """The spacing, each row's period, and the stamp that a last row alone in its period should have, if another.
+
+    The first row may be late in its period, as a download that begins there is.
+    """
     stamps = item.stamps
     spacing = describe(stamps[:-1])
     days = stamps.astype("datetime64[D]")
@@ -54,17 +57,17 @@ def _periods(item: ItemRows) -> tuple[str, Int[np.ndarray, " time"], np.datetime
         opens = item.values.get("open")
         begins = usual == _MONDAY or (opens is not None and opens[-1] == opens[-2])
         if begins and (late[:-1] == 0).mean() >= _REGULAR:
-            moved = usual == _MONDAY and late[-1] > late[:-1].max()
+            moved = usual == _MONDAY and late[-1] > late[1:-1].max()
             return "W", (number - usual + 3) // 7, stamps[-1] - late[-1] * np.timedelta64(1, "D") if moved else None
     if spacing.freq == "M":
         months = days.astype("datetime64[M]")
         late = (days - months.astype("datetime64[D]")).astype(np.int64)
-        if late[:-1].max() < _MONTH_START:
+        if late[1:-1].max() < _MONTH_START:
             count = months.astype(np.int64)
             periods = (count - count[-2]) // spacing.step
-            usual = int(np.bincount(late[:-1]).argmax())
+            usual = int(np.bincount(late[1:-1]).argmax())
             first = months[-2] + periods[-1] * spacing.step
-            moved = late[-1] > late[:-1].max() or first != months[-1]
+            moved = late[-1] > late[1:-1].max() or first != months[-1]
             start = (first.astype("datetime64[D]") + usual).astype("datetime64[ns]")
             return "M", periods, start if moved else None
     return "", number, None
