@@ -101,6 +101,14 @@ def test_a_close_that_alone_is_adjusted_is_no_split(columns: list[str]) -> None:
     assert "to the scale of the close" in note
 
 
+@pytest.mark.parametrize(("rows", "factor"), [(3, 3.0), (10, 2.6)])
+def test_a_few_bad_opens_or_no_ratio_of_splits_are_no_split(rows: int, factor: float) -> None:
+    frame = adjusted()
+    frame.loc[50 : 49 + rows, "open"] *= factor
+    series, (note,) = read(frame)
+    assert (series.columns()["open"] == frame["open"]).all() and note.startswith("widened low and high")
+
+
 def test_opens_elsewhere_on_a_sharp_day_are_no_split() -> None:
     frame = adjusted()
     assert find_splits(frame["close"].to_numpy(), (2 * frame["open"]).to_numpy()) == []

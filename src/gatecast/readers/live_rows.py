@@ -24,6 +24,9 @@ def merge_live_row(item: ItemRows) -> None:
     """
     if len(item.stamps) <= _FEWEST:
         return
+    days = item.stamps.astype("datetime64[D]").astype(np.int64)
+    if days[-1] > days[-2] and days[-2] - days[0] < 4 * (len(days) - 2):
+        return  # most tables: rows more often than weekly, and the last has a day of its own
     freq, periods, start = _periods(item)
     if freq not in _WORDS or not (np.diff(periods[:-1]) > 0).all():
         return

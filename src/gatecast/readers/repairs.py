@@ -41,11 +41,11 @@ def repair_item(item: ItemRows, calendar: str | None = None) -> PriceSeries | No
             _move_decimal_points(item, name)
     merge_live_row(item)
     _drop_time_of_day(item)
-    matched = match_close(item)
+    match_close(item)
     _widen_range(item)
     adjusted = _adjust(item)
     if item.grid.findings.repair and not adjusted:
-        repair_splits(item, matched=matched)
+        repair_splits(item)
     for remark in diagnose(
         item.stamps, item.values["close"], item.values.get("open"), adjusted=adjusted, calendar=calendar
     ):

@@ -94,10 +94,10 @@ def split_remarks(stamps: np.ndarray, close: np.ndarray, opens: np.ndarray | Non
     return remarks
 
 
-def match_close(item: ItemRows) -> bool:
+def match_close(item: ItemRows) -> None:
     """Bring columns that are adjusted for a split where the close is not, or the reverse, to the scale of the close.
 
-    Each row decides by its own prices: nothing before a split follows from it. Says whether any column was changed.
+    Each row decides by its own prices: nothing before a split follows from it.
     """
     close, changed = item.values["close"], {}
     for name in ("open", "high", "low"):
@@ -113,7 +113,6 @@ def match_close(item: ItemRows) -> bool:
             f"brought {names} to the scale of the close in {counted(int(rows.sum()), 'row')}, where only they or only "
             f"the close were adjusted for a split: {item.places(rows)}."
         )
-    return bool(changed)
 
 
 def _scales(apart: Float[np.ndarray, " time"]) -> Float[np.ndarray, " time"] | None:
@@ -135,11 +134,8 @@ def _scales(apart: Float[np.ndarray, " time"]) -> Float[np.ndarray, " time"] | N
     return None if (scale == 1).all() else scale
 
 
-def repair_splits(item: ItemRows, *, matched: bool) -> None:
-    """Divide the prices before each likely split by its ratio, and multiply the volumes unless they are adjusted.
-
-    `matched`: other columns were adjusted for splits, and so the volumes were.
-    """
+def repair_splits(item: ItemRows) -> None:
+    """Divide the prices before each likely split by its ratio, and multiply the volumes unless they are adjusted."""
     for split in find_splits(item.values["close"], item.values.get("open")):
         before = np.arange(len(item.stamps)) < split.row
         for name in ("open", "high", "low", "close"):
@@ -149,7 +145,7 @@ def repair_splits(item: ItemRows, *, matched: bool) -> None:
         volumes = ""
         if "volume" in item.values:
             volume = item.values["volume"]
-            if matched or not _jumps(volume, split):
+            if not _jumps(volume, split):
                 volumes = "; the volumes, which do not change with it, were left"
             else:
                 item.values["volume"] = np.where(before, volume * split.ratio, volume)
