@@ -5,20 +5,23 @@
 - `headers`: the header rows of a text file become column names; 1, 2, ... where there are none.
 - `layouts`: which columns are dates (`date_columns`), items (`items`), prices and volume; long or wide. Names decide
   (`names`, from the tables in `languages`), else values (`shapes`); what the caller said (`choices`) goes before both.
-- `rows`, with `dates` and `numbers`: cells become timestamps and floats; rows without a usable date go; the rest is
-  divided by item.
-- `repairs`, with `diagnostics`: an item's rows become a `PriceSeries`; each repair and remark is a note.
+- `rows`, with `dates`, `numbers` and `asides`: cells become timestamps and floats; dividend lines, footnotes and rows
+  without a usable date go; the rest is divided by item.
+- `repairs`, with `live_rows`, `splits` and `diagnostics`: an item's rows become a `PriceSeries`; each repair and remark
+  is a note.
 
 `findings` collects the notes and the unsafe repairs; these are refused unless `repair` is given.
 
 What is blank is treated here:
 
-- a line without date and price: skipped by `rows._usable_dates`
+- a line without date and price: skipped by `asides.lines_without_prices`, as lines of words are
 - the date of a row with prices: refused, or the row dropped with `repair`, by `rows._usable_dates`
 - the item of a row: the same, by `rows._rows_by_item`
 - a whole column without a name: left out by `headers._without_unnamed`
+- rows between an item's prices that are blank in every field, or have a volume of 0 alone: dropped by
+  `repairs._drop_days_without_trade` as days on which it did not trade
 - rows before an item's first price and after its last: dropped by `repairs._trim_blank_ends`
-- a close between them: refused, or its row dropped with `repair`, by `repairs._check_closes`
+- a close in another row between them: refused, or its row dropped with `repair`, by `repairs._check_closes`
 - an open, high or low: refused, or replaced by the close with `repair`, by `repairs._check_other_prices`
 - a volume: set to 0 by `repairs._fill_volume`
 - most of a column: the column is ignored by `repairs._drop_blank_columns`

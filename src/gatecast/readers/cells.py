@@ -21,6 +21,7 @@ from jaxtyping import Bool
 from gatecast.errors import UnreadableSource
 from gatecast.readers.choices import ReadOptions
 from gatecast.readers.findings import Findings
+from gatecast.readers.footnotes import with_quoted_sentences
 from gatecast.text import clean, shown
 
 MAX_ROWS = 50_000_000
@@ -159,8 +160,16 @@ def _from_text(content: bytes, name: str, findings: Findings) -> Grid:
     if not head:
         raise UnreadableSource("a table needs a header; this one is blank. Add one such as date,close.")
     separator, width = _separator(head)
+    if (quoted := with_quoted_sentences("\n".join(head), head, separator)) != "\n".join(head):
+        text, width = with_quoted_sentences(text, head, separator), _separator(quoted.split("\n"))[1]
     _check_size(name, rows=text.count("\n"), columns=width)
-    frame = _parse(text, separator, width, name)
+    try:
+        frame = _parse(text, separator, width, name)
+    except UnreadableSource:
+        quoted = with_quoted_sentences(text, head, separator)
+        if quoted == text:
+            raise
+        frame = _parse(quoted, separator, width, name)
     lines = np.arange(1, len(frame) + 1)
     if '"' in text:  # cells in quotes may hold line breaks
         breaks = sum((frame[at].str.count("\n").to_numpy(dtype=np.int64) for at in frame), np.zeros(len(frame), int))

@@ -6,19 +6,27 @@ from dataclasses import dataclass, field
 
 from gatecast.errors import UnsafeData
 from gatecast.notes import Note
-from gatecast.text import counted
+from gatecast.text import counted, listed, shown
 
 
 @dataclass
 class Findings:
     """Notes and problems of a source; all repairs are made, and the unsafe ones are refused at the end."""
 
+    repair: bool = False  # whether the user asked for unsafe repairs
     notes: list[Note] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)  # of each unsafe repair the sentence that refuses it
+    without_trade: list[tuple[str, int, str]] = field(default_factory=list)  # item, blank rows, where the first is
 
     def note(self, text: str) -> None:
         """Add a note on the source as a whole."""
         self.notes.append(Note("data", text))
+
+    def note_days_without_trade(self) -> None:
+        """Add a single note on all blank rows between prices: a wide table has them in hundreds of items."""
+        if self.without_trade:
+            dropped = [f"{count:,} of {shown(item)} from {first} on" for item, count, first in self.without_trade]
+            self.note(f"dropped blank rows between prices, on which an item did not trade: {listed(dropped)}.")
 
     def problem(self, *, rule: str, culprit: str, count: int, repair: str) -> None:
         """Add an unsafe repair of `count` rows: "close must be positive", the first row that breaks it, "drop it"."""

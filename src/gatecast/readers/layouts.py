@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from gatecast.errors import UnreadableSource
@@ -19,6 +20,7 @@ from gatecast.readers.findings import Findings
 from gatecast.readers.items import is_decimal, item_column, refuse_mixed_assets
 from gatecast.readers.names import FIELDS, key, kinds, known
 from gatecast.readers.shapes import SAMPLE_ROWS, prices_by_shape, take_sample, volume_by_shape
+from gatecast.readers.numbers import BLANKS
 from gatecast.text import clean, listed, shown
 
 MAX_ITEMS = 10_000
@@ -299,7 +301,7 @@ def _numeric(grid: Grid, at: int) -> bool:
     if isinstance(column, np.ndarray):
         return column.dtype.kind == "f"
     text = pc.utf8_trim_whitespace(column)
-    filled = matches(text, r"(?s).")
+    filled = ~np.asarray(pc.is_in(pc.utf8_lower(text), value_set=pa.array(BLANKS, type=text.type)), dtype=bool)
     return bool(2 * matches(text, LOOKS_NUMERIC).sum() >= filled.sum())
 
 

@@ -16,6 +16,7 @@ from gatecast.text import shown
 
 BLANKS = (
     "", "nan", "null", "none", "n/a", "#n/a", "na", "<na>", "nat", "-", "--", ".", "?", "missing", "#n/a n/a",
+    "nd", "n.d.", "n.a.", "..", "...", "…", "no data", "holiday", "bank holiday", "market holiday", "closed",
 )  # fmt: skip
 _INFINITE = ("inf", "+inf", "-inf", "infinity", "-infinity", "+infinity")
 _PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"

@@ -75,7 +75,7 @@ def read_source(
     """`read_prices` with what the caller says about the source in one value."""
     if calendar is not None:
         open_calendar(calendar)
-    findings = Findings()
+    findings = Findings(repair=repair)
     name, content = open_source(source)
     grid = replace(read_cells(content, shown(name), findings), options=options)
     if not grid.names:
@@ -84,6 +84,7 @@ def read_source(
     today = today or max(datetime.date.today(), datetime.datetime.now(datetime.UTC).date())
     items = split_items(grid, find_layout(grid, name), np.datetime64(today, "D"))
     kept = tuple(series for item in items if (series := repair_item(item, calendar)) is not None)
+    findings.note_days_without_trade()
     if not repair:
         findings.refuse()
     if not kept:

@@ -7,14 +7,17 @@ import itertools
 import numpy as np
 
 from gatecast.notes import Note
-from gatecast.prices import PriceSeries
+from gatecast.prices import PriceSeries, stamp_text
 from gatecast.readers.diagnostics import diagnose
+from gatecast.readers.live_rows import merge_live_row
 from gatecast.readers.rows import ItemRows
+from gatecast.readers.splits import match_close, repair_splits
 from gatecast.text import counted, shown
 
 _SLIP = np.log10(1.3)  # a slip of 10x lands within 30% of ten times its neighbours
 _LONGEST_SLIP = 5  # rows; a longer stay at ten times the price is no slip of the decimal point
 _LEAST, _MOST = 1e-100, 1e100  # beyond, ratios of prices would leave the range of a float
+_ENDED = 10  # blank rows; after more of them an item is no day late: it has ended
 _FAR = 7.0  # an open or close this many times outside [low, high] is an error, not rounding or a late quote
 
 
@@ -22,6 +25,7 @@ def repair_item(item: ItemRows, calendar: str | None = None) -> PriceSeries | No
     """The checked series of an item, or None where it has no price; problems go to its findings."""
     _drop_blank_columns(item)
     _sort(item)
+    _drop_days_without_trade(item)
     _drop_duplicates(item)
     _trim_blank_ends(item)
     _drop_time_of_day(item)
@@ -35,8 +39,13 @@ def repair_item(item: ItemRows, calendar: str | None = None) -> PriceSeries | No
     for name in ("open", "high", "low", "close", "adj_close"):
         if name in item.values:
             _move_decimal_points(item, name)
+    merge_live_row(item)
+    _drop_time_of_day(item)
+    match_close(item)
     _widen_range(item)
     adjusted = _adjust(item)
+    if item.grid.findings.repair and not adjusted:
+        repair_splits(item)
     for remark in diagnose(
         item.stamps, item.values["close"], item.values.get("open"), adjusted=adjusted, calendar=calendar
     ):
@@ -59,6 +68,19 @@ def _sort(item: ItemRows) -> None:
     if (np.diff(item.stamps) < np.timedelta64(0)).any():
         item.note(f"sorted {counted(len(item.stamps), 'row')} by date.")
         item.take(np.argsort(item.stamps, kind="stable"))
+
+
+def _drop_days_without_trade(item: ItemRows) -> None:
+    """Drop rows between prices that are blank in every field: on such a day others traded and this item did not."""
+    blank = np.ones(len(item.stamps), dtype=bool)
+    for name, values in item.values.items():
+        blank &= (np.isnan(values) & ~item.unreadable[name]) | ((name == "volume") & (values == 0))
+    priced = np.flatnonzero(~blank)
+    if len(priced):
+        blank[: priced[0]] = blank[priced[-1] :] = False  # `_trim_blank_ends` tells of these
+        if blank.any():
+            item.grid.findings.without_trade.append((item.item_id, int(blank.sum()), item.place(int(blank.argmax()))))
+            item.take(~blank)
 
 
 def _drop_duplicates(item: ItemRows) -> None:
@@ -96,7 +118,9 @@ def _trim_blank_ends(item: ItemRows) -> None:
         first, last = int(filled[0]), int(filled[-1])
         for count, where in ((first, "before the first"), (len(item.stamps) - 1 - last, "after the last")):
             if count:
-                item.note(f"dropped {counted(count, 'blank row')} {where} price.")
+                ended = count > _ENDED and where == "after the last"
+                end = f", that of {stamp_text(item.stamps[last])}: its forecast goes on from there." if ended else "."
+                item.note(f"dropped {counted(count, 'blank row')} {where} price{end}")
         filled = np.arange(first, last + 1)
     item.take(filled)
 

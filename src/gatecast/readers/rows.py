@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from gatecast.errors import UnreadableSource
 from gatecast.notes import Note
 from gatecast.prices import stamp_text
+from gatecast.readers.asides import lines_without_prices
 from gatecast.readers.cells import Grid, text_column
 from gatecast.readers.dates import parse_dates
 from gatecast.readers.layouts import MAX_ITEMS, Layout
@@ -113,25 +114,20 @@ def _rows_by_item(grid: Grid, column: int, keep: np.ndarray) -> list[tuple[str, 
 def _usable_dates(
     grid: Grid, layout: Layout, numbers: Mapping[int, Numbers], today: np.datetime64
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Timestamps of all rows, and which to keep: blank lines are skipped, other rows need a usable date."""
+    """Timestamps of all rows, and which to keep: lines without prices are skipped, others need a usable date."""
     column, name = grid.columns[layout.date], grid.names[layout.date][0]
     times = None if layout.time is None else grid.columns[layout.time]
     if isinstance(column, pa.ChunkedArray) and isinstance(times, pa.ChunkedArray):
         column = _with_time(column, times)
     dates = parse_dates(column, name, grid.findings)
-    if int(dates.unreadable.sum()) * 2 > len(grid):
-        row = int(dates.unreadable.argmax())
+    blank = lines_without_prices(grid, layout, numbers, dates)
+    unreadable = dates.unreadable & ~blank
+    if int(unreadable.sum()) * 2 > int((~blank).sum()):
+        row = int(unreadable.argmax())
         raise UnreadableSource(
             f"a date column must hold dates; column {shown(name)} has {grid.text(layout.date, row)} "
             f"at {grid.place(row)}. Write dates as 2021-03-04."
         )
-    filled = np.zeros(len(grid), dtype=bool)
-    for number in numbers.values():
-        filled |= ~np.isnan(number.values) | number.unreadable
-    dateless = np.isnat(dates.stamps) & ~dates.outside
-    blank = dateless & ~filled  # blank lines, and words under the table
-    if blank.any():
-        grid.findings.note(f"skipped {counted(int(blank.sum()), 'line')} without a date or price.")
 
     def culprit(row: int) -> str:
         item = f" of {grid.text(layout.item, row)}" if layout.item is not None else ""
@@ -139,7 +135,7 @@ def _usable_dates(
 
     keep = ~blank
     for bad, rule in (
-        (keep & dateless & ~dates.unreadable, "every row needs a date"),
+        (keep & np.isnat(dates.stamps) & ~dates.outside & ~dates.unreadable, "every row needs a date"),
         (keep & dates.unreadable, "a date must be readable"),
         (keep & dates.outside, "dates must lie between 1800 and 2200"),
         (keep & (dates.stamps.astype("M8[D]") > today), f"no date may be in the future (today is {today})"),

@@ -1,0 +1,163 @@
+"""Likely splits that prices are not adjusted for: found, and with --repair made; other columns follow the close."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from gatecast.prices import stamp_text
+from gatecast.readers.rows import ItemRows
+from gatecast.text import counted
+
+_RATIOS = np.array([1.5, 2, 3, 4, 5, 7, 10, 20])  # of common splits: 3-for-2, 2-for-1, ...
+_NEAR = 0.04  # a day's return blurs the ratio by a few percent
+_LARGE = 6.0  # trailing volatilities; a stock that moves 12% a day can halve without a split
+_TRAILING = 60  # returns of the trailing volatility: a quarter
+_LATER = 5  # rows; a price that has returned after them was no split
+_APART = np.log(1.35)  # no common day's open, high or low is so far from its close; the smallest split moves them more
+_VOLUME_ROWS = 60  # on either side of a split, whose median volumes are compared: a quarter
+
+
+@dataclass(frozen=True)
+class Split:
+    """From `row` on the price is `few / many` of what it was: 2-for-1 halves it."""
+
+    row: int
+    many: int
+    few: int
+
+    def __str__(self) -> str:
+        """As investors write it: `2-for-1 split`."""
+        return f"{self.many}-for-{self.few} {'split' if self.many > self.few else 'reverse split'}"
+
+    @property
+    def ratio(self) -> float:
+        """How many times a price before the split is one after it."""
+        return self.many / self.few
+
+    @property
+    def factor(self) -> str:
+        """The larger of the ratio and its inverse, in words: `4`."""
+        return f"{max(self.ratio, 1 / self.ratio):g}"
+
+
+def find_splits(close: Float[np.ndarray, " time"], opens: Float[np.ndarray, " time"] | None = None) -> list[Split]:
+    """Rows whose one-step ratio is near a split's, large for the series, and lasting.
+
+    A split happens overnight: where there are opens, the ratio is the open's to the close before, so that the
+    day's own return does not blur it. The close must have moved as well: where only the opens lie elsewhere,
+    nothing was split.
+
+    >>> find_splits(np.where(np.arange(60) < 30, 100.0, 50.0))
+    [Split(row=30, many=2, few=1)]
+    """
+    if len(close) < 3:
+        return []
+    returns = np.diff(np.log(close))
+    overnight = returns if opens is None else np.log(opens[1:] / close[:-1])
+    size = np.exp(np.minimum(np.abs(overnight), 5.0))
+    near = (np.abs(size[:, None] / _RATIOS - 1) < _NEAR).any(axis=1)
+    near &= returns * np.sign(overnight) > np.abs(overnight) / 2
+    total, square = (np.concatenate([[0.0], np.cumsum(terms)]) for terms in (returns, returns**2))
+    end = np.arange(len(returns))
+    start = np.maximum(end - _TRAILING, 0)
+    count = np.maximum(end - start, 1)
+    mean = (total[end] - total[start]) / count
+    variance = np.maximum((square[end] - square[start]) / count - mean**2, 0)
+    rows = np.flatnonzero(near & (np.abs(returns) > _LARGE * np.sqrt(variance)) & (end >= 5)) + 1
+    splits = []
+    for row in rows.tolist():
+        after = float(np.log(np.median(close[row : row + _LATER])))
+        if abs(after - np.log(close[row])) < abs(after - np.log(close[row - 1])):
+            ratio = float(_RATIOS[int(np.abs(_RATIOS / size[row - 1] - 1).argmin())])
+            many, few = (3, 2) if ratio == 1.5 else (int(ratio), 1)
+            splits.append(Split(row, *((many, few) if overnight[row - 1] < 0 else (few, many))))
+    return splits
+
+
+def split_remarks(stamps: np.ndarray, close: np.ndarray, opens: np.ndarray | None) -> list[str]:
+    """A sentence for each of the first likely splits, with its remedy."""
+    splits = find_splits(close, opens)
+    remarks = []
+    for split in splits[:3]:
+        before, after = close[split.row - 1], (close if opens is None else opens)[split.row]
+        remedy = f"{'divide' if split.ratio > 1 else 'multiply'} the prices before it by {split.factor}"
+        remarks.append(
+            f"{stamp_text(stamps[split.row])}: the price went from {before:g} to {after:g}, like an unadjusted {split}."
+            f" If it is one, use adjusted prices, or pass repair=True to {remedy} and adjust the volumes."
+        )
+    if len(splits) > 3:
+        remarks.append(f"{counted(len(splits) - 3, 'other row')} like an unadjusted split found.")
+    return remarks
+
+
+def match_close(item: ItemRows) -> None:
+    """Bring columns that are adjusted for a split where the close is not, or the reverse, to the scale of the close.
+
+    Each row decides by its own prices: nothing before a split follows from it.
+    """
+    close, changed = item.values["close"], {}
+    for name in ("open", "high", "low"):
+        if name in item.values:
+            scale = _scales(np.log(close / item.values[name]))
+            if scale is not None:
+                item.values[name] = item.values[name] * scale
+                changed[name] = scale != 1
+    if changed:
+        rows = np.logical_or.reduce(list(changed.values()))
+        names = " and ".join(", ".join(changed).rsplit(", ", 1))
+        item.note(
+            f"brought {names} to the scale of the close in {counted(int(rows.sum()), 'row')}, where only they or only "
+            f"the close were adjusted for a split: {item.places(rows)}."
+        )
+
+
+def _scales(apart: Float[np.ndarray, " time"]) -> Float[np.ndarray, " time"] | None:
+    """How many times a column each row's close is, as a ratio of splits; None where it is not in a lasting way."""
+    if len(apart) <= _LATER or (np.abs(apart) < _APART).all():
+        return None
+    starts = np.concatenate([[0], np.flatnonzero(np.abs(np.diff(apart)) > _APART) + 1, [len(apart)]])
+    usual = [float(np.median(apart[start:end])) for start, end in itertools.pairwise(starts.tolist())]
+    if abs(usual[-1]) < _APART:  # what is usual where both are alike: a close lies below the high
+        usual = [level - usual[-1] for level in usual]
+    ratios = np.unique(np.concatenate([_RATIOS, np.outer(_RATIOS, _RATIOS).ravel()]))
+    candidates = np.concatenate([[1.0], ratios, 1 / ratios])
+    scale = np.ones(len(apart))
+    for level, (start, end) in zip(usual, itertools.pairwise(starts.tolist()), strict=True):
+        nearest = float(candidates[int(np.abs(np.log(candidates) - level).argmin())])
+        if nearest != 1 and (end - start < _LATER or abs(np.log(nearest) - level) > _NEAR):
+            return None  # a bad price is a few rows long, and need not be near any ratio
+        scale[start:end] = nearest
+    return None if (scale == 1).all() else scale
+
+
+def repair_splits(item: ItemRows) -> None:
+    """Divide the prices before each likely split by its ratio, and multiply the volumes unless they are adjusted."""
+    for split in find_splits(item.values["close"], item.values.get("open")):
+        before = np.arange(len(item.stamps)) < split.row
+        for name in ("open", "high", "low", "close"):
+            if name in item.values:
+                item.values[name] = np.where(before, item.values[name] / split.ratio, item.values[name])
+        change, opposite = ("divided", "multiplied") if split.ratio > 1 else ("multiplied", "divided")
+        volumes = ""
+        if "volume" in item.values:
+            volume = item.values["volume"]
+            if not _jumps(volume, split):
+                volumes = "; the volumes, which do not change with it, were left"
+            else:
+                item.values["volume"] = np.where(before, volume * split.ratio, volume)
+                volumes = f" and {opposite} the volumes"
+        day = stamp_text(item.stamps[split.row])
+        item.note(f"repair: {change} the prices before {day} by {split.factor}, like a {split}{volumes}.")
+
+
+def _jumps(volume: Float[np.ndarray, " time"], split: Split) -> bool:
+    """Whether volumes count the shares of before the split before it: then their median changes by its ratio."""
+    sides = (volume[max(0, split.row - _VOLUME_ROWS) : split.row], volume[split.row : split.row + _VOLUME_ROWS])
+    before, after = (float(np.median(side[side > 0])) if (side > 0).any() else 0.0 for side in sides)
+    if before == 0 or after == 0:
+        return True
+    return bool(np.log(after / before) * np.sign(np.log(split.ratio)) > abs(np.log(split.ratio)) / 2)
