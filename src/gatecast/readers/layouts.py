@@ -14,6 +14,7 @@ from gatecast.errors import UnreadableSource
 from gatecast.readers.cells import Grid, matches
 from gatecast.readers.dates import parse_dates
 from gatecast.readers.findings import Findings
+from gatecast.readers.numbers import holds_percentages, look_like_numbers
 from gatecast.text import clean, listed, shown
 
 MAX_ITEMS = 10_000
@@ -160,11 +161,14 @@ def _wide(grid: Grid, rest: list[int], fields: dict[str, int]) -> Assets:
     """A date and a column of closes per asset."""
     assets: Assets = {}
     ignored: list[int] = []
+    percentages: list[str] = []
     if not (set(rest) - set(fields.values())) or len(set(fields) & {"open", "high", "low", "volume"}) > 1:
         rest = []
     for at in rest:
         label = grid.names[at][0]
-        if not label or not _numeric(grid, at):
+        if label and holds_percentages(label, grid.columns[at]):
+            percentages.append(shown(label))
+        elif not label or not look_like_numbers(grid.columns[at]):
             ignored.append(at)
         elif label in assets:
             raise UnreadableSource(
@@ -178,17 +182,9 @@ def _wide(grid: Grid, rest: list[int], fields: dict[str, int]) -> Assets:
             "Name a column 'close' (or adj_close, price, last, y), or give a numeric column per asset."
         )
     _note_ignored(grid, ignored)
+    if percentages:
+        grid.findings.note(f"ignored columns of percentages: {listed(percentages, 6)}.")
     return assets
-
-
-def _numeric(grid: Grid, at: int) -> bool:
-    """Whether most filled cells look like numbers; a blank column counts as an asset without prices."""
-    column = grid.columns[at]
-    if isinstance(column, np.ndarray):
-        return column.dtype.kind == "f"
-    text = pc.utf8_trim_whitespace(column)
-    filled = matches(text, r"(?s).")
-    return bool(2 * matches(text, LOOKS_NUMERIC).sum() >= filled.sum())
 
 
 def _two_levels(grid: Grid, rest: list[int]) -> Assets:
