@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -13,36 +15,14 @@ import pyarrow.compute as pc
 from jaxtyping import Bool, Int
 
 from gatecast.errors import UnreadableSource
+from gatecast.readers import spellings
 from gatecast.readers.cells import Column, text_column
+from gatecast.readers.day_month import even_order
 from gatecast.readers.findings import Findings
 from gatecast.text import shown
 
-_CLOCK = (
-    r"(?:[T ,]+(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:\.(?P<frac>\d{1,9})\d*)?)?"
-    r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?)?"
-)
-_ZONE = r"\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2})?"
-_WEEKDAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+)?"
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTH = rf"(?P<name>(?:{'|'.join(_MONTHS)})[a-z]*)\.?"
-_DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th)?"
-_YEAR = r"(?P<y>\d{4}|\d{2})"
-_SPELLINGS = tuple(
-    re.compile(spelling, re.IGNORECASE | re.ASCII)
-    for spelling in (
-        rf"(?P<y>\d{{4}})[-/.](?P<m>\d{{1,2}})[-/.](?P<d>\d{{1,2}}){_CLOCK}{_ZONE}",
-        r"(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})"
-        rf"(?:[T ]?(?P<H>\d{{2}}):?(?P<M>\d{{2}}):?(?P<S>\d{{2}})?)?{_ZONE}",
-        rf"{_WEEKDAY}{_MONTH}[ \-]+{_DAY},?[ \-]+{_YEAR}{_CLOCK}{_ZONE}",
-        rf"{_WEEKDAY}{_DAY}[ \-/.]*{_MONTH},?[ \-/.]*{_YEAR}{_CLOCK}{_ZONE}",
-        r"(?P<y>\d{4})[-/](?P<m>\d{1,2})",
-    )
-)
-_NUMBERED = re.compile(
-    rf"(?P<a>\d{{1,2}})(?P<sep>[/.\-])(?P<b>\d{{1,2}})(?P=sep){_YEAR}{_CLOCK}{_ZONE}", re.ASCII | re.IGNORECASE
-)
-_EPOCH = re.compile(r"(?P<ticks>-?\d{9,19})(?:\.\d*)?", re.ASCII)
 _UNITS = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}
+_SERIALS = (18_264, 73_051)  # days since 1899-12-30 of 1950 and of 2100
 BLANKS = {"", "nan", "nat", "null", "none", "n/a", "-"}
 
 Groups: TypeAlias = Mapping[str, Sequence[str | None]]  # of a spelling, for each cell that it fits
@@ -67,12 +47,19 @@ class _Cells:
         self.offsets = np.zeros(len(text), dtype=np.int64)  # seconds east of Greenwich
         self.zoned = np.zeros(len(text), dtype=bool)
 
+    def filled(self) -> int:
+        """How many cells are not blank."""
+        return sum(text.lower() not in BLANKS for text in self.text)
+
     def match(self, spelling: re.Pattern[str]) -> tuple[np.ndarray, Groups]:
         """Positions of the unread cells that a spelling fits entirely, and its groups for each."""
         left = np.flatnonzero(np.isnat(self.seconds))
         found = [(at, match) for at in left if (match := spelling.fullmatch(self.text[at]))]
         groups = {name: [match[name] for _, match in found] for name in spelling.groupindex}
         return np.array([at for at, _ in found], dtype=np.int64), groups
+
+
+_Store: TypeAlias = Callable[[_Cells, np.ndarray, Groups], None]
 
 
 def parse_dates(column: Column, name: str, findings: Findings) -> Dates:
@@ -97,19 +84,25 @@ def _by_spelling(column: pa.ChunkedArray, name: str, findings: Findings) -> Date
     """Try the spellings in turn, each on the distinct cells that are still unread."""
     coded = column.combine_chunks().dictionary_encode()
     cells = _Cells(coded.dictionary.to_pylist(), name, findings)
-    clear = [(spelling, _store) for spelling in _SPELLINGS]
-    for spelling, store in (*clear, (_NUMBERED, _store_numbered), (_EPOCH, _store_epochs)):
+    exact: list[tuple[re.Pattern[str], _Store]] = [(spelling, _store) for spelling in spellings.DAYS]
+    exact += [(spellings.NUMBERED, _store_numbered), (spellings.EPOCH, _store_epochs)]
+    coarse: list[tuple[re.Pattern[str], _Store]] = [(spelling, _store) for spelling in spellings.MONTHS]
+    coarse += [(spelling, _store_periods) for spelling in spellings.PERIODS]
+    coarse += [(spelling, _store_months) for spelling in spellings.SHORT_MONTHS]
+    coarse += [(spellings.SERIAL, _store_serials), (spellings.YEARS, _store)]
+    for spelling, store in (*exact, *coarse):
         at, groups = cells.match(spelling)
-        if len(at):
+        # A year among dates is a date cut short: only a column of years holds years.
+        if (len(at) and (spelling, store) in exact) or 2 * len(at) > cells.filled():
             store(cells, at, groups)
     if cells.zoned.any():
         _drop_zones(cells)
     blank = np.array([cell.lower() in BLANKS for cell in cells.text], dtype=bool)
     unreadable = np.isnat(cells.seconds) & ~blank
-    exact = np.where(_inside(cells.seconds), cells.seconds, np.datetime64("NaT")).astype("datetime64[ns]")
-    exact = exact + cells.nanos.astype("timedelta64[ns]")
+    stamps = np.where(_inside(cells.seconds), cells.seconds, np.datetime64("NaT")).astype("datetime64[ns]")
+    stamps = stamps + cells.nanos.astype("timedelta64[ns]")
     codes = coded.indices.to_numpy()
-    return _checked(cells.seconds[codes], exact[codes], unreadable[codes])
+    return _checked(cells.seconds[codes], stamps[codes], unreadable[codes])
 
 
 def _whole_numbers(column: np.ndarray) -> pa.ChunkedArray:
@@ -141,9 +134,9 @@ def _store(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
     short = np.array([len(word or "") == 2 for word in groups["y"]])
     year = np.where(short, year + np.where(year >= 69, 1900, 2000), year)  # POSIX: 69..99 are 19xx
     if "name" in groups:
-        month = np.array([_MONTHS.index((word or "")[:3].lower()) + 1 for word in groups["name"]], dtype=np.int64)
+        month = np.array([spellings.month_number(word or "") for word in groups["name"]], dtype=np.int64)
     else:
-        month = _whole(groups["m"], 1)
+        month = _whole(groups.get("m", absent), 1)
     hour, minute, second = (_whole(groups.get(key, absent), 0) for key in "HMS")
     half = np.array([(word or " ")[0].lower() for word in groups.get("half", absent)])
     hour = np.where((half == "p") & (hour < 12), hour + 12, np.where((half == "a") & (hour == 12), 0, hour))
@@ -155,24 +148,25 @@ def _store(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
     since = (day - 1) * 86_400 + hour * 3600 + minute * 60 + second
     cells.seconds[at[real]] = (first.astype("datetime64[s]") + since)[real]
     cells.nanos[at] = _whole(((word or "0").ljust(9, "0") for word in groups.get("frac", absent)), 0)
-    zone = groups.get("zone", absent)
-    cells.zoned[at] = np.array([word is not None for word in zone]) & real
-    cells.offsets[at] = [_offset(word) for word in zone]
-
-
-def _offset(zone: str | None) -> int:
-    """Seconds east of Greenwich of `+05:30`; 0 for `Z` and for no zone."""
-    if zone is None or zone[0] not in "+-":
-        return 0
-    digits = zone[1:].replace(":", "")
-    return int(zone[0] + "1") * (int(digits[:2]) * 3600 + int(digits[2:]) * 60)
+    zones = groups.get("zone", absent)
+    for row, zone in zip(at.tolist(), zones, strict=True):
+        if zone is None or cells.seconds[row] != cells.seconds[row]:
+            continue
+        offset = spellings.offset_of(zone, cells.seconds[row].item())
+        if offset is None:
+            cells.seconds[row] = np.datetime64("NaT")
+        else:
+            cells.zoned[row], cells.offsets[row] = True, offset
 
 
 def _store_numbered(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
     """Store dates such as `03/04/2021`, with day and month in the only order that every cell allows."""
     a, b = _whole(groups["a"], 1), _whole(groups["b"], 1)
-    day_first, month_first = bool((b <= 12).all()), bool((a <= 12).all())
+    day_first, month_first, why = bool((b <= 12).all()), bool((a <= 12).all()), ""
     differ = a != b
+    if day_first and month_first and differ.any() and (order := even_order(a, b, groups["y"])) is not None:
+        day_first, month_first = order == "day", order == "month"
+        why = ", because only so they are evenly spaced"
     if day_first and month_first and differ.any():
         cell = shown(cells.text[at[int(differ.argmax())]])
         raise UnreadableSource(
@@ -190,9 +184,70 @@ def _store_numbered(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
             )
     if differ.any():
         order = "day" if day_first else "month"
-        cells.findings.note(f"read dates such as {cells.text[at[0]]} as {order} first.")
+        cells.findings.note(f"read dates such as {cells.text[at[0]]} as {order} first{why}.")
     day, month = ("a", "b") if day_first else ("b", "a")
     _store(cells, at, {**groups, "d": groups[day], "m": groups[month]})
+
+
+def _store_periods(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
+    """Store months, quarters, halves and weeks as their first day."""
+    if "w" in groups:
+        _store_weeks(cells, at, groups)
+        return
+    months, unit = (3, "quarter") if "q" in groups else (6, "half year") if "h" in groups else (1, "month")
+    number = _whole(groups["q" if months == 3 else "h" if months == 6 else "m"], 1)
+    _store(cells, at, {**groups, "m": [str(first) for first in (number - 1) * months + 1]})
+    cells.findings.note(f"read dates such as {cells.text[at[0]]} as the first day of the {unit}.")
+
+
+def _store_weeks(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
+    """Store ISO weeks as their Monday, or as the weekday that is given; week 53 of a year without one stays NaT."""
+    for row, year, week, weekday in zip(
+        at.tolist(),
+        _whole(groups["y"], 0),
+        _whole(groups["w"], 0),
+        _whole(groups.get("wd", [None] * len(at)), 1),
+        strict=True,
+    ):
+        with suppress(ValueError):
+            cells.seconds[row] = np.datetime64(datetime.date.fromisocalendar(int(year), int(week), int(weekday)), "s")
+    cells.findings.note(f"read dates such as {cells.text[at[0]]} as the Monday of the week.")
+
+
+def _store_months(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
+    """Store `Oct 26` as October 2026 where that gives an even series of months, and 202610 likewise."""
+    spelt = _Cells([cells.text[row] for row in at], cells.column, cells.findings)
+    _store(spelt, np.arange(len(at)), groups)
+    months = np.unique(spelt.seconds[~np.isnat(spelt.seconds)].astype("datetime64[M]")).astype(np.int64)
+    steps = np.diff(months)
+    if len(steps) and (steps == np.median(steps)).mean() >= 0.9 and np.median(steps) <= 12:
+        cells.seconds[at] = spelt.seconds
+        month = spelt.seconds[0].astype("datetime64[M]")
+        cells.findings.note(f"read dates such as {cells.text[at[0]]} as a month and its year, here {month}.")
+    elif "name" in groups:
+        raise UnreadableSource(
+            f"a date needs a year; column {shown(cells.column)} has {shown(cells.text[at[0]])}, and such dates are "
+            "no even series of months. Write dates as 2021-03-04."
+        )
+
+
+def _store_serials(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
+    """Store the day counts of spreadsheets: 46346 is 2026-11-20, 46346.5 its noon."""
+    days = _whole(groups["serial"], 0)
+    inside = (days >= _SERIALS[0]) & (days < _SERIALS[1])
+    if not inside.any():
+        return
+    at, days = at[inside], days[inside]
+    parts = np.array([float(f"0.{part or 0}") for part in groups["part"]])[inside]
+    unix, excel = days.max().astype("datetime64[D]"), np.datetime64("1899-12-30") + days.max()
+    if excel < np.datetime64("1968-01-01"):
+        raise UnreadableSource(
+            f"a count of days must say where it begins; column {shown(cells.column)} has {days.max()}, which is "
+            f"{excel} in a spreadsheet and {unix} if counted since 1970. Write dates as 2021-03-04."
+        )
+    cells.seconds[at] = (np.datetime64("1899-12-30", "s") + days * 86_400) + np.rint(parts * 86_400).astype(np.int64)
+    day = cells.seconds[at[-1]].astype("datetime64[D]")
+    cells.findings.note(f"read dates such as {cells.text[at[-1]]} as a spreadsheet's day count, here {day}.")
 
 
 def _store_epochs(cells: _Cells, at: np.ndarray, groups: Groups) -> None:

@@ -11,9 +11,8 @@ import numpy as np
 import pyarrow.compute as pc
 
 from gatecast.errors import UnreadableSource
-from gatecast.readers.cells import Grid, matches
-from gatecast.readers.dates import parse_dates
-from gatecast.readers.findings import Findings
+from gatecast.readers.cells import Grid
+from gatecast.readers.date_columns import date_column
 from gatecast.readers.numbers import holds_percentages, look_like_numbers
 from gatecast.text import clean, listed, shown
 
@@ -81,19 +80,9 @@ def _date_columns(grid: Grid) -> tuple[int, int | None]:
         return names.index("date"), names.index("time")
     if found:
         return found[0], None
-    for at, column in enumerate(grid.columns):
-        head = column[:50]
-        if isinstance(head, np.ndarray):
-            if head.dtype.kind == "M":
-                return at, None
-        elif matches(head, r"\d[-/. ]|^\d{8}$|^\d{9,13}$").sum() > 0.8 * len(head):
-            try:
-                unreadable = parse_dates(head, grid.names[at][0], Findings()).unreadable
-            except UnreadableSource:  # the first cells leave day and month unclear; the whole column may not
-                return at, None
-            price_like = matches(head, r"^\d{1,7}\.\d+$|^\d{1,7}$").any()
-            if unreadable.mean() < 0.2 and not price_like:
-                return at, None
+    at = date_column(grid)
+    if at is not None:
+        return at, None
     raise UnreadableSource(
         f"a table needs a date column; this one has {_column_names(grid)}. "
         "Name a column 'date' (or datetime, timestamp, ds)."
