@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import datetime
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from gatecast.calendars import open_calendar
-from gatecast.errors import UnreadableSource
+from gatecast.errors import UnreadableSource, UsageError
 from gatecast.prices import PriceTable
 from gatecast.readers.cells import read_cells
 from gatecast.readers.findings import Findings
@@ -18,17 +16,22 @@ from gatecast.readers.layouts import find_layout
 from gatecast.readers.repairs import repair_item
 from gatecast.readers.rows import split_items
 from gatecast.readers.sources import open_source
+from gatecast.readers.workbooks import is_workbook, read_workbook
 from gatecast.text import shown
 
 
 def read_prices(
-    source: str | Path | pd.DataFrame | pd.Series,
+    source: object,
     *,
     calendar: str | None = None,
     repair: bool = False,
+    sheet: str | None = None,
     today: datetime.date | None = None,
 ) -> PriceTable:
-    """The checked prices of a file, `-`, `sample:NAME`, `yahoo:TICKER`, or a pandas frame or series.
+    """The checked prices of a file, `-`, `sample:NAME`, `yahoo:TICKER`, a pandas frame or series, or a table of
+    polars or pyarrow.
+
+    A file is CSV, Parquet, JSON or a spreadsheet; of a spreadsheet the first sheet with prices is read, or `sheet`.
 
     Safe repairs are made and noted; unsafe ones raise `UnsafeData` unless `repair`, which makes and notes
     them. `calendar` is an exchange code such as "XNYS"; `today` (default: the real date) is the last date
@@ -43,7 +46,12 @@ def read_prices(
         open_calendar(calendar)
     findings = Findings()
     name, content = open_source(source)
-    grid = read_cells(content, shown(name), findings)
+    if isinstance(content, bytes) and is_workbook(content):
+        grid = read_workbook(content, shown(name), sheet, findings)
+    elif sheet is not None:
+        raise UsageError(f"a sheet is part of a spreadsheet; {shown(name)} is none. Leave out --sheet.")
+    else:
+        grid = read_cells(content, shown(name), findings)
     if not grid.names:
         grid = with_header(grid)
     # The later of the dates here and in Greenwich, so that no row of today counts as future.
