@@ -76,7 +76,9 @@ def read_numbers(grid: Grid, wanted: list[int], volumes: set[int]) -> dict[int, 
             votes[at] = _votes(cells[at].text)
         elif plain is not None:
             numbers[at] = Numbers(plain, np.zeros(len(plain), bool))
-            votes[at] = (0, int(isinstance(column, pa.ChunkedArray)))
+            if isinstance(column, pa.ChunkedArray):
+                says_comma = int(matches(column[:40], ",").any())
+                votes[at] = (says_comma, 1 - says_comma)
     commas, dots = sum(comma for comma, _ in votes.values()), sum(dot for _, dot in votes.values())
     for at, tidy in cells.items():
         comma, dot = votes[at] if votes[at] != (0, 0) else (commas, dots)
@@ -103,14 +105,23 @@ def holds_percentages(name: str, column: Column) -> bool:
 
 
 def _plain(column: Column) -> np.ndarray | None:
-    """The values of a numeric column, or of text that says beyond doubt that its decimal sign is a dot."""
+    """The values of a numeric column, or of text that says beyond doubt which its decimal sign is."""
     if isinstance(column, np.ndarray):
-        return column.astype(np.float64) if column.dtype.kind == "f" else np.full(len(column), np.nan)
-    if matches(column[:40], _SAYS_DOT).any():
-        with suppress(pa.ArrowInvalid):  # most columns are plain numbers, which arrow reads fast
-            plain = np.array(pc.cast(column, pa.float64()), dtype=np.float64)
-            if np.isfinite(plain).all():
-                return plain
+        return column.astype(np.float64, copy=False) if column.dtype.kind == "f" else np.full(len(column), np.nan)
+    head = column.filter(pc.not_equal(column, ""))[:40]
+    if matches(head, _SAYS_COMMA).any():
+        if pc.any(pc.match_substring(column, ".")).as_py():
+            return None
+        column = pc.replace_substring(column, ",", ".")
+    elif not matches(head, _SAYS_DOT).any():
+        return None
+    blank = pc.equal(column, "")
+    with suppress(pa.ArrowInvalid):  # most columns are plain numbers, which arrow reads fast
+        plain = np.array(
+            pc.cast(pc.if_else(blank, pa.scalar(None, column.type), column), pa.float64()), dtype=np.float64
+        )
+        if (np.isfinite(plain) | np.asarray(blank)).all():
+            return plain
     return None
 
 

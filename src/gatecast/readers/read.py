@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import datetime
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from gatecast.calendars import open_calendar
 from gatecast.errors import UnreadableSource, UsageError
 from gatecast.prices import PriceTable
-from gatecast.readers.cells import read_cells
+from gatecast.readers.cells import Grid, read_cells
 from gatecast.readers.findings import Findings
 from gatecast.readers.headers import with_header
+from gatecast.readers.large import Progress, read_large
 from gatecast.readers.layouts import find_layout
 from gatecast.readers.repairs import repair_item
 from gatecast.readers.rows import split_items
-from gatecast.readers.sources import open_source
+from gatecast.readers.sources import open_source, whole
 from gatecast.readers.workbooks import is_workbook, read_workbook
 from gatecast.text import shown
 
@@ -26,6 +29,7 @@ def read_prices(
     calendar: str | None = None,
     repair: bool = False,
     sheet: str | None = None,
+    progress: Progress | None = None,
     today: datetime.date | None = None,
 ) -> PriceTable:
     """The checked prices of a file, `-`, `sample:NAME`, `yahoo:TICKER`, a pandas frame or series, or a table of
@@ -35,7 +39,8 @@ def read_prices(
 
     Safe repairs are made and noted; unsafe ones raise `UnsafeData` unless `repair`, which makes and notes
     them. `calendar` is an exchange code such as "XNYS"; `today` (default: the real date) is the last date
-    that is not in the future. Raises `UsageError` for a wrong argument, `UnreadableSource` where no table
+    that is not in the future. `progress` is called with the bytes read so far and in all while a file of more
+    than 256 MB is read. Raises `UsageError` for a wrong argument, `UnreadableSource` where no table
     can be made.
 
     >>> table = read_prices("sample:aapl")
@@ -46,12 +51,7 @@ def read_prices(
         open_calendar(calendar)
     findings = Findings()
     name, content = open_source(source)
-    if isinstance(content, bytes) and is_workbook(content):
-        grid = read_workbook(content, shown(name), sheet, findings)
-    elif sheet is not None:
-        raise UsageError(f"a sheet is part of a spreadsheet; {shown(name)} is none. Leave out --sheet.")
-    else:
-        grid = read_cells(content, shown(name), findings)
+    grid = _grid(content, shown(name), sheet, progress, findings)
     if not grid.names:
         grid = with_header(grid)
     # The later of the dates here and in Greenwich, so that no row of today counts as future.
@@ -63,3 +63,16 @@ def read_prices(
     if not kept:
         raise UnreadableSource("a table needs at least one row with a date and a price; this one has none. Add prices.")
     return PriceTable(series=kept, calendar=calendar, notes=tuple(findings.notes))
+
+
+def _grid(
+    content: bytes | pd.DataFrame | Path, name: str, sheet: str | None, progress: Progress | None, findings: Findings
+) -> Grid:
+    """The cells of a workbook, a large file or anything else."""
+    if isinstance(content, bytes) and is_workbook(content):
+        return read_workbook(content, name, sheet, findings)
+    if sheet is not None:
+        raise UsageError(f"a sheet is part of a spreadsheet; {name} is none. Leave out --sheet.")
+    if isinstance(content, Path):
+        return read_large(content, name, findings, progress) or read_cells(whole(content, name), name, findings)
+    return read_cells(content, name, findings)

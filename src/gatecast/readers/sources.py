@@ -18,6 +18,7 @@ import pyarrow as pa
 from gatecast.errors import UnreadableSource, UsageError
 from gatecast.text import clean, shown
 
+LARGE = 256 * 1024**2  # bytes; a larger CSV file is read in parts
 MAX_BYTES = 2 * 1024**3  # of a file, and of what it unpacks to
 _ENDINGS = re.compile(r"(\.(csv|tsv|txt|dat|parquet|pq|json|jsonl|ndjson|xlsx|xlsm|xls|ods|gz))+$", re.IGNORECASE)
 FORMATS = "CSV, Parquet, JSON or a spreadsheet"
@@ -39,8 +40,8 @@ _OTHER_FORMATS = {  # by their first bytes
 }
 
 
-def open_source(source: object) -> tuple[str, bytes | pd.DataFrame]:
-    """The item's name where the content has none, and the content.
+def open_source(source: object) -> tuple[str, bytes | pd.DataFrame | Path]:
+    """The item's name where the content has none, and the content; of a large file its path.
 
     Raises `UsageError` or, where it can't be read, `UnreadableSource`.
     """
@@ -99,8 +100,8 @@ def _sample(name: str) -> tuple[str, bytes]:
     return name.upper(), _unpack(packed, f"sample:{name}")
 
 
-def _file(path: Path) -> bytes:
-    """The bytes of a regular file, unpacked where gzip; anything else is refused before it is opened."""
+def _file(path: Path) -> bytes | Path:
+    """The bytes of a regular file, unpacked where gzip, or the path of a large one; other things are refused."""
     text = clean(path, 4096)
     name = f"'...{text[-60:]}'" if len(text) > 63 else f"'{text}'"  # of a long path the end, with the file's name
     try:
@@ -111,6 +112,8 @@ def _file(path: Path) -> bytes:
             raise UnreadableSource(
                 f"a source is a regular file; {name} is a pipe or device. Give '-' and send it to standard input."
             )
+        if status.st_size > LARGE and not _packed(path):
+            return path
         with open(path, "rb") as stream:
             return _unpack(stream.read(MAX_BYTES + 1), name)
     except FileNotFoundError:
@@ -119,6 +122,18 @@ def _file(path: Path) -> bytes:
         raise UnreadableSource(f"the file {name} may not be read. Change its permissions.") from None
     except (OSError, ValueError) as error:
         raise UnreadableSource(f"the file {name} can't be opened: {clean(error, 120)}. Check the path.") from None
+
+
+def _packed(path: Path) -> bool:
+    """Whether a file begins as one that is read whole: packed, Parquet, a spreadsheet."""
+    with open(path, "rb") as stream:
+        return stream.read(8).startswith((b"\x1f\x8b", b"PAR1", b"PK\x03\x04", *_OTHER_FORMATS))
+
+
+def whole(path: Path, name: str) -> bytes:
+    """The bytes of a large file that can't be read in parts."""
+    with open(path, "rb") as stream:
+        return _unpack(stream.read(MAX_BYTES + 1), name)
 
 
 def _unpack(content: bytes, name: str) -> bytes:
