@@ -1,11 +1,13 @@
 """From any price source to a checked `PriceTable`; `read.read_prices` takes the steps in this order.
 
-- `sources`: a file, standard input, a sample or Yahoo becomes bytes or a frame.
-- `cells`: bytes or a frame become a grid of cells; encoding, separator, Parquet.
+- `sources`: a file, standard input, a sample or Yahoo becomes bytes or a frame; so does a table of polars or pyarrow.
+- `cells`: bytes or a frame become a grid of cells; encoding, separator, Parquet. `workbooks` does it for spreadsheets,
+  `json_tables` for JSON, `large` block by block for CSV files of more than 256 MB.
 - `headers`: the header rows of a text file become column names.
-- `layouts`: column names say which columns are dates, items, prices and volume; long or wide.
-- `rows`, with `dates` and `numbers`: cells become timestamps and floats; rows without a usable date go; the rest is
-  divided by item.
+- `layouts`: column names say which columns are dates, items, prices and volume; long or wide. Without a name,
+  `date_columns` knows the dates by their cells.
+- `rows`, with `dates` (spelled in `spellings`; `day_month` finds their order) and `numbers`: cells become timestamps
+  and floats; rows without a usable date go; the rest is divided by item.
 - `repairs`, with `diagnostics`: an item's rows become a `PriceSeries`; each repair and remark is a note.
 
 `findings` collects the notes and the unsafe repairs; these are refused unless `repair` is given.

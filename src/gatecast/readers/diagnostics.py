@@ -84,7 +84,7 @@ def _splits(close: Float[np.ndarray, " time"], opens: Float[np.ndarray, " time"]
     returns = np.diff(np.log(close))
     overnight = returns if opens is None else np.log(opens[1:] / close[:-1])
     size = np.exp(np.minimum(np.abs(overnight), 5.0))
-    near = (np.abs(size[:, None] / _RATIOS - 1) < _NEAR).any(axis=1)
+    near = np.logical_or.reduce([np.abs(size / ratio - 1) < _NEAR for ratio in _RATIOS])
     total, square = (np.concatenate([[0.0], np.cumsum(terms)]) for terms in (returns, returns**2))
     end = np.arange(len(returns))
     start = np.maximum(end - _TRAILING, 0)

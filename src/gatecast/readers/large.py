@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from gatecast.errors import UnreadableSource
-from gatecast.readers.cells import MAX_ROWS, Column, Grid, read_cells, text_column
+from gatecast.readers.cells import MAX_ROWS, Column, Grid, read_cells
 from gatecast.readers.findings import Findings
 from gatecast.readers.headers import with_header
 from gatecast.text import clean
@@ -103,14 +103,15 @@ class _Growing:
         self.chunks.append(text)
 
     def whole(self) -> Column:
-        """The column as a grid holds it."""
+        """The column as a grid holds it; its chunks are given up, so that memory holds few columns twice."""
+        chunks, self.chunks = self.chunks, []
         if self.kind == pa.float64():
-            return np.concatenate([chunk.to_numpy(zero_copy_only=False) for chunk in self.chunks])
+            return np.concatenate([chunk.to_numpy(zero_copy_only=False) for chunk in chunks])
         if self.kind == pa.timestamp("us"):
-            stamps = np.concatenate([chunk.to_numpy(zero_copy_only=False) for chunk in self.chunks])
+            stamps = np.concatenate([chunk.to_numpy(zero_copy_only=False) for chunk in chunks])
             inside = ((stamps > np.datetime64("1678-01-01")) & (stamps < np.datetime64("2262-01-01"))).all()
             return stamps.astype("datetime64[ns]") if inside else stamps.astype("datetime64[s]")
-        return pa.chunked_array([pc.cast(chunk, pa.large_string()) for chunk in self.chunks]) or text_column([])
+        return pa.chunked_array([pc.cast(chunk, pa.large_string()) for chunk in chunks])
 
 
 def _cast(text: pa.Array, kind: pa.DataType) -> pa.Array | None:
