@@ -14,10 +14,11 @@ from conftest import texts
 from gatecast import read_prices
 from gatecast.errors import DataError, UnreadableSource
 from gatecast.prices import PriceTable
-from gatecast.readers.dates import parse_dates
+from gatecast.readers.dates import _Cells, parse_dates
 from gatecast.readers.findings import Findings
 
 TODAY = datetime.date(2026, 11, 27)
+_MAKE = _Cells.__init__
 DAYS = ("2026-11-18", "2026-11-19", "2026-11-20")
 
 
@@ -200,3 +201,29 @@ def test_numbers_and_dates_of_real_layouts(shared_data: Path) -> None:
         assert any(word in note.text for note in read_prices(str(cases / file), today=TODAY).all_notes()) or not word
     nse = read_prices(str(cases / "nse_india.csv"), today=TODAY).series[0]
     assert nse.volume is not None and nse.volume[-1] == 1_488_984
+
+
+@pytest.mark.parametrize("form", ["%Y.%m.%d %H:%M", "%d/%m/%Y %H:%M:%S", "%Y%m%d  %H:%M:%S"])
+def test_a_long_column_is_read_as_a_short_one_is(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = list(pd.date_range("2026-11-01 09:31", periods=300, freq="97min").strftime(form))
+    short, _ = dates(cells)
+    monkeypatch.setattr("gatecast.readers.dates._MANY", 100)
+    monkeypatch.setattr("gatecast.readers.dates._Cells.__init__", _few_cells)
+    assert dates(cells)[0] == short
+    assert dates([*cells[:-1], "2026.11.20 29:61"])[0][-1] == "NaT"
+
+
+def _few_cells(cells: _Cells, text: list[str], column: str, findings: Findings) -> None:
+    """As it is, but for few distinct cells only: the days of a long column, never its days and times."""
+    assert len(text) < 50
+    _MAKE(cells, text, column, findings)
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us"])
+def test_a_long_column_of_counts_is_read_as_a_short_one_is(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = pd.date_range("2026-11-01", periods=300, freq="97min").to_numpy().astype(f"M8[{unit}]").astype(float)
+    short = parse_dates(counts, "t", Findings()).stamps
+    monkeypatch.setattr("gatecast.readers.dates._MANY", 100)
+    findings = Findings()
+    assert parse_dates(counts, "t", findings).stamps.tolist() == short.tolist()
+    assert "since 1970" in findings.notes[0].text

@@ -16,13 +16,15 @@ from jaxtyping import Bool, Int
 
 from gatecast.errors import UnreadableSource
 from gatecast.readers import spellings
-from gatecast.readers.cells import Column, text_column
+from gatecast.readers.cells import Column, matches, text_column
 from gatecast.readers.day_month import even_order
 from gatecast.readers.findings import Findings
 from gatecast.text import shown
 
 _UNITS = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}
 _SERIALS = (18_264, 73_051)  # days since 1899-12-30 of 1950 and of 2100
+_MANY = 50_000  # cells; of more, equal days and equal times are read once
+_PARTS = r"^(?P<day>[^\sT,]+)[T ,]+(?P<clock>\d{1,2}:\d{2}(?::\d{2})?)$"
 BLANKS = {"", "nan", "nat", "null", "none", "n/a", "-"}
 
 Groups: TypeAlias = Mapping[str, Sequence[str | None]]  # of a spelling, for each cell that it fits
@@ -72,12 +74,45 @@ def parse_dates(column: Column, name: str, findings: Findings) -> Dates:
     if isinstance(column, np.ndarray) and column.dtype.kind == "M":
         plain = column
     else:
+        if isinstance(column, np.ndarray) and len(column) > _MANY and (column >= 1e8).all() and (column < 2**62).all():
+            return _epochs(column, findings)
         text = pc.utf8_trim_whitespace(_whole_numbers(column) if isinstance(column, np.ndarray) else column)
         try:  # most files have ISO dates, which arrow reads fast
             plain = pc.cast(text, pa.timestamp("us")).to_numpy()
         except pa.ArrowInvalid:
-            return _by_spelling(text, name, findings)
+            return _by_parts(text, name, findings) or _by_spelling(text, name, findings)
     return _checked(plain.astype("datetime64[s]"), plain, np.zeros(len(plain), bool))
+
+
+def _by_parts(column: pa.ChunkedArray, name: str, findings: Findings) -> Dates | None:
+    """Of a long column of days and times, the distinct days and the distinct times are read; None where it is none."""
+    if len(column) <= _MANY or not matches(column, _PARTS).all():
+        return None
+    parts = pc.extract_regex(column, _PARTS)
+    dates = _by_spelling(pc.struct_field(parts, "day"), name, findings)
+    coded = pc.struct_field(parts, "clock").combine_chunks().dictionary_encode()
+    clocks = [[int(number) for number in clock.split(":")] for clock in coded.dictionary.to_pylist()]
+    seconds = np.array([sum(n * unit for n, unit in zip(clock, (3600, 60, 1), strict=False)) for clock in clocks])
+    wrong = np.array([clock[0] > 23 or max(clock[1:]) > 59 for clock in clocks])
+    codes = coded.indices.to_numpy()
+    stamps = dates.stamps + seconds[codes].astype("timedelta64[s]")
+    stamps[wrong[codes]] = np.datetime64("NaT")
+    return Dates(stamps, dates.unreadable | wrong[codes], dates.outside)
+
+
+def _epochs(column: np.ndarray, findings: Findings) -> Dates:
+    """The times of a long column of counts since 1970."""
+    digits = np.floor(np.log10(column)).astype(np.int64) + 1
+    seconds, nanos, unit = _since_1970(column.astype(np.int64), digits)
+    findings.note(f"read dates such as {int(column[0])} as {_UNITS[int(unit[0])]} since 1970.")
+    stamps = np.where(_inside(seconds), seconds, np.datetime64("NaT")).astype("datetime64[ns]")
+    return _checked(seconds, stamps + nanos.astype("timedelta64[ns]"), np.zeros(len(column), bool))
+
+
+def _since_1970(count: np.ndarray, digits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Seconds, nanoseconds beyond them, and units in a second: 9-10 digits are seconds, 11-13 milli-, 14-16 micro-."""
+    unit = np.select([digits <= 10, digits <= 13, digits <= 16], [1, 10**3, 10**6], 10**9)
+    return (count // unit).astype("datetime64[s]"), (count % unit) * (10**9 // unit), unit
 
 
 def _by_spelling(column: pa.ChunkedArray, name: str, findings: Findings) -> Dates:
@@ -251,13 +286,11 @@ def _store_serials(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
 
 
 def _store_epochs(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
-    """Counts since 1970: 9-10 digits are seconds, 11-13 milli-, 14-16 microseconds, more nanoseconds."""
+    """Store counts since 1970."""
     words = [word or "" for word in groups["ticks"]]
     digits = np.array([len(word.lstrip("-")) for word in words])
     count = np.array([min(max(int(word), -(2**62)), 2**62) for word in words], dtype=np.int64)
-    unit = np.select([digits <= 10, digits <= 13, digits <= 16], [1, 10**3, 10**6], 10**9)
-    cells.seconds[at] = (count // unit).astype("datetime64[s]")
-    cells.nanos[at] = (count % unit) * (10**9 // unit)
+    cells.seconds[at], cells.nanos[at], unit = _since_1970(count, digits)
     cells.findings.note(f"read dates such as {words[0]} as {_UNITS[int(unit[0])]} since 1970.")
 
 
