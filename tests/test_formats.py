@@ -222,3 +222,14 @@ def test_a_word_late_in_a_large_file_is_refused_by_its_line(tmp_path: Path, monk
     monkeypatch.setattr("gatecast.readers.large._BLOCK", 200)
     with pytest.raises(UnsafeData, match="close must be a number; 'prices' has close 'oops' at line 30"):
         read_prices(path, today=TODAY)
+
+
+def test_a_blank_before_a_word_in_a_large_file_stays_blank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text(FRAME.to_csv(index=False).replace("12.125", "").replace(",39.125", ",?"))
+    kept = [read_prices(path, today=TODAY, repair=True).series[0].close.tolist()]
+    monkeypatch.setattr(sources, "LARGE", 100)
+    monkeypatch.setattr("gatecast.readers.large._HEAD", 400)
+    monkeypatch.setattr("gatecast.readers.large._BLOCK", 200)
+    kept.append(read_prices(path, today=TODAY, repair=True).series[0].close.tolist())
+    assert kept[0] == kept[1]

@@ -71,6 +71,11 @@ def test_one_cell_in_another_currency_is_no_price(tmp_path: Path) -> None:
         read(tmp_path, "date,close\n2026-11-18,$50\n2026-11-19,€51\n2026-11-20,$52\n")
 
 
+def test_one_cell_with_a_currency_among_plain_ones_is_no_price(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"close must be a number; 'prices' has close '\$51'"):
+        read(tmp_path, "date,close\n2026-11-18,50\n2026-11-19,$51\n2026-11-20,52\n")
+
+
 def test_a_currency_sign_is_named_in_a_note(tmp_path: Path) -> None:
     table = read(tmp_path, "date,close\n2026-11-19,US$50\n2026-11-20,US$51\n")
     assert texts(table.notes) == ("ignored the currency sign 'US$' in column 'close'.",)

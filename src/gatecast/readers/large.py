@@ -98,8 +98,7 @@ class _Growing:
                 self.kind = kind
                 self.chunks.append(chunk)
                 return
-        self.chunks = [pc.fill_null(pc.cast(chunk, pa.string()), "") for chunk in self.chunks]
-        self.kind = pa.string()
+        self.kind = pa.string()  # `whole` makes text of the chunks before
         self.chunks.append(text)
 
     def whole(self) -> Column:
@@ -111,7 +110,7 @@ class _Growing:
             stamps = np.concatenate([chunk.to_numpy(zero_copy_only=False) for chunk in chunks])
             inside = ((stamps > np.datetime64("1678-01-01")) & (stamps < np.datetime64("2262-01-01"))).all()
             return stamps.astype("datetime64[ns]") if inside else stamps.astype("datetime64[s]")
-        return pa.chunked_array([pc.cast(chunk, pa.large_string()) for chunk in chunks])
+        return pa.chunked_array([pc.fill_null(pc.cast(chunk, pa.large_string()), "") for chunk in chunks])
 
 
 def _cast(text: pa.Array, kind: pa.DataType) -> pa.Array | None:
