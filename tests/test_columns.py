@@ -150,7 +150,7 @@ def test_a_channel_around_a_close_is_no_day(tmp_path: Path) -> None:
 def test_a_table_that_may_be_one_asset_says_so(tmp_path: Path) -> None:
     table = read(tmp_path, ohlcv(rows=4).set_axis(NONSENSE, axis=1).to_csv(index=False))
     assert len(table.item_ids) == 5  # too few rows to be sure
-    assert "'Qf' looks like a volume: if they are one asset's, pass --close 'Qb'" in texts(table.notes)[0]
+    assert "'Qf' looks like a volume: if they are one asset's, pass close=\"Qb\"" in texts(table.notes)[0]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -201,8 +201,8 @@ def test_rows_of_other_assets_are_never_offered_to_be_dropped(tmp_path: Path) ->
         for repair in (False, True):
             with pytest.raises(UnreadableSource, match=rule) as error:
                 read_prices(frame, repair=repair)
-            assert "--repair" not in str(error.value)
-            assert ("--item 'rank'" in str(error.value)) == (frame is ranked)
+            assert "repair=" not in str(error.value)
+            assert ('item="rank"' in str(error.value)) == (frame is ranked)
             assert ("if 'rank' is a time of day" in str(error.value)) == (frame is ranked)
 
 
@@ -226,11 +226,11 @@ def test_headerless_files(tmp_path: Path) -> None:
     mt4 = pd.concat([frame["date"].str.replace("-", "."), pd.Series(["00:00"] * 60), frame.iloc[:, 1:]], axis=1)
     holds(read(tmp_path, mt4.to_csv(index=False, header=False)), frame)
     two = frame[["date", "close"]].to_csv(index=False, header=False)
-    with pytest.raises(UnreadableSource, match=r"the first line holds '2021-01-04'.*--no-header.*--close '2'"):
+    with pytest.raises(UnreadableSource, match=r"the first line holds '2021-01-04'.*header=False.*close=\"2\""):
         read(tmp_path, two)
     holds(read(tmp_path, two, header=False), frame[["date", "close"]])
     three = frame[["date", "close", "open"]].to_csv(index=False, header=False)
-    with pytest.raises(UnreadableSource, match=r"pass --close '2'"):
+    with pytest.raises(UnreadableSource, match=r"pass close=\"2\""):
         read(tmp_path, three, header=False)
     holds(read(tmp_path, three, header=False, close="2", open="3"), frame[["date", "close", "open"]])
 
@@ -250,14 +250,10 @@ def test_what_the_caller_says_is_what_is_read(tmp_path: Path) -> None:
 def test_refusals_about_columns_name_the_option(tmp_path: Path) -> None:
     frame = ohlcv()
     for text, said, words in (
-        (
-            frame.drop(columns="date").to_csv(index=False),
-            {},
-            r"needs a date column.*--date 'open' \(in Python date='open'\)",
-        ),
-        ("date,open,high,low,Qx\n2021-01-04,1,3,1,2\n", {}, r"no price column.*--close 'Qx' \(in Python close='Qx'\)"),
-        (frame.to_csv(index=False), {"close": "Zamk"}, r"'Zamk' is not among 'date'.*--close 'close'"),
-        (frame.to_csv(index=False), {"item": "Firma"}, r"'Firma' is not among 'date'.*--item"),
+        (frame.drop(columns="date").to_csv(index=False), {}, r'needs a date column.*pass date="open"'),
+        ("date,open,high,low,Qx\n2021-01-04,1,3,1,2\n", {}, r'no price column.*pass close="Qx"'),
+        (frame.to_csv(index=False), {"close": "Zamk"}, r"'Zamk' is not among 'date'.*close=\"close\""),
+        (frame.to_csv(index=False), {"item": "Firma"}, r"'Firma' is not among 'date'.*item="),
     ):
         with pytest.raises(UnreadableSource, match=words):
             read(tmp_path, text, **said)
@@ -347,7 +343,7 @@ def test_every_command_that_reads_prices_takes_the_options(command: str, tmp_pat
     path = tmp_path / "x.csv"
     path.write_text(ohlcv().to_csv(index=False))
     result = CliRunner().invoke(app, [command, str(path), "--close", "Zamk"])
-    assert isinstance(result.exception, UnreadableSource) and "--close 'close'" in str(result.exception)
+    assert isinstance(result.exception, UnreadableSource) and 'close="close"' in str(result.exception)
 
 
 CASES = (

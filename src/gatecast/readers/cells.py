@@ -22,6 +22,8 @@ from gatecast.errors import UnreadableSource
 from gatecast.readers.choices import ReadOptions
 from gatecast.readers.findings import Findings
 from gatecast.readers.footnotes import with_quoted_sentences
+from gatecast.readers.json_tables import json_table, looks_like_json
+from gatecast.readers.sources import FORMATS
 from gatecast.text import clean, shown
 
 MAX_ROWS = 50_000_000
@@ -153,9 +155,19 @@ def _cell_text(cell: object) -> str:
     return str(cell).encode("utf-8", "replace").decode("utf-8")[:200]
 
 
+def _from_json(table: pd.DataFrame | list[list[object]], findings: Findings) -> Grid:
+    """A grid of a JSON table; rows that are lists may begin with a header, as those of a CSV file do."""
+    if isinstance(table, pd.DataFrame):
+        return _from_frame(table, findings)
+    columns = tuple(text_column([_cell_text(cell) for cell in cells]) for cells in zip(*table, strict=True))
+    return Grid((), columns, np.arange(1, len(table) + 1), "row", findings)
+
+
 def _from_text(content: bytes, name: str, findings: Findings) -> Grid:
-    """A grid of the cells of a CSV file, whose header is still a row."""
+    """A grid of the cells of a CSV file, whose header is still a row, or of JSON."""
     text = _decode(content, name, findings)
+    if looks_like_json(text):
+        return _from_json(json_table(text, name), findings)
     head = [line for line in text[:200_000].split("\n")[:60] if line.strip()]
     if not head:
         raise UnreadableSource("a table needs a header; this one is blank. Add one such as date,close.")
@@ -235,12 +247,10 @@ def _decode(content: bytes, name: str, findings: Findings) -> str:
     start = text[:100_000]
     control = sum((c < " " and c not in "\t\n\r\f") or "\x7f" <= c < "\xa0" for c in start)
     if "\0" in text or control > 0.1 * len(start):
-        raise UnreadableSource(f"a source is CSV or Parquet; {name} holds binary data. Export it as CSV.")
+        raise UnreadableSource(f"a source is {FORMATS}; {name} holds binary data. Export it as CSV.")
     opening = start.lstrip().lower()
     if opening.startswith(("<!doctype", "<html", "<?xml")):
-        raise UnreadableSource(f"a source is CSV or Parquet; {name} is a web page or XML. Export it as CSV.")
-    if opening.startswith(("{", "[{", "[[", "[\n")):
-        raise UnreadableSource(f"a source is CSV or Parquet; {name} is JSON. Export it as CSV.")
+        raise UnreadableSource(f"a source is {FORMATS}; {name} is a web page or XML. Export it as CSV.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -55,9 +55,10 @@ AS_FOUND = ReadOptions()  # nothing is said
 
 
 def name_it(what: str, column: str) -> str:
-    """How to say what a column is, as a command's user and a library's user write it.
+    """How to say what a column is; the command writes it as its option (`cli.console.as_options`).
 
     >>> name_it("close", "Kurs")
-    "--close 'Kurs' (in Python close='Kurs')"
+    'close="Kurs"'
     """
-    return f"--{what} {shown(column)} (in Python {what}={shown(column)})"
+    text = shown(column)[1:-1]
+    return f"{what}='{text}'" if '"' in text else f'{what}="{text}"'

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from gatecast.errors import UnreadableSource
 from gatecast.readers.cells import Column, Grid, matches
@@ -12,13 +16,15 @@ from gatecast.readers.findings import Findings
 from gatecast.readers.names import is_time, key, kinds, known
 from gatecast.text import listed, shown
 
-_HEAD = 50  # rows looked at
+_SAMPLE = 200  # rows from the top
 _CLOCK = r"^\d{1,2}:\d{2}(:\d{2})?(\.\d+)?$|^\d{4}(\d{2})?$"  # of a column called time
 _SURE_CLOCK = r"^\d{1,2}:\d{2}(:\d{2})?(\.\d+)?$"
-_NUMBER = r"^\s*[+-]?[\d.]+\s*$"
-_COUNT = r"^\s*-?(\d{8}|\d{9,19})(\.0*)?\s*$"  # 20210304, or ticks since 1970
-_DOTTED = r"^\d{1,2}\.\d{1,2}\.\d{2,4}$|^\d{4}\.\d\d?\.\d\d?$"
-_ARE_DATES, _MAY_BE_DATES = 2, 1  # 2021-03-04; 20210304 or a count since 1970, as a volume may look
+_SPELT = r"\d[-/. :]?[A-Za-z\d]|[A-Za-z]|[年년]"  # cells worth the attempt
+_DIGITS = r"^-?[\d.,]+$"  # dates without a sign of their own: they could be prices or volumes
+_NUMBERED = r"^\d{1,2}[/.\-]\d{1,2}[/.\-]\d{2,4}$|^\d{4}[/.\-]\d{1,2}[/.\-]\d{1,2}$"  # 20.11.2026
+_TIMESTAMPS, _SPELLED, _BARE = 3, 2, 1  # how surely cells are dates
+_UNREADABLE = 0.2  # of the cells of a column of dates; of one that is called so more
+_SAME_WAY = 0.9  # of the steps between numbers that are dates
 
 
 def date_columns(grid: Grid) -> tuple[int, int | None]:
@@ -35,6 +41,7 @@ def date_columns(grid: Grid) -> tuple[int, int | None]:
 
 
 def _date_column(grid: Grid, names: list[str]) -> int:
+    """The column that is called so and holds dates; else spelled dates before bare numbers that only rise or fall."""
     if grid.options.date is not None:
         return find_column(grid, "date", grid.options.date)
     ranks = known("date")
@@ -42,12 +49,12 @@ def _date_column(grid: Grid, names: list[str]) -> int:
     if not named and set("ohlct") <= set(names):  # Polygon's letters
         named = [names.index("t")]
     for at in named:
-        if _likeness(grid, at):
+        if _score(grid, at, named=True):
             return at
     others = [at for at in range(len(names)) if at not in named and not set(kinds(names[at])) - {"date"}]
-    likely = {at: likeness for at in others or range(len(names)) if (likeness := _likeness(grid, at, named=False))}
-    if likely:
-        date = max(likely, key=lambda at: (likely[at], -at))
+    scores = {at: score for at in others or range(len(names)) if (score := _score(grid, at))}
+    if scores:
+        date = max(scores, key=lambda at: (scores[at], -at))
         if named:
             what = f"column {shown(grid.names[named[0]][0])} holds none"
             grid.findings.note(f"took column {shown(grid.names[date][0])} as the date: {what}.")
@@ -81,33 +88,48 @@ def column_names(grid: Grid) -> str:
 
 
 def _all_match(column: Column, pattern: str) -> bool:
-    return not isinstance(column, np.ndarray) and len(column) > 0 and bool(matches(column[:_HEAD], pattern).all())
+    return not isinstance(column, np.ndarray) and len(column) > 0 and bool(matches(column[:_SAMPLE], pattern).all())
 
 
-def _likeness(grid: Grid, at: int, *, named: bool = True) -> int:
-    """How surely the first cells are dates: 0 is not at all; without a name they need to look the part."""
-    column = grid.columns[at][:_HEAD]
-    if isinstance(column, np.ndarray):
-        if column.dtype.kind == "M":
-            return _ARE_DATES
-        digits = True
+def _score(grid: Grid, at: int, *, named: bool = False) -> int:
+    """How surely the first cells are dates: 0 is not at all.
+
+    Numbers such as 46346, 20261120 or a count since 1970 could be prices or volumes as well: without a name they are
+    dates only if nearly all steps go the same way.
+    """
+    head = _sample(grid.columns[at])
+    if isinstance(head, np.ndarray):
+        if head.dtype.kind == "M":
+            return _TIMESTAMPS
+        digits, may_be = True, len(head) > 0 and bool(named or (head == np.floor(head)).all())
     else:
-        digits = bool(matches(column, _NUMBER).sum() > 0.5 * len(column))
-        if not named and matches(column, _COUNT if digits else r"\d[-/. ]|\d{4}").sum() <= 0.8 * len(column):
-            return _ARE_DATES if matches(column, _DOTTED).all() else 0
-    try:
-        dates = parse_dates(column, grid.names[at][0], Findings())
-    except UnreadableSource:  # the first cells leave day and month unclear; the whole column may not
-        return _ARE_DATES
-    if np.isnat(dates.stamps).all() or dates.unreadable.mean() > (0.5 if named else 0.2):
+        digits = len(head) > 0 and bool((matches(head, _DIGITS) & ~matches(head, _NUMBERED)).mean() > 0.5)
+        may_be = len(head) > 0 and bool(named or matches(head, _SPELT).mean() > 0.8)
+    if not may_be or (digits and not named and not _one_way(head)):
         return 0
-    sure = not digits or named or _in_order(dates.stamps)
-    return (_MAY_BE_DATES if digits else _ARE_DATES) if sure else 0
+    score = _BARE if digits else _SPELLED
+    try:
+        dates = parse_dates(head, grid.names[at][0], Findings(), day_first=grid.options.day_first)
+    except UnreadableSource:  # the first cells leave day and month unclear; the whole column may not
+        return score
+    wrong = (dates.unreadable | dates.outside).mean()
+    return 0 if np.isnat(dates.stamps).all() or wrong > (0.5 if named else _UNREADABLE) else score
 
 
-def _in_order(stamps: np.ndarray) -> bool:
-    """Whether plain numbers that could be dates lie in our time and mostly rise, or mostly fall."""
-    stamps = stamps[~np.isnat(stamps)]
-    inside = (stamps > np.datetime64("1900-01-01")) & (stamps < np.datetime64("2100-01-01"))
-    rising = np.diff(stamps) >= np.timedelta64(0)
-    return bool(inside.all() and (len(rising) == 0 or not 0.1 < rising.mean() < 0.9))
+def _sample(column: Column) -> Column:
+    """The first cells that are filled."""
+    head = column[:_SAMPLE]
+    if isinstance(head, np.ndarray):
+        return head
+    head = pc.utf8_trim_whitespace(head)
+    return head.filter(pa.array(matches(head, r"(?s).")))
+
+
+def _one_way(cells: Column) -> bool:
+    """Whether nearly all steps between numbers go the same way, as dates do; prices and volumes go up and down."""
+    with suppress(pa.ArrowInvalid):
+        plain = cells if isinstance(cells, np.ndarray) else pc.cast(pc.replace_substring(cells, ",", "."), pa.float64())
+        steps = np.diff(np.asarray(plain, dtype=np.float64))
+        steps = steps[steps != 0]
+        return len(steps) > 0 and bool(max((steps > 0).mean(), (steps < 0).mean()) >= _SAME_WAY)
+    return False

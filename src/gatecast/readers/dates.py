@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -13,36 +15,16 @@ import pyarrow.compute as pc
 from jaxtyping import Bool, Int
 
 from gatecast.errors import UnreadableSource
-from gatecast.readers.cells import Column, text_column
+from gatecast.readers import spellings
+from gatecast.readers.cells import Column, matches, text_column
+from gatecast.readers.day_month import even_order
 from gatecast.readers.findings import Findings
 from gatecast.text import shown
 
-_CLOCK = (
-    r"(?:[T ,]+(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:\.(?P<frac>\d{1,9})\d*)?)?"
-    r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?)?"
-)
-_ZONE = r"\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2})?"
-_WEEKDAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+)?"
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTH = rf"(?P<name>(?:{'|'.join(_MONTHS)})[a-z]*)\.?"
-_DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th)?"
-_YEAR = r"(?P<y>\d{4}|\d{2})"
-_SPELLINGS = tuple(
-    re.compile(spelling, re.IGNORECASE | re.ASCII)
-    for spelling in (
-        rf"(?P<y>\d{{4}})[-/.](?P<m>\d{{1,2}})[-/.](?P<d>\d{{1,2}}){_CLOCK}{_ZONE}",
-        r"(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})"
-        rf"(?:[T ]?(?P<H>\d{{2}}):?(?P<M>\d{{2}}):?(?P<S>\d{{2}})?)?{_ZONE}",
-        rf"{_WEEKDAY}{_MONTH}[ \-]+{_DAY},?[ \-]+{_YEAR}{_CLOCK}{_ZONE}",
-        rf"{_WEEKDAY}{_DAY}[ \-/.]*{_MONTH},?[ \-/.]*{_YEAR}{_CLOCK}{_ZONE}",
-        r"(?P<y>\d{4})[-/](?P<m>\d{1,2})",
-    )
-)
-_NUMBERED = re.compile(
-    rf"(?P<a>\d{{1,2}})(?P<sep>[/.\-])(?P<b>\d{{1,2}})(?P=sep){_YEAR}{_CLOCK}{_ZONE}", re.ASCII | re.IGNORECASE
-)
-_EPOCH = re.compile(r"(?P<ticks>-?\d{9,19})(?:\.\d*)?", re.ASCII)
 _UNITS = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}
+_SERIALS = (18_264, 73_051)  # days since 1899-12-30 of 1950 and of 2100
+_MANY = 50_000  # cells; of more, equal days and equal times are read once
+_PARTS = r"^(?P<day>[^\sT,]+)[T ,]+(?P<clock>\d{1,2}:\d{2}(?::\d{2})?)$"
 BLANKS = {"", "nan", "nat", "null", "none", "n/a", "-"}
 
 Groups: TypeAlias = Mapping[str, Sequence[str | None]]  # of a spelling, for each cell that it fits
@@ -60,12 +42,16 @@ class Dates:
 class _Cells:
     """Distinct cells of a column and their times; NaT while no spelling fits."""
 
-    def __init__(self, text: list[str], column: str, findings: Findings) -> None:
-        self.text, self.column, self.findings = text, column, findings
+    def __init__(self, text: list[str], column: str, findings: Findings, day_first: bool | None) -> None:
+        self.text, self.column, self.findings, self.day_first = text, column, findings, day_first
         self.seconds = np.full(len(text), np.datetime64("NaT"), dtype="datetime64[s]")
         self.nanos = np.zeros(len(text), dtype=np.int64)
         self.offsets = np.zeros(len(text), dtype=np.int64)  # seconds east of Greenwich
         self.zoned = np.zeros(len(text), dtype=bool)
+
+    def filled(self) -> int:
+        """How many cells are not blank."""
+        return sum(text.lower() not in BLANKS for text in self.text)
 
     def match(self, spelling: re.Pattern[str]) -> tuple[np.ndarray, Groups]:
         """Positions of the unread cells that a spelling fits entirely, and its groups for each."""
@@ -75,8 +61,11 @@ class _Cells:
         return np.array([at for at, _ in found], dtype=np.int64), groups
 
 
-def parse_dates(column: Column, name: str, findings: Findings) -> Dates:
-    """The dates of a column; raises `UnreadableSource` where the order of day and month is unclear.
+_Store: TypeAlias = Callable[[_Cells, np.ndarray, Groups], None]
+
+
+def parse_dates(column: Column, name: str, findings: Findings, *, day_first: bool | None = None) -> Dates:
+    """The dates of a column; raises `UnreadableSource` where the order of day and month is unclear, or not `day_first`.
 
     >>> column = pa.chunked_array([["03/04/2021", "13/04/2021"]])
     >>> parse_dates(column, "date", Findings()).stamps.astype("M8[D]").tolist()[0]
@@ -85,31 +74,70 @@ def parse_dates(column: Column, name: str, findings: Findings) -> Dates:
     if isinstance(column, np.ndarray) and column.dtype.kind == "M":
         plain = column
     else:
+        if isinstance(column, np.ndarray) and len(column) > _MANY and (column >= 1e8).all() and (column < 2**62).all():
+            return _epochs(column, findings)
         text = pc.utf8_trim_whitespace(_whole_numbers(column) if isinstance(column, np.ndarray) else column)
         try:  # most files have ISO dates, which arrow reads fast
             plain = pc.cast(text, pa.timestamp("us")).to_numpy()
         except pa.ArrowInvalid:
-            return _by_spelling(text, name, findings)
+            return _by_parts(text, name, findings, day_first) or _by_spelling(text, name, findings, day_first)
     return _checked(plain.astype("datetime64[s]"), plain, np.zeros(len(plain), bool))
 
 
-def _by_spelling(column: pa.ChunkedArray, name: str, findings: Findings) -> Dates:
+def _by_parts(column: pa.ChunkedArray, name: str, findings: Findings, day_first: bool | None) -> Dates | None:
+    """Of a long column of days and times, the distinct days and the distinct times are read; None where it is none."""
+    if len(column) <= _MANY or not matches(column, _PARTS).all():
+        return None
+    parts = pc.extract_regex(column, _PARTS)
+    dates = _by_spelling(pc.struct_field(parts, "day"), name, findings, day_first)
+    coded = pc.struct_field(parts, "clock").combine_chunks().dictionary_encode()
+    clocks = [[int(number) for number in clock.split(":")] for clock in coded.dictionary.to_pylist()]
+    seconds = np.array([sum(n * unit for n, unit in zip(clock, (3600, 60, 1), strict=False)) for clock in clocks])
+    wrong = np.array([clock[0] > 23 or max(clock[1:]) > 59 for clock in clocks])
+    codes = coded.indices.to_numpy()
+    stamps = dates.stamps + seconds[codes].astype("timedelta64[s]")
+    stamps[wrong[codes]] = np.datetime64("NaT")
+    return Dates(stamps, dates.unreadable | wrong[codes], dates.outside)
+
+
+def _epochs(column: np.ndarray, findings: Findings) -> Dates:
+    """The times of a long column of counts since 1970."""
+    digits = np.floor(np.log10(column)).astype(np.int64) + 1
+    seconds, nanos, unit = _since_1970(column.astype(np.int64), digits)
+    findings.note(f"read dates such as {int(column[0])} as {_UNITS[int(unit[0])]} since 1970.")
+    stamps = np.where(_inside(seconds), seconds, np.datetime64("NaT")).astype("datetime64[ns]")
+    return _checked(seconds, stamps + nanos.astype("timedelta64[ns]"), np.zeros(len(column), bool))
+
+
+def _since_1970(count: np.ndarray, digits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Seconds, nanoseconds beyond them, and units in a second: 9-10 digits are seconds, 11-13 milli-, 14-16 micro-."""
+    unit = np.select([digits <= 10, digits <= 13, digits <= 16], [1, 10**3, 10**6], 10**9)
+    return (count // unit).astype("datetime64[s]"), (count % unit) * (10**9 // unit), unit
+
+
+def _by_spelling(column: pa.ChunkedArray, name: str, findings: Findings, day_first: bool | None) -> Dates:
     """Try the spellings in turn, each on the distinct cells that are still unread."""
     coded = column.combine_chunks().dictionary_encode()
-    cells = _Cells(coded.dictionary.to_pylist(), name, findings)
-    clear = [(spelling, _store) for spelling in _SPELLINGS]
-    for spelling, store in (*clear, (_NUMBERED, _store_numbered), (_EPOCH, _store_epochs)):
+    cells = _Cells(coded.dictionary.to_pylist(), name, findings, day_first)
+    exact: list[tuple[re.Pattern[str], _Store]] = [(spelling, _store) for spelling in spellings.DAYS]
+    exact += [(spellings.NUMBERED, _store_numbered), (spellings.EPOCH, _store_epochs)]
+    coarse: list[tuple[re.Pattern[str], _Store]] = [(spelling, _store) for spelling in spellings.MONTHS]
+    coarse += [(spelling, _store_periods) for spelling in spellings.PERIODS]
+    coarse += [(spelling, _store_months) for spelling in spellings.SHORT_MONTHS]
+    coarse += [(spellings.SERIAL, _store_serials), (spellings.YEARS, _store)]
+    for spelling, store in (*exact, *coarse):
         at, groups = cells.match(spelling)
-        if len(at):
+        # A year among dates is a date cut short: only a column of years holds years.
+        if (len(at) and (spelling, store) in exact) or 2 * len(at) > cells.filled():
             store(cells, at, groups)
     if cells.zoned.any():
         _drop_zones(cells)
     blank = np.array([cell.lower() in BLANKS for cell in cells.text], dtype=bool)
     unreadable = np.isnat(cells.seconds) & ~blank
-    exact = np.where(_inside(cells.seconds), cells.seconds, np.datetime64("NaT")).astype("datetime64[ns]")
-    exact = exact + cells.nanos.astype("timedelta64[ns]")
+    stamps = np.where(_inside(cells.seconds), cells.seconds, np.datetime64("NaT")).astype("datetime64[ns]")
+    stamps = stamps + cells.nanos.astype("timedelta64[ns]")
     codes = coded.indices.to_numpy()
-    return _checked(cells.seconds[codes], exact[codes], unreadable[codes])
+    return _checked(cells.seconds[codes], stamps[codes], unreadable[codes])
 
 
 def _whole_numbers(column: np.ndarray) -> pa.ChunkedArray:
@@ -141,9 +169,9 @@ def _store(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
     short = np.array([len(word or "") == 2 for word in groups["y"]])
     year = np.where(short, year + np.where(year >= 69, 1900, 2000), year)  # POSIX: 69..99 are 19xx
     if "name" in groups:
-        month = np.array([_MONTHS.index((word or "")[:3].lower()) + 1 for word in groups["name"]], dtype=np.int64)
+        month = np.array([spellings.month_number(word or "") for word in groups["name"]], dtype=np.int64)
     else:
-        month = _whole(groups["m"], 1)
+        month = _whole(groups.get("m", absent), 1)
     hour, minute, second = (_whole(groups.get(key, absent), 0) for key in "HMS")
     half = np.array([(word or " ")[0].lower() for word in groups.get("half", absent)])
     hour = np.where((half == "p") & (hour < 12), hour + 12, np.where((half == "a") & (hour == 12), 0, hour))
@@ -155,29 +183,33 @@ def _store(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
     since = (day - 1) * 86_400 + hour * 3600 + minute * 60 + second
     cells.seconds[at[real]] = (first.astype("datetime64[s]") + since)[real]
     cells.nanos[at] = _whole(((word or "0").ljust(9, "0") for word in groups.get("frac", absent)), 0)
-    zone = groups.get("zone", absent)
-    cells.zoned[at] = np.array([word is not None for word in zone]) & real
-    cells.offsets[at] = [_offset(word) for word in zone]
-
-
-def _offset(zone: str | None) -> int:
-    """Seconds east of Greenwich of `+05:30`; 0 for `Z` and for no zone."""
-    if zone is None or zone[0] not in "+-":
-        return 0
-    digits = zone[1:].replace(":", "")
-    return int(zone[0] + "1") * (int(digits[:2]) * 3600 + int(digits[2:]) * 60)
+    zones = groups.get("zone", absent)
+    for row, zone in zip(at.tolist(), zones, strict=True):
+        if zone is None or cells.seconds[row] != cells.seconds[row]:
+            continue
+        offset = spellings.offset_of(zone, cells.seconds[row].item())
+        if offset is None:
+            cells.seconds[row] = np.datetime64("NaT")
+        else:
+            cells.zoned[row], cells.offsets[row] = True, offset
 
 
 def _store_numbered(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
     """Store dates such as `03/04/2021`, with day and month in the only order that every cell allows."""
     a, b = _whole(groups["a"], 1), _whole(groups["b"], 1)
-    day_first, month_first = bool((b <= 12).all()), bool((a <= 12).all())
+    day_first, month_first, why = bool((b <= 12).all()), bool((a <= 12).all()), ""
     differ = a != b
+    if cells.day_first is not None:
+        day_first, month_first = cells.day_first, not cells.day_first
+        _check_order(cells, at, b if day_first else a)
+    elif day_first and month_first and differ.any() and (order := even_order(a, b, groups["y"])) is not None:
+        day_first, month_first = order == "day", order == "month"
+        why = ", because only so they are evenly spaced"
     if day_first and month_first and differ.any():
         cell = shown(cells.text[at[int(differ.argmax())]])
         raise UnreadableSource(
             f"the order of day and month must be clear; column {shown(cells.column)} has {cell}, and no date in it "
-            "decides the order. Write dates as 2021-03-04."
+            "decides the order. Pass day_first=True or day_first=False, or write dates as 2021-03-04."
         )
     if not day_first and not month_first:
         # A few odd cells do not change the order of a whole column: they stay unreadable and are named.
@@ -190,19 +222,88 @@ def _store_numbered(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
             )
     if differ.any():
         order = "day" if day_first else "month"
-        cells.findings.note(f"read dates such as {cells.text[at[0]]} as {order} first.")
+        cells.findings.note(f"read dates such as {cells.text[at[0]]} as {order} first{why}.")
     day, month = ("a", "b") if day_first else ("b", "a")
     _store(cells, at, {**groups, "d": groups[day], "m": groups[month]})
 
 
+def _check_order(cells: _Cells, at: np.ndarray, month: np.ndarray) -> None:
+    """Refuse the order that the caller gave where most months would be none."""
+    if (month > 12).mean() > 0.05:
+        cell, order = shown(cells.text[at[int((month > 12).argmax())]]), "day" if cells.day_first else "month"
+        raise UnreadableSource(
+            f"dates must have the order that is given; column {shown(cells.column)} has {cell}, which is not {order} "
+            f"first. Leave it out, or pass day_first={not cells.day_first}."
+        )
+
+
+def _store_periods(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
+    """Store months, quarters, halves and weeks as their first day."""
+    if "w" in groups:
+        _store_weeks(cells, at, groups)
+        return
+    months, unit = (3, "quarter") if "q" in groups else (6, "half year") if "h" in groups else (1, "month")
+    number = _whole(groups["q" if months == 3 else "h" if months == 6 else "m"], 1)
+    _store(cells, at, {**groups, "m": [str(first) for first in (number - 1) * months + 1]})
+    cells.findings.note(f"read dates such as {cells.text[at[0]]} as the first day of the {unit}.")
+
+
+def _store_weeks(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
+    """Store ISO weeks as their Monday, or as the weekday that is given; week 53 of a year without one stays NaT."""
+    for row, year, week, weekday in zip(
+        at.tolist(),
+        _whole(groups["y"], 0),
+        _whole(groups["w"], 0),
+        _whole(groups.get("wd", [None] * len(at)), 1),
+        strict=True,
+    ):
+        with suppress(ValueError):
+            cells.seconds[row] = np.datetime64(datetime.date.fromisocalendar(int(year), int(week), int(weekday)), "s")
+    cells.findings.note(f"read dates such as {cells.text[at[0]]} as the Monday of the week.")
+
+
+def _store_months(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
+    """Store `Oct 26` as October 2026 where that gives an even series of months, and 202610 likewise."""
+    spelt = _Cells([cells.text[row] for row in at], cells.column, cells.findings, cells.day_first)
+    _store(spelt, np.arange(len(at)), groups)
+    months = np.unique(spelt.seconds[~np.isnat(spelt.seconds)].astype("datetime64[M]")).astype(np.int64)
+    steps = np.diff(months)
+    if len(steps) and (steps == np.median(steps)).mean() >= 0.9 and np.median(steps) <= 12:
+        cells.seconds[at] = spelt.seconds
+        month = spelt.seconds[0].astype("datetime64[M]")
+        cells.findings.note(f"read dates such as {cells.text[at[0]]} as a month and its year, here {month}.")
+    elif "name" in groups:
+        raise UnreadableSource(
+            f"a date needs a year; column {shown(cells.column)} has {shown(cells.text[at[0]])}, and such dates are "
+            "no even series of months. Write dates as 2021-03-04."
+        )
+
+
+def _store_serials(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
+    """Store the day counts of spreadsheets: 46346 is 2026-11-20, 46346.5 its noon."""
+    days = _whole(groups["serial"], 0)
+    inside = (days >= _SERIALS[0]) & (days < _SERIALS[1])
+    if not inside.any():
+        return
+    at, days = at[inside], days[inside]
+    parts = np.array([float(f"0.{part or 0}") for part in groups["part"]])[inside]
+    unix, excel = days.max().astype("datetime64[D]"), np.datetime64("1899-12-30") + days.max()
+    if excel < np.datetime64("1968-01-01"):
+        raise UnreadableSource(
+            f"a count of days must say where it begins; column {shown(cells.column)} has {days.max()}, which is "
+            f"{excel} in a spreadsheet and {unix} if counted since 1970. Write dates as 2021-03-04."
+        )
+    cells.seconds[at] = (np.datetime64("1899-12-30", "s") + days * 86_400) + np.rint(parts * 86_400).astype(np.int64)
+    day = cells.seconds[at[-1]].astype("datetime64[D]")
+    cells.findings.note(f"read dates such as {cells.text[at[-1]]} as a spreadsheet's day count, here {day}.")
+
+
 def _store_epochs(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
-    """Counts since 1970: 9-10 digits are seconds, 11-13 milli-, 14-16 microseconds, more nanoseconds."""
+    """Store counts since 1970."""
     words = [word or "" for word in groups["ticks"]]
     digits = np.array([len(word.lstrip("-")) for word in words])
     count = np.array([min(max(int(word), -(2**62)), 2**62) for word in words], dtype=np.int64)
-    unit = np.select([digits <= 10, digits <= 13, digits <= 16], [1, 10**3, 10**6], 10**9)
-    cells.seconds[at] = (count // unit).astype("datetime64[s]")
-    cells.nanos[at] = (count % unit) * (10**9 // unit)
+    cells.seconds[at], cells.nanos[at], unit = _since_1970(count, digits)
     cells.findings.note(f"read dates such as {words[0]} as {_UNITS[int(unit[0])]} since 1970.")
 
 

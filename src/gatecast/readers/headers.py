@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 
 from gatecast.errors import UnreadableSource
 from gatecast.readers.cells import Grid
-from gatecast.readers.layouts import LOOKS_NUMERIC
 from gatecast.readers.names import key, kinds, known
 from gatecast.text import clean, counted
 
+_LOOKS_NUMERIC = r"^[-+]?[$€£¥]?\s*[\d.,' ]*\d[\d.,' ]*([eE][-+]?\d+)?\s*[$€£¥]?$"
 _DAY_OR_NUMBER = r"^\W*\d[\d.,:/ '-]*\D{0,4}$|^\d{4}-\d\d-\d\dT|^\d{1,2}[ -/.]?[^\W\d]{3,9}[ -/.]?\d{2,4}$"
 
 
@@ -68,7 +68,7 @@ def _header_rows(head: Sequence[Sequence[str]]) -> tuple[int, int]:
         below = head[at + 1] if at + 1 < len(head) else []
         words = all(re.match(r"^[^\d]*[A-Za-z^]", cell) for cell in below[1:])
         return at, 2 if len(below) > 1 and not below[0] and words else 1
-    if any(re.match(LOOKS_NUMERIC, cell) for cell in head[start]):
+    if any(re.match(_LOOKS_NUMERIC, cell) for cell in head[start]):
         return start, 0
     return start, 1
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from gatecast.errors import UnreadableSource
 from gatecast.readers.cells import Grid, matches
@@ -19,12 +17,11 @@ from gatecast.readers.dates import parse_dates
 from gatecast.readers.findings import Findings
 from gatecast.readers.items import is_decimal, item_column, refuse_mixed_assets
 from gatecast.readers.names import FIELDS, key, kinds, known
+from gatecast.readers.numbers import holds_percentages, look_like_numbers
 from gatecast.readers.shapes import SAMPLE_ROWS, prices_by_shape, take_sample, volume_by_shape
-from gatecast.readers.numbers import BLANKS
 from gatecast.text import clean, listed, shown
 
 MAX_ITEMS = 10_000
-LOOKS_NUMERIC = r"^[-+]?[$€£¥]?\s*[\d.,' ]*\d[\d.,' ]*([eE][-+]?\d+)?\s*[$€£¥]?$"
 _VOLUME_SIZE = 1000  # times the usual price of a table
 _MOST_BY_SHAPE = 30  # numeric columns of one asset; a table of more has an asset per column
 
@@ -64,12 +61,13 @@ def find_layout(grid: Grid, name: str) -> Layout:
 
 def _one_level(grid: Grid, times: list[int], rest: list[int], name: str) -> tuple[int | None, Assets]:
     """The item column, if any, and the assets of a grid with one name per column."""
-    names = {at: key(grid.names[at][0]) for at in rest}
     chosen = {
         field: find_column(grid, field, column)
         for field, column in grid.options.columns().items()
         if field not in ("date", "item")
     }
+    rest = _without_percentages(grid, rest, chosen)
+    names = {at: key(grid.names[at][0]) for at in rest}
     fields = _fields(grid, names, chosen)
     if "close" not in fields and (flat := _flattened(grid, rest)):
         return None, flat
@@ -87,16 +85,32 @@ def _one_level(grid: Grid, times: list[int], rest: list[int], name: str) -> tupl
     return item, {name: fields}
 
 
+def _without_percentages(grid: Grid, rest: list[int], chosen: Fields) -> list[int]:
+    """The columns without those of percentages, which a note names; a column whose name is known keeps its meaning."""
+    percentages = [
+        at
+        for at in rest
+        if at not in chosen.values()
+        and (label := grid.names[at][0])
+        and not kinds(key(label))
+        and holds_percentages(label, grid.columns[at])
+    ]
+    if percentages:
+        labels = listed([shown(grid.names[at][0]) for at in percentages], 6)
+        grid.findings.note(f"ignored columns of percentages: {labels}.")
+    return [at for at in rest if at not in set(percentages)]
+
+
 def _refuse_without_header(grid: Grid) -> None:
     """Refuse a table without a header whose columns are not known by their values."""
     if grid.headed or not grid.options.header:
         return
     first = shown(grid.columns[0][0].as_py())
-    prices = [at for at in range(1, len(grid.names)) if _numeric(grid, at)]
+    prices = [at for at in range(1, len(grid.names)) if look_like_numbers(grid.columns[at])]
     likely = grid.names[prices[min(3, len(prices) - 1)] if prices else 0][0]
     raise UnreadableSource(
-        f"a table needs a header; the first line holds {first}. Add a header such as date,close, or pass --no-header "
-        f"(in Python header=False) with {name_it('date', '1')} and {name_it('close', likely)}."
+        f"a table needs a header; the first line holds {first}. Add a header such as date,close, or pass "
+        f"header=False with {name_it('date', '1')} and {name_it('close', likely)}."
     )
 
 
@@ -106,7 +120,7 @@ def _completed_by_shape(grid: Grid, times: list[int], rest: list[int], fields: F
     unknown = [at for at in rest if at not in fields.values() and not set(kinds(key(grid.names[at][0])))]
     if not missing or len(unknown) < len(missing) or len(unknown) > 2 * _MOST_BY_SHAPE:
         return fields
-    columns = [at for at in (*fields.values(), *unknown) if _numeric(grid, at)]
+    columns = [at for at in (*fields.values(), *unknown) if look_like_numbers(grid.columns[at])]
     if not len(missing) <= len(columns) <= _MOST_BY_SHAPE:
         return fields
     rows = np.arange(len(grid))
@@ -139,7 +153,8 @@ def _completed_by_shape(grid: Grid, times: list[int], rest: list[int], fields: F
 def _forward(grid: Grid, times: list[int]) -> bool | None:
     """Whether dates mostly rise down the table; None where that is unclear."""
     with suppress(UnreadableSource):
-        stamps = parse_dates(grid.columns[times[0]][:500], "", Findings()).stamps
+        column = grid.columns[times[0]][:500]
+        stamps = parse_dates(column, "", Findings(), day_first=grid.options.day_first).stamps
         steps = np.diff(stamps[~np.isnat(stamps)]).astype(np.int64)
         up, down = int((steps > 0).sum()), int((steps < 0).sum())
         return None if up == down else up > down
@@ -235,7 +250,7 @@ def _wide(grid: Grid, times: list[int], rest: list[int], fields: Fields) -> Asse
     """A date and a column of closes per asset."""
     assets: Assets = {}
     ignored: list[int] = []
-    numeric = [at for at in rest if _numeric(grid, at)]
+    numeric = dict.fromkeys(at for at in rest if look_like_numbers(grid.columns[at]))
     if not (set(rest) - set(fields.values())) or len(set(fields) & {"open", "high", "low", "volume"}) > 1:
         rest = []
     for at in rest:
@@ -249,7 +264,7 @@ def _wide(grid: Grid, times: list[int], rest: list[int], fields: Fields) -> Asse
         else:
             assets[label] = {"close": at}
     if not assets:
-        _refuse_without_close(grid, [at for at in numeric if at not in fields.values()] or numeric)
+        _refuse_without_close(grid, [at for at in numeric if at not in fields.values()] or list(numeric))
     if len(assets) == 1:
         (only,) = assets.values()
         refuse_mixed_assets(grid, times, only["close"], [at for at in rest if at != only["close"]])
@@ -280,7 +295,7 @@ def _note_volume(grid: Grid, assets: Assets) -> None:
 
 def _only_number(grid: Grid, columns: list[int]) -> int:
     """The only column of numbers that has no other meaning."""
-    numeric = [at for at in columns if _numeric(grid, at) and grid.names[at][0] != grid.options.item]
+    numeric = [at for at in columns if look_like_numbers(grid.columns[at]) and grid.names[at][0] != grid.options.item]
     if len(numeric) != 1:
         _refuse_without_close(grid, numeric)
     grid.findings.note(f"took column {shown(grid.names[numeric[0]][0])} as close.")
@@ -293,16 +308,6 @@ def _refuse_without_close(grid: Grid, numeric: list[int]) -> None:
         f"a table needs prices; no price column among {column_names(grid)}. Name a column 'close' (or adj_close, "
         f"price, last, y), give a numeric column per asset, or pass {name_it('close', likely)}."
     )
-
-
-def _numeric(grid: Grid, at: int) -> bool:
-    """Whether most filled cells look like numbers; a blank column counts as an asset without prices."""
-    column = grid.columns[at]
-    if isinstance(column, np.ndarray):
-        return column.dtype.kind == "f"
-    text = pc.utf8_trim_whitespace(column)
-    filled = ~np.asarray(pc.is_in(pc.utf8_lower(text), value_set=pa.array(BLANKS, type=text.type)), dtype=bool)
-    return bool(2 * matches(text, LOOKS_NUMERIC).sum() >= filled.sum())
 
 
 def _two_levels(grid: Grid, rest: list[int]) -> Assets:

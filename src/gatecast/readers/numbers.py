@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gatecast.errors import UnreadableSource
-from gatecast.readers.cells import Grid, matches
+from gatecast.readers.cells import Column, Grid, matches
 from gatecast.text import shown
 
 BLANKS = (
@@ -19,13 +21,32 @@ BLANKS = (
     "nd", "n.d.", "n.a.", "..", "...", "…", "no data", "holiday", "bank holiday", "market holiday", "closed",
 )  # fmt: skip
 _INFINITE = ("inf", "+inf", "-inf", "infinity", "-infinity", "+infinity")
+_HEAD = 1000  # rows looked at for percentages
 _PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+_INDIAN = r"\d{1,2}(,\d{2})+,\d{3}(\.\d*)?"  # 14,88,984 and 1,26,421.44
 _COMMA = r"^[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d*)?([eE][+-]?\d{1,3})?$"  # 1.234,56
-_DOT = r"^[+-]?(\d{1,3}(,\d{3})+(\.\d*)?|\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"  # 1,234.56
+_DOT = rf"^[+-]?({_INDIAN}|\d{{1,3}}(,\d{{3}})+(\.\d*)?|\d+\.?\d*|\.\d+)([eE][+-]?\d{{1,3}})?$"  # 1,234.56
 # Spellings that have a single meaning: 12,5 and 1.234,56 or 1.234.567; 12.5 and 1,234.56 or 1,234,567.
 _SAYS_COMMA = r"^[+-]?(\d*,(\d{1,2}|\d{4,})|0,\d+|\d{4,},\d*|\d{1,3}(\.\d{3})+,\d*|\d{1,3}(\.\d{3}){2,})$"
-_SAYS_DOT = r"^[+-]?(\d*\.(\d{1,2}|\d{4,})|0?\.\d+|\d{4,}\.\d*|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(,\d{3}){2,})$"
-_MONEY = "[$€£¥₹]|USD|EUR|GBP|JPY|CHF"
+_SAYS_DOT = (
+    rf"^[+-]?({_INDIAN}|\d*\.(\d{{1,2}}|\d{{4,}})|0?\.\d+|\d{{4,}}\.\d*"
+    r"|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(,\d{3}){2,})$"
+)
+_CURRENCY = (
+    r"[A-Za-z]{0,3}[$€£¥₹₩₽₺₴₫₪฿₱₦₡₵₸₮₲﷼¢￥￦]|Kč|zł|Ft|kr\.?|TL|Rs\.?|Fr\.?|S/\.?|lei|лв\.?|руб\.?|р\.|元|円|圓|원|"  # noqa: RUF001
+    "(?i:USD|EUR|GBP|GBX|JPY|CHF|CNY|RMB|HKD|TWD|KRW|INR|BRL|MXN|ARS|CLP|COP|PEN|CAD|AUD|NZD|SGD|MYR|THB|IDR|PHP|VND"
+    "|SEK|NOK|DKK|PLN|CZK|HUF|RON|BGN|TRY|RUB|UAH|KZT|ILS|AED|SAR|EGP|ZAR|NGN|KES|PKR|BDT|USDT|USDC|BTC|ETH)"
+)
+_MAGNITUDES = {
+    **{"k": 1e3, "tsd": 1e3, "tys": 1e3, "тыс": 1e3, "千": 1e3, "万": 1e4, "萬": 1e4, "만": 1e4},
+    **{"m": 1e6, "mn": 1e6, "mio": 1e6, "mln": 1e6, "млн": 1e6, "b": 1e9, "bn": 1e9, "mrd": 1e9, "mld": 1e9},
+    **{"млрд": 1e9, "t": 1e12, "亿": 1e8, "億": 1e8, "억": 1e8, "lakh": 1e5, "lac": 1e5, "cr": 1e7, "crore": 1e7},
+}
+_MAGNITUDE = rf"(?i:{'|'.join(sorted(_MAGNITUDES, key=len, reverse=True))})\.?"
+_SPACES = " '\u2019\u00a0\u202f"  # between groups of digits
+_LIKE_NUMBER = (
+    rf"^[-+]?\s*({_CURRENCY})?\s*[-+]?[\d.,{_SPACES}]*\d[\d.,{_SPACES}]*([eE][-+]?\d+)?\s*({_MAGNITUDE}|{_CURRENCY})?$"
+)
 
 
 @dataclass(frozen=True)
@@ -36,21 +57,79 @@ class Numbers:
     unreadable: np.ndarray
 
 
+@dataclass(frozen=True)
+class _Cells:
+    """Tidy text of a column, and by how much each number is to be multiplied: 1e6 for 1.2M."""
+
+    text: pa.ChunkedArray
+    scale: np.ndarray | float = 1.0
+
+
 def read_numbers(grid: Grid, wanted: list[int], volumes: set[int]) -> dict[int, Numbers]:
     """The wanted columns as floats; raises `UnreadableSource` where the decimal sign is unclear."""
-    cells = {at: _tidy(grid, at, at in volumes) for at in wanted}
-    votes = {at: _votes(text) for at, text in cells.items() if isinstance(text, pa.ChunkedArray)}
-    commas, dots = sum(comma for comma, _ in votes.values()), sum(dot for _, dot in votes.values())
     numbers: dict[int, Numbers] = {}
-    for at, text in cells.items():
-        if isinstance(text, np.ndarray):
-            numbers[at] = Numbers(text, np.zeros(len(text), bool))
-            continue
+    cells: dict[int, _Cells] = {}
+    votes: dict[int, tuple[int, int]] = {}
+    for at in wanted:
+        column = grid.columns[at]
+        plain = _plain(column, grid.options.decimal)
+        if plain is None and isinstance(column, pa.ChunkedArray):
+            cells[at] = _tidy(grid, at, column, at in volumes)
+            votes[at] = _votes(cells[at].text)
+        elif plain is not None:
+            numbers[at] = Numbers(plain, np.zeros(len(plain), bool))
+            if isinstance(column, pa.ChunkedArray):
+                says_comma = int(matches(column[:40], ",").any())
+                votes[at] = (says_comma, 1 - says_comma)
+    commas, dots = sum(comma for comma, _ in votes.values()), sum(dot for _, dot in votes.values())
+    for at, tidy in cells.items():
         comma, dot = votes[at] if votes[at] != (0, 0) else (commas, dots)
+        if grid.options.decimal is not None:
+            comma, dot = (1, 0) if grid.options.decimal == "," else (0, 1)
         if comma == dot == 0 and at not in volumes:
-            _refuse_unclear(grid, at, text)
-        numbers[at] = _convert(text, comma > dot, at in volumes)
+            _refuse_unclear(grid, at, tidy.text)
+        numbers[at] = _convert(tidy, comma > dot)
     return numbers
+
+
+def look_like_numbers(column: Column) -> bool:
+    """Whether most filled cells look like numbers; a blank column counts as an asset without prices."""
+    if _plain(column) is not None:
+        return isinstance(column, pa.ChunkedArray) or column.dtype.kind == "f"
+    text = pc.utf8_trim_whitespace(column)
+    filled = ~_among(pc.utf8_lower(text), BLANKS)
+    return bool(2 * matches(text, _LIKE_NUMBER).sum() >= filled.sum())
+
+
+def holds_percentages(name: str, column: Column) -> bool:
+    """Whether a column holds percent changes, which are no prices: by its name, or by `%` in most cells."""
+    if "%" in name or re.search(r"(^|[^a-z])(pct|percent|percentage)([^a-z]|$)", name.lower()):
+        return True
+    if not isinstance(column, pa.ChunkedArray):
+        return False
+    head = column[:_HEAD]
+    return bool(2 * matches(head, r"\d\s*%\s*$").sum() > len(head))
+
+
+def _plain(column: Column, decimal: str | None = None) -> np.ndarray | None:
+    """The values of a numeric column, or of text whose decimal sign is given or beyond doubt."""
+    if isinstance(column, np.ndarray):
+        return column.astype(np.float64, copy=False) if column.dtype.kind == "f" else np.full(len(column), np.nan)
+    head = column.filter(pc.not_equal(column, ""))[:40]
+    if decimal == "," or (decimal is None and matches(head, _SAYS_COMMA).any()):
+        if pc.any(pc.match_substring(column, ".")).as_py():
+            return None
+        column = pc.replace_substring(column, ",", ".")
+    elif decimal is None and not matches(head, _SAYS_DOT).any():
+        return None
+    blank = pc.equal(column, "")
+    with suppress(pa.ArrowInvalid):  # most columns are plain numbers, which arrow reads fast
+        plain = np.array(
+            pc.cast(pc.if_else(blank, pa.scalar(None, column.type), column), pa.float64()), dtype=np.float64
+        )
+        if (np.isfinite(plain) | np.asarray(blank)).all():
+            return plain
+    return None
 
 
 def _refuse_unclear(grid: Grid, at: int, text: pa.ChunkedArray) -> None:
@@ -61,26 +140,50 @@ def _refuse_unclear(grid: Grid, at: int, text: pa.ChunkedArray) -> None:
         raise UnreadableSource(
             f"a comma must be clearly a decimal sign or a thousands separator; {grid.place(row)} has "
             f"{grid.text(at, row)} in column {shown(grid.names[at][0])}, and no cell of the source decides it. "
-            "Write decimals with a dot and no thousands separator."
+            'Pass decimal="," where it is a decimal sign, or decimal="." where it divides thousands.'
         )
 
 
-def _tidy(grid: Grid, at: int, volume: bool) -> pa.ChunkedArray | np.ndarray:
-    """Trimmed text without currency signs and spaces in numbers; a numeric column of a frame unchanged."""
-    column = grid.columns[at]
-    if isinstance(column, np.ndarray):
-        return column.astype(np.float64) if column.dtype.kind == "f" else np.full(len(column), np.nan)
+def _tidy(grid: Grid, at: int, column: pa.ChunkedArray, volume: bool) -> _Cells:
+    """Trimmed text without currency signs, spaces in numbers and letters such as the M of 1.2M."""
     text = pc.utf8_trim_whitespace(column)
     if matches(text, _PLAIN).all():
-        return text
-    # A sign on a few cells only is a stray byte or another currency: such cells stay unreadable.
-    if matches(text, f"^[+-]?({_MONEY})|({_MONEY})$").sum() > 0.5 * (~_among(text, BLANKS)).sum():
-        text = pc.replace_substring_regex(text, rf"^([+-]?)({_MONEY})\s*|\s*({_MONEY})$", r"\1")
-        grid.findings.note(f"ignored the currency sign in column {shown(grid.names[at][0])}.")
+        return _Cells(text)
+    filled = int((~_among(pc.utf8_lower(text), BLANKS)).sum())
     text = pc.replace_substring(text, "\u2212", "-")  # the minus sign of typesetting
+    text = _without_currency(grid, at, text, filled)
     for _ in range(2):  # 1 234 567: a match consumes its digits, so the second pass gets every other space
-        text = pc.replace_substring_regex(text, "(\\d)[ '\u2019\u00a0\u202f](\\d{3})", r"\1\2")
-    return pc.replace_substring(text, " ", "") if volume else text
+        text = pc.replace_substring_regex(text, rf"(\d)[{_SPACES}](\d{{3}})", r"\1\2")
+    if volume:
+        text = pc.replace_substring(text, " ", "")
+    found = matches(text, rf"\d\s*{_MAGNITUDE}$")
+    if not found.any() or (not volume and 2 * found.sum() <= filled):
+        return _Cells(text)  # of prices, a few with a letter are slips, and stay unreadable
+    words = pc.struct_field(pc.extract_regex(text, rf"\d\s*(?P<word>{_MAGNITUDE})$"), "word").to_pylist()
+    scale = np.array([1.0 if word is None else _MAGNITUDES[word.lower().rstrip(".")] for word in words])
+    if not volume:
+        row = int(found.argmax())
+        grid.findings.note(
+            f"read {grid.text(at, row)} in column {shown(grid.names[at][0])} as a multiple of {scale[row]:,.0f}."
+        )
+    return _Cells(pc.replace_substring_regex(text, rf"(\d)\s*{_MAGNITUDE}$", r"\1"), scale)
+
+
+def _without_currency(grid: Grid, at: int, text: pa.ChunkedArray, filled: int) -> pa.ChunkedArray:
+    """Cells without the currency sign that most of them have, before or after the number."""
+    for before in (True, False):
+        pattern = rf"^[+-]?\s*(?P<sign>{_CURRENCY})\s*[+-]?[.,]?\d" if before else rf"\d[.,]?\s*(?P<sign>{_CURRENCY})$"
+        if not matches(text, pattern).any():
+            continue
+        signs = pc.drop_null(pc.struct_field(pc.extract_regex(text, pattern), "sign"))
+        sign, times = Counter(signs.to_pylist()).most_common(1)[0]
+        # A sign on a few cells only is a stray byte or another currency: such cells stay unreadable.
+        if 2 * times > filled:
+            escaped = re.escape(sign)
+            strip = rf"^([+-]?)\s*{escaped}\s*" if before else rf"()\s*{escaped}$"
+            text = pc.replace_substring_regex(text, strip, r"\1")
+            grid.findings.note(f"ignored the currency sign {shown(sign)} in column {shown(grid.names[at][0])}.")
+    return text
 
 
 def _votes(text: pa.ChunkedArray) -> tuple[int, int]:
@@ -94,19 +197,10 @@ def _among(text: pa.ChunkedArray, words: Sequence[str]) -> np.ndarray:
     return np.asarray(pc.is_in(text, value_set=pa.array(words, type=text.type)), dtype=bool)
 
 
-def _convert(text: pa.ChunkedArray, comma: bool, volume: bool) -> Numbers:
-    if not comma:
-        with suppress(pa.ArrowInvalid):  # most columns are plain numbers, which arrow reads fast
-            plain = np.array(pc.cast(text, pa.float64()), dtype=np.float64)
-            if np.isfinite(plain).all():
-                return Numbers(plain, np.zeros(len(plain), bool))
-    scale = np.ones(len(text))
+def _convert(cells: _Cells, comma: bool) -> Numbers:
+    text = cells.text
     lower = pc.utf8_lower(text)
     blank, infinite = _among(lower, BLANKS), _among(lower, _INFINITE)
-    if volume:  # 1.2M shares
-        for letter, factor in (("k", 1e3), ("m", 1e6), ("b", 1e9)):
-            scale[matches(lower, rf"\d{letter}$")] = factor
-        text = pc.replace_substring_regex(text, r"(\d)[kmbKMB]$", r"\1")
     good = matches(text, _COMMA if comma else _DOT)
     if comma:
         text = pc.replace_substring(pc.replace_substring(text, ".", ""), ",", ".")
@@ -114,6 +208,6 @@ def _convert(text: pa.ChunkedArray, comma: bool, volume: bool) -> Numbers:
         text = pc.replace_substring(text, ",", "")
     good &= matches(text, _PLAIN)
     number = pc.cast(pc.if_else(pa.array(good), text, pa.scalar("nan", type=text.type)), pa.float64())
-    values = np.array(number, dtype=np.float64) * scale
+    values = np.array(number, dtype=np.float64) * cells.scale
     values[infinite] = np.inf
     return Numbers(values, ~good & ~blank & ~infinite)

@@ -10,24 +10,27 @@ import numpy as np
 import pandas as pd
 
 from gatecast.calendars import open_calendar
-from gatecast.errors import UnreadableSource
+from gatecast.errors import UnreadableSource, UsageError
 from gatecast.prices import PriceTable
-from gatecast.readers.cells import read_cells
+from gatecast.readers.cells import Grid, read_cells
 from gatecast.readers.choices import ReadOptions
 from gatecast.readers.findings import Findings
 from gatecast.readers.headers import with_header
+from gatecast.readers.large import Progress, read_large
 from gatecast.readers.layouts import find_layout
 from gatecast.readers.repairs import repair_item
 from gatecast.readers.rows import split_items
-from gatecast.readers.sources import open_source
+from gatecast.readers.sources import open_source, whole
+from gatecast.readers.workbooks import is_workbook, read_workbook
 from gatecast.text import shown
 
 
 def read_prices(
-    source: str | Path | pd.DataFrame | pd.Series,
+    source: object,
     *,
     calendar: str | None = None,
     repair: bool = False,
+    progress: Progress | None = None,
     today: datetime.date | None = None,
     date: str | None = None,
     close: str | None = None,
@@ -41,16 +44,19 @@ def read_prices(
     day_first: bool | None = None,
     decimal: str | None = None,
 ) -> PriceTable:
-    """The checked prices of a file, `-`, `sample:NAME`, `yahoo:TICKER`, or a pandas frame or series.
+    """The checked prices of a file, `-`, `sample:NAME`, `yahoo:TICKER`, a pandas frame or series, or a table of
+    polars or pyarrow.
 
+    A file is CSV, Parquet, JSON or a spreadsheet; of a spreadsheet the first sheet with prices is read, or `sheet`.
     Columns are known by their names in many languages, or by their values; `date`, `close`, `open`, `high`, `low`,
     `volume` and `item` (the column that names a row's asset) say it where that is wrong. A `close` that is named is
-    forecast as it is, not adjusted by another column. `sheet` is one of a workbook; `header=False`: the first line
+    forecast as it is, not adjusted by another column. `header=False`: the first line
     holds prices and columns are named "1", "2", ...; `day_first`: 03/04/2021 is 3 April; `decimal`: "." or ",".
 
     Safe repairs are made and noted; unsafe ones raise `UnsafeData` unless `repair`, which makes and notes
     them. `calendar` is an exchange code such as "XNYS"; `today` (default: the real date) is the last date
-    that is not in the future. Raises `UsageError` for a wrong argument, `UnreadableSource` where no table
+    that is not in the future. `progress` is called with the bytes read so far and in all while a file of more
+    than 256 MB is read. Raises `UsageError` for a wrong argument, `UnreadableSource` where no table
     can be made.
 
     >>> table = read_prices("sample:aapl")
@@ -61,15 +67,16 @@ def read_prices(
         date=date, close=close, open=open, high=high, low=low, volume=volume, item=item,
         sheet=sheet, header=header, day_first=day_first, decimal=decimal,
     )  # fmt: skip
-    return read_source(source, options, calendar=calendar, repair=repair, today=today)
+    return read_source(source, options, calendar=calendar, repair=repair, progress=progress, today=today)
 
 
 def read_source(
-    source: str | Path | pd.DataFrame | pd.Series,
+    source: object,
     options: ReadOptions,
     *,
     calendar: str | None = None,
     repair: bool = False,
+    progress: Progress | None = None,
     today: datetime.date | None = None,
 ) -> PriceTable:
     """`read_prices` with what the caller says about the source in one value."""
@@ -77,7 +84,7 @@ def read_source(
         open_calendar(calendar)
     findings = Findings(repair=repair)
     name, content = open_source(source)
-    grid = replace(read_cells(content, shown(name), findings), options=options)
+    grid = _grid(content, shown(name), options, progress, findings)
     if not grid.names:
         grid = with_header(grid)
     # The later of the dates here and in Greenwich, so that no row of today counts as future.
@@ -90,3 +97,19 @@ def read_source(
     if not kept:
         raise UnreadableSource("a table needs at least one row with a date and a price; this one has none. Add prices.")
     return PriceTable(series=kept, calendar=calendar, notes=tuple(findings.notes))
+
+
+def _grid(
+    content: bytes | pd.DataFrame | Path, name: str, options: ReadOptions, progress: Progress | None, findings: Findings
+) -> Grid:
+    """The cells of a workbook, a large file or anything else."""
+    if isinstance(content, bytes) and is_workbook(content):
+        return read_workbook(content, name, options, findings)
+    if options.sheet is not None:
+        raise UsageError(f"a sheet is part of a spreadsheet; {name} is none. Leave out the sheet.")
+    if isinstance(content, Path):
+        large = read_large(content, name, options, findings, progress)
+        if large is not None:
+            return large
+        content = whole(content, name)
+    return replace(read_cells(content, name, findings), options=options)

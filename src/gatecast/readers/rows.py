@@ -119,7 +119,7 @@ def _usable_dates(
     times = None if layout.time is None else grid.columns[layout.time]
     if isinstance(column, pa.ChunkedArray) and isinstance(times, pa.ChunkedArray):
         column = _with_time(column, times)
-    dates = parse_dates(column, name, grid.findings)
+    dates = parse_dates(column, name, grid.findings, day_first=grid.options.day_first)
     blank = lines_without_prices(grid, layout, numbers, dates)
     unreadable = dates.unreadable & ~blank
     if int(unreadable.sum()) * 2 > int((~blank).sum()):

@@ -13,19 +13,21 @@ from importlib import resources
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from gatecast.errors import UnreadableSource, UsageError
 from gatecast.text import clean, shown
 
+LARGE = 256 * 1024**2  # bytes; a larger CSV file is read in parts
 MAX_BYTES = 2 * 1024**3  # of a file, and of what it unpacks to
+_ENDINGS = re.compile(r"(\.(csv|tsv|txt|dat|parquet|pq|json|jsonl|ndjson|xlsx|xlsm|xls|ods|gz))+$", re.IGNORECASE)
+FORMATS = "CSV, Parquet, JSON or a spreadsheet"
 SAMPLES = {
     "aapl": "Apple daily OHLCV with adjusted close, 2000-2013 (Quandl WIKI, public domain)",
     "eurusd": "US dollars per euro, daily reference rate, 1999-2021 (European Central Bank)",
 }
 _TICKER = re.compile(r"[A-Za-z0-9^][A-Za-z0-9.^=\-]{0,19}")
 _OTHER_FORMATS = {  # by their first bytes
-    b"PK\x03\x04": "a zip archive or an Excel workbook",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
     b"%PDF": "a PDF",
     b"BZh": "compressed by bzip2",
     b"\xfd7zXZ": "compressed by xz",
@@ -38,19 +40,17 @@ _OTHER_FORMATS = {  # by their first bytes
 }
 
 
-def open_source(source: object) -> tuple[str, bytes | pd.DataFrame]:
-    """The item's name where the content has none, and the content.
+def open_source(source: object) -> tuple[str, bytes | pd.DataFrame | Path]:
+    """The item's name where the content has none, and the content; of a large file its path.
 
     Raises `UsageError` or, where it can't be read, `UnreadableSource`.
     """
-    if isinstance(source, pd.Series):
-        name = "" if source.name is None else clean(source.name)
-        return name or "item", source.rename("close").to_frame()
-    if isinstance(source, pd.DataFrame):
-        return "item", source
+    if (frame := _frame(source)) is not None:
+        return frame
     if not isinstance(source, (str, Path)):
         raise UsageError(
-            f"a source is a file, '-', 'sample:NAME', 'yahoo:TICKER' or a pandas frame; got {type(source).__name__}."
+            "a source is a file, '-', 'sample:NAME', 'yahoo:TICKER' or a pandas, polars or pyarrow table; "
+            f"got {type(source).__name__}."
         )
     if source == "-":
         if sys.stdin is None or sys.stdin.buffer.closed:
@@ -66,8 +66,31 @@ def open_source(source: object) -> tuple[str, bytes | pd.DataFrame]:
     if colon and kind in {"http", "https", "ftp", "s3"}:
         raise UsageError(f"a source is a file, not a web address; got {shown(source)}. Download it and give the file.")
     path = Path(source)
-    stem = re.sub(r"(\.(csv|tsv|txt|dat|parquet|pq|gz))+$", "", path.name, flags=re.IGNORECASE)
+    stem = re.sub(
+        r"(\.(csv|tsv|txt|dat|parquet|pq|json|jsonl|ndjson|xlsx|xlsm|xls|ods|gz))+$", "", path.name, flags=re.IGNORECASE
+    )
     return clean(stem) or "item", _file(path)
+
+
+def _frame(source: object) -> tuple[str, pd.DataFrame] | None:
+    """The name and the frame of what is a frame, a series or a table already; None of anything else."""
+    if isinstance(source, pd.Series):
+        name = "" if source.name is None else clean(source.name)
+        return name or "item", source.rename("close").to_frame()
+    if isinstance(source, pd.DataFrame):
+        return "item", source
+    if hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__"):
+        return "item", _from_arrow(source)
+    return None
+
+
+def _from_arrow(table: object) -> pd.DataFrame:
+    """The frame of a polars frame, a pyarrow table or whatever else gives itself in Arrow's form."""
+    try:
+        return pd.DataFrame(pa.table(table).to_pandas(date_as_object=False))
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        kind = type(table).__name__
+        raise UsageError(f"a {kind} is no table of prices: {clean(error, 100)}. Give a frame with columns.") from None
 
 
 def _sample(name: str) -> tuple[str, bytes]:
@@ -77,8 +100,8 @@ def _sample(name: str) -> tuple[str, bytes]:
     return name.upper(), _unpack(packed, f"sample:{name}")
 
 
-def _file(path: Path) -> bytes:
-    """The bytes of a regular file, unpacked where gzip; anything else is refused before it is opened."""
+def _file(path: Path) -> bytes | Path:
+    """The bytes of a regular file, unpacked where gzip, or the path of a large one; other things are refused."""
     text = clean(path, 4096)
     name = f"'...{text[-60:]}'" if len(text) > 63 else f"'{text}'"  # of a long path the end, with the file's name
     try:
@@ -89,6 +112,8 @@ def _file(path: Path) -> bytes:
             raise UnreadableSource(
                 f"a source is a regular file; {name} is a pipe or device. Give '-' and send it to standard input."
             )
+        if status.st_size > LARGE and not _packed(path):
+            return path
         with open(path, "rb") as stream:
             return _unpack(stream.read(MAX_BYTES + 1), name)
     except FileNotFoundError:
@@ -99,6 +124,18 @@ def _file(path: Path) -> bytes:
         raise UnreadableSource(f"the file {name} can't be opened: {clean(error, 120)}. Check the path.") from None
 
 
+def _packed(path: Path) -> bool:
+    """Whether a file begins as one that is read whole: packed, Parquet, a spreadsheet."""
+    with open(path, "rb") as stream:
+        return stream.read(8).startswith((b"\x1f\x8b", b"PAR1", b"PK\x03\x04", *_OTHER_FORMATS))
+
+
+def whole(path: Path, name: str) -> bytes:
+    """The bytes of a large file that can't be read in parts."""
+    with open(path, "rb") as stream:
+        return _unpack(stream.read(MAX_BYTES + 1), name)
+
+
 def _unpack(content: bytes, name: str) -> bytes:
     """The bytes, unpacked if gzip by its magic number; raises `UnreadableSource` for other formats."""
     if len(content) > MAX_BYTES:
@@ -107,7 +144,7 @@ def _unpack(content: bytes, name: str) -> bytes:
         content = _gunzip(content, name)
     for magic, what in _OTHER_FORMATS.items():
         if content.startswith(magic):
-            raise UnreadableSource(f"a source is CSV or Parquet; {name} is {what}. Export it as CSV.")
+            raise UnreadableSource(f"a source is {FORMATS}; {name} is {what}. Export it as CSV.")
     if not content.strip():
         raise UnreadableSource(f"{name} is empty. Give a file with a header and prices.")
     return content

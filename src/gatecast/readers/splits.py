@@ -59,7 +59,7 @@ def find_splits(close: Float[np.ndarray, " time"], opens: Float[np.ndarray, " ti
     returns = np.diff(np.log(close))
     overnight = returns if opens is None else np.log(opens[1:] / close[:-1])
     size = np.exp(np.minimum(np.abs(overnight), 5.0))
-    near = (np.abs(size[:, None] / _RATIOS - 1) < _NEAR).any(axis=1)
+    near = np.logical_or.reduce([np.abs(size / ratio - 1) < _NEAR for ratio in _RATIOS])
     near &= returns * np.sign(overnight) > np.abs(overnight) / 2
     total, square = (np.concatenate([[0.0], np.cumsum(terms)]) for terms in (returns, returns**2))
     end = np.arange(len(returns))
