@@ -162,7 +162,7 @@ def test_a_folder_that_cannot_take_a_model_is_refused_before_the_training(source
     (folder / "model.json").write_text('{"mine": 1}')
     trained: list[Progress | FoldProgress] = []
     for save in (folder, Path("/proc/none")):
-        with pytest.raises(TrainingError, match="hoose another --save folder"):
+        with pytest.raises(TrainingError, match="hoose another folder"):
             run_forecast(source, FAST, save=save, progress=trained.append)
     assert not trained
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -19,12 +21,29 @@ if TYPE_CHECKING:
     from gatecast.notes import Note
 
 OTHER_FORMATS = (".pdf", ".png", ".jpg", ".svg", ".csv", ".json", ".parquet", ".xlsx", ".docx", ".md", ".txt")
+_ARGUMENT = re.compile(r"""(?<![\w'"])(?P<name>[a-z_]+)=(?:(?P<flag>True|False)\b|"(?P<text>[^"]*)")""")
 QUIET = 30.0  # seconds between two lines where there is no bar: a sign of life, not a log
 
 
+def as_options(text: str) -> str:
+    """A message of the library as the command says it: its keyword arguments with quotes, True or False as options.
+
+    >>> as_options('pass repair=True, or calendar="XNYS"'), as_options("loss=mae")
+    ('pass --repair, or --calendar XNYS', 'loss=mae')
+    """
+
+    def option(argument: re.Match[str]) -> str:
+        name = argument["name"].replace("_", "-")
+        if argument["text"] is not None:
+            return f"--{name} {shlex.quote(argument['text'])}"
+        return f"--{name}" if argument["flag"] == "True" else f"--no-{name}"
+
+    return _ARGUMENT.sub(option, text)
+
+
 def say(text: str) -> None:
-    """A note on stderr, free of control characters."""
-    clean = "".join(character if character.isprintable() else " " for character in text)
+    """A note on stderr, free of control characters, with the command's own options."""
+    clean = "".join(character if character.isprintable() else " " for character in as_options(text))
     if sys.stderr is not None:  # closed by the shell: a note nobody reads must not cost the result
         print(f"gatecast: {clean}", file=sys.stderr)
 

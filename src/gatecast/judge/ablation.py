@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from gatecast.config import Config
-from gatecast.errors import UsageError
+from gatecast.errors import UsageError, check_type, check_whole
 from gatecast.features.indicators import WARMUP, FeatureSpec, series_features
 from gatecast.judge.comparisons import overlap_of
 from gatecast.judge.decision import LEAST_ORIGINS, LEVEL, MATERIAL
@@ -23,7 +23,7 @@ from gatecast.judge.significance import by_date, change_interval
 from gatecast.judge.walkforward import Progress, backtest
 from gatecast.models.forecaster import Forecaster
 from gatecast.notes import Note
-from gatecast.prices import PriceSeries, PriceTable, stamp_text
+from gatecast.prices import PriceSeries, PriceTable, check_prices, stamp_text
 from gatecast.text import listed
 
 Word = Literal["helps", "no difference", "hurts", "breaks"]
@@ -140,6 +140,9 @@ def ablate(
     Where the naive Bollinger formula is undefined in the history, its variant cannot be trained: its word is
     "breaks", a note says where, and the guard stays on in every other run. Raises what `backtest` raises.
     """
+    check_type("config", config, Config, 'Make one with Config.from_preset("quick").')
+    check_prices(prices)
+    check_whole("seeds", seeds, least=1, example=LEAST_SEEDS)
     if config.start != "scratch":
         config = config.replace(start="scratch", cross_section=True)
     if seeds < LEAST_SEEDS:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gatecast.calendars import open_calendar
-from gatecast.errors import UnreadableSource
+from gatecast.errors import UnreadableSource, check_type
 from gatecast.prices import PriceTable
 from gatecast.readers.cells import read_cells
 from gatecast.readers.findings import Findings
@@ -40,7 +40,11 @@ def read_prices(
     (('AAPL',), 3270)
     """
     if calendar is not None:
+        check_type("calendar", calendar, str, 'Give for example calendar="XNYS".')
         open_calendar(calendar)
+    check_type("repair", repair, bool, "Give repair=True or leave it out.")
+    if today is not None:
+        check_type("today", today, datetime.date, "Give a datetime.date.")
     findings = Findings()
     name, content = open_source(source)
     grid = read_cells(content, shown(name), findings)
