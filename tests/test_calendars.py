@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatecast.calendars import clock_text, describe, future_timestamps, gaps, off_calendar
+from gatecast.calendars import clock_text, describe, future_timestamps, gaps, likely_holidays, off_calendar
 from gatecast.calendars.clocks import Clock, find_clock
 from gatecast.errors import UsageError
 from gatecast.prices import PriceSeries
@@ -229,3 +229,18 @@ def test_rows_off_a_calendar_are_known_on_the_clock_of_the_exchange() -> None:
     history = bars("Australia/Sydney", "2026-10-12", "2026-11-13", start="10:00:00", end="16:00:00", minutes=60)
     assert (history.day_of_week == 6).any() and not off_calendar(history.to_numpy(), "XASX").any()
     assert off_calendar(history.append(history[-1:] + pd.Timedelta(days=1)).to_numpy(), "XASX").sum() == 1
+
+
+def test_days_that_past_years_skipped_may_be_holidays() -> None:
+    week = (0, 1, 2, 3, 4)
+    days = pd.bdate_range("2023-01-02", "2025-11-20")
+    skipped = pd.DatetimeIndex(["2023-12-25", "2024-07-04", "2024-12-25"])
+    traded, future = days.difference(skipped).to_numpy(), pd.bdate_range("2025-12-01", "2026-01-30").to_numpy()
+    found = likely_holidays(traded, future, week)
+    assert np.datetime64("2025-12-25") in found and len(found) < 8
+    assert (np.abs(found - np.datetime64("2025-12-25")) <= np.timedelta64(4, "D")).all()
+    assert len(likely_holidays(days.to_numpy(), future, week)) == 0  # it trades on Christmas
+    assert len(likely_holidays(traded[-100:], future, week)) == len(future)  # it cannot tell
+    always = pd.date_range("2025-06-01", "2025-11-20").to_numpy()
+    assert len(likely_holidays(always, future, tuple(range(7)))) == 0
+    assert len(likely_holidays(traded[::2], future, week)) == 0  # gaps, not holidays

@@ -9,11 +9,21 @@ import numpy as np
 from jaxtyping import Int
 
 from gatecast.calendars.exchanges import off_calendar, open_calendar, sessions, weekday
+from gatecast.calendars.holidays import likely_holidays
 from gatecast.calendars.intraday import HOUR_NS, clock_text, future_bars
 from gatecast.errors import UsageError
 from gatecast.prices import PriceSeries
 
-__all__ = ["Spacing", "clock_text", "describe", "future_timestamps", "gaps", "off_calendar", "open_calendar"]
+__all__ = [
+    "Spacing",
+    "clock_text",
+    "describe",
+    "future_timestamps",
+    "gaps",
+    "likely_holidays",
+    "off_calendar",
+    "open_calendar",
+]
 
 _DAY = np.timedelta64(1, "D")
 _RECENT = 60  # rows that say which weekdays trade: a quarter of sessions

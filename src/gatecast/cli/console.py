@@ -73,6 +73,13 @@ def check_page(path: Path | None) -> None:
         raise UsageError(f"a page is HTML; '{path.name}' says {path.suffix}. Name it '{path.stem}.html'.")
 
 
+def check_table(path: Path | None) -> None:
+    """`check_writable`, and the name must not promise another format than CSV."""
+    check_writable(path)
+    if path is not None and path.suffix.lower() in {*OTHER_FORMATS, ".html"} - {".csv", ".txt"}:
+        raise UsageError(f"a table is CSV; '{path.name}' says {path.suffix}. Name it '{path.stem}.csv'.")
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """One line where the disk refuses a file."""

@@ -26,7 +26,7 @@ from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable, check_prices, stamp_text
 from gatecast.text import listed
 
-Word = Literal["helps", "no difference", "hurts", "breaks"]
+Word = Literal["helps", "no difference", "cannot tell", "hurts", "breaks"]
 Score = Literal["crps", "mae", "coverage_90"]
 
 OFF: Mapping[str, Any] = {
@@ -47,6 +47,7 @@ ALL_BUT_GUARD = "all but the guard"
 SCORES: tuple[Score, ...] = ("crps", "mae", "coverage_90")
 LEAST_SEEDS = 3  # tell a network's luck from its merit; the variance of two is hardly known
 MATERIAL_COVERAGE = 0.01  # of outcomes; a smaller change alters no decision
+NEGLIGIBLE = 0.01  # of CRPS or MAE; an interval that holds zero and reaches farther cannot rule a difference out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ class Row:
     change: float | None = None
     low: float | None = None
     high: float | None = None
-    word: Word = "no difference"
+    word: Word = "cannot tell"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +98,7 @@ class Ablation:
     @property
     def text(self) -> str:
         """One sentence on CRPS for a person."""
-        texts = {"no difference": "no difference found", "breaks": "breaks without it"}
+        texts = {"breaks": "breaks without it"}
         words: dict[str, list[str]] = {}
         for row in self.to_rows():
             words.setdefault(texts.get(row["word"], row["word"]), []).append(row["switch"])
@@ -223,7 +224,8 @@ def _rows(pair: _Pair, scored: _Scored, overlap: int) -> list[Row]:
         if score == "coverage_90":
             unit, word = 1.0, _coverage_word(with_it, without, overlap)
         else:
-            unit, word = mean or math.nan, _word(interval, material=MATERIAL * mean)
+            unit = mean or math.nan
+            word = _word(interval, material=MATERIAL * mean, negligible=NEGLIGIBLE * mean)
         change, low, high = (value / unit if math.isfinite(value / unit) else None for value in interval)
         rows.append(
             Row(
@@ -235,16 +237,18 @@ def _rows(pair: _Pair, scored: _Scored, overlap: int) -> list[Row]:
                 change=change,
                 low=low,
                 high=high,
-                word=word if with_it.shape[1] >= LEAST_ORIGINS else "no difference",
+                word=word if with_it.shape[1] >= LEAST_ORIGINS else "cannot tell",
             )
         )
     return rows
 
 
-def _word(interval: tuple[float, float, float], *, material: float) -> Word:
-    """The word for a change of which more is worse."""
+def _word(interval: tuple[float, float, float], *, material: float, negligible: float) -> Word:
+    """The word for a change of which more is worse; "no difference" where all of the interval is `negligible`."""
     change, low, high = interval
-    if low <= 0 <= high or abs(change) < material:
+    if low <= 0 <= high:
+        return "no difference" if max(-low, high) <= negligible else "cannot tell"
+    if abs(change) < material:
         return "no difference"
     return "helps" if change > 0 else "hurts"
 
@@ -253,7 +257,8 @@ def _coverage_word(on: Float[np.ndarray, "seed origin"], off: Float[np.ndarray, 
     """Whether the coverage is farther from its level without the improvement, on whichever side."""
     level = LEVEL / 100
     far_on, far_off = ((shares - level) * np.sign(shares.mean() - level) for shares in (on, off))
-    return _word(change_interval(far_off - far_on, overlap=overlap), material=MATERIAL_COVERAGE)
+    interval = change_interval(far_off - far_on, overlap=overlap)
+    return _word(interval, material=MATERIAL_COVERAGE, negligible=MATERIAL_COVERAGE)
 
 
 def _test_notes(pairs: list[_Pair], scored: _Scored) -> list[Note]:

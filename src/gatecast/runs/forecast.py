@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gatecast.calendars import describe, likely_holidays
 from gatecast.calibration.cache import CachedForecasts
 from gatecast.config import Config
 from gatecast.errors import UsageError
@@ -22,6 +23,7 @@ from gatecast.notes import Note, merged
 from gatecast.prices import PriceTable
 from gatecast.readers.read import read_prices
 from gatecast.runs.workspace import cache, clear_checkpoint, timed
+from gatecast.text import counted
 
 MANY = 100_000  # paths; more take minutes
 LEAST_BEYOND = 5  # paths beyond each end of a band; with fewer the end is a few paths' luck
@@ -113,7 +115,13 @@ def run_forecast(
         forecast=forecast,
         level=level,
         verdict=judged,
-        notes=(*settings_notes(forecaster.config), *not_resumed, *_notes(forecast), *_few_paths(paths, level)),
+        notes=(
+            *settings_notes(forecaster.config),
+            *not_resumed,
+            *_notes(forecast),
+            *_holidays(prices, forecast),
+            *_few_paths(paths, level),
+        ),
         timings=timings,
     )
 
@@ -160,6 +168,23 @@ def _notes(forecast: Forecast) -> tuple[Note, ...]:
     """Every note of the items once; a note of one item alone names it."""
     own = (Note(note.kind, note.text, (item.item_id,)) for item in forecast for note in dict.fromkeys(item.notes))
     return merged(own, [item.item_id for item in forecast])
+
+
+def _holidays(prices: PriceTable, forecast: Forecast) -> tuple[Note, ...]:
+    """A note of the days that may be holidays, which only a calendar knows."""
+    if prices.calendar is not None:
+        return ()
+    found: set[str] = set()
+    for item in forecast:
+        spacing = describe(prices[item.item_id].timestamps)
+        if spacing.freq in "BDh":
+            days = likely_holidays(prices[item.item_id].timestamps, item.timestamps, spacing.weekdays)
+            found.update(days.astype(str).tolist())
+    if not found:
+        return ()
+    more = f" and {counted(len(found) - 1, 'other day')}" if len(found) > 1 else ""
+    text = f"{min(found)}{more} of the forecast may be holidays, which these prices alone do not tell"
+    return (Note("data", f'{text}; name the exchange, such as calendar="XNYS", and they are left out'),)
 
 
 def _few_paths(paths: int, level: float) -> tuple[Note, ...]:
