@@ -115,13 +115,7 @@ def run_forecast(
         forecast=forecast,
         level=level,
         verdict=judged,
-        notes=(
-            *settings_notes(forecaster.config),
-            *not_resumed,
-            *_notes(forecast),
-            *_holidays(prices, forecast),
-            *_few_paths(paths, level),
-        ),
+        notes=(*settings_notes(forecaster.config), *not_resumed, *_notes(forecast), *_limits(prices, forecast, level)),
         timings=timings,
     )
 
@@ -168,6 +162,11 @@ def _notes(forecast: Forecast) -> tuple[Note, ...]:
     """Every note of the items once; a note of one item alone names it."""
     own = (Note(note.kind, note.text, (item.item_id,)) for item in forecast for note in dict.fromkeys(item.notes))
     return merged(own, [item.item_id for item in forecast])
+
+
+def _limits(prices: PriceTable, forecast: Forecast, level: float) -> tuple[Note, ...]:
+    """What the reader should not take for granted."""
+    return (*_holidays(prices, forecast), *_few_paths(forecast.n_paths, level))
 
 
 def _holidays(prices: PriceTable, forecast: Forecast) -> tuple[Note, ...]:
