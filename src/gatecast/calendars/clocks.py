@@ -61,25 +61,26 @@ def find_clock(stamps: np.ndarray) -> Clock:
     >>> find_clock((days.astype("M8[m]") + hours * 60 + 30).ravel().astype("M8[ns]")).kept
     'America/New_York'
     """
-    recent = stamps[stamps > stamps[-1] - _HISTORY].astype("datetime64[ns]")
-    weeks, used, seen = _usage(recent)
-    best, least = Clock(), np.inf
+    recent = stamps[np.searchsorted(stamps, stamps[-1] - _HISTORY, side="right") :]
+    weeks, used, seen = _usage(recent.astype("datetime64[ns]"))
+    best, least, tried = Clock(), np.inf, set()
     for recorded, kept in itertools.product(_RECORDERS, ("UTC", *_MARKETS)):
-        if recorded == kept:
-            continue
-        shift = _offsets(kept, weeks) - _offsets(recorded, weeks)
+        shift = _offsets(kept, *weeks) - _offsets(recorded, *weeks)
         shift = shift - shift[-1]
-        if not shift.any():
+        if not shift.any() or shift.tobytes() in tried:
             continue
-        moved = shift != 0
-        before = _season_difference(used, seen, moved)
+        tried.add(shift.tobytes())
+        seasons = np.unique(shift)
+        of_season = (seasons[:, None] == shift).astype(np.float32)
+        bars, days = of_season @ used, of_season @ seen
+        before = _difference(bars, days, seasons != 0)
         if before < _LEAST_MOVED:
             continue
-        at = (np.arange(_SLOTS) - shift[:, None]) % _SLOTS
-        used_there, seen_there = np.take_along_axis(used, at, 1), np.take_along_axis(seen, at, 1)
-        if _season_difference(used_there, seen_there, moved) > (1 - _EXPLAINED) * before:
+        bars, days = (_rolled(rows, seasons) for rows in (bars, days))
+        if _difference(bars, days, seasons != 0) > (1 - _EXPLAINED) * before:
             continue
-        share, count = _shares(used_there, seen_there)
+        count = days.sum(axis=0)
+        share = bars.sum(axis=0) / np.maximum(count, 1)
         unsteady = float((count * share * (1 - share)).sum())
         if unsteady < least:
             best, least = Clock(recorded, kept), unsteady
@@ -88,38 +89,35 @@ def find_clock(stamps: np.ndarray) -> Clock:
 
 def _usage(
     stamps: np.ndarray,
-) -> tuple[Int[np.ndarray, " week"], Bool[np.ndarray, "week slot"], Bool[np.ndarray, "week slot"]]:
-    """The weeks from first to last, which slots of them have bars, and which lie on a day that has any."""
+) -> tuple[tuple[int, int], Float[np.ndarray, "week slot"], Float[np.ndarray, "week slot"]]:
+    """The first and the last week, which slots of each have bars (1), and which lie on a day that has any (1)."""
     slots = np.unique(stamps.astype("datetime64[m]").astype(np.int64) // _SLOT) + 4 * 24 * 60 // _SLOT  # from a Sunday
-    first = int(slots[0] // _SLOTS)
-    weeks = np.arange(first, int(slots[-1] // _SLOTS) + 1)
+    first, last = int(slots[0] // _SLOTS), int(slots[-1] // _SLOTS)
     places = slots - first * _SLOTS
-    used = np.zeros(len(weeks) * _SLOTS, dtype=bool)
-    used[places] = True
-    seen = used.reshape(-1, _SLOTS // 7).any(axis=1).repeat(_SLOTS // 7)
-    seen[: places[0]] = seen[places[-1] + 1 :] = False
-    return weeks, used.reshape(len(weeks), _SLOTS), seen.reshape(len(weeks), _SLOTS)
+    used = np.zeros((last - first + 1) * _SLOTS, dtype=np.float32)
+    used[places] = 1
+    seen = used.reshape(-1, _SLOTS // 7).max(axis=1).repeat(_SLOTS // 7)
+    seen[: places[0]] = seen[places[-1] + 1 :] = 0
+    return (first, last), used.reshape(-1, _SLOTS), seen.reshape(-1, _SLOTS)
 
 
-def _shares(
-    used: Bool[np.ndarray, "week slot"], seen: Bool[np.ndarray, "week slot"]
-) -> tuple[Float[np.ndarray, " slot"], Int[np.ndarray, " slot"]]:
-    """In which share of the weeks that show a slot it has bars, and how many weeks these are."""
-    count = seen.sum(axis=0)
-    return (used & seen).sum(axis=0) / np.maximum(count, 1), count
+def _rolled(rows: Float[np.ndarray, "season slot"], shift: Int[np.ndarray, " season"]) -> np.ndarray:
+    return np.stack([np.roll(row, slots) for row, slots in zip(rows, shift, strict=True)])
 
 
-def _season_difference(
-    used: Bool[np.ndarray, "week slot"], seen: Bool[np.ndarray, "week slot"], moved: Bool[np.ndarray, " week"]
+def _difference(
+    bars: Float[np.ndarray, "season slot"], days: Float[np.ndarray, "season slot"], moved: Bool[np.ndarray, " season"]
 ) -> float:
-    """By how much the use of the slots differs between two groups of weeks: the sum of squared differences."""
-    (share, count), (other, others) = (_shares(used[weeks], seen[weeks]) for weeks in (moved, ~moved))
-    return float(((share - other) ** 2)[(count > 0) & (others > 0)].sum())
+    """By how much the use of the slots differs between two groups of seasons: the sum of squared differences."""
+    counts = days[moved].sum(axis=0), days[~moved].sum(axis=0)
+    shares = [bars[group].sum(axis=0) / np.maximum(n, 1) for group, n in zip((moved, ~moved), counts, strict=True)]
+    return float(((shares[0] - shares[1]) ** 2)[(counts[0] > 0) & (counts[1] > 0)].sum())
 
 
-def _offsets(zone: str, weeks: Int[np.ndarray, " week"]) -> Int[np.ndarray, " week"]:
+@functools.lru_cache(maxsize=1000)
+def _offsets(zone: str, first: int, last: int) -> Int[np.ndarray, " week"]:
     """Slots that a zone is ahead of UTC in each week, at noon of its Wednesday: clocks change at weekends."""
-    return np.array([_offset(zone, week) for week in weeks.tolist()])
+    return np.array([_offset(zone, week) for week in range(first, last + 1)])
 
 
 @functools.lru_cache(maxsize=10_000)
