@@ -229,6 +229,9 @@ def test_rows_off_a_calendar_are_known_on_the_clock_of_the_exchange() -> None:
     history = bars("Australia/Sydney", "2026-10-12", "2026-11-13", start="10:00:00", end="16:00:00", minutes=60)
     assert (history.day_of_week == 6).any() and not off_calendar(history.to_numpy(), "XASX").any()
     assert off_calendar(history.append(history[-1:] + pd.Timedelta(days=1)).to_numpy(), "XASX").sum() == 1
+    early = bars("America/New_York", "2026-11-16", "2026-11-25", start="4:00:00", end="20:00:00", minutes=60,
+                 written="America/New_York")  # fmt: skip
+    assert not off_calendar(early.to_numpy(), "XNYS").any()
 
 
 def test_days_that_past_years_skipped_may_be_holidays() -> None:

@@ -16,7 +16,10 @@ Settings = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Of training and of the simulated paths.")]
 Repair = Annotated[bool, typer.Option("--repair", help="Make the repairs that are a guess, and say which.")]
-Calendar = Annotated[str | None, typer.Option(help="An exchange whose sessions the forecast follows, such as XNYS.")]
+Calendar = Annotated[
+    str | None,
+    typer.Option(help="An exchange whose sessions, half days and breaks the forecast follows, such as XNYS."),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Report = Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a self-contained HTML report.")]
 Table = Annotated[Path | None, typer.Option("--csv", metavar="FILE.csv", help="Write the forecast as a table.")]

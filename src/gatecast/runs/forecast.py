@@ -11,7 +11,7 @@ from typing import Any
 from gatecast.calendars import describe, likely_holidays
 from gatecast.calibration.cache import CachedForecasts
 from gatecast.config import Config
-from gatecast.errors import UsageError
+from gatecast.errors import UsageError, check_path
 from gatecast.forecast import Forecast, check_level
 from gatecast.judge.recent import recent_verdict
 from gatecast.judge.verdict import Verdict
@@ -72,7 +72,7 @@ def run_forecast(
     paths: int = 1000,
     level: float = 0.9,
     seed: int = 0,
-    save: Path | None = None,
+    save: Path | str | None = None,
     resume: bool = False,
     verdict: bool = True,
     calendar: str | None = None,
@@ -88,10 +88,7 @@ def run_forecast(
     """
     check_level(level)
     check_sizes(horizon, paths, seed)
-    if save is not None and save.exists() and not save.is_dir():
-        raise UsageError(f"a model is saved to a folder; '{save}' is a file. Choose another name.")
-    if save is not None:
-        check_target(save)
+    save = None if save is None else _target(save)
     timings: dict[str, float] = {}
     with timed(timings, "read"):
         prices = read_prices(source, calendar=calendar, repair=repair)
@@ -118,6 +115,16 @@ def run_forecast(
         notes=(*settings_notes(forecaster.config), *not_resumed, *_notes(forecast), *_limits(prices, forecast, level)),
         timings=timings,
     )
+
+
+def _target(save: Path | str) -> Path:
+    """The folder of a model to come, which can be written; raises `UsageError` or `TrainingError` where it cannot."""
+    check_path("save", save)
+    folder = Path(save)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"a model is saved to a folder; '{folder}' is a file. Choose another name.")
+    check_target(folder)
+    return folder
 
 
 def fitted(
