@@ -94,7 +94,7 @@ def _stamp(start: Stamp) -> np.datetime64:
     """An ISO date alone: "now", "12" or "5 May" would mean another day tomorrow."""
     with suppress(ValueError, TypeError):
         stamp = pd.Timestamp(datetime.fromisoformat(start) if isinstance(start, str) else start)
-        if not pd.isna(stamp):
+        if isinstance(start, str | date | np.datetime64) and not pd.isna(stamp):
             return stamp.as_unit("ns").to_datetime64()
     raise UsageError(f"a start is a date; got {str(start)[:80]!r}. Give for example 2015-01-02.")
 
