@@ -171,7 +171,7 @@ def test_too_few_seeds_are_refused_and_too_few_origins_claim_nothing() -> None:
     with pytest.raises(UsageError, match="needs 3 seeds or more; got 2"):
         run(TINY, rising(), seeds=2)
     found = run(TINY, rising(), cutoffs=2)
-    assert {row.word for row in found.rows} == {"no difference"}
+    assert {row.word for row in found.rows} == {"cannot tell"}
     assert {(row.low, row.high) for row in found.rows} == {(None, None)}
     assert any("2 origins are too few" in note for note in texts(found.notes))
     json.dumps(found.to_dict(), allow_nan=False)
@@ -210,3 +210,14 @@ def test_coverage_is_judged_by_its_distance_from_the_level() -> None:
     assert coverage_word(0.90, 0.80) == coverage_word(0.90, 0.99) == "helps"
     assert coverage_word(0.80, 0.90) == coverage_word(0.99, 0.92) == "hurts"
     assert coverage_word(0.85, 0.95) == coverage_word(0.9, 0.905) == "no difference"
+
+
+def test_no_difference_is_said_only_where_none_can_be_large() -> None:
+    """A CRPS six times as large is luck where the interval holds zero, yet it is no evidence of equality."""
+
+    def found(*interval: float) -> str:
+        return ablation._word(interval, material=1e-4, negligible=0.01)  # type: ignore[arg-type]
+
+    assert found(5.13, -0.4, 10.7) == found(0.001, -0.02, 0.022) == "cannot tell"
+    assert found(0.001, -0.004, 0.006) == found(0.00005, 0.00001, 0.00009) == "no difference"
+    assert found(5.13, 0.4, 9.9) == "helps" and found(-0.1, -0.15, -0.05) == "hurts"

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatecast.calendars import describe, future_timestamps, gaps
+from gatecast.calendars import clock_text, describe, future_timestamps, gaps, likely_holidays, off_calendar
+from gatecast.calendars.clocks import Clock, find_clock
 from gatecast.errors import UsageError
 from gatecast.prices import PriceSeries
 
@@ -126,3 +127,123 @@ def test_any_history_has_a_future(steps: list[int], unit: str, horizon: int) -> 
         future_of(stamps, horizon)
     except UsageError as error:
         assert "2200" in str(error)
+
+
+def bars(
+    zone: str, first: str, last: str, *, start: str, end: str, minutes: int, written: str = "UTC"
+) -> pd.DatetimeIndex:
+    """Bars of every weekday from `start` to before `end` by the clock of `zone`, as another clock writes them."""
+    days = pd.bdate_range(first, last)
+    times = pd.timedelta_range(start, end, freq=f"{minutes}min", closed="left")
+    local = pd.DatetimeIndex((days.to_numpy()[:, None] + times.to_numpy()).ravel())
+    return local.tz_localize(zone).tz_convert(written).tz_localize(None)
+
+
+def of_days(future: pd.DatetimeIndex) -> dict[str, tuple[str, str, int]]:
+    """First bar, last bar and number of bars of each day."""
+    groups = future.to_series().groupby(future.date)
+    return {str(day): (f"{part.min():%H:%M}", f"{part.max():%H:%M}", len(part)) for day, part in groups}
+
+
+def test_sessions_keep_the_clock_of_their_exchange() -> None:
+    """Two weeks after New York's clocks changed, bars in UTC have used both summer's hours and winter's."""
+    history = bars("America/New_York", "2026-10-12", "2026-11-13", start="9:30:00", end="16:00:00", minutes=15)
+    future = future_of(history, 3 * 26)
+    assert of_days(future) == {f"2026-11-{day}": ("14:30", "20:45", 26) for day in (16, 17, 18)}
+
+
+@pytest.mark.parametrize(
+    ("zone", "written", "kept"),
+    [
+        ("America/New_York", "UTC", "America/New_York"),
+        ("Europe/Berlin", "UTC", "Europe/London"),  # which change their clocks on the same day
+        ("Australia/Sydney", "UTC", "Australia/Sydney"),
+        ("America/New_York", "Europe/Berlin", "America/New_York"),
+        ("Asia/Tokyo", "UTC", "UTC"),
+        ("America/New_York", "America/New_York", "UTC"),
+        ("Europe/Berlin", "Europe/Athens", "UTC"),
+    ],
+)
+def test_the_clock_of_a_market_is_found(zone: str, written: str, kept: str) -> None:
+    history = bars(zone, "2026-01-05", "2026-11-13", start="10:00:00", end="16:00:00", minutes=60, written=written)
+    assert find_clock(history.to_numpy()).kept == kept
+    thin = history[np.random.default_rng(0).random(len(history)) < 0.8]
+    assert find_clock(thin.to_numpy()).kept == kept
+
+
+def test_a_market_without_sessions_keeps_no_clock() -> None:
+    always = pd.date_range("2025-10-01", "2026-11-20", freq="h")
+    some = always[np.random.default_rng(0).random(len(always)) < 0.5]
+    assert find_clock(always.to_numpy()) == find_clock(some.to_numpy()) == Clock()
+
+
+def test_the_clock_is_found_without_looking_ahead() -> None:
+    history = bars("America/New_York", "2026-10-12", "2026-11-13", start="9:30:00", end="16:00:00", minutes=15)
+    before = history[history < "2026-11-01"]
+    assert find_clock(before.to_numpy()) == Clock() and future_of(before, 26)[0].hour == 13
+    first_bar = history[: len(before) + 1]  # an hour late, on the very day on which the clocks changed
+    assert of_days(future_of(first_bar, 30))["2026-11-03"][0] == "14:30"
+
+
+def test_a_calendar_knows_half_days_and_the_clock_of_the_exchange() -> None:
+    """Also before any clock change is in the history; bars may be stamped with their start or with their end."""
+    history = bars("America/New_York", "2026-09-14", "2026-10-23", start="9:30:00", end="16:00:00", minutes=30)
+    days = of_days(future_of(history, 13 * 26, "XNYS"))
+    assert days["2026-10-30"] == ("13:30", "19:30", 13) and days["2026-11-02"] == ("14:30", "20:30", 13)
+    assert "2026-11-26" not in days and days["2026-11-27"] == ("14:30", "17:30", 7)
+    ends = bars("America/New_York", "2026-10-12", "2026-11-24", start="10:00:00", end="16:30:00", minutes=30,
+                written="America/New_York")  # fmt: skip
+    days = of_days(future_of(ends, 26, "XNYS"))
+    assert days["2026-11-25"] == ("10:00", "16:00", 13) and days["2026-11-27"] == ("10:00", "13:00", 7)
+
+
+@pytest.mark.parametrize("written", ["UTC", "Asia/Hong_Kong"])
+def test_a_calendar_knows_breaks(written: str) -> None:
+    """Before Christmas Hong Kong trades in the morning only; a stray bar in the break makes no future one."""
+    history = bars("Asia/Hong_Kong", "2026-11-02", "2026-12-18", start="9:30:00", end="16:00:00", minutes=30,
+                   written=written)  # fmt: skip
+    future = future_of(history, 50, "XHKG").tz_localize(written).tz_convert("Asia/Hong_Kong").tz_localize(None)
+    assert of_days(future)["2026-12-24"] == ("09:30", "11:30", 5) and "2026-12-25" not in of_days(future)
+    assert of_days(future)["2026-12-23"][2] == 11 and not future.indexer_between_time("12:00", "12:59").any()
+
+
+def test_bars_outside_the_hours_of_a_calendar_follow_its_days() -> None:
+    history = bars("America/New_York", "2026-10-12", "2026-11-13", start="4:00:00", end="20:00:00", minutes=60)
+    future = future_of(history, 16 * 9, "XNYS").tz_localize("UTC").tz_convert("America/New_York").tz_localize(None)
+    assert of_days(future)["2026-11-16"] == ("04:00", "19:00", 16) and "2026-11-26" not in of_days(future)
+    assert "only its days" in str(clock_text(history[history > "2026-11-02"].to_numpy(), "XNYS"))
+
+
+def test_the_clock_is_said() -> None:
+    history = bars("America/New_York", "2026-10-12", "2026-11-13", start="9:30:00", end="16:00:00", minutes=30)
+    assert "New York" in str(clock_text(history.to_numpy(), None)) and "UTC" in str(
+        clock_text(history.to_numpy(), "XNYS")
+    )
+    local = bars("America/New_York", "2026-10-12", "2026-11-13", start="9:30:00", end="16:00:00", minutes=30,
+                 written="America/New_York")  # fmt: skip
+    assert clock_text(local.to_numpy(), None) is clock_text(local.to_numpy(), "XNYS") is None
+
+
+def test_rows_off_a_calendar_are_known_on_the_clock_of_the_exchange() -> None:
+    """Sydney's Monday begins on Sunday in UTC."""
+    history = bars("Australia/Sydney", "2026-10-12", "2026-11-13", start="10:00:00", end="16:00:00", minutes=60)
+    assert (history.day_of_week == 6).any() and not off_calendar(history.to_numpy(), "XASX").any()
+    assert off_calendar(history.append(history[-1:] + pd.Timedelta(days=1)).to_numpy(), "XASX").sum() == 1
+    early = bars("America/New_York", "2026-11-16", "2026-11-25", start="4:00:00", end="20:00:00", minutes=60,
+                 written="America/New_York")  # fmt: skip
+    assert not off_calendar(early.to_numpy(), "XNYS").any()
+
+
+def test_days_that_past_years_skipped_may_be_holidays() -> None:
+    week = (0, 1, 2, 3, 4)
+    days = pd.bdate_range("2023-01-02", "2025-11-20")
+    skipped = pd.DatetimeIndex(["2023-12-25", "2024-07-04", "2024-12-25"])
+    traded, future = days.difference(skipped).to_numpy(), pd.bdate_range("2025-12-01", "2026-01-30").to_numpy()
+    found = likely_holidays(traded, future, week)
+    assert np.datetime64("2025-12-25") in found and len(found) < 8
+    assert (np.abs(found - np.datetime64("2025-12-25")) <= np.timedelta64(4, "D")).all()
+    assert len(likely_holidays(days.to_numpy(), future, week)) == 0  # it trades on Christmas
+    assert len(likely_holidays(traded[-100:], future, week)) == len(future)  # it cannot tell
+    always = pd.date_range("2025-06-01", "2025-11-20").to_numpy()
+    assert len(likely_holidays(always, future, tuple(range(7)))) == 0
+    assert len(likely_holidays(traded[::2], future, week)) == 0  # gaps, not holidays

@@ -117,6 +117,35 @@ calls += [lambda thing=thing: fitted.predict(thing) for thing in (None, prices.t
 calls += [lambda size=size: fitted.predict(prices, horizon=size) for size in ("5", 2.5, None, True, float("nan"), 0)]
 calls += [lambda: fitted.predict(prices, paths=2.5), lambda: fitted.predict(prices, seed="a")]
 calls += [lambda: gc.backtest([gc.RandomWalk()], prices.to_frame())]
+walk, frame = gc.RandomWalk().fit(prices), prices.to_frame()
+forecast = walk.predict(prices, 2, paths=20)
+for of in (forecast, forecast.items[0]):
+    calls += [lambda of=of, q=q: of.quantile(q) for q in ([0.1, 0.9], "0.1", None, float("nan"), True)]
+    calls += [lambda of=of, level=level: of.interval(level) for level in ([0.8], "0.9", None)]
+    calls += [lambda of=of, price=price: of.probability_above(price) for price in ("x", None)]
+calls += [lambda: forecast.to_frame("0.9"), lambda: forecast.to_json([1])]
+calls += [lambda thing=thing: gc.plot(thing) for thing in (frame, None, forecast.items[0])]
+calls += [lambda: gc.plot(forecast, frame)]
+calls += [lambda given=given: gc.Config.from_preset("quick", given) for given in ([3], 5, "loss=mae", {"loss": "mae"})]
+calls += [lambda thing=thing: gc.Forecaster(thing) for thing in ("quick", {}, 0, prices)]
+calls += [lambda: gc.Forecaster(steps="x"), lambda: gc.Forecaster(name=5)]
+calls += [lambda path=path: fitted.save(path) for path in (None, 5)]
+calls += [lambda path=path: gc.Forecaster.load(path) for path in (None, 5)]
+calls += [lambda: fitted.fit(prices, checkpoint=5)]
+WRONG = (None, "random_walk", ["random_walk"], [None], gc.RandomWalk(), [gc.RandomWalk], {})
+calls += [lambda models=models: gc.backtest(models, prices) for models in WRONG]
+calls += [lambda name=name, value=value: gc.backtest([gc.RandomWalk()], prices, **{name: value})
+          for name in ("horizon", "cutoffs", "every", "span", "min_rows", "refit", "paths", "seed", "jobs", "store")
+          for value in (2.5, [5])]
+calls += [lambda config=config: gc.ablate(config, prices) for config in ("quick", None)]
+calls += [lambda: gc.ablate(gc.Config(), frame), lambda: gc.ablate(gc.Config(), prices, seeds="3")]
+calls += [lambda: gc.RandomWalk().fit(frame), lambda: walk.predict(frame, 2), lambda: walk.predict(prices, 5.0)]
+calls += [lambda: gc.Sma(window="5"), lambda: gc.Ema(half_life=None)]
+calls += [lambda stamp=stamp: prices.until(stamp) for stamp in ("someday", None)]
+calls += [lambda: prices.select("EURUSD"), lambda: gc.PriceTable.from_close({"X": 5})]
+calls += [lambda: gc.PriceTable(series=[5]), lambda: gc.PriceTable(series=(5,))]
+calls += [lambda name=name, value=value: gc.read_prices("sample:aapl", **{name: value})
+          for name, value in (("calendar", 5), ("repair", "yes"), ("today", "2020-01-01"))]
 for number, call in enumerate(calls):
     try:
         call()

@@ -131,7 +131,7 @@ def test_bad_input(name: str, tmp_path: Path) -> None:
             read_prices(path, today=TODAY)
         text = str(error.value)
         assert refusal in text and "\n" not in text and text.isprintable()
-        assert isinstance(error.value, UnsafeData) == ("--repair" in text)
+        assert isinstance(error.value, UnsafeData) == ("repair=True" in text)
     if note is None:
         with pytest.raises(DataError):
             read_prices(path, repair=True, today=TODAY)

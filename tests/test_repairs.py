@@ -34,7 +34,7 @@ def refused(bad: pd.DataFrame, *words: str) -> None:
     with pytest.raises(UnsafeData) as error:
         read_prices(bad, today=datetime.date(2022, 1, 1))
     text = str(error.value)
-    assert "\n" not in text and "--repair" in text
+    assert "\n" not in text and "repair=True" in text
     for word in words:
         assert word in text, text
 

@@ -12,6 +12,7 @@ import pytest
 
 from gatecast.errors import GatecastError, UsageError
 from gatecast.faces.report import forecast_report, write_html
+from gatecast.faces.report.page import setting_pairs
 from gatecast.forecast import Forecast
 from gatecast.notes import Note
 from gatecast.prices import PriceTable
@@ -165,3 +166,16 @@ def test_the_page_has_no_nan_and_no_infinity():
     html, _ = page(losses=[(1, float("inf"), float("nan"))])
     assert not re.search(r"\b(NaN|Infinity)\b", Reader(html).scripts["loss"])
     assert np.isfinite(json.loads(Reader(html).scripts["fan-0"])["data"][0]["y"]).all()
+
+
+def test_the_page_explains_the_words_of_its_verdict():
+    honest = {"ok": False, "level": 0.9, "coverage": 0.855}
+    text = " ".join(Reader(page(verdict=VERDICT | {"honest": honest})[0]).text.split())
+    for word in ("An origin is a past date", "CRPS scores the whole fan", "Holm's correction raises"):
+        assert word in text
+    assert "Bands honest: no (90% held 85.5%)" in text
+    assert "Holm" not in Reader(page()[0]).text
+
+
+def test_a_setting_that_was_not_given_is_said_to_be_unset():
+    assert setting_pairs({"every": None, "refit": 1}) == [("every", "not set"), ("refit", "1")]

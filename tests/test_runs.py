@@ -162,7 +162,7 @@ def test_a_folder_that_cannot_take_a_model_is_refused_before_the_training(source
     (folder / "model.json").write_text('{"mine": 1}')
     trained: list[Progress | FoldProgress] = []
     for save in (folder, Path("/proc/none")):
-        with pytest.raises(TrainingError, match="hoose another --save folder"):
+        with pytest.raises(TrainingError, match="hoose another folder"):
             run_forecast(source, FAST, save=save, progress=trained.append)
     assert not trained
 
@@ -186,3 +186,13 @@ def test_a_backtest_tells_calibrated_forecasts_from_others(source: Path) -> None
     assert [("not calibrated" in text) for text in said] == [True, False]
     counts = [int(text.rpartition("in ")[2].split()[0]) for text in said]
     assert sum(counts) == len(run.report.forecasts)
+
+
+def test_days_that_may_be_holidays_are_said_where_no_calendar_is_named(source: Path) -> None:
+    def said(calendar: str | None) -> list[str]:
+        run = run_forecast(source, FAST, horizon=5, paths=40, verdict=False, calendar=calendar)
+        return [str(note) for note in run.notes if "may be holidays" in note.text]
+
+    (note,) = said(None)
+    assert 'calendar="XNYS"' in note and "other days of the forecast" in note
+    assert not said("XNYS")

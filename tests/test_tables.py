@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pandas as pd
@@ -23,7 +24,7 @@ from gatecast.faces.tables import (
     score_frame,
 )
 from gatecast.faces.terminal.scores import show_ablation, show_audit, show_scores
-from gatecast.judge.ablation import Ablation, Row
+from gatecast.judge.ablation import SCORES, Ablation, Row
 from gatecast.judge.audit import Audit
 from test_report import Reader
 from test_report_backtest import walk
@@ -142,3 +143,21 @@ def test_the_audit_in_the_terminal_fits_eighty_columns(capsys: pytest.CaptureFix
     lines = capsys.readouterr().out.splitlines()
     row = next(line for line in lines if line.startswith("volatility usual"))
     assert row.split()[2:] == ["100", "(85-100)"] * 4 and max(map(len, lines)) <= 80
+
+
+def test_no_table_is_cut_at_eighty_columns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a word nor a number ends in dots, however large a change is and however long a name."""
+    monkeypatch.setenv("COLUMNS", "80")
+    wide = {"with_it": 1.0, "without": 52.0, "change": 51.397, "low": -39.651, "high": 63.142, "word": "no difference"}
+    switches = ("bollinger_guard", "all but the guard", "mc_dropout")
+    rows = [Row(switch=name, off="x", score=score, **wide) for name in switches for score in SCORES]
+    show_ablation(Ablation(rows=tuple(rows), origins=48, seeds=3, items=1, horizon=5, refit=12))
+    out = capsys.readouterr().out
+    assert "…" not in out and out.count("difference") > 3 and "-3,965 to +6,314%" in out
+    report, _ = walk()
+    long = {name: f"calibrated:gatecast:encoder=transformer,layers=3,name={name}" for name in ("gatecast", "narrow")}
+    scores = report.scores.assign(model=report.scores["model"].replace(long), mae=123456.7, n=123456, log_score=-12.345)
+    show_scores(dataclasses.replace(report, scores=scores))
+    lines = capsys.readouterr().out.splitlines()
+    assert not any("…" in line for line in lines) and max(map(len, lines)) <= 80
+    assert sum("123,456 " in line and "123,457 " in line for line in lines) == 3

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from gatecast.cli.console import as_options
 from gatecast.errors import UsageError
 from gatecast.faces.terminal.forecast import fan_lines, show_forecast
 from gatecast.forecast import Forecast, ItemForecast
@@ -141,3 +142,9 @@ def test_a_history_that_rises_is_drawn_rising():
 def test_a_bad_level_is_refused():
     with pytest.raises(UsageError, match="between 0 and 1"):
         shown(level=1.0)
+
+
+def test_the_command_says_remedies_with_its_own_options() -> None:
+    said = as_options('Correct it, or pass repair=True; or header=False and close="Last price", day_first=True.')
+    assert said == "Correct it, or pass --repair; or --no-header and --close 'Last price', --day-first."
+    assert as_options("pass start=base, 'x=True'") == "pass start=base, 'x=True'"

@@ -12,7 +12,10 @@ from gatecast.judge.decision import Decision, Finding, Honesty, Obstacle, Word
 from gatecast.judge.verdict_text import fallback_text, paragraph, untested_text
 
 HONEST = Honesty(level=0.9, coverage=0.893, low=0.84, high=0.931, ok=True)
-OPENING = "m was judged on 60 origins from 2020-01-01 to 2020-12-31, 5 steps ahead, 2 items."
+OPENING = (
+    "m was tested on 60 past dates (origins) from 2020-01-01 to 2020-12-31: 5 steps ahead, 2 items, with the prices up "
+    "to each date alone."
+)
 
 
 def finding(word: Word = "no evidence", **changes: Any) -> Finding:
@@ -67,7 +70,9 @@ def test_a_whole_verdict() -> None:
 
 
 def test_what_it_was_judged_on() -> None:
-    opening = "m was judged on 1 origin, 2020-01-01, 1 step ahead, 1 item."
+    opening = (
+        "m was tested on a past date (origin), 2020-01-01: 1 step ahead, 1 item, with the prices up to that date alone."
+    )
     assert text(origins=1, steps=1, items=1).startswith(f"{opening} Median")
     assert text(origins=2).startswith(f"{OPENING.replace('60', '2')} Median")
     assert text().startswith(f"{OPENING} Median") and "Against" not in text()
@@ -142,7 +147,7 @@ def test_what_is_said_of_the_random_walk_and_without_it() -> None:
     ],
 )
 def test_a_finding_is_said_with_its_size_and_its_doubt(median: Finding, sentence: str) -> None:
-    assert f" items. Median: {sentence} Bands: skill." in text(median=median)
+    assert f" alone. Median: {sentence} Bands: skill." in text(median=median)
 
 
 @pytest.mark.parametrize(

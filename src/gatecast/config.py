@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from gatecast.errors import ConfigError
+from gatecast.errors import ConfigError, check_texts
 
 GROUPS = {  # by their first setting
     "start": "Which network",
@@ -140,13 +140,14 @@ class Config(BaseModel):
 
         A setting that shapes a network trained on the prices makes the default preset start from scratch.
         """
+        check_texts("settings", settings, "loss=mae")
         if preset not in PRESETS:
             raise ConfigError(f"no preset '{preset}'. There are: {', '.join(PRESETS)}.")
         given = parse_settings(settings)
         if preset not in ("default", "base") and given.get("start", "scratch") != "scratch":
             raise ConfigError(
-                f"start: the preset {preset} trains a network on your prices; got start={given['start']}. Take "
-                "--preset base or default, or leave start out."
+                f"start: the preset {preset} trains a network on your prices; got start={given['start']}. "
+                'Take preset="base", or leave start out.'
             )
         own = preset == "default" and not given.keys() <= _OF_EVERY_START
         config = cls(**{**parse_settings(["start=scratch"] if own else _PRESETS[preset].split()), **given})

@@ -1,17 +1,25 @@
-"""The exception tree: every refusal gatecast makes, in one place.
+"""The exception tree: every refusal gatecast makes, in one place; and the checks of arguments that several make.
 
 GatecastError                 one clear line: the rule, the culprit, the remedy
 ├── UsageError                the command or an argument is wrong        (exit 2)
 │   └── ConfigError           an unknown key, or a value out of range    (exit 2)
 ├── DataError                 the prices cannot be used                  (exit 1)
 │   ├── UnreadableSource      no table could be made of the source
-│   ├── UnsafeData            a repair would be a guess; `--repair` makes it
+│   ├── UnsafeData            a repair would be a guess; `repair=True` makes it
 │   └── TooFewRows            the history is shorter than the model needs
 ├── ModelError                a saved model cannot be used               (exit 1)
 └── TrainingError             training cannot go on (loss is NaN, disk full)  (exit 1)
+
+A remedy is written as the library has it, `repair=True`; the command says `--repair` (`cli.console.as_options`).
 """
 
 from __future__ import annotations
+
+import math
+import numbers
+import os
+
+from gatecast.text import clean
 
 
 class GatecastError(Exception):
@@ -52,3 +60,43 @@ class ModelError(GatecastError):
 
 class TrainingError(GatecastError):
     """Training cannot go on; what was good before is kept."""
+
+
+def check_type(name: str, value: object, kind: type, remedy: str) -> None:
+    """Refuse an argument of another type, by the argument's name."""
+    if not isinstance(value, kind):
+        raise UsageError(f"{name} is of type {kind.__name__}; got {briefly(value)}. {remedy}")
+
+
+def check_whole(name: str, value: object, *, least: int, example: int) -> None:
+    """Refuse what is no whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise UsageError(f"{name} is a whole number; got {briefly(value)}. Give for example {name}={example}.")
+    if value < least:
+        raise UsageError(f"{name} is at least {least}; got {value}. Give for example {name}={example}.")
+
+
+def check_number(name: str, value: object, *, example: float) -> None:
+    """Refuse what is no single finite number."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+        raise UsageError(f"{name} is a number; got {briefly(value)}. Give for example {name}={example}.")
+
+
+def check_path(name: str, value: object) -> None:
+    """Refuse what names no file or folder."""
+    if not isinstance(value, str | os.PathLike) or not str(value):
+        raise UsageError(f'{name} is a path; got {briefly(value)}. Give for example {name}="model".')
+
+
+def check_texts(name: str, value: object, example: str) -> None:
+    """Refuse what is no list of texts; a text alone is none."""
+    if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
+        raise UsageError(f"{name} is a list of texts; got {briefly(value)}. Give for example {name}=[{example!r}].")
+
+
+def briefly(value: object) -> str:
+    """A number, a text or a short list as it was written; of anything else its type."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    plain = value is None or isinstance(value, str | numbers.Number | list | tuple)
+    return clean(repr(value), 60) if plain else f"a value of type {type(value).__name__}"

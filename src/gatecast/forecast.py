@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy.special import gammaln, logsumexp
 
-from gatecast.errors import UsageError
+from gatecast.errors import UsageError, check_number
 from gatecast.notes import Note
 from gatecast.prices import PriceSeries, stamp_text
 
@@ -113,6 +113,7 @@ class ItemForecast:
 
     def quantile(self, q: float) -> Float[np.ndarray, " horizon"]:
         """The q-quantile of the paths at each step (linear interpolation); price units; 0 <= q <= 1."""
+        check_number("q", q, example=0.05)
         if not 0 <= q <= 1:
             raise UsageError(f"a quantile lies in 0..1; got {q}. Give for example 0.05.")
         return np.asarray(np.quantile(self.paths, q, axis=0))
@@ -124,6 +125,7 @@ class ItemForecast:
 
     def probability_above(self, price: float) -> Float[np.ndarray, " horizon"]:
         """The share of paths above `price` at each step."""
+        check_number("price", price, example=100.0)
         return np.asarray((self.paths > price * (1 + 1e-12)).mean(axis=0))  # not above by rounding alone
 
     def log_returns(self) -> Float[np.ndarray, "paths horizon"]:
@@ -242,7 +244,8 @@ def item_rng(item_id: str, seed: int) -> np.random.Generator:
 
 
 def check_level(level: float) -> None:
-    """Refuse a level outside (0, 1)."""
+    """Refuse a level that is no number, or outside (0, 1)."""
+    check_number("level", level, example=0.9)
     if not 0 < level < 1:
         likely = level / 100 if 1 < level < 100 else 0.9
         raise UsageError(f"a level lies between 0 and 1; got {level}. Give for example {likely:g}.")

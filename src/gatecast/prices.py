@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from gatecast.errors import DataError, UsageError
+from gatecast.errors import DataError, UsageError, briefly, check_texts, check_type
 from gatecast.notes import Note
 from gatecast.text import listed
 
@@ -37,16 +37,16 @@ class PriceSeries:
     notes: tuple[Note, ...] = ()
 
     def __post_init__(self) -> None:
-        stamps = np.array(self.timestamps, dtype="datetime64[ns]")
+        stamps = _array(self.item_id, "timestamps", self.timestamps, "datetime64[ns]")
         stamps.flags.writeable = False
         object.__setattr__(self, "timestamps", stamps)
         for name, values in self.columns().items():
-            array = np.array(values, dtype=np.float64)
+            array = _array(self.item_id, name, values, "float64")
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         if len(self.timestamps) == 0:
             raise DataError(f"an item needs at least one row; '{self.item_id}' has none. Remove the item.")
-        if not (np.diff(self.timestamps) > np.timedelta64(0, "ns")).all():
+        if np.isnat(self.timestamps).any() or not (np.diff(self.timestamps) > np.timedelta64(0, "ns")).all():
             raise DataError(
                 f"timestamps must increase within an item; '{self.item_id}' breaks this rule. Sort it, drop duplicates."
             )
@@ -98,6 +98,9 @@ class PriceTable:
     _index: Mapping[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        check_type("series", self.series, tuple, "Give for example series=(series,).")
+        for series in self.series:
+            check_type("a member of series", series, PriceSeries, "Make one with PriceSeries(...).")
         if not self.series:
             raise DataError("a price table needs at least one item; this one has none. Give it a price history.")
         index = {series.item_id: position for position, series in enumerate(self.series)}
@@ -108,12 +111,17 @@ class PriceTable:
     @classmethod
     def from_close(cls, items: Mapping[str, tuple[object, object]]) -> PriceTable:
         """A table of closes: {item_id: (closes, timestamps)}; raises `DataError` where they break the rules."""
+        if not isinstance(items, Mapping) or not all(
+            isinstance(pair, tuple) and len(pair) == 2 for pair in items.values()
+        ):
+            given = "other values" if isinstance(items, Mapping) else briefly(items)
+            raise UsageError(f"items are {{item_id: (closes, timestamps)}}; got {given}. Give a pair for each item.")
         return cls(
             series=tuple(
                 PriceSeries(
                     item_id=item_id,
-                    close=np.asarray(close, dtype=np.float64),
-                    timestamps=np.asarray(stamps, dtype="datetime64[ns]"),
+                    close=close,  # type: ignore[arg-type]
+                    timestamps=stamps,  # type: ignore[arg-type]
                 )
                 for item_id, (close, stamps) in items.items()
             )
@@ -131,18 +139,24 @@ class PriceTable:
         return iter(self.series)
 
     def __getitem__(self, item_id: str) -> PriceSeries:
-        if item_id not in self._index:
+        if not isinstance(item_id, str) or item_id not in self._index:
             raise UsageError(f"no item '{item_id}' in this table. It has: {listed(self.item_ids, 10)}.")
         return self.series[self._index[item_id]]
 
     def until(self, cutoff: object) -> PriceTable:
         """The rows at or before `cutoff`; items that begin later are left out. Raises if none is left."""
-        stamp = pd.Timestamp(cutoff).to_datetime64()  # type: ignore[arg-type]
+        try:
+            stamp = pd.Timestamp(cutoff).to_datetime64()  # type: ignore[arg-type]
+        except (ValueError, TypeError):
+            stamp = np.datetime64("NaT")
+        if np.isnat(stamp):
+            raise UsageError(f"a cutoff is a date; got {briefly(cutoff)}. Give for example '2020-01-31'.")
         ends = ((series, int(np.searchsorted(series.timestamps, stamp, side="right"))) for series in self.series)
         return replace(self, series=tuple(series.rows(0, end) for series, end in ends if end))
 
     def select(self, item_ids: tuple[str, ...]) -> PriceTable:
         """A table of these items alone, in this order."""
+        check_texts("item_ids", item_ids, self.series[0].item_id)
         return replace(self, series=tuple(self[item_id] for item_id in item_ids))
 
     def to_frame(self) -> pd.DataFrame:
@@ -166,6 +180,18 @@ class PriceTable:
             for values in series.columns().values():
                 digest.update(values.tobytes())
         return digest.hexdigest()
+
+
+def _array(item_id: str, name: str, values: object, kind: str) -> np.ndarray:
+    """A column as an array; raises `DataError` where it holds other things."""
+    try:
+        array = np.array(values, dtype=kind)
+    except (ValueError, TypeError):
+        array = np.array(0)
+    if array.ndim != 1:
+        what = "dates" if name == "timestamps" else "numbers"
+        raise DataError(f"{name} must be a list of {what}; that of '{item_id}' is not. Convert it.")
+    return array
 
 
 def check_prices(prices: object) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -19,12 +21,35 @@ if TYPE_CHECKING:
     from gatecast.notes import Note
 
 OTHER_FORMATS = (".pdf", ".png", ".jpg", ".svg", ".csv", ".json", ".parquet", ".xlsx", ".docx", ".md", ".txt")
+_ARGUMENT = re.compile(
+    r"""(?<![\w'"])(?P<name>[a-z_]+)=(?:(?P<flag>True|False)\b|"(?P<text>[^"]*)"|'(?P<other>[^']*)')"""
+)
+_OPPOSITES = {"day-first": "month-first"}  # of options whose opposite has a name of its own
 QUIET = 30.0  # seconds between two lines where there is no bar: a sign of life, not a log
 
 
+def as_options(text: str) -> str:
+    """A message of the library as the command says it: its keyword arguments with quotes, True or False as options.
+
+    >>> as_options('pass repair=True, or calendar="XNYS"'), as_options("loss=mae")
+    ('pass --repair, or --calendar XNYS', 'loss=mae')
+    >>> as_options('pass header=False with close="Adj Close", or day_first=False')
+    "pass --no-header with --close 'Adj Close', or --month-first"
+    """
+
+    def option(argument: re.Match[str]) -> str:
+        name = argument["name"].replace("_", "-")
+        text = argument["other"] if argument["text"] is None else argument["text"]
+        if text is not None:
+            return f"--{name} {shlex.quote(text)}"
+        return f"--{name}" if argument["flag"] == "True" else f"--{_OPPOSITES.get(name, f'no-{name}')}"
+
+    return _ARGUMENT.sub(option, text)
+
+
 def say(text: str) -> None:
-    """A note on stderr, free of control characters."""
-    clean = "".join(character if character.isprintable() else " " for character in text)
+    """A note on stderr, free of control characters, with the command's own options."""
+    clean = "".join(character if character.isprintable() else " " for character in as_options(text))
     if sys.stderr is not None:  # closed by the shell: a note nobody reads must not cost the result
         print(f"gatecast: {clean}", file=sys.stderr)
 
@@ -52,6 +77,13 @@ def check_page(path: Path | None) -> None:
     check_writable(path)
     if path is not None and path.suffix.lower() in OTHER_FORMATS:
         raise UsageError(f"a page is HTML; '{path.name}' says {path.suffix}. Name it '{path.stem}.html'.")
+
+
+def check_table(path: Path | None) -> None:
+    """`check_writable`, and the name must not promise another format than CSV."""
+    check_writable(path)
+    if path is not None and path.suffix.lower() in {*OTHER_FORMATS, ".html"} - {".csv", ".txt"}:
+        raise UsageError(f"a table is CSV; '{path.name}' says {path.suffix}. Name it '{path.stem}.csv'.")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gatecast.cli.app import app
-from gatecast.cli.console import check_page, progress_bar, say, say_notes
+from gatecast.cli.console import check_page, check_table, progress_bar, say, say_notes, writing
 from gatecast.cli.options import (
     Calendar,
     Json,
@@ -21,6 +21,7 @@ from gatecast.cli.options import (
     Seed,
     Settings,
     Source,
+    Table,
     reads_source,
 )
 from gatecast.errors import UsageError
@@ -46,6 +47,7 @@ def forecast(
     save: Annotated[Path | None, typer.Option(metavar="DIR", help="Save the trained model here.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was cut off.")] = False,
     report: Report = None,
+    csv: Table = None,
     calendar: Calendar = None,
     repair: Repair = False,
     verdict: Annotated[
@@ -57,6 +59,7 @@ def forecast(
 ) -> None:
     """Train on SOURCE, or take the base network, and simulate what the next steps may bring."""
     check_page(report)
+    check_table(csv)
     if model is not None and (settings or save or resume or preset != "default"):
         raise UsageError("--model brings its own settings; it goes with none of --preset, --set, --save, --resume.")
     config = None if model is not None else config_of(preset, settings, seed)
@@ -84,9 +87,11 @@ def forecast(
         say(f"model saved to {save}")
     say_notes(run.notes)
     try:
+        if csv is not None:
+            _write_table(csv, run)
         if report is not None:
             _write_report(report, source, run)
-    finally:  # a page that cannot be written costs no forecast
+    finally:  # a file that cannot be written costs no forecast
         if as_json:
             print(json.dumps(run.to_dict(), allow_nan=False))
         else:
@@ -150,6 +155,18 @@ def _print(run: ForecastRun) -> None:
     show_forecast(run.forecast, run.prices, level=run.level, console=console)
     if run.verdict is not None:
         console.print(f"\n{run.verdict.text}", markup=False, highlight=False)
+
+
+def _write_table(path: Path, run: ForecastRun) -> None:
+    from gatecast.files import write_whole
+
+    text = run.forecast.to_frame(run.level).to_csv(index=False)
+    with writing(path):
+        if path.exists() and not path.is_file():  # a device such as /dev/stdout
+            path.write_text(text, encoding="utf-8")
+        else:
+            write_whole(path, text.encode())
+    say(f"table written to {path}")
 
 
 def _write_report(path: Path, source: str, run: ForecastRun) -> None:

@@ -42,6 +42,15 @@ def percent(decimals: int, sign: str = "") -> Form:
     return lambda share: f"{100 * share:{sign}.{decimals}f}%"
 
 
+def change_percent(share: float) -> str:
+    """A change as per cent, with a decimal where it is below tenfold.
+
+    >>> change_percent(-0.0213), change_percent(51.397)
+    ('-2.1%', '+5,140%')
+    """
+    return f"{100 * share:+,.{1 if abs(share) < 10 else 0}f}%"
+
+
 def p_text(p_value: float) -> str:
     """A p-value to three decimals.
 
@@ -94,7 +103,7 @@ TERMINAL_COLUMNS = (
     Column("CRPS", "crps", percent(3), least),
     Column("skill", "skill", percent(1, "+")),
     Column("log score", "log_score", "{:.3f}".format, most),
-    Column("MAE", "mae", "{:.4g}".format, least),
+    Column("MAE", "mae", _four_digits, least),
     Column("MASE", "mase", "{:.3f}".format, least),
     Column("50%", "coverage_50", percent(0), nearest(0.5)),
     Column("90%", "coverage_90", percent(0), nearest(0.9)),

@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from gatecast.config import Config
-from gatecast.errors import UsageError
+from gatecast.errors import UsageError, check_type, check_whole
 from gatecast.features.indicators import WARMUP, FeatureSpec, series_features
 from gatecast.judge.comparisons import overlap_of
 from gatecast.judge.decision import LEAST_ORIGINS, LEVEL, MATERIAL
@@ -23,10 +23,10 @@ from gatecast.judge.significance import by_date, change_interval
 from gatecast.judge.walkforward import Progress, backtest
 from gatecast.models.forecaster import Forecaster
 from gatecast.notes import Note
-from gatecast.prices import PriceSeries, PriceTable, stamp_text
+from gatecast.prices import PriceSeries, PriceTable, check_prices, stamp_text
 from gatecast.text import listed
 
-Word = Literal["helps", "no difference", "hurts", "breaks"]
+Word = Literal["helps", "no difference", "cannot tell", "hurts", "breaks"]
 Score = Literal["crps", "mae", "coverage_90"]
 
 OFF: Mapping[str, Any] = {
@@ -47,6 +47,7 @@ ALL_BUT_GUARD = "all but the guard"
 SCORES: tuple[Score, ...] = ("crps", "mae", "coverage_90")
 LEAST_SEEDS = 3  # tell a network's luck from its merit; the variance of two is hardly known
 MATERIAL_COVERAGE = 0.01  # of outcomes; a smaller change alters no decision
+NEGLIGIBLE = 0.01  # of CRPS or MAE; an interval that holds zero and reaches farther cannot rule a difference out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ class Row:
     change: float | None = None
     low: float | None = None
     high: float | None = None
-    word: Word = "no difference"
+    word: Word = "cannot tell"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +98,7 @@ class Ablation:
     @property
     def text(self) -> str:
         """One sentence on CRPS for a person."""
-        texts = {"no difference": "no difference found", "breaks": "breaks without it"}
+        texts = {"breaks": "breaks without it"}
         words: dict[str, list[str]] = {}
         for row in self.to_rows():
             words.setdefault(texts.get(row["word"], row["word"]), []).append(row["switch"])
@@ -140,6 +141,9 @@ def ablate(
     Where the naive Bollinger formula is undefined in the history, its variant cannot be trained: its word is
     "breaks", a note says where, and the guard stays on in every other run. Raises what `backtest` raises.
     """
+    check_type("config", config, Config, 'Make one with Config.from_preset("quick").')
+    check_prices(prices)
+    check_whole("seeds", seeds, least=1, example=LEAST_SEEDS)
     if config.start != "scratch":
         config = config.replace(start="scratch", cross_section=True)
     if seeds < LEAST_SEEDS:
@@ -220,7 +224,8 @@ def _rows(pair: _Pair, scored: _Scored, overlap: int) -> list[Row]:
         if score == "coverage_90":
             unit, word = 1.0, _coverage_word(with_it, without, overlap)
         else:
-            unit, word = mean or math.nan, _word(interval, material=MATERIAL * mean)
+            unit = mean or math.nan
+            word = _word(interval, material=MATERIAL * mean, negligible=NEGLIGIBLE * mean)
         change, low, high = (value / unit if math.isfinite(value / unit) else None for value in interval)
         rows.append(
             Row(
@@ -232,16 +237,18 @@ def _rows(pair: _Pair, scored: _Scored, overlap: int) -> list[Row]:
                 change=change,
                 low=low,
                 high=high,
-                word=word if with_it.shape[1] >= LEAST_ORIGINS else "no difference",
+                word=word if with_it.shape[1] >= LEAST_ORIGINS else "cannot tell",
             )
         )
     return rows
 
 
-def _word(interval: tuple[float, float, float], *, material: float) -> Word:
-    """The word for a change of which more is worse."""
+def _word(interval: tuple[float, float, float], *, material: float, negligible: float) -> Word:
+    """The word for a change of which more is worse; "no difference" where all of the interval is `negligible`."""
     change, low, high = interval
-    if low <= 0 <= high or abs(change) < material:
+    if low <= 0 <= high:
+        return "no difference" if max(-low, high) <= negligible else "cannot tell"
+    if abs(change) < material:
         return "no difference"
     return "helps" if change > 0 else "hurts"
 
@@ -250,7 +257,8 @@ def _coverage_word(on: Float[np.ndarray, "seed origin"], off: Float[np.ndarray, 
     """Whether the coverage is farther from its level without the improvement, on whichever side."""
     level = LEVEL / 100
     far_on, far_off = ((shares - level) * np.sign(shares.mean() - level) for shares in (on, off))
-    return _word(change_interval(far_off - far_on, overlap=overlap), material=MATERIAL_COVERAGE)
+    interval = change_interval(far_off - far_on, overlap=overlap)
+    return _word(interval, material=MATERIAL_COVERAGE, negligible=MATERIAL_COVERAGE)
 
 
 def _test_notes(pairs: list[_Pair], scored: _Scored) -> list[Note]:

@@ -9,12 +9,13 @@ from datetime import date, datetime
 import numpy as np
 import pandas as pd
 
-from gatecast.errors import TooFewRows, UsageError
+from gatecast.errors import TooFewRows, UsageError, check_whole
 from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable
 
 YEAR_OF_SESSIONS = 250  # rows an item needs before it takes part, where the table is long enough
 DEFAULT_CUTOFFS = 12
+_EXAMPLES = {"horizon": 5, "cutoffs": DEFAULT_CUTOFFS, "every": 5, "span": 500, "refit": 1, "min_rows": 250}
 Stamp = str | date | np.datetime64
 
 
@@ -69,8 +70,8 @@ def plan_walk(
     given = {"horizon": horizon, "cutoffs": cutoffs, "every": every, "span": span, "refit": refit, "min_rows": min_rows}
     for name, value in given.items():
         least = {"refit": 0, "span": 2, "min_rows": 2}.get(name, 1)
-        if value is not None and value < least:
-            raise UsageError(f"{name} is at least {least}; got {value}. Give a larger one.")
+        if value is not None or name in ("horizon", "refit"):
+            check_whole(name, value, least=least, example=_EXAMPLES[name])
     calendar = np.unique(np.concatenate([series.timestamps for series in prices]))
     if min_rows is None:
         min_rows = min(YEAR_OF_SESSIONS, max(len(calendar) // 2, 2))
@@ -93,7 +94,7 @@ def _stamp(start: Stamp) -> np.datetime64:
     """An ISO date alone: "now", "12" or "5 May" would mean another day tomorrow."""
     with suppress(ValueError, TypeError):
         stamp = pd.Timestamp(datetime.fromisoformat(start) if isinstance(start, str) else start)
-        if not pd.isna(stamp):
+        if isinstance(start, str | date | np.datetime64) and not pd.isna(stamp):
             return stamp.as_unit("ns").to_datetime64()
     raise UsageError(f"a start is a date; got {str(start)[:80]!r}. Give for example 2015-01-02.")
 

@@ -37,9 +37,10 @@ def fallback_text(model: str, count: int, forecasts: int) -> str:
 
 def _opening(found: Decision) -> str:
     first, last = stamp_text(found.first), stamp_text(found.last)
-    origins = counted(found.origins, "origin")
-    span = f"{origins} from {first} to {last}" if found.origins > 1 else f"{origins}, {first}"
-    return f"{found.model} was judged on {span}, {counted(found.steps, 'step')} ahead, {counted(found.items, 'item')}."
+    dates = f"{found.origins:,} past dates (origins) from {first} to {last}"
+    dates, known = (dates, "each date") if found.origins > 1 else (f"a past date (origin), {first}", "that date")
+    what = f"{counted(found.steps, 'step')} ahead, {counted(found.items, 'item')}"
+    return f"{found.model} was tested on {dates}: {what}, with the prices up to {known} alone."
 
 
 def _obstacle_text(found: Decision) -> str:

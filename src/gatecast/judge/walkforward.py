@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gatecast.errors import GatecastError, TooFewRows, UsageError
+from gatecast.errors import GatecastError, TooFewRows, UsageError, briefly, check_path, check_whole
 from gatecast.executors import run_tasks
 from gatecast.forecast import Forecast
 from gatecast.judge.comparisons import compare
@@ -124,17 +124,32 @@ def backtest(
     ('no evidence', 40)
     """
     check_prices(prices)
-    names = [model.name for model in models]
-    if not names or len(set(names)) != len(names):
-        raise UsageError(f"each model needs a name of its own; got {', '.join(names) or 'no model'}.")
-    if paths < 2 or seed < 0:
-        raise UsageError(f"paths are at least 2 and the seed at least 0; got {paths} and {seed}.")
+    names = _names(models)
+    check_whole("paths", paths, least=2, example=1000)
+    check_whole("seed", seed, least=0, example=0)
+    if jobs != -1:  # a process for each core
+        check_whole("jobs", jobs, least=1, example=2)
+    if store is not None:
+        check_path("store", store)
     walk = plan_walk(
         prices, horizon=horizon, cutoffs=cutoffs, every=every, start=start, span=span, refit=refit, min_rows=min_rows
     )
     folder = None if store is None else Path(store)
     folds = _folds(models, prices, walk, paths=paths, seed=seed, folder=folder, jobs=jobs, progress=progress)
     return _report(names, walk, folds, prices)
+
+
+def _names(models: object) -> list[str]:
+    """The name of each model; raises `UsageError` for what is no list of models, or has a name twice."""
+    given = models if isinstance(models, list | tuple) else ()
+    strangers = [model for model in given if isinstance(model, type) or not isinstance(model, Model)]
+    if given is not models or strangers:
+        wrong = briefly(strangers[0] if strangers else models)
+        raise UsageError(f"models are a list of models; got {wrong}. Give for example models=[RandomWalk()].")
+    names = [model.name for model in given]
+    if not names or len(set(names)) != len(names):
+        raise UsageError(f"each model needs a name of its own; got {', '.join(names) or 'no model'}.")
+    return names
 
 
 def _folds(

@@ -12,7 +12,7 @@ from gatecast.errors import TooFewRows, UsageError
 from gatecast.forecast import Forecast
 from gatecast.model import Model
 from gatecast.notes import Note
-from gatecast.prices import PriceTable
+from gatecast.prices import PriceTable, check_prices
 
 
 class Calibrated:
@@ -57,6 +57,7 @@ class Calibrated:
 
     def fit(self, prices: PriceTable) -> Calibrated:
         """Learn the model and its stretch from these rows alone; returns self."""
+        check_prices(prices)
         calendar = timestamps(prices)
         self.notes_: tuple[Note, ...] = ()
         try:
@@ -72,6 +73,7 @@ class Calibrated:
         """The inner model's paths, stretched by all that is known at the last row of `prices`."""
         if not hasattr(self, "model_"):
             raise UsageError(f"a model predicts after it is fitted; '{self.name}' is not. Call fit(prices) first.")
+        check_prices(prices)
         raw = self.model_.predict(prices, horizon, paths=paths, seed=seed)
         return self.calibrator(prices).apply(raw).noted(*self.notes_)
 

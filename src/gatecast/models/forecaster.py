@@ -14,7 +14,7 @@ from gatecast.calibration.bands import HORIZON
 from gatecast.calibration.cache import CachedForecasts
 from gatecast.calibration.online import OnlineCalibration, calibrate, revived, timestamps
 from gatecast.config import Config
-from gatecast.errors import ModelError, UsageError
+from gatecast.errors import ModelError, UsageError, check_path, check_type, check_whole
 from gatecast.features.indicators import CLOSES
 from gatecast.forecast import Forecast
 from gatecast.model import Request
@@ -60,7 +60,12 @@ class Forecaster:
         cached: CachedForecasts | None = None,
     ) -> None:
         """`choice` is taken in place of one by the prices; `cached`, with start=base: its past forecasts."""
-        self.config = choice.config if choice is not None else config or Config.from_preset()
+        if config is not None:
+            check_type("config", config, Config, 'Make one with Config.from_preset("quick").')
+        check_whole("steps", steps, least=1, example=HORIZON)
+        check_type("name", name, str, "Give a text.")
+        given = Config.from_preset() if config is None else config
+        self.config = given if choice is None else choice.config
         self.steps = steps
         self.name = name
         self.choice = choice
@@ -75,7 +80,7 @@ class Forecaster:
         self,
         prices: PriceTable,
         *,
-        checkpoint: Path | None = None,
+        checkpoint: Path | str | None = None,
         resume: bool = False,
         progress: Callable[[Progress], None] | None = None,
     ) -> Forecaster:
@@ -85,9 +90,11 @@ class Forecaster:
         Raises `TooFewRows`, `DataError` or `TrainingError` with one line.
         """
         check_prices(prices)
+        if checkpoint is not None:
+            check_path("checkpoint", checkpoint)
         choice = self.choice_ = self.choice or choose(self.config, prices)
         self.data_hash_ = prices.data_hash()
-        state = None if checkpoint is None else Checkpoint(checkpoint, self.fingerprint(prices), resume)
+        state = None if checkpoint is None else Checkpoint(Path(checkpoint), self.fingerprint(prices), resume)
         networks: Networks
         if choice.folder is not None:
             networks = BaseNetworks.learn(prices, choice.config, choice.folder)
@@ -152,6 +159,7 @@ class Forecaster:
         (notes on why this network), `calibration`, and what `to_dict` of its networks gives.
         """
         self._check_fitted()
+        check_path("folder", folder)
         document = {
             "kind": self.networks_.kind,
             "config": self.config.model_dump(mode="json"),
@@ -166,6 +174,7 @@ class Forecaster:
     @classmethod
     def load(cls, folder: Path | str) -> Forecaster:
         """The model saved in `folder`; raises `ModelError` where it is damaged, foreign or does not fit itself."""
+        check_path("folder", folder)
         tensors, document = load_model(Path(folder))
         with fitting(folder):
             config = Config(**document["config"])
@@ -197,13 +206,9 @@ class Forecaster:
 
 def check_sizes(horizon: int, paths: int, seed: int = 0) -> None:
     """Refuse a horizon, a number of paths or a seed that cannot be simulated."""
-    for name, value in {"a horizon": horizon, "a number of paths": paths, "a seed": seed}.items():
-        if isinstance(value, bool) or not isinstance(value, int | np.integer):
-            raise UsageError(f"{name} is a whole number; got {value!r}. Give for example 30.")
-    if seed < 0:
-        raise UsageError(f"a seed is 0 or more; got {seed}. Give for example 0.")
-    if horizon < 1 or paths < 1:
-        raise UsageError(f"horizon and paths are at least 1; got {horizon} and {paths}. Give for example 30 and 1000.")
+    check_whole("horizon", horizon, least=1, example=30)
+    check_whole("paths", paths, least=1, example=1000)
+    check_whole("seed", seed, least=0, example=0)
     cells = paths * (horizon + CLOSES)
     if cells > MAX_CELLS:
         raise UsageError(

@@ -40,7 +40,9 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     content = _read(path)
     digest, body = content[:32], content[32:]
     if hashlib.sha256(body).digest() != digest:
-        raise ModelError(f"a checkpoint must be whole; '{path}' is damaged or no checkpoint. Train without --resume.")
+        raise ModelError(
+            f"a checkpoint must be whole; '{path}' is damaged or no checkpoint. Train without resume=True."
+        )
     size = struct.unpack("<Q", body[:8])[0]
     document = json.loads(json.loads(body[8 : 8 + size])["__metadata__"]["document"])
     return load(body), document
@@ -80,14 +82,14 @@ def check_target(folder: Path) -> None:
     if not ours:
         raise TrainingError(
             f"a model's folder holds no other program's {_MODEL_FILE}; '{path}' is no gatecast model. Choose another "
-            "--save folder."
+            "folder."
         )
 
 
 def _refused(folder: Path, error: OSError) -> TrainingError:
     return TrainingError(
         f"a model is saved whole or not at all; '{folder}' cannot be written ({error.strerror}). The model that stood "
-        "there is unchanged. Free some space or choose another --save folder."
+        "there is unchanged. Free some space or choose another folder."
     )
 
 
@@ -97,7 +99,7 @@ def load_model(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if folder.is_file():
         raise ModelError(f"a model is a folder; '{folder}' is a file. Name the folder that holds {_MODEL_FILE}.")
     if not path.is_file():
-        raise ModelError(f"a model folder holds {_MODEL_FILE}; '{folder}' does not. Make one with --save {folder}.")
+        raise ModelError(f"a model folder holds {_MODEL_FILE}; '{folder}' does not. Save a model there first.")
     if path.stat().st_size > _MAX_JSON:
         raise ModelError(f"{_MODEL_FILE} must be under 64 MiB; '{path}' is larger. It is no gatecast model.")
     try:

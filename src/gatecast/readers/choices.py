@@ -34,7 +34,7 @@ class ReadOptions:
         for name in (*COLUMNS, "sheet"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, str) and value.strip()):
-                raise UsageError(f"{name} is a name in the source; got {value!r}. Give a text such as {name}='Name'.")
+                raise UsageError(f'{name} is a name in the source; got {value!r}. Give a text such as {name}="Name".')
         if self.decimal not in (None, ".", ","):
             raise UsageError(f"the decimal sign is '.' or ','; got {shown(self.decimal)}. Give one of them.")
         for name in ("header", "day_first"):

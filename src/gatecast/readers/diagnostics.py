@@ -1,11 +1,11 @@
-"""Remarks on a sound series, which change nothing: likely splits, gaps, a constant price, rows on no session."""
+"""Remarks on a sound series, which change nothing: splits, gaps, a constant price, rows on no session, clocks."""
 
 from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
 
-from gatecast.calendars import gaps, off_calendar
+from gatecast.calendars import clock_text, describe, gaps, off_calendar
 from gatecast.prices import stamp_text
 from gatecast.readers.splits import split_remarks
 from gatecast.text import counted
@@ -49,4 +49,6 @@ def diagnose(
     if calendar is not None and (off := off_calendar(stamps, calendar)).any():
         count, first = counted(int(off.sum()), "row"), stamp_text(stamps[int(off.argmax())])
         remarks.append(f"{count} not on a session of {calendar}, the first on {first}: check dates and calendar.")
+    if describe(stamps).freq == "h" and (text := clock_text(stamps, calendar)) is not None:
+        remarks.append(text)
     return remarks

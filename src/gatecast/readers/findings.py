@@ -31,7 +31,7 @@ class Findings:
     def problem(self, *, rule: str, culprit: str, count: int, repair: str) -> None:
         """Add an unsafe repair of `count` rows: "close must be positive", the first row that breaks it, "drop it"."""
         more = f", and {counted(count - 1, 'more such row')}" if count > 1 else ""
-        self.problems.append(f"{rule}; {culprit}{more}. Correct the source, or pass --repair to {repair}.")
+        self.problems.append(f"{rule}; {culprit}{more}. Correct the source, or pass repair=True to {repair}.")
 
     def refuse(self) -> None:
         """Raise `UnsafeData` for the first problem, with the number of the others, if there is any."""

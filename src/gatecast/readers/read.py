@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gatecast.calendars import open_calendar
-from gatecast.errors import UnreadableSource, UsageError
+from gatecast.errors import UnreadableSource, UsageError, check_type
 from gatecast.prices import PriceTable
 from gatecast.readers.cells import Grid, read_cells
 from gatecast.readers.choices import ReadOptions
@@ -81,7 +81,11 @@ def read_source(
 ) -> PriceTable:
     """`read_prices` with what the caller says about the source in one value."""
     if calendar is not None:
+        check_type("calendar", calendar, str, 'Give for example calendar="XNYS".')
         open_calendar(calendar)
+    check_type("repair", repair, bool, "Give repair=True or leave it out.")
+    if today is not None:
+        check_type("today", today, datetime.date, "Give a datetime.date.")
     findings = Findings(repair=repair)
     name, content = open_source(source)
     grid = _grid(content, shown(name), options, progress, findings)

@@ -84,7 +84,7 @@ def _drop_days_without_trade(item: ItemRows) -> None:
 
 
 def _drop_duplicates(item: ItemRows) -> None:
-    """Drop rows that repeat the row before; of rows that differ on a date, the last is kept with --repair."""
+    """Drop rows that repeat the row before; of rows that differ on a date, the last is kept with `repair`."""
     same = _repeated(item.stamps)
     if not same.any():
         return
@@ -137,14 +137,14 @@ def _drop_time_of_day(item: ItemRows) -> None:
 
 
 def _check_closes(item: ItemRows) -> None:
-    """A close or adjusted close that is no price: --repair drops its row."""
+    """A close or adjusted close that is no price: `repair` drops its row."""
     for name in ("close", "adj_close"):
         if name in item.values:
             item.take(_check(item, name, "drop such rows", f"dropped {{rows}} for an unusable {name}"))
 
 
 def _check_other_prices(item: ItemRows) -> None:
-    """An open, high or low that is no price: --repair replaces it with the close."""
+    """An open, high or low that is no price: `repair` replaces it with the close."""
     for name in ("open", "high", "low"):
         if name in item.values:
             action = f"the {name} with the close"

@@ -73,7 +73,9 @@ def run_backtest(
     unheard = []
     if settings and not takes_settings(models):
         unheard = [
-            Note("model", "settings without effect: of --models, only a network without a preset of its own takes them")
+            Note(
+                "model", "settings without effect: of the models, only a network without a preset of its own takes them"
+            )
         ]
     unused = (note for model in chosen if isinstance(model, Forecaster) for note in settings_notes(model.config))
     return BacktestRun(

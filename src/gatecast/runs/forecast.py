@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gatecast.calendars import describe, likely_holidays
 from gatecast.calibration.cache import CachedForecasts
 from gatecast.config import Config
-from gatecast.errors import UsageError
+from gatecast.errors import UsageError, check_path
 from gatecast.forecast import Forecast, check_level
 from gatecast.judge.recent import recent_verdict
 from gatecast.judge.verdict import Verdict
@@ -23,6 +24,7 @@ from gatecast.prices import PriceTable
 from gatecast.readers.choices import AS_FOUND, ReadOptions
 from gatecast.readers.read import read_source
 from gatecast.runs.workspace import cache, clear_checkpoint, timed
+from gatecast.text import counted
 
 MANY = 100_000  # paths; more take minutes
 LEAST_BEYOND = 5  # paths beyond each end of a band; with fewer the end is a few paths' luck
@@ -71,7 +73,7 @@ def run_forecast(
     paths: int = 1000,
     level: float = 0.9,
     seed: int = 0,
-    save: Path | None = None,
+    save: Path | str | None = None,
     resume: bool = False,
     verdict: bool = True,
     calendar: str | None = None,
@@ -89,10 +91,7 @@ def run_forecast(
     """
     check_level(level)
     check_sizes(horizon, paths, seed)
-    if save is not None and save.exists() and not save.is_dir():
-        raise UsageError(f"a model is saved to a folder; '{save}' is a file. Choose another name.")
-    if save is not None:
-        check_target(save)
+    save = None if save is None else _target(save)
     timings: dict[str, float] = {}
     with timed(timings, "read"):
         prices = read_source(source, reading, calendar=calendar, repair=repair)
@@ -116,9 +115,19 @@ def run_forecast(
         forecast=forecast,
         level=level,
         verdict=judged,
-        notes=(*settings_notes(forecaster.config), *not_resumed, *_notes(forecast), *_few_paths(paths, level)),
+        notes=(*settings_notes(forecaster.config), *not_resumed, *_notes(forecast), *_limits(prices, forecast, level)),
         timings=timings,
     )
+
+
+def _target(save: Path | str) -> Path:
+    """The folder of a model to come, which can be written; raises `UsageError` or `TrainingError` where it cannot."""
+    check_path("save", save)
+    folder = Path(save)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"a model is saved to a folder; '{folder}' is a file. Choose another name.")
+    check_target(folder)
+    return folder
 
 
 def fitted(
@@ -163,6 +172,28 @@ def _notes(forecast: Forecast) -> tuple[Note, ...]:
     """Every note of the items once; a note of one item alone names it."""
     own = (Note(note.kind, note.text, (item.item_id,)) for item in forecast for note in dict.fromkeys(item.notes))
     return merged(own, [item.item_id for item in forecast])
+
+
+def _limits(prices: PriceTable, forecast: Forecast, level: float) -> tuple[Note, ...]:
+    """What the reader should not take for granted."""
+    return (*_holidays(prices, forecast), *_few_paths(forecast.n_paths, level))
+
+
+def _holidays(prices: PriceTable, forecast: Forecast) -> tuple[Note, ...]:
+    """A note of the days that may be holidays, which only a calendar knows."""
+    if prices.calendar is not None:
+        return ()
+    found: set[str] = set()
+    for item in forecast:
+        spacing = describe(prices[item.item_id].timestamps)
+        if spacing.freq in "BDh":
+            days = likely_holidays(prices[item.item_id].timestamps, item.timestamps, spacing.weekdays)
+            found.update(days.astype(str).tolist())
+    if not found:
+        return ()
+    more = f" and {counted(len(found) - 1, 'other day')}" if len(found) > 1 else ""
+    text = f"{min(found)}{more} of the forecast may be holidays, which these prices alone do not tell"
+    return (Note("data", f'{text}; name the exchange, such as calendar="XNYS", and they are left out'),)
 
 
 def _few_paths(paths: int, level: float) -> tuple[Note, ...]:

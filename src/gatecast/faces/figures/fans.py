@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from gatecast.errors import check_type
 from gatecast.faces.figures.palette import ACCENT, ACCENT_SOFT, BANDS, INK, MUTED, SURFACE
 from gatecast.faces.figures.style import axis_title, band, dates, dots, dotted, drawn, line, numbers
 from gatecast.faces.wording import known_history, level_text, price_text
 from gatecast.forecast import Forecast, ItemForecast
-from gatecast.prices import PriceSeries, PriceTable
+from gatecast.prices import PriceSeries, PriceTable, check_prices
 
 _RING: dict[str, object] = {"line": {"color": SURFACE, "width": 2}}  # around a dot
 
@@ -19,8 +20,11 @@ _RING: dict[str, object] = {"line": {"color": SURFACE, "width": 2}}  # around a 
 def plot(forecast: Forecast, prices: PriceTable | None = None, *, item_id: str | None = None) -> go.Figure:
     """The fan of one item of a forecast (the first unless named): bands of 90, 80 and 50%, median, a few paths.
 
-    Over its recent prices where these are given.
+    Over its recent prices where these are given. Raises `UsageError` for an item that is not there.
     """
+    check_type("forecast", forecast, Forecast, "Make one with predict(prices).")
+    if prices is not None:
+        check_prices(prices)
     item = forecast.items[0] if item_id is None else forecast[item_id]
     return fan(item, None if prices is None else prices[item.item_id])
 

@@ -144,7 +144,7 @@ def ablation_bars(rows: Sequence[Mapping[str, object]]) -> go.Figure:
     """What turning each improvement off does to the score: to the right of zero, the improvement helps.
 
     Each row has `switch`, `change`, `low`, `high` (shares of the full model's score, 0.02: 2% larger without
-    the switch; smaller scores are better) and `word`: "helps", "no difference" or "hurts".
+    the switch; smaller scores are better) and `word`: "helps", "no difference", "cannot tell" or "hurts".
     """
     columns = {"name": "switch", "value": "change", "low": "low", "high": "high", "word": "word"}
     table = pd.DataFrame({name: [row[key] for row in reversed(rows)] for name, key in columns.items()})

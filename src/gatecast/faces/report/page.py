@@ -61,13 +61,13 @@ def verdict_values(verdict: Mapping[str, object] | None) -> dict[str, object] | 
 def _chip(value: object) -> str:
     """A finding in a word or two; of a band's honesty its `ok`, with the share the band held.
 
-    >>> _chip(True), _chip(None), _chip(1200), _chip({"ok": False, "level": 0.9, "coverage": 0.8})
-    ('yes', 'cannot tell', '1,200', 'no (90% held 80%)')
+    >>> _chip(True), _chip(None), _chip(1200), _chip({"ok": False, "level": 0.9, "coverage": 0.855})
+    ('yes', 'cannot tell', '1,200', 'no (90% held 85.5%)')
     """
     if isinstance(value, Mapping):
         held, level = value.get("coverage"), value.get("level")
         share = isinstance(held, float) and isinstance(level, float)
-        return _chip(value.get("ok")) + (f" ({level:.0%} held {held:.0%})" if share else "")
+        return _chip(value.get("ok")) + (f" ({level:.0%} held {held:.1%})" if share else "")
     if value is None or isinstance(value, bool):
         return {None: "cannot tell", True: "yes", False: "no"}[value]
     return f"{value:,}" if isinstance(value, int) else str(value)
@@ -75,7 +75,7 @@ def _chip(value: object) -> str:
 
 def setting_pairs(config: Mapping[str, object] | None) -> list[tuple[str, str]]:
     """The name and the text of each setting."""
-    return [(key, setting_text(value)) for key, value in (config or {}).items()]
+    return [(key, "not set" if value is None else setting_text(value)) for key, value in (config or {}).items()]
 
 
 def write_html(path: str | os.PathLike[str], text: str) -> None:

@@ -37,9 +37,9 @@ def show_ablation(ablation: Ablation) -> None:
     console = Console()
     console.print(Text(ablation.text))
     console.print()
-    change, rows = tables.percent(1, "+"), []
+    change, rows = tables.change_percent, []
     for crps, mae, held in zip(*(ablation.to_rows(score) for score in SCORES), strict=True):
-        interval = "-" if crps["low"] is None else f"{100 * crps['low']:+.1f} to {change(crps['high'])}"
+        interval = "-" if crps["low"] is None else f"{change(crps['low']).rstrip('%')} to {change(crps['high'])}"
         texts = [tables.number_text(row["change"], change) for row in (crps, mae, held)]
         texts[1:1] = [interval]
         rows.append((crps["switch"], [tables.Cell(crps["word"]), *map(tables.Cell, texts)]))

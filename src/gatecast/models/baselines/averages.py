@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from gatecast.errors import ConfigError
+from gatecast.errors import ConfigError, check_number, check_whole
 from gatecast.features.indicators import WARMUP, volatility
 from gatecast.models.baselines.contract import Baseline, Unfit
 from gatecast.models.baselines.direct import log_returns_ahead, simulate_direct
@@ -64,6 +64,7 @@ class Sma(_Average):
     name: ClassVar[str] = "sma"
 
     def __post_init__(self) -> None:
+        check_whole("window", self.window, least=1, example=20)
         if not 1 <= self.window <= LONGEST:
             raise ConfigError(f"an average's window is 1 to {LONGEST} rows; got {self.window}. Give for example 20.")
 
@@ -92,6 +93,7 @@ class Ema(_Average):
     name: ClassVar[str] = "ema"
 
     def __post_init__(self) -> None:
+        check_number("half_life", self.half_life, example=10.0)
         if not 0 < self.half_life <= LONGEST:
             raise ConfigError(
                 f"a half-life is above 0 and at most {LONGEST} rows; got {self.half_life}. Give for example 10."

@@ -12,13 +12,13 @@ import numpy as np
 from jaxtyping import Float
 
 from gatecast.calendars import future_timestamps
-from gatecast.errors import TooFewRows, UsageError
+from gatecast.errors import TooFewRows, UsageError, check_whole
 from gatecast.executors import caught_warnings
 from gatecast.features.contract import FLOOR
 from gatecast.forecast import Forecast, ItemForecast, item_rng
 from gatecast.models.baselines.noise import Draws, Simulation, StudentT, cumulated_before, fit_student_t, path_density
 from gatecast.notes import Note
-from gatecast.prices import PriceSeries, PriceTable
+from gatecast.prices import PriceSeries, PriceTable, check_prices
 
 LEAST_ROWS = 3  # two returns: the least that has a spread
 
@@ -98,6 +98,7 @@ class Baseline(ABC, Generic[Learned]):
 
     def fit(self: AnyBaseline, prices: PriceTable) -> AnyBaseline:
         """Learn each item from its rows; returns self. Raises `TooFewRows` where an item has under 3 rows."""
+        check_prices(prices)
         self.fitted_ = {series.item_id: self._fit_item(series) for series in prices}
         return self
 
@@ -105,10 +106,10 @@ class Baseline(ABC, Generic[Learned]):
         """Simulate after each item's last row; the same seed gives the same bytes, with any other items."""
         if not hasattr(self, "fitted_"):
             raise UsageError(f"a model predicts after it is fitted; '{self.name}' is not. Call fit(prices) first.")
-        if horizon < 1 or paths < 1 or seed < 0:
-            raise UsageError(
-                f"horizon and paths are at least 1 and the seed at least 0; got {horizon}, {paths}, {seed}."
-            )
+        check_prices(prices)
+        check_whole("horizon", horizon, least=1, example=30)
+        check_whole("paths", paths, least=1, example=1000)
+        check_whole("seed", seed, least=0, example=0)
         items = []
         for series in prices:
             fitted = self.fitted_.get(series.item_id)

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import functools
-import warnings
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 
+from gatecast.calendars.exchanges import off_calendar, open_calendar, sessions, weekday
+from gatecast.calendars.holidays import likely_holidays
+from gatecast.calendars.intraday import HOUR_NS, clock_text, future_bars
 from gatecast.errors import UsageError
 from gatecast.prices import PriceSeries
-from gatecast.text import shown
+
+__all__ = [
+    "Spacing",
+    "clock_text",
+    "describe",
+    "future_timestamps",
+    "gaps",
+    "likely_holidays",
+    "off_calendar",
+    "open_calendar",
+]
 
 _DAY = np.timedelta64(1, "D")
-_HOUR_NS = 3_600_000_000_000
 _RECENT = 60  # rows that say which weekdays trade: a quarter of sessions
-_RECENT_DAYS = 35  # of hourly bars that say which hours trade: five weeks, so that one holiday drops no slot
 _END = np.datetime64("2200-01-01", "ns")
 
 
@@ -43,9 +52,9 @@ def describe(timestamps: np.ndarray) -> Spacing:
     if len(timestamps) < 2:
         return daily
     recent = timestamps[-2000:].astype("datetime64[ns]")
-    step = float(np.median(np.diff(recent).astype(np.int64))) / (24 * _HOUR_NS)
+    step = float(np.median(np.diff(recent).astype(np.int64))) / (24 * HOUR_NS)
     if step < 20 / 24:
-        return replace(daily, freq="h", step=max(1, round(step * 24 * _HOUR_NS)))
+        return replace(daily, freq="h", step=max(1, round(step * 24 * HOUR_NS)))
     if step <= 4:
         return daily
     if step < 25:
@@ -56,17 +65,13 @@ def describe(timestamps: np.ndarray) -> Spacing:
 def _daily(days: np.ndarray) -> Spacing:
     """Which weekdays trade, by the last quarter: Monday to Friday unless a tenth lies on a weekend."""
     recent = days[-20 * _RECENT :]
-    recent = _weekday(recent[np.append(recent[1:] != recent[:-1], True)][-_RECENT:])
+    recent = weekday(recent[np.append(recent[1:] != recent[:-1], True)][-_RECENT:])
     share = np.bincount(recent, minlength=7) / len(recent)
     if share[5] + share[6] < 0.1:
         return Spacing("B", (0, 1, 2, 3, 4))
     if len(recent) < 20:
         return Spacing("D", tuple(range(7)))
     return Spacing("D", tuple(int(day) for day in np.flatnonzero(share > 0.05)))
-
-
-def _weekday(days: np.ndarray) -> np.ndarray:
-    return np.asarray((days.astype("datetime64[D]").astype(np.int64) + 3) % 7)  # 1970-01-01 was a Thursday
 
 
 def gaps(timestamps: np.ndarray) -> Int[np.ndarray, " steps"]:
@@ -85,8 +90,10 @@ def gaps(timestamps: np.ndarray) -> Int[np.ndarray, " steps"]:
 def future_timestamps(series: PriceSeries, horizon: int, calendar: str | None = None) -> np.ndarray:
     """The next `horizon` timestamps after the last of a series, increasing; `datetime64[ns]`, (horizon,).
 
-    Sessions of `calendar` where one is named; else the weekdays the series trades on; hourly data keeps to
-    the (weekday, hour) slots of its last weeks; weekly and monthly data keep their spacing, month ends too.
+    Sessions of `calendar` where one is named; else the weekdays the series trades on; intraday data keeps to
+    the (weekday, time) slots of its last weeks on the market's own clock, which a change of the clocks does not move,
+    and with a `calendar` to its hours, half days and breaks; weekly and monthly data keep their spacing, month ends
+    too.
     Raises `UsageError` where the horizon is not positive or the calendar does not cover it.
     """
     if horizon < 1:
@@ -101,11 +108,11 @@ def future_timestamps(series: PriceSeries, horizon: int, calendar: str | None = 
     elif spacing.freq == "W":
         future = _weeks(stamps, horizon, spacing.step)
     elif spacing.freq == "h":
-        future = _intraday(stamps, horizon, spacing, calendar)
+        future = future_bars(stamps, horizon, spacing.step, spacing.weekdays, calendar)
     else:
         first = last.astype("datetime64[D]") + 1
         if calendar is not None:
-            days = _sessions(calendar, first, first + int(horizon * 1.6) + 30)
+            days = sessions(calendar, first, first + int(horizon * 1.6) + 30)
         else:
             mask = [day in spacing.weekdays for day in range(7)]
             days = np.busday_offset(first, np.arange(horizon), roll="forward", weekmask=mask)
@@ -116,46 +123,15 @@ def future_timestamps(series: PriceSeries, horizon: int, calendar: str | None = 
 def _shortest_step(spacing: Spacing) -> float:
     """The fewest days that a step takes; a forecast that cannot end before 2200 is refused by it."""
     step, weekdays = spacing.step, len(spacing.weekdays)
-    return {"h": step / (24 * _HOUR_NS), "B": 1.5, "D": 7 / weekdays, "W": float(step), "M": 31.0 * step}[spacing.freq]
-
-
-def _intraday(stamps: np.ndarray, horizon: int, spacing: Spacing, calendar: str | None) -> np.ndarray:
-    """Bars on the (weekday, time) slots that the last weeks used."""
-    last = stamps[-1]
-    recent = stamps[stamps > last - np.timedelta64(_RECENT_DAYS, "D")]
-    days = recent.astype("datetime64[D]")
-    clock = (recent - days).astype(np.int64)  # nanoseconds since midnight
-    weekday = _weekday(days)
-    weeks = (last - recent[0]) / np.timedelta64(7, "D")
-    times, slot, rows_at = np.unique(clock, return_inverse=True, return_counts=True)
-    if calendar is not None or weeks < 2:  # too little history to distinguish Monday's hours from Tuesday's
-        used = np.ones((7, len(times)), dtype=bool)
-        used[[day for day in range(7) if day not in spacing.weekdays]] = calendar is not None
-        used[np.unique(weekday)] = True
-    else:
-        count = np.zeros((7, len(times)), dtype=np.int64)
-        np.add.at(count, (weekday, slot), 1)
-        used = count >= max(1, weeks / 3)
-    used &= rows_at * 10 >= rows_at.max()  # a rare time, such as a late trade at 14:03, is no regular bar
-    per_week = int(used.sum())
-    if per_week == 0:
-        return np.asarray(last + spacing.step * np.arange(1, horizon + 1))
-    first = last.astype("datetime64[D]")
-    if calendar is None:
-        ahead = first + np.arange(7 * (horizon // per_week + 3))
-    else:
-        ahead = _sessions(calendar, first, first + 10 + int(2 * 7 * horizon / max(1, per_week)))
-    slots = used[_weekday(ahead)]
-    grid = (ahead[:, None].astype("datetime64[ns]") + times.astype("timedelta64[ns]"))[slots]
-    return np.asarray(grid[grid > last])
+    return {"h": step / (24 * HOUR_NS), "B": 1.5, "D": 7 / weekdays, "W": float(step), "M": 31.0 * step}[spacing.freq]
 
 
 def _weeks(stamps: np.ndarray, horizon: int, step: int) -> np.ndarray:
     """Every `step` days, on the weekday that weekly rows usually have: a holiday may have moved the last."""
     last = stamps[-1]
     if step == 7:
-        usual = int(np.bincount(_weekday(stamps[-_RECENT:]), minlength=7).argmax())
-        shift = (usual - int(_weekday(last.reshape(1))[0]) + 3) % 7 - 3  # the nearest such day
+        usual = int(np.bincount(weekday(stamps[-_RECENT:]), minlength=7).argmax())
+        shift = (usual - int(weekday(last.reshape(1))[0]) + 3) % 7 - 3  # the nearest such day
         last = last + shift * _DAY
     return np.asarray(last + step * _DAY * np.arange(1, horizon + 1))
 
@@ -180,37 +156,3 @@ def _months(stamps: np.ndarray, horizon: int, step: int) -> np.ndarray:
 
 def _first_and_last_day(months: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return months.astype("datetime64[D]"), (months + 1).astype("datetime64[D]") - 1
-
-
-@functools.lru_cache(maxsize=8)
-def open_calendar(code: str, first: str | None = None, last: str | None = None) -> Any:
-    """A calendar of exchange_calendars; raises `UsageError` for an unknown code or dates it does not cover."""
-    import exchange_calendars
-
-    known = exchange_calendars.get_calendar_names(include_aliases=True)
-    if code not in known:
-        raise UsageError(
-            f"a calendar is the code of an exchange; got {shown(code)}. "
-            "Give, for example, XNYS, XNAS, XLON, XETR, XTKS, XHKG, 24/7 or 24/5."
-        )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the package uses deprecated parts of pandas
-            return exchange_calendars.get_calendar(code, start=first, end=last)
-    except (ValueError, TypeError, exchange_calendars.errors.CalendarError) as error:
-        raise UsageError(
-            f"a calendar must cover all dates; {code} does not cover {first} to {last} ({type(error).__name__}). "
-            "Give a shorter horizon or no calendar."
-        ) from None
-
-
-def _sessions(code: str, first: np.datetime64, last: np.datetime64) -> np.ndarray:
-    """Sessions of a calendar from `first` to `last`; `datetime64[D]`."""
-    calendar = open_calendar(code, str(first), str(last))
-    return np.asarray(calendar.sessions, dtype="datetime64[D]")
-
-
-def off_calendar(timestamps: np.ndarray, code: str) -> Bool[np.ndarray, " time"]:
-    """Which rows are on no session of a calendar."""
-    days = timestamps.astype("datetime64[D]")
-    return np.asarray(~np.isin(days, _sessions(code, days[0], days[-1] + 7)))
