@@ -22,11 +22,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path += [str(ROOT / "benchmarks")]
-
-from bands import DATA, PANEL, PEGGED
+from bands import DATA, PANEL, PEGGED, ROOT
 from gain import LEAST_ROWS, PERIODS, network
 
 from gatecast.calibration.bands import walking_seed
@@ -62,10 +58,11 @@ def main() -> None:
     if not DATA.is_dir():
         sys.exit("this benchmark needs the real series in ../shared/data, which are not here.")
     rows = []
-    print("class   step forecasts dates   50/80/90/95% held     90% width   median off   CRPS")
-    for kind, tables in classes(arguments.stocks).items():
-        if kind not in arguments.classes.split(","):
-            continue
+    print("width, what the median was under the outcome, and CRPS in percent, as log returns")
+    print("class   step forecasts dates   50/80/90/95% held     90% width  median under    CRPS")
+    tables_of = classes(arguments.stocks)
+    for kind in arguments.classes.split(","):
+        tables = tables_of[kind]
         forecasts = pd.concat([judged(prices, arguments) for prices in tables], ignore_index=True)
         for step, part in forecasts.groupby("step"):
             row = {"class": kind, "step": int(str(step)), **summary(part)}
@@ -104,12 +101,13 @@ def judged(prices: PriceTable, arguments: argparse.Namespace) -> pd.DataFrame:
                 if last + step >= len(series):
                     continue
                 drawn, actual = moves[:, step - 1], float(np.log(series.close[last + step] / item.last_close))
-                low, high = np.quantile(drawn, [(1 + sign * np.array(BANDS)) / 2 for sign in (-1, 1)], method="weibull")
+                levels = np.array(BANDS)
+                low, high = np.quantile(drawn, [(1 - levels) / 2, (1 + levels) / 2], method="weibull")
                 found.append(
                     {
                         "date": item.last_timestamp,
                         "step": step,
-                        **dict(zip(map(str, BANDS), inside(low, high, np.full(len(BANDS), actual)), strict=True)),
+                        **dict(zip(map(str, BANDS), inside(low, high, np.full_like(levels, actual)), strict=True)),
                         "width_90": high[2] - low[2],
                         "bias": actual - np.median(drawn),
                         "crps": float(crps_paths(drawn[None], np.array([actual]))[0]),
