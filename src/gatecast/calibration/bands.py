@@ -16,7 +16,7 @@ from gatecast.model import Forecasting, forecasts_at
 from gatecast.prices import PriceTable, stamp_text
 
 LEVELS = np.array([0.2, 0.4, 0.5, 0.6, 0.8, 0.9, 0.95, 0.98])
-HORIZON = 20  # steps with a stretch of their own; a longer forecast takes the last one's
+HORIZON = 20  # steps with a stretch of their own; beyond them the last one's falls
 GAIN = 0.18  # of the log stretch per origin; cost 0.15% of CRPS at most on 2008-2017 (benchmarks/gain.py)
 PROMPT = 5  # steps whose outcomes are known by the next origin
 GAIN_FALL = 0.35  # beyond PROMPT the gain falls as h^-0.35: outcomes come later, a strong answer would swing
@@ -156,13 +156,16 @@ class Calibrator:
         )
 
     def stretch(self, forecast: Forecast) -> Float[np.ndarray, "steps levels"]:
-        """The log stretch of this raw forecast's bands, by step and level."""
+        """The log stretch of this raw forecast's bands, by step and level.
+
+        Beyond `horizon` that of its last step falls as that step's share of the variance does, horizon / step.
+        """
         steps = min(forecast.horizon, self.horizon)
         width = _log_width(forecast, steps)
         wider = np.exp(np.maximum(width - self._usual_with(width), CALMER))
-        theta = self.gain[:steps, None] * self.missed[:steps] / wider[:, None]
-        beyond = ((0, forecast.horizon - steps), (0, 0))
-        return np.pad(np.clip(theta, NARROWEST, WIDEST), beyond, mode="edge")
+        theta = np.clip(self.gain[:steps, None] * self.missed[:steps] / wider[:, None], NARROWEST, WIDEST)
+        share = self.horizon / np.arange(steps + 1.0, forecast.horizon + 1)
+        return np.vstack([theta, share[:, None] * theta[-1]])
 
     def apply(self, forecast: Forecast) -> Forecast:
         """The forecast with its bands stretched; medians and the order of the paths stay.

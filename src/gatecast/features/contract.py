@@ -47,13 +47,15 @@ class Day:
     """One simulated day of every path, in the units of the feature set's own targets; (row,) each.
 
     `value` is the return (or price level) in units of its trailing scale; `log_range` and `log_volume` are relative
-    to what is usual there. `density` is what `value` was drawn from, where the network predicts a distribution.
+    to what is usual there. `density` is what `value` was drawn from, where the network predicts a distribution;
+    `drift` is the part of `value` that the network expected.
     """
 
     value: Float[np.ndarray, " row"]
     log_range: Float[np.ndarray, " row"]
     log_volume: Float[np.ndarray, " row"]
     density: Student | None = None
+    drift: Float[np.ndarray, " row"] | None = None
 
 
 @runtime_checkable

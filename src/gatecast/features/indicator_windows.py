@@ -8,25 +8,32 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from gatecast.features.contract import RANGE_FLOOR, Day, Student
+from gatecast.features.contract import FLOOR, RANGE_FLOOR, Day, Student
 from gatecast.features.indicators import CLOSES, FeatureSpec, Trailing, evaluate, log_volume, padded, series_features
+from gatecast.features.long_run import LongRun, without_drift
 from gatecast.features.targets import Scaler, to_log_return
 from gatecast.prices import PriceSeries
 
 MAX_STEP = float(np.log(10))  # a price may at most grow or shrink tenfold in a step
 MAX_TOTAL = 200.0  # nor leave e^±200 of the last close: far beyond sense, well within float64
+PULL = 1.0  # to the long run, whole: moves of 1.3 trailing volatilities would settle at 1.3^(1 / pull) times it
+LONG_RUN = 784  # rows whose volatility is the long-run one, as many as the base network keeps
 USUAL = 20  # rows whose mean log volume is the usual one
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """The end of a series: its scaled features, (time, feature), and the closes and volumes a path goes on from."""
+    """The end of a series: its scaled features, (time, feature), and the closes and volumes a path goes on from.
+
+    `long_run` is the volatility of its log returns, to which a path returns.
+    """
 
     item_id: str
     features: Float[np.ndarray, "time feature"]
     log_close: Float[np.ndarray, " closes"]
     log_volume: Float[np.ndarray, " closes"] | None
     rows: int
+    long_run: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +53,7 @@ class Indicators:
                 log_close=padded(np.log(series.close))[-CLOSES:],
                 log_volume=padded(log_volume(series))[-CLOSES:] if self.spec.has_volume else None,
                 rows=len(series),
+                long_run=float(np.sqrt(np.square(np.diff(np.log(series.close[-LONG_RUN:]))).mean() + FLOOR**2)),
             )
             for series in table
         ]
@@ -76,6 +84,7 @@ class IndicatorWindows:
         volumes = [context.log_volume for context in contexts if context.log_volume is not None]
         self._log_volume = self._room(volumes, horizon) if volumes else None
         self._log_range = np.zeros(len(self._log_close)) if features.spec.has_range else None
+        self._long_run = LongRun(volatility=np.repeat([context.long_run for context in contexts], paths), pull=PULL)
         self._sigma = evaluate(self._trailing(), features.spec)[1]
 
     @property
@@ -94,23 +103,31 @@ class IndicatorWindows:
 
     def density(self, day: Day) -> Student | None:
         """The density of the log return since the start; None for targets that are no log returns."""
-        if day.density is None or self._features.spec.returns != "log":
+        density = without_drift(day, self._step + 1).density
+        if density is None or self._features.spec.returns != "log":
             return None
-        return day.density.moved(self.log_return, self._sigma)
+        return density.moved(self.log_return, self._scale)
 
     def append(self, day: Day) -> None:
         """Add a simulated row to every path."""
         center, scale = self._target_frame()
+        if self._features.spec.returns != "none":  # a price level is no drift
+            day = without_drift(day, self._step + 1)
         move = to_log_return(self._features.spec.returns, self._log_close_now, center + scale * day.value)
         moved = self.log_return + np.clip(move, -MAX_STEP, MAX_STEP)
         end = self._step + CLOSES
         self._log_close[:, end] = self._start + np.clip(moved, -MAX_TOTAL, MAX_TOTAL)
         if self._log_range is not None:
-            self._log_range = np.maximum(np.log(self._sigma) + day.log_range, np.log(RANGE_FLOOR))
+            self._log_range = np.maximum(np.log(self._scale) + day.log_range, np.log(RANGE_FLOOR))
         if self._log_volume is not None:
             usual = self._log_volume[:, end - USUAL : end].mean(axis=1)
             self._log_volume[:, end] = np.maximum(usual + day.log_volume, 0.0)
         self._step += 1
+
+    @property
+    def _scale(self) -> Float[np.ndarray, " row"]:
+        """The volatility that the next row is drawn in units of."""
+        return self._long_run.scale(self._sigma, self._step + 1)
 
     @property
     def _start(self) -> Float[np.ndarray, " row"]:
@@ -126,7 +143,7 @@ class IndicatorWindows:
         return room
 
     def _target_frame(self) -> tuple[Float[np.ndarray, " row"], Float[np.ndarray, " row"]]:
-        sigmas = np.split(self._sigma, len(self._contexts))
+        sigmas = np.split(self._scale, len(self._contexts))
         frames = [
             self._features.scaler.target_frame(context.item_id, sigma)
             for context, sigma in zip(self._contexts, sigmas, strict=True)

@@ -12,11 +12,23 @@ from jaxtyping import Float
 from gatecast.features.contract import WINDOW, Day, Student
 from gatecast.features.cross_section import ItemSignals, cross_section_rows
 from gatecast.features.event_calendar import EventCalendar, future_events, history_events, summary
-from gatecast.features.signals import START, Moves, Signals, Sums, evaluate, history_signals, joined, range_of
+from gatecast.features.long_run import LongRun, without_drift
+from gatecast.features.signals import (
+    START,
+    Moves,
+    Signals,
+    Sums,
+    evaluate,
+    history_signals,
+    joined,
+    long_run_volatility,
+    range_of,
+)
 from gatecast.prices import PriceSeries
 
 MEMORY = 384  # rows the network reads before it predicts; it learned on 120, and what lies beyond has faded
 LOOKBACK = MEMORY + 400  # rows kept of a series: events look back 371 days, and 64 rows from there
+PULL = 0.2  # of a path's scale to the series' own: half of a distance is gone in some 40 steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +137,8 @@ class SignalWindows:
         real = np.array([min(len(part.moves), WINDOW) for part in rows])
         self._sums = Sums.of(self._past, real).repeated(paths)
         self._now = joined([part.signals for part in rows], lambda parts: _last(parts).repeat(paths, axis=0))
+        long_run = np.repeat([long_run_volatility(part.moves) for part in rows], paths)
+        self._long_run = LongRun(volatility=long_run, pull=PULL)
         self._total = np.zeros(len(rows) * paths)
 
     @property
@@ -157,16 +171,27 @@ class SignalWindows:
 
     def density(self, day: Day) -> Student | None:
         """The density of the log return since the start, given all that came before `day`."""
-        return None if day.density is None else day.density.moved(self._total, self._now.scale)
+        density = without_drift(day, self._step).density
+        return None if density is None else density.moved(self._total, self._scale)
 
     def append(self, day: Day) -> None:
         """Add a simulated day to every path."""
-        now, past = self._now, self._past
-        move = day.value * now.scale
+        now, past, scale = self._now, self._past, self._scale
+        move = without_drift(day, self._step).value * scale
         self._total = self._total + move
-        day_range = None if past.day_range is None else range_of(day.log_range, now.scale, now.overnight)
+        day_range = None if past.day_range is None else range_of(day.log_range, scale, now.overnight)
         log_volume = None if past.log_volume is None else now.usual_volume + day.log_volume
         self._drawn.append(Moves(log_return=move, day_range=day_range, log_volume=log_volume))
+
+    @property
+    def _step(self) -> int:
+        """How many steps ahead the next day is."""
+        return len(self._drawn) + 1
+
+    @property
+    def _scale(self) -> Float[np.ndarray, " row"]:
+        """What the next day is drawn in units of."""
+        return self._long_run.scale(self._now.scale, self._step)
 
     def _before(self, rows: int) -> Moves:
         """The day of every path that is so many rows before the newest."""

@@ -209,6 +209,11 @@ def joined(parts: Sequence[Columns], join: Callable[[Sequence[np.ndarray]], np.n
     return replace(parts[0], **whole)
 
 
+def long_run_volatility(moves: Moves) -> float:
+    """The volatility over all of these moves, from sizes as the scale is."""
+    return float(max(np.abs(moves.log_return).mean() / _MEAN_SIZE, FLOOR))
+
+
 def evaluate(sums: Sums) -> Signals:
     """The signals at each window's end.
 

@@ -21,7 +21,7 @@ class Calibrated:
     `fit` learns the inner model on the rows before a tail (`tail` sessions, a third of the history at most),
     walks it over the tail, an origin every `every` sessions, and then learns it again on all rows; the stretch
     is taken to hold for both. `predict` goes on walking over the later rows, so that what it says
-    depends on the rows alone and not on earlier calls. Steps beyond `horizon` take the last one's stretch.
+    depends on the rows alone and not on earlier calls. Beyond `horizon` the last step's stretch falls.
 
     >>> import pandas as pd
     >>> from gatecast import Drift

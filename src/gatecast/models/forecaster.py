@@ -43,8 +43,8 @@ class Forecaster:
 
     Follows the contract of every model here: `fit(prices)` chooses the network once (`models.choice`) and learns,
     `predict(prices, horizon)` simulates paths from the last row of `prices` with what was learned. With calibrate=true
-    the first `steps` steps of a forecast are calibrated each by itself, later steps as the last. Attributes ending in
-    `_` exist after `fit` or `load`.
+    the first `steps` steps of a forecast are calibrated each by itself, and the last one's stretch falls beyond.
+    Attributes ending in `_` exist after `fit` or `load`.
 
     >>> Forecaster(Config.from_preset("base")).config.start
     'base'

@@ -11,6 +11,7 @@ from gatecast.nn.sampling.sampler import PathModel, Start
 from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable
 
+MEASURED = 250  # steps ahead; bands were measured up to there (docs/bands.md)
 Check = Callable[[PriceSeries], tuple[Note, ...]]  # refuses a series that cannot be forecast, or notes something of it
 
 
@@ -35,13 +36,20 @@ def forecasts_of(
         ]
         for table, seed in zip(tables, request.seeds, strict=True)
     ]
+    far = _far(request.horizon)
     groups = starts if together else [[start] for group in starts for start in group]
     simulated = iter(model.simulate(groups, request.paths))
     forecasts = []
     for table, seed, group, noted in zip(tables, request.seeds, starts, notes, strict=True):
         items = []
         for start, more in zip(group, noted, strict=True):
-            drawn, known = next(simulated), (*table.notes, *start.series.notes, *more)
+            drawn, known = next(simulated), (*table.notes, *start.series.notes, *more, *far)
             items.append(ItemForecast.of(start.series, start.future, drawn.log_returns, drawn.density, known))
         forecasts.append(Forecast(items=tuple(items), seed=seed))
     return forecasts
+
+
+def _far(horizon: int) -> tuple[Note, ...]:
+    if horizon <= MEASURED:
+        return ()
+    return (Note("model", f"how well bands hold was measured up to {MEASURED} steps ahead; beyond, nobody knows"),)

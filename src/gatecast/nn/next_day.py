@@ -136,7 +136,7 @@ class PointDay:
         mean = values.mean(axis=1, keepdims=True)
         centred = (values - (1 - self.held_out.shrinkage) * mean).ravel()
         day = self.held_out.draw(values.shape[1], rngs, noise=noise)
-        return replace(day, value=centred + day.value)
+        return replace(day, value=centred + day.value, drift=centred)
 
     def density(self) -> None:
         """A point with resampled errors has none."""
@@ -177,7 +177,7 @@ class MixtureDay:
         location, scale, df = (part.numpy()[np.arange(rows), which] for part in (self.location, self.scale, self.df))
         component = Student(location=location, scale=scale, df=df)
         if not noise:
-            return replace(day, value=self.mean.numpy(), density=component)
+            return replace(day, value=self.mean.numpy(), density=component, drift=self.mean.numpy())
         split = np.split(df, len(rngs))
         errors = np.concatenate(
             [
@@ -185,7 +185,8 @@ class MixtureDay:
                 for rng, part in zip(rngs, split, strict=True)
             ]
         )
-        return replace(day, value=location + scale * np.clip(errors, -CLIP, CLIP), density=component)
+        value = location + scale * np.clip(errors, -CLIP, CLIP)
+        return replace(day, value=value, density=component, drift=self.mean.numpy())
 
     def density(self) -> Student | None:
         """The distribution where it has one component."""
@@ -267,6 +268,7 @@ class JointDay:
             log_range=log_range.numpy(),
             log_volume=log_volume.clamp(-3, 3).numpy(),
             density=self.density(),
+            drift=self.location.numpy(),
         )
 
     def density(self) -> Student:

@@ -1,0 +1,55 @@
+"""Where a simulated path goes beyond the steps that were measured: volatility to the series' own, drift to none.
+
+A path feeds itself: its next move is drawn in units of a volatility that is measured on its own last moves. Nothing
+ties that volatility to a level, so that it wanders as a price does: after a year most paths are too calm, and a few of
+a thousand explode. GARCH with variance targeting (Engle and Mezrich 1996) shows the remedy: along a path volatility
+returns to the long-run one of the series. Here it returns in logarithms, so that it stays positive and free of scale:
+a move drawn in units of sigma is drawn in units of sigma (long run / sigma)^pull. The next sigma follows the move, and
+a distance to the long run dies out as that of an AR(1) does.
+
+A drift that was learned one day ahead is no evidence of a year's, and fades; the median then stays where it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float
+
+from gatecast.features.contract import Day
+
+NEAR = 20  # steps ahead that networks are measured and calibrated on; up to there a path is the network's alone
+FADE = 10.0  # steps beyond NEAR in which half of the change comes: a fan has no kink
+
+
+def kept(step: int) -> float:
+    """The share of its own way that a path still goes `step` steps ahead: 1 up to NEAR, then falling to 0.
+
+    >>> kept(20), kept(30), kept(40)
+    (1.0, 0.5, 0.25)
+    """
+    return float(0.5 ** (max(step - NEAR, 0) / FADE))
+
+
+def without_drift(day: Day, step: int) -> Day:
+    """The day with `kept` of its drift, in what it drew and in what that was drawn from."""
+    if day.drift is None or step <= NEAR:
+        return day
+    lost = (1 - kept(step)) * day.drift
+    density = None if day.density is None else replace(day.density, location=day.density.location - lost)
+    return replace(day, value=day.value - lost, drift=day.drift - lost, density=density)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LongRun:
+    """The volatility of a day to which each path returns, and how strongly: `pull` 0 not at all, 1 at once."""
+
+    volatility: Float[np.ndarray, " row"]
+    pull: float
+
+    def scale(self, trailing: Float[np.ndarray, " row"], step: int) -> Float[np.ndarray, " row"]:
+        """What the move `step` steps ahead is drawn in units of, given the trailing volatility of each path."""
+        if step <= NEAR:
+            return trailing
+        return np.asarray(trailing * (self.volatility / trailing) ** (self.pull * (1 - kept(step))))
