@@ -22,6 +22,7 @@ from gatecast.readers import dates, numbers
 from gatecast.readers.languages import NAMES
 from gatecast.readers.names import NO_ITEM_NAMES, TIME_NAMES, WEAK_ITEM_NAMES
 from gatecast.readers.read import read_prices
+from gatecast.readers.sources import FORMATS, LARGE
 
 TODAY = datetime.date(2026, 1, 1)
 KINDS = ("date", "open", "high", "low", "close", "adj_close", "volume", "item")
@@ -60,9 +61,21 @@ LAYOUTS = {
 SPELLINGS = (
     "2021-01-13", "2021/01/13", "2021.01.13", "20210113", "13.01.2021", "13/01/2021", "01/13/2021", "13 Jan 2021",
     "13-Jan-21", "Jan 13, 2021", "Wed, Jan 13, 2021", "2021-01", "2021-01-13 16:00:00", "2021-01-13T16:00:00Z",
-    "2021-01-13 16:00:00-05:00", "01/13/2021 4:00 PM", "1610496000", "1610496000000",
+    "2021-01-13 16:00:00-05:00", "01/13/2021 4:00 PM", "20210113 16:00:00 US/Eastern", "13.01.2021 16:00:00.000 GMT+0100", "13. Januar 2021",
+    "13 de enero de 2021", "2021年1月13日", "2021M01", "2021Q1", "2021-W02", "44209", "1610496000", "1610496000000",
 )  # fmt: skip
-AMOUNTS = ("1234.5", "1,234.5", "1.234,5", "1234,5", "1 234,5", "1'234.5", "$1,234.5", "1.234,5 €", "1.2345e3")
+MONTHS = [f"{day:%Y-%m}" for day in pd.date_range("2006-01-01", periods=14, freq="MS")]
+COLUMNS_OF_DATES = {
+    "`Jan-06`, `Feb-06`, ...": [f"{pd.Timestamp(month):%b-%y}" for month in MONTHS],
+    "`Jan 06`, `Feb 06`, ...": [f"{pd.Timestamp(month):%b %y}" for month in MONTHS],
+    "`200601`, `200602`, ...": [month.replace("-", "") for month in MONTHS],
+    "`01/01/2006`, `01/02/2006`, ...": [f"01/{month[5:]}/{month[:4]}" for month in MONTHS],
+    "`2006`, `2007`, ...": [str(2006 + at) for at in range(10)],
+}
+AMOUNTS = (
+    "1234.5", "1,234.5", "1.234,5", "1234,5", "1 234,5", "1'234.5", "1,26,421.44", "$1,234.5", "1.234,5 €", "R$ 143,32",
+    "1.2345e3", "14.9K", "1.2M", "3 Mio",
+)  # fmt: skip
 REFUSED = {
     "no header": table("", [f"{day},10" for day in DAYS]),
     "no date column": table("name,close", ["a,1", "b,2"]),
@@ -115,6 +128,11 @@ def spellings() -> Iterator[str]:
     yield from (row("date", "read as", "said"), row("---", "---", "---"))
     for date in SPELLINGS:
         yield row(f"`{date}`", *_first(f'date,close\n"{date}",1\n', dated=True))
+    yield from ("", row("column of dates", "first and last day", "said"), row("---", "---", "---"))
+    for first, column in COLUMNS_OF_DATES.items():
+        read_table = read(table("date,close", [f"{date},1.{at}" for at, date in enumerate(column)]))
+        ends = (stamp_text(stamp) for stamp in read_table.series[0].timestamps[[0, -1]])
+        yield row(first, ", ".join(ends), notes_of(read_table))
     yield from ("", row("number", "read as", "said"), row("---", "---", "---"))
     for amount in AMOUNTS:
         yield row(f"`{amount}`", *_first(f'date;close\n2021-01-13;"{amount}"\n', dated=False))
@@ -149,8 +167,8 @@ def options() -> Iterator[str]:
 
 
 def refusals() -> Iterator[str]:
-    """What is refused, in the words of the refusal, and what `--repair` does."""
-    yield from (row("in the file", "the line that refuses it", "with `--repair`"), row("---", "---", "---"))
+    """What is refused, in the words of the refusal, and what `repair=True` does."""
+    yield from (row("in the file", "the line that refuses it", "with `repair=True`"), row("---", "---", "---"))
     for what, text in REFUSED.items():
         try:
             read(text)
@@ -169,6 +187,14 @@ def files_page() -> str:
         "",
         "What gatecast reads and how. This page is printed by `python scripts/files_page.py` from the tables that",
         "reading goes by and from small files that it reads; a test compares them.",
+        "",
+        "## Sources",
+        "",
+        f"A source is {FORMATS}, whatever its ending; `-` for standard input;",
+        "`sample:NAME`; `yahoo:TICKER`; in Python also a frame or series of pandas, a table of polars or pyarrow. gzip is",
+        "unpacked. Of text, the encoding and the separator (comma, semicolon, tab or `|`) are found. Of a spreadsheet",
+        "(.xlsx, .ods, .xls) the first visible sheet with dates and prices is read, or the one that `--sheet` names. JSON",
+        f"is a list of rows, or columns by name. A CSV file of more than {LARGE // 1024**2} MB is read block by block.",
         "",
         "## Layouts",
         "",
@@ -199,8 +225,9 @@ def files_page() -> str:
         "",
         "## What is refused",
         "",
-        "A refusal is one line: the rule, where it is broken, and what to do. `--repair` makes the repairs that are a",
-        "guess, and says which.",
+        "A refusal is one line: the rule, where it is broken, and what to do. `repair=True` makes the repairs that are a",
+        "guess, and says which. These lines are as `read_prices` writes them; the command writes `--repair` in place of",
+        '`repair=True` and `--close Kurs` in place of `close="Kurs"`.',
         "",
         *refusals(),
         "",

@@ -94,7 +94,7 @@ def test_a_workbook_with_text_dates_and_one_with_day_counts(tmp_path: Path) -> N
     assert check(str(path)) == ()
     counts = (FRAME["date"] - pd.Timestamp("1899-12-30")).dt.days.tolist()
     path.write_bytes(xlsx({"Sheet1": rows(counts)}))
-    assert "as a spreadsheet's day count" in check(str(path))[0]
+    assert "as a spreadsheet's serial day" in check(str(path))[0]
 
 
 def test_the_first_sheet_with_prices_is_read_or_the_one_that_is_named(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_a_year_among_days_is_a_date_cut_short() -> None:
 def test_day_counts_of_spreadsheets() -> None:
     stamps, notes = dates(["46344", "46345.5", "46346"])
     assert stamps == ["2026-11-18", "2026-11-19T12:00:00", "2026-11-20"]
-    assert notes == ("read dates such as 46346 as a spreadsheet's day count, here 2026-11-20.",)
+    assert notes == ("read dates such as 46346 as a spreadsheet's serial day, here 2026-11-20.",)
 
 
 def test_a_day_count_that_may_begin_in_1900_or_1970_is_refused() -> None:
@@ -140,7 +140,8 @@ def test_a_month_and_a_day_without_a_year_are_refused() -> None:
         ("2026-11-20  09:30", "2026-11-20T09:30:00"),
         ("20261120 09:30:00 US/Eastern", "2026-11-20T09:30:00"),
         ("2026-11-20 09:30:00 America/New_York", "2026-11-20T09:30:00"),
-        ("20.11.2026 09:30:00.000 GMT+0100", "2026-11-20T09:30:00"),
+        ("20.11.2026 09:30:00.000 GMT+0100", "2026-11-20T08:30:00"),
+        ("20.11.2026 00:00:00.000 GMT+0100", "2026-11-20"),
         ("2026-11-20T09:30:00+01:00[Europe/Berlin]", "2026-11-20T09:30:00"),
         ("2026-11-20 09:30:00-05", "2026-11-20T09:30:00"),
         ("2026-11-20 09:30 AM", "2026-11-20T09:30:00"),
@@ -193,7 +194,7 @@ def test_numbers_and_dates_of_real_layouts(shared_data: Path) -> None:
     for file, close, day, word in (
         ("nse_india.csv", 1433.22, "2026-11-20", ""),
         ("brazil_reais.csv", 143.32, "2026-11-20", "currency sign 'R$'"),
-        ("excel_serial_dates.csv", 143.32, "2026-11-20", "46346 as a spreadsheet's day count, here 2026-11-20"),
+        ("excel_serial_dates.csv", 143.32, "2026-11-20", "46346 as a spreadsheet's serial day, here 2026-11-20"),
         ("monthly_worldbank_1960M01.csv", 16.26, "2026-10-01", "first day of the month"),
         ("quarterly_2024Q1.csv", 114.99, "2026-07-01", "first day of the quarter"),
         ("dukascopy_local.csv", 1.0873, "2026-11-20", "time zone"),

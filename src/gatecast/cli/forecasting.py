@@ -87,10 +87,7 @@ def forecast(
         say(f"model saved to {save}")
     say_notes(run.notes)
     try:
-        if csv is not None:
-            _write_table(csv, run)
-        if report is not None:
-            _write_report(report, source, run)
+        _write_files(csv, report, source, run)
     finally:  # a file that cannot be written costs no forecast
         if as_json:
             print(json.dumps(run.to_dict(), allow_nan=False))
@@ -155,6 +152,13 @@ def _print(run: ForecastRun) -> None:
     show_forecast(run.forecast, run.prices, level=run.level, console=console)
     if run.verdict is not None:
         console.print(f"\n{run.verdict.text}", markup=False, highlight=False)
+
+
+def _write_files(csv: Path | None, report: Path | None, source: str, run: ForecastRun) -> None:
+    if csv is not None:
+        _write_table(csv, run)
+    if report is not None:
+        _write_report(report, source, run)
 
 
 def _write_table(path: Path, run: ForecastRun) -> None:

@@ -48,6 +48,7 @@ class _Cells:
         self.nanos = np.zeros(len(text), dtype=np.int64)
         self.offsets = np.zeros(len(text), dtype=np.int64)  # seconds east of Greenwich
         self.zoned = np.zeros(len(text), dtype=bool)
+        self.from_greenwich = False  # whether an offset is written as GMT+0100: no clock of an exchange is
 
     def filled(self) -> int:
         """How many cells are not blank."""
@@ -192,6 +193,7 @@ def _store(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
             cells.seconds[row] = np.datetime64("NaT")
         else:
             cells.zoned[row], cells.offsets[row] = True, offset
+            cells.from_greenwich |= offset != 0 and zone[:3].upper() in ("GMT", "UTC")
 
 
 def _store_numbered(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
@@ -280,7 +282,7 @@ def _store_months(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
 
 
 def _store_serials(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
-    """Store the day counts of spreadsheets: 46346 is 2026-11-20, 46346.5 its noon."""
+    """Store the serial days of spreadsheets: 46346 is 2026-11-20, 46346.5 its noon."""
     days = _whole(groups["serial"], 0)
     inside = (days >= _SERIALS[0]) & (days < _SERIALS[1])
     if not inside.any():
@@ -295,7 +297,7 @@ def _store_serials(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
         )
     cells.seconds[at] = (np.datetime64("1899-12-30", "s") + days * 86_400) + np.rint(parts * 86_400).astype(np.int64)
     day = cells.seconds[at[-1]].astype("datetime64[D]")
-    cells.findings.note(f"read dates such as {cells.text[at[-1]]} as a spreadsheet's day count, here {day}.")
+    cells.findings.note(f"read dates such as {cells.text[at[-1]]} as a spreadsheet's serial day, here {day}.")
 
 
 def _store_epochs(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
@@ -308,12 +310,17 @@ def _store_epochs(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
 
 
 def _drop_zones(cells: _Cells) -> None:
-    """Times with a zone keep their local time, or become UTC where a local time stands for two moments."""
+    """Times with a zone keep their local time.
+
+    They become UTC where a local time stands for two moments, or where they are counted from Greenwich (GMT+0100).
+    """
     wall = cells.seconds[cells.zoned]
     moment = wall - cells.offsets[cells.zoned]
     midnight = bool((wall == wall.astype("datetime64[D]")).all())
-    if midnight or len(np.unique(wall)) == len(np.unique(moment)):
+    repeats = len(np.unique(wall)) != len(np.unique(moment))
+    if midnight or not (repeats or cells.from_greenwich):
         cells.findings.note("kept the local time of dates with a time zone and dropped the zone.")
         return
-    cells.findings.note("converted times with a time zone to UTC, because the local clock repeats an hour.")
+    why = "because the local clock repeats an hour" if repeats else "from which they count"
+    cells.findings.note(f"converted times with a time zone to UTC, {why}.")
     cells.seconds[cells.zoned] = moment

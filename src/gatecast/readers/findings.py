@@ -17,16 +17,21 @@ class Findings:
     notes: list[Note] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)  # of each unsafe repair the sentence that refuses it
     without_trade: list[tuple[str, int, str]] = field(default_factory=list)  # item, blank rows, where the first is
+    not_yet: dict[Note, tuple[str, int]] = field(default_factory=dict)  # of notes on rows before a price, what they say
 
     def note(self, text: str) -> None:
         """Add a note on the source as a whole."""
         self.notes.append(Note("data", text))
 
     def note_days_without_trade(self) -> None:
-        """Add a single note on all blank rows between prices: a wide table has them in hundreds of items."""
+        """Add a single note on all blank rows between prices, if there are any: a wide table has them in hundreds of
+        items, as it has those before a first price, which are then told of here.
+        """
         if self.without_trade:
             dropped = [f"{count:,} of {shown(item)} from {first} on" for item, count, first in self.without_trade]
-            self.note(f"dropped blank rows between prices, on which an item did not trade: {listed(dropped)}.")
+            before = listed([f"{count:,} of {shown(item)}" for item, count in self.not_yet.values()])
+            more = f"; and before the first price {before}" if before else ""
+            self.note(f"dropped blank rows between prices, on which an item did not trade: {listed(dropped)}{more}.")
 
     def problem(self, *, rule: str, culprit: str, count: int, repair: str) -> None:
         """Add an unsafe repair of `count` rows: "close must be positive", the first row that breaks it, "drop it"."""

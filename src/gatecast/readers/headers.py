@@ -62,7 +62,7 @@ def _header_rows(head: Sequence[Sequence[str]]) -> tuple[int, int]:
     # Title lines may name a date as well ("Period,Daily"): below the header's word for it stand dates.
     titled = [at for at in dated if _dates_below(head, at)]
     prices = next((at for at, row in enumerate(head) if _holds_prices(row)), start)
-    if not titled and prices > start and any(map(_names_fields, head[prices - 1])):
+    if not titled and prices > start and _heads(head[prices - 1], head[prices]):
         return prices - 1, 1
     for at in titled or dated:
         below = head[at + 1] if at + 1 < len(head) else []
@@ -83,6 +83,12 @@ def _dates_below(head: Sequence[Sequence[str]], at: int) -> bool:
 
 def _names_fields(cell: str) -> bool:
     return bool(kinds(key(cell)))
+
+
+def _heads(row: Sequence[str], below: Sequence[str]) -> bool:
+    """Whether a row has a known name of a column, or a name for each filled cell of the first row of prices."""
+    names = {cell for cell in row if cell and not re.match(_DAY_OR_NUMBER, cell)}
+    return any(map(_names_fields, row)) or 1 < len(names) == sum(map(bool, row)) >= sum(map(bool, below))
 
 
 def _holds_prices(row: Sequence[str]) -> bool:

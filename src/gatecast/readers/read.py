@@ -96,6 +96,11 @@ def read_source(
     items = split_items(grid, find_layout(grid, name), np.datetime64(today, "D"))
     kept = tuple(series for item in items if (series := repair_item(item, calendar)) is not None)
     findings.note_days_without_trade()
+    if findings.without_trade:  # whose note tells of rows before a first price as well
+        kept = tuple(
+            replace(series, notes=tuple(note for note in series.notes if note not in findings.not_yet))
+            for series in kept
+        )
     if not repair:
         findings.refuse()
     if not kept:

@@ -121,6 +121,8 @@ def _trim_blank_ends(item: ItemRows) -> None:
                 ended = count > _ENDED and where == "after the last"
                 end = f", that of {stamp_text(item.stamps[last])}: its forecast goes on from there." if ended else "."
                 item.note(f"dropped {counted(count, 'blank row')} {where} price{end}")
+                if where == "before the first":
+                    item.grid.findings.not_yet[item.notes[-1]] = (item.item_id, count)
         filled = np.arange(first, last + 1)
     item.take(filled)
 

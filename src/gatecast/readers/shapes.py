@@ -20,6 +20,8 @@ _MOST_COLUMNS = 30  # of one asset; a table of more has an asset per column
 _NEAR = np.log(1.3)  # open, high, low and close of a row are closer than this, in the median
 _MOST_RANGE = 6.0  # median moves of the close from row to row; a day's range is two or three
 _STILL_INSIDE = 0.9  # of closes, those that a day's range holds two days later; of a stock's about a half
+_MOST_GAP = 1.5  # median moves of the close from a close to the next open, where a volume says the rest
+_CLEARLY = 0.8  # of the gap from a close to the next open, the gap that is smaller by more than luck
 _NOISE = 3.0  # a volume moves this many times more than a price from row to row
 
 Values = dict[int, np.ndarray]
@@ -74,7 +76,10 @@ def prices_by_shape(sample: Sample, fields: Mapping[str, int]) -> dict[str, int]
                 found.append((float(np.median(spread)), _gap(logs, candidate, sample.ordered), candidate))
     if not found:
         return None
-    *_, best = min(found, key=lambda entry: entry[:2])
+    least, gap, best = min(found, key=lambda entry: entry[:2])
+    for other_least, other_gap, other in found:  # where the gaps do not decide, the open stands before the close
+        if other_least == least and _CLEARLY * other_gap <= gap and other["open"] < min(other["close"], best["open"]):
+            best = other
     return best if _is_one_asset(logs, best, sample, taken) else None
 
 
@@ -132,10 +137,12 @@ def _is_one_asset(logs: Values, prices: Mapping[str, int], sample: Sample, taken
             return False  # always the same order: yields of several terms
         if np.mean((low[2:] <= close[:-2]) & (close[:-2] <= high[2:])) > _STILL_INSIDE:
             return False  # a channel of several days around a price, as indicators draw it
-    near = bool(sample.ordered and np.median(np.abs(opens[1:] - close[:-1])) < move)
+    gap = np.median(np.abs(opens[1:] - close[:-1]))
+    if sample.ordered and gap < move:
+        return True
     if sample.ordered and len(close) >= _ENOUGH_ROWS:
-        return near
-    return near or bool(taken) or volume_by_shape(sample, prices) is not None
+        return bool(gap < _MOST_GAP * move) and volume_by_shape(sample, prices) is not None
+    return bool(taken) or volume_by_shape(sample, prices) is not None
 
 
 def _noisy(values: np.ndarray, close: np.ndarray) -> bool:
