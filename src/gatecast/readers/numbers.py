@@ -89,7 +89,21 @@ def read_numbers(grid: Grid, wanted: list[int], volumes: set[int]) -> dict[int, 
         if comma == dot == 0 and at not in volumes:
             _refuse_unclear(grid, at, tidy.text)
         numbers[at] = _convert(tidy, comma > dot)
+        if grid.options.decimal is not None:
+            _check_sign(grid, at, tidy, numbers[at])
     return numbers
+
+
+def _check_sign(grid: Grid, at: int, cells: _Cells, given: Numbers) -> None:
+    """Refuse a decimal sign that most cells which are numbers do not have: dropping their rows would be no remedy."""
+    other = _convert(cells, grid.options.decimal == ".")
+    wrong = given.unreadable & ~other.unreadable
+    if 2 * int(wrong.sum()) > int((~other.unreadable).sum()):
+        row, sign = int(wrong.argmax()), "," if grid.options.decimal == "." else "."
+        raise UnreadableSource(
+            f"numbers must have the decimal sign that is given; {grid.place(row)} has {grid.text(at, row)} in column "
+            f'{shown(grid.names[at][0])}. Leave it out, or pass decimal="{sign}".'
+        )
 
 
 def look_like_numbers(column: Column) -> bool:
