@@ -62,3 +62,10 @@ def test_the_command_says_its_own_options(
     frame.to_csv(prices, index=False)
     said = refusal(capsys, monkeypatch, "forecast", prices)
     assert "pass --repair to drop such rows" in said and "repair=True" not in said
+
+
+def test_a_large_file_is_read_with_its_progress(prices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatecast.readers.sources.LARGE", 100)
+    monkeypatch.setattr("gatecast.cli.console.QUIET", 0.0)
+    result = CliRunner().invoke(app, ["forecast", str(prices), *FAST, "--horizon", "2", "--json"])
+    assert result.exit_code == 0 and "gatecast: reading 100%" in result.stderr

@@ -208,7 +208,7 @@ def test_a_large_file_is_read_in_blocks_as_a_small_one_is(
     monkeypatch.setattr("gatecast.readers.large._HEAD", 400)
     monkeypatch.setattr("gatecast.readers.large._BLOCK", 200)
     assert check(str(path)) == small
-    read_prices(path, progress=lambda read, whole: seen.append((read, whole)), today=TODAY)
+    read_prices(path, progress=lambda now: seen.append((now.done, now.total)), today=TODAY)
     size = path.stat().st_size
     assert len(seen) > 2 and seen == sorted(seen) and seen[-1] == (size, size)
 

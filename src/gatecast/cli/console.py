@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gatecast.judge.walkforward import FoldProgress
     from gatecast.nn.training.loop import Progress as TrainingProgress
     from gatecast.notes import Note
+    from gatecast.readers.large import ReadProgress
 
 OTHER_FORMATS = (".pdf", ".png", ".jpg", ".svg", ".csv", ".json", ".parquet", ".xlsx", ".docx", ".md", ".txt")
 _ARGUMENT = re.compile(
@@ -96,15 +97,20 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[TrainingProgress | FoldProgress], None]]:
-    """Progress of a run: of its training, then of its folds."""
+def progress_bar(what: str) -> Iterator[Callable[[TrainingProgress | FoldProgress | ReadProgress], None]]:
+    """Progress of a run: of reading a large file, of its training, then of its folds."""
     with _bar() as update:
         from gatecast.judge.walkforward import FoldProgress
+        from gatecast.readers.large import ReadProgress
 
         began = time.monotonic()
 
-        def show(now: TrainingProgress | FoldProgress) -> None:
+        def show(now: TrainingProgress | FoldProgress | ReadProgress) -> None:
             nonlocal began
+            if isinstance(now, ReadProgress):
+                update("reading", now.done / now.total, f"{now.done / 1e6:,.0f} of {now.total / 1e6:,.0f} MB")
+                began = time.monotonic()
+                return
             if not isinstance(now, FoldProgress):
                 began = time.monotonic()  # the clock of the folds starts where the training ended
                 best = "" if now.validation_loss is None else f", held out {now.validation_loss:.4f}"

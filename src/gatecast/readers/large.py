@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -21,7 +21,16 @@ from gatecast.readers.findings import Findings
 from gatecast.readers.headers import with_header
 from gatecast.text import clean
 
-Progress: TypeAlias = Callable[[int, int], None]  # bytes read so far, and bytes in all
+
+@dataclass(frozen=True, kw_only=True)
+class ReadProgress:
+    """How many bytes of a large file are read, of how many."""
+
+    done: int
+    total: int
+
+
+Progress: TypeAlias = Callable[[ReadProgress], None]
 
 _HEAD = 1 << 20  # bytes that show header, separator and columns
 _BLOCK = 1 << 24  # bytes of the file in memory at a time
@@ -61,11 +70,11 @@ def read_large(
             for column, chunk in zip(columns, batch.columns, strict=True):
                 column.add(chunk)
             if progress is not None:
-                progress(min(read, size), size)
+                progress(ReadProgress(done=min(read, size), total=size))
     except pa.ArrowInvalid as error:
         raise UnreadableSource(f"{name} can't be read as a table: {clean(error, 100)}. Correct that line.") from None
     if progress is not None:
-        progress(size, size)
+        progress(ReadProgress(done=size, total=size))
     lines = np.arange(above + 1, above + 1 + rows)
     grid = with_header(replace(cells, findings=findings))  # for its notes
     return replace(grid, columns=tuple(column.whole() for column in columns), lines=lines)

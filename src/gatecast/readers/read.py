@@ -55,9 +55,8 @@ def read_prices(
 
     Safe repairs are made and noted; unsafe ones raise `UnsafeData` unless `repair`, which makes and notes
     them. `calendar` is an exchange code such as "XNYS"; `today` (default: the real date) is the last date
-    that is not in the future. `progress` is called with the bytes read so far and in all while a file of more
-    than 256 MB is read. Raises `UsageError` for a wrong argument, `UnreadableSource` where no table
-    can be made.
+    that is not in the future. `progress` is called with a `ReadProgress` while a file of more than 256 MB is read.
+    Raises `UsageError` for a wrong argument, `UnreadableSource` where no table can be made.
 
     >>> table = read_prices("sample:aapl")
     >>> table.item_ids, len(table["AAPL"])

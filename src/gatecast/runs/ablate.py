@@ -12,6 +12,7 @@ from gatecast.judge.walkforward import FoldProgress
 from gatecast.notes import Note, merged
 from gatecast.prices import PriceTable
 from gatecast.readers.choices import AS_FOUND, ReadOptions
+from gatecast.readers.large import ReadProgress
 from gatecast.readers.read import read_source
 from gatecast.runs.forecast import settings_notes
 from gatecast.runs.workspace import fold_store, timed
@@ -40,12 +41,12 @@ def run_ablation(
     calendar: str | None = None,
     repair: bool = False,
     reading: ReadOptions = AS_FOUND,
-    progress: Callable[[FoldProgress], None] | None = None,
+    progress: Callable[[FoldProgress | ReadProgress], None] | None = None,
 ) -> AblationRun:
     """Turn each improvement of a network trained on the prices off, and judge it; arguments as `ablate` has them."""
     timings: dict[str, float] = {}
     with timed(timings, "read"):
-        prices = read_source(source, reading, calendar=calendar, repair=repair)
+        prices = read_source(source, reading, calendar=calendar, repair=repair, progress=progress)
     plan: dict[str, Any] = {"horizon": horizon, "cutoffs": cutoffs, "refit": refit, "seeds": seeds, "paths": paths}
     about = {"command": "ablate", **plan, "config": config.model_dump(mode="json")}
     with timed(timings, "judge"), fold_store(prices, about) as store:

@@ -13,6 +13,7 @@ from gatecast.models.registry import parse_models, takes_settings
 from gatecast.notes import Note, merged
 from gatecast.prices import PriceTable
 from gatecast.readers.choices import AS_FOUND, ReadOptions
+from gatecast.readers.large import ReadProgress
 from gatecast.readers.read import read_source
 from gatecast.runs.forecast import settings_notes
 from gatecast.runs.workspace import fold_store, timed
@@ -53,7 +54,7 @@ def run_backtest(
     calendar: str | None = None,
     repair: bool = False,
     reading: ReadOptions = AS_FOUND,
-    progress: Callable[[FoldProgress], None] | None = None,
+    progress: Callable[[FoldProgress | ReadProgress], None] | None = None,
 ) -> BacktestRun:
     """Judge the `models` that a text names (`models.registry.parse_models`) on the prices of `source`.
 
@@ -63,7 +64,7 @@ def run_backtest(
     timings: dict[str, float] = {}
     chosen = parse_models(models, preset=preset, settings=(f"seed={seed}", *settings))
     with timed(timings, "read"):
-        prices = read_source(source, reading, calendar=calendar, repair=repair)
+        prices = read_source(source, reading, calendar=calendar, repair=repair, progress=progress)
     plan: dict[str, Any] = {"horizon": horizon, "cutoffs": cutoffs, "every": every, "start": start, "span": span}
     plan |= {"refit": refit, "paths": paths, "seed": seed}
     about = {"command": "backtest", "models": models, **plan, "preset": preset, "settings": list(settings)}

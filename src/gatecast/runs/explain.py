@@ -42,7 +42,7 @@ def run_explanation(
     """Open the network that `run_forecast` with these arguments forecasts with; `member` of the base network."""
     timings: dict[str, float] = {}
     with timed(timings, "read"):
-        prices = read_source(source, reading, calendar=calendar, repair=repair)
+        prices = read_source(source, reading, calendar=calendar, repair=repair, progress=progress)
     with timed(timings, "fit"):
         forecaster = fitted(prices, config, model, progress=progress)
     with timed(timings, "explain"):

@@ -22,6 +22,7 @@ from gatecast.nn.training.loop import Progress as TrainingProgress
 from gatecast.notes import Note, merged
 from gatecast.prices import PriceTable
 from gatecast.readers.choices import AS_FOUND, ReadOptions
+from gatecast.readers.large import ReadProgress
 from gatecast.readers.read import read_source
 from gatecast.runs.workspace import cache, clear_checkpoint, timed
 from gatecast.text import counted
@@ -29,7 +30,7 @@ from gatecast.text import counted
 MANY = 100_000  # paths; more take minutes
 LEAST_BEYOND = 5  # paths beyond each end of a band; with fewer the end is a few paths' luck
 _NOT_RESUMED = Note("model", "there was no training to resume: the base network is used as it is")
-Progress = Callable[[TrainingProgress | FoldProgress], None]
+Progress = Callable[[TrainingProgress | FoldProgress | ReadProgress], None]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,16 +86,16 @@ def run_forecast(
 
     `reading` holds what the caller says about the source.
     A training leaves a checkpoint in `save`, or in the user's cache folder, until it has ended; `resume` goes on from
-    it. `progress` is called with values of training and of the verdict's folds; where it raises `KeyboardInterrupt` in
-    a training, the best weights so far are used and the checkpoint stays, elsewhere the run ends. Raises
-    `GatecastError` with one line.
+    it. `progress` is called with values of reading a large file, of training and of the verdict's folds; where it
+    raises `KeyboardInterrupt` in a training, the best weights so far are used and the checkpoint stays, elsewhere the
+    run ends. Raises `GatecastError` with one line.
     """
     check_level(level)
     check_sizes(horizon, paths, seed)
     save = None if save is None else _target(save)
     timings: dict[str, float] = {}
     with timed(timings, "read"):
-        prices = read_source(source, reading, calendar=calendar, repair=repair)
+        prices = read_source(source, reading, calendar=calendar, repair=repair, progress=progress)
     with timed(timings, "fit"):
         forecaster = fitted(prices, config, model, save=save, resume=resume, progress=progress)
     with timed(timings, "simulate"):
