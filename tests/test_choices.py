@@ -57,3 +57,18 @@ def test_a_sheet_is_part_of_a_spreadsheet(tmp_path: Path) -> None:
     path.write_text("date,close\n2021-01-04,1\n")
     with pytest.raises(UsageError, match="a sheet is part of a spreadsheet"):
         read_prices(path, sheet="Prices")
+
+
+def test_a_dot_that_may_divide_thousands_is_said_once(tmp_path: Path) -> None:
+    days = [f"2021-01-{day:02};1.23{day % 10};2.34{day % 10}\n" for day in range(4, 9)]
+    table = read(tmp_path, "date;A;B\n" + "".join(days))
+    (note,) = table.all_notes()
+    assert note.text.startswith("read '1.234' in column 'A' and 1 other column with a dot as decimal sign")
+    assert not read(tmp_path, "date;A;B\n" + "".join(days), decimal=".").all_notes()
+    assert read(tmp_path, "date;A;B\n" + "".join(days), decimal=",")["A"].close[0] == 1234.0
+
+
+def test_prices_with_a_currency_below_title_lines(tmp_path: Path) -> None:
+    days = [f"June {day:02}, 2021;R$ 1{day},5;x\n" for day in range(4, 9)]
+    table = read(tmp_path, "Export of prices\n\nc0;c1;c2\n" + "".join(days))
+    assert table.item_ids == ("c1",) and table["c1"].close[0] == 14.5

@@ -12,10 +12,14 @@ import pyarrow.compute as pc
 from gatecast.errors import UnreadableSource
 from gatecast.readers.cells import Grid
 from gatecast.readers.names import key, kinds, known
+from gatecast.readers.numbers import LIKE_NUMBER
 from gatecast.text import clean, counted
 
 _LOOKS_NUMERIC = r"^[-+]?[$€£¥]?\s*[\d.,' ]*\d[\d.,' ]*([eE][-+]?\d+)?\s*[$€£¥]?$"
-_DAY_OR_NUMBER = r"^\W*\d[\d.,:/ '-]*\D{0,4}$|^\d{4}-\d\d-\d\dT|^\d{1,2}[ -/.]?[^\W\d]{3,9}[ -/.]?\d{2,4}$"
+_DAY_OR_NUMBER = (
+    r"^\W*\d[\d.,:/ '-]*\D{0,4}$|^\d{4}-\d\d-\d\dT"
+    r"|^\d{1,2}[ -/.]?[^\W\d]{3,9}[ -/.]?\d{2,4}$|^[^\W\d]{3,9}\.?[ -]\d{1,2},?[ -]\d{2,4}$"
+)
 
 
 def with_header(grid: Grid) -> Grid:
@@ -87,14 +91,18 @@ def _names_fields(cell: str) -> bool:
 
 def _heads(row: Sequence[str], below: Sequence[str]) -> bool:
     """Whether a row has a known name of a column, or a name for each filled cell of the first row of prices."""
-    names = {cell for cell in row if cell and not re.match(_DAY_OR_NUMBER, cell)}
+    names = {cell for cell in row if cell and not _is_day_or_number(cell)}
     return any(map(_names_fields, row)) or 1 < len(names) == sum(map(bool, row)) >= sum(map(bool, below))
 
 
 def _holds_prices(row: Sequence[str]) -> bool:
     """Whether most of at least two filled cells are dates or numbers."""
     filled = [cell for cell in row if cell]
-    return len(filled) > 1 and 2 * sum(bool(re.match(_DAY_OR_NUMBER, cell)) for cell in filled) > len(filled)
+    return len(filled) > 1 and 2 * sum(map(_is_day_or_number, filled)) > len(filled)
+
+
+def _is_day_or_number(cell: str) -> bool:
+    return bool(re.match(_DAY_OR_NUMBER, cell) or re.match(LIKE_NUMBER, cell))
 
 
 def _without_unnamed(grid: Grid) -> Grid:

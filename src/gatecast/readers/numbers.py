@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from gatecast.errors import UnreadableSource
 from gatecast.readers.cells import Column, Grid, matches
-from gatecast.text import shown
+from gatecast.text import counted, shown
 
 BLANKS = (
     "", "nan", "null", "none", "n/a", "#n/a", "na", "<na>", "nat", "-", "--", ".", "?", "missing", "#n/a n/a",
@@ -44,7 +44,7 @@ _MAGNITUDES = {
 }
 _MAGNITUDE = rf"(?i:{'|'.join(sorted(_MAGNITUDES, key=len, reverse=True))})\.?"
 _SPACES = " '\u2019\u00a0\u202f"  # between groups of digits
-_LIKE_NUMBER = (
+LIKE_NUMBER = (
     rf"^[-+]?\s*({_CURRENCY})?\s*[-+]?[\d.,{_SPACES}]*\d[\d.,{_SPACES}]*([eE][-+]?\d+)?\s*({_MAGNITUDE}|{_CURRENCY})?$"
 )
 
@@ -82,15 +82,18 @@ def read_numbers(grid: Grid, wanted: list[int], volumes: set[int]) -> dict[int, 
                 says_comma = int(matches(column[:40], ",").any())
                 votes[at] = (says_comma, 1 - says_comma)
     commas, dots = sum(comma for comma, _ in votes.values()), sum(dot for _, dot in votes.values())
+    undecided: dict[int, pa.ChunkedArray] = {}
     for at, tidy in cells.items():
         comma, dot = votes[at] if votes[at] != (0, 0) else (commas, dots)
         if grid.options.decimal is not None:
             comma, dot = (1, 0) if grid.options.decimal == "," else (0, 1)
         if comma == dot == 0 and at not in volumes:
             _refuse_unclear(grid, at, tidy.text)
+            undecided[at] = tidy.text
         numbers[at] = _convert(tidy, comma > dot)
         if grid.options.decimal is not None:
             _check_sign(grid, at, tidy, numbers[at])
+    _note_unclear(grid, undecided)
     return numbers
 
 
@@ -112,7 +115,7 @@ def look_like_numbers(column: Column) -> bool:
         return isinstance(column, pa.ChunkedArray) or column.dtype.kind == "f"
     text = pc.utf8_trim_whitespace(column)
     filled = ~_among(pc.utf8_lower(text), BLANKS)
-    return bool(2 * matches(text, _LIKE_NUMBER).sum() >= filled.sum())
+    return bool(2 * matches(text, LIKE_NUMBER).sum() >= filled.sum())
 
 
 def holds_percentages(name: str, column: Column) -> bool:
@@ -156,6 +159,20 @@ def _refuse_unclear(grid: Grid, at: int, text: pa.ChunkedArray) -> None:
             f"{grid.text(at, row)} in column {shown(grid.names[at][0])}, and no cell of the source decides it. "
             'Pass decimal="," where it is a decimal sign, or decimal="." where it divides thousands.'
         )
+
+
+def _note_unclear(grid: Grid, columns: Mapping[int, pa.ChunkedArray]) -> None:
+    """Say that `1.234` is read with a decimal sign, where no cell of the file decides it: of all columns a note."""
+    for at, text in columns.items():
+        unclear = matches(text, r"^[+-]?[1-9]\d{0,2}\.\d{3}$")
+        if unclear.any():
+            cell, column = grid.text(at, int(unclear.argmax())), shown(grid.names[at][0])
+            other = f" and {counted(len(columns) - 1, 'other column')}" if len(columns) > 1 else ""
+            grid.findings.note(
+                f"read {cell} in column {column}{other} with a dot as decimal sign; if it divides thousands, pass "
+                'decimal=",".'
+            )
+            return
 
 
 def _tidy(grid: Grid, at: int, column: pa.ChunkedArray, volume: bool) -> _Cells:
