@@ -128,7 +128,11 @@ def _sample(column: Column) -> Column:
 def _one_way(cells: Column) -> bool:
     """Whether nearly all steps between numbers go the same way, as dates do; prices and volumes go up and down."""
     with suppress(pa.ArrowInvalid):
-        plain = cells if isinstance(cells, np.ndarray) else pc.cast(pc.replace_substring(cells, ",", "."), pa.float64())
+        if isinstance(cells, np.ndarray):
+            plain = cells
+        else:
+            digits = cells.filter(pa.array(matches(cells, _DIGITS)))  # a footnote below them is none
+            plain = pc.cast(pc.replace_substring(digits, ",", "."), pa.float64())
         steps = np.diff(np.asarray(plain, dtype=np.float64))
         steps = steps[steps != 0]
         return len(steps) > 0 and bool(max((steps > 0).mean(), (steps < 0).mean()) >= _SAME_WAY)

@@ -18,7 +18,7 @@ from gatecast.readers.findings import Findings
 from gatecast.readers.items import is_decimal, item_column, refuse_mixed_assets
 from gatecast.readers.names import FIELDS, key, kinds, known
 from gatecast.readers.numbers import holds_percentages, look_like_numbers
-from gatecast.readers.shapes import SAMPLE_ROWS, prices_by_shape, take_sample, volume_by_shape
+from gatecast.readers.shapes import SAMPLE_ROWS, may_be_prices, prices_by_shape, take_sample, volume_by_shape
 from gatecast.text import clean, listed, shown
 
 MAX_ITEMS = 10_000
@@ -269,19 +269,25 @@ def _wide(grid: Grid, times: list[int], rest: list[int], fields: Fields) -> Asse
         (only,) = assets.values()
         refuse_mixed_assets(grid, times, only["close"], [at for at in rest if at != only["close"]])
     _note_ignored(grid, ignored)
-    _note_volume(grid, assets)
+    _note_single(grid, times, assets)
     return assets
 
 
-def _note_volume(grid: Grid, assets: Assets) -> None:
-    """Say so where a column beside assets of other sizes looks like the volume of one."""
+def _note_single(grid: Grid, times: list[int], assets: Assets) -> None:
+    """Say so where columns that are read as an asset each look like one asset's prices, or like its volume."""
     if not 2 <= len(assets) <= _MOST_BY_SHAPE:
         return
     columns = {item: fields["close"] for item, fields in assets.items()}
-    values = {
-        item: take_sample(grid, [at], np.arange(min(len(grid), SAMPLE_ROWS)), None).values[at]
-        for item, at in columns.items()
-    }
+    rows = np.arange(min(len(grid), SAMPLE_ROWS))
+    sample = take_sample(grid, columns.values(), rows, _forward(grid, times))
+    if order := may_be_prices(sample):
+        high, low, close = (grid.names[order[name]][0] for name in ("high", "low", "close"))
+        grid.findings.note(
+            f"read {len(assets)} columns as an asset each; {shown(high)} is the highest and {shown(low)} the lowest in "
+            f"every row: if they are one asset's, pass {name_it('close', close)}."
+        )
+        return
+    values = {item: sample.values[at] for item, at in columns.items()}
     sizes = {item: float(np.median(cells)) for item, column in values.items() if len(cells := column[column > 0])}
     usual = float(np.median(list(sizes.values()))) if sizes else 0.0
     large = [item for item, size in sizes.items() if size > _VOLUME_SIZE * usual and not (values[item] % 1).any()]

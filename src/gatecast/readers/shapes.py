@@ -54,10 +54,22 @@ def prices_by_shape(sample: Sample, fields: Mapping[str, int]) -> dict[str, int]
     One of them is the highest and one the lowest in every row, and the day's range is that of the moves from row to
     row, which the distance of two assets is not. `fields` are known already.
     """
+    taken = {at for name, at in fields.items() if name not in ("open", "high", "low", "close")}
+    found = _ordered(sample, fields, taken)
+    return found[1] if found is not None and _is_one_asset(*found, sample, taken) else None
+
+
+def may_be_prices(sample: Sample) -> dict[str, int] | None:
+    """The columns that are in the order of one asset's prices in every row, and as far apart, whoever's they are."""
+    found = _ordered(sample, {}, set())
+    return found[1] if found is not None and _moves_as_much(*found) else None
+
+
+def _ordered(sample: Sample, fields: Mapping[str, int], taken: set[int]) -> tuple[Values, dict[str, int]] | None:
+    """The logs of near-equal columns, and which of them can be open, high, low and close by their order in a row."""
     values = {at: column for at, column in sample.values.items() if _price_like(column)}
     if not 4 <= len(values) <= _MOST_COLUMNS:
         return None
-    taken = {at for name, at in fields.items() if name not in ("open", "high", "low", "close")}
     group = _near_equal({at: column for at, column in values.items() if at not in taken})
     logs = {at: np.log(values[at]) for at in group}
     complete = np.all([np.isfinite(column) for column in logs.values()], axis=0) if logs else np.zeros(0, bool)
@@ -80,7 +92,7 @@ def prices_by_shape(sample: Sample, fields: Mapping[str, int]) -> dict[str, int]
     for other_least, other_gap, other in found:  # where the gaps do not decide, the open stands before the close
         if other_least == least and _CLEARLY * other_gap <= gap and other["open"] < min(other["close"], best["open"]):
             best = other
-    return best if _is_one_asset(logs, best, sample, taken) else None
+    return logs, best
 
 
 def volume_by_shape(sample: Sample, prices: Mapping[str, int]) -> int | None:
@@ -127,10 +139,10 @@ def _gap(logs: Values, prices: Mapping[str, int], ordered: bool) -> float:
 
 def _is_one_asset(logs: Values, prices: Mapping[str, int], sample: Sample, taken: set[int]) -> bool:
     """Whether the range is that of one price's moves, and opens are near the close before; else a volume decides."""
+    if not _moves_as_much(logs, prices):
+        return False
     opens, high, low, close = (logs[prices[name]] for name in ("open", "high", "low", "close"))
     move = np.median(np.abs(np.diff(close)))
-    if not 0.2 * move <= np.median(high - low) <= _MOST_RANGE * move:
-        return False
     if len(close) >= _ENOUGH_ROWS:
         ups, downs = int((close > opens).sum()), int((close < opens).sum())
         if min(ups, downs) < 0.1 * (ups + downs):
@@ -143,6 +155,12 @@ def _is_one_asset(logs: Values, prices: Mapping[str, int], sample: Sample, taken
     if sample.ordered and len(close) >= _ENOUGH_ROWS:
         return bool(gap < _MOST_GAP * move) and volume_by_shape(sample, prices) is not None
     return bool(taken) or volume_by_shape(sample, prices) is not None
+
+
+def _moves_as_much(logs: Values, prices: Mapping[str, int]) -> bool:
+    """Whether the range of a row is that of the moves from row to row."""
+    move = np.median(np.abs(np.diff(logs[prices["close"]])))
+    return bool(0.2 * move <= np.median(logs[prices["high"]] - logs[prices["low"]]) <= _MOST_RANGE * move)
 
 
 def _noisy(values: np.ndarray, close: np.ndarray) -> bool:
