@@ -151,7 +151,7 @@ def test_a_table_that_may_be_one_asset_says_so(tmp_path: Path) -> None:
     table = read(tmp_path, ohlcv(rows=4).set_axis(NONSENSE, axis=1).to_csv(index=False))
     assert len(table.item_ids) == 5  # too few rows to be sure
     assert "'Qf' looks like a volume: if they are one asset's, pass close=\"Qb\"" in texts(table.notes)[0]
-    moves = 0.01 * np.random.default_rng(0).choice([-1, 1], 60)
+    moves = 0.01 * (-1.0) ** np.arange(60)
     close = 100 * np.exp(np.cumsum(moves))
     opens = close * np.exp(0.3 * moves)  # nearer to the close of their own day than to that of the day before
     high, low = np.maximum(opens, close) * 1.001, np.minimum(opens, close) / 1.001
