@@ -1,5 +1,7 @@
 """Spreadsheets, JSON, Arrow tables and large files give the prices that the same table gives as CSV."""
 
+# ruff: noqa: RUF001 - words of many scripts
+
 from __future__ import annotations
 
 import datetime
@@ -233,3 +235,25 @@ def test_a_blank_before_a_word_in_a_large_file_stays_blank(tmp_path: Path, monke
     monkeypatch.setattr("gatecast.readers.large._BLOCK", 200)
     kept.append(read_prices(path, today=TODAY, repair=True).series[0].close.tolist())
     assert kept[0] == kept[1]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "code", "header"),
+    [
+        ("Windows-1250", "cp1250", "Data,Otwarcie,Najwyższy,Najniższy,Zamknięcie,Wolumen"),
+        ("Windows-1251", "cp1251", "Дата,Открытие,Максимум,Минимум,Закрытие,Объём"),
+        ("Windows-1254", "cp1254", "Tarih,Açılış,Yüksek,Düşük,Kapanış,Hacim"),
+        ("GB18030", "gb18030", "日期,开盘,最高,最低,收盘,成交量"),
+        ("Big5", "cp950", "日期,開盤價,最高價,最低價,收盤價,成交量"),
+        ("Shift-JIS", "cp932", "日付,始値,高値,安値,終値,出来高"),
+        ("EUC-KR", "cp949", "날짜,시가,고가,저가,종가,거래량"),
+        ("Windows-1252", "cp1252", "Datum,Eröffnung,Höchst,Tief,Schlußkurs,Stückzahl"),
+    ],
+)
+def test_the_words_of_a_header_tell_an_older_encoding(encoding: str, code: str, header: str, tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    lines = [",".join(map(str, row)) for row in rows(ISO)[1:]]
+    path.write_bytes("\n".join([header, *lines]).encode(code))
+    notes = check(str(path))
+    assert notes[0] == f"read the text as {encoding}: it is not valid UTF-8."
+    assert encoding == "Windows-1252" or len(notes) == 1  # every column is known by its name

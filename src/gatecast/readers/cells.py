@@ -9,6 +9,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -23,6 +24,7 @@ from gatecast.readers.choices import ReadOptions
 from gatecast.readers.findings import Findings
 from gatecast.readers.footnotes import with_quoted_sentences
 from gatecast.readers.json_tables import json_table, looks_like_json
+from gatecast.readers.names import key, kinds
 from gatecast.readers.sources import FORMATS
 from gatecast.text import clean, shown
 
@@ -36,6 +38,18 @@ _BOMS = (  # the longer ones first: that of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+
+_OLDER = {  # encodings of before Unicode, the likeliest first
+    "Windows-1252": "cp1252",
+    "Windows-1250": "cp1250",
+    "Windows-1251": "cp1251",
+    "Windows-1254": "cp1254",
+    "GB18030": "gb18030",
+    "Big5": "cp950",
+    "Shift-JIS": "cp932",
+    "EUC-KR": "cp949",
+}
+_HEADER_LINES = 30  # whose words are looked up
 
 Column: TypeAlias = pa.ChunkedArray | np.ndarray  # text; or float64 or datetime64 from a frame
 
@@ -230,7 +244,7 @@ def _parse_failure(message: str, name: str, width: int) -> str:
 
 
 def _decode(content: bytes, name: str, findings: Findings) -> str:
-    """The text of the bytes with `\\n` line ends; a Windows code page is tried last and noted."""
+    """The text of the bytes with `\\n` line ends; an older encoding than Unicode is noted."""
     encoding = next((code for bom, code in _BOMS if content.startswith(bom)), None)
     if encoding is None and content[1:200:2].count(0) > 60:
         encoding = "utf-16-le"  # a Windows export without a byte order mark
@@ -239,11 +253,8 @@ def _decode(content: bytes, name: str, findings: Findings) -> str:
     except UnicodeDecodeError:
         if encoding is not None:
             raise UnreadableSource(f"{name} is damaged {encoding} text. Save it again as UTF-8.") from None
-        try:
-            text = content.decode("cp1252")
-        except UnicodeDecodeError:
-            text = content.decode("latin-1")
-        findings.note("read the text as Windows-1252: it is not valid UTF-8.")
+        text, encoding = _decode_older(content)
+        findings.note(f"read the text as {encoding}: it is not valid UTF-8.")
     start = text[:100_000]
     control = sum((c < " " and c not in "\t\n\r\f") or "\x7f" <= c < "\xa0" for c in start)
     if "\0" in text or control > 0.1 * len(start):
@@ -252,6 +263,20 @@ def _decode(content: bytes, name: str, findings: Findings) -> str:
     if opening.startswith(("<!doctype", "<html", "<?xml")):
         raise UnreadableSource(f"a source is {FORMATS}; {name} is a web page or XML. Export it as CSV.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _decode_older(content: bytes) -> tuple[str, str]:
+    """The text in the encoding of before Unicode in which most words of its first lines are names of columns."""
+    head = content[: content.find(b"\n", 4000) + 1 or len(content)]
+    found: dict[str, int] = {}
+    for name, code in _OLDER.items():
+        with suppress(UnicodeDecodeError):
+            lines = head.decode(code).split("\n")[:_HEADER_LINES]
+            found[name] = sum(bool(kinds(key(word))) for line in lines for word in re.split("[,;\t|]", line))
+    for name in sorted(found, key=lambda name: -found[name]):
+        with suppress(UnicodeDecodeError):
+            return content.decode(_OLDER[name]), name
+    return content.decode("latin-1"), "Windows-1252"
 
 
 def _separator(head: list[str]) -> tuple[str, int]:

@@ -21,7 +21,7 @@ NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "close": (
             "close", "close/last", "close price", "closing price", "last", "last price", "price", "settle",
             "settlement", "y", "value", "c", "px last", "px close", "px settle", "settlement price", "settle price",
-            "trade close", "last trade price", "close value", "closing value", "closing", "mid close", "bid close",
+            "trade close", "last trade price", "close value", "closing value", "closing", "mid close", "bid close", "prc",
         ),
         "adj_close": (
             "adj close", "adjusted close", "adj close price", "adj closing price", "close adj", "close adjusted",

@@ -57,7 +57,8 @@ DAYS = _compiled(
     rf"{_WEEKDAY}{_DAY}[ \-/.]*(?:de )?{_MONTH},?[ \-/.]*(?:de )?{_YEAR}{_CLOCK}{_ZONE}",
     rf"{_YEAR_4}[ \-/.]*{_MONTH}[ \-/.]*{_DAY}{_CLOCK}{_ZONE}",
     rf"(?P<y>\d{{4}})[年년]\s*(?P<m>\d{{1,2}})[月월]\s*(?P<d>\d{{1,2}})[日일]{_CLOCK}{_ZONE}",
-    rf"(?P<y>\d{{4}})\.\s*(?P<m>\d{{1,2}})\.\s*(?P<d>\d{{1,2}})\.?{_CLOCK}{_ZONE}",  # 2026. 11. 20. in Korea
+    # 2026. 11. 20. and 2026- 11- 20 in Korea
+    rf"(?P<y>\d{{4}})[.\-]\s*(?P<m>\d{{1,2}})[.\-]\s*(?P<d>\d{{1,2}})\.?{_CLOCK}{_ZONE}",
     r"(?P<y>\d{4})[-/](?P<m>\d{1,2})",
 )
 NUMBERED = re.compile(
