@@ -20,7 +20,7 @@ from gatecast.prices import PriceSeries
 from gatecast.readers.read import read_prices
 
 ROWS = 90
-OPTION = re.compile(r"\b(date|close|item|header|day_first|decimal|repair)=")  # as the library writes an option
+OPTION = re.compile(r"\b(date|close|item|header|day_first|decimal)=")  # as the library writes an option
 NAMES = {  # date, open, high, low, close, volume
     "english": "Date,Open,High,Low,Close,Volume",
     "german": "Datum,Eröffnung,Hoch,Tief,Schlusskurs,Volumen",

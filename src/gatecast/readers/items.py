@@ -51,7 +51,7 @@ def item_column(grid: Grid, times: list[int], fields: Mapping[str, int], rest: l
 
 
 def refuse_mixed_assets(grid: Grid, times: list[int], close: int, rest: list[int]) -> None:
-    """Refuse rows of several assets without a column that tells them apart: --repair would keep one asset's rows."""
+    """Refuse rows of several assets without a column that tells them apart: `repair` would keep one asset's rows."""
     moments = _codes(grid, times)
     if len(np.unique(moments)) == len(grid):
         return

@@ -1,4 +1,4 @@
-"""Likely splits that prices are not adjusted for: found, and with --repair made; other columns follow the close."""
+"""Likely splits that prices are not adjusted for: found, and with `repair` made; other columns follow the close."""
 
 from __future__ import annotations
 
