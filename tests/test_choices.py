@@ -32,8 +32,12 @@ def test_day_first_and_decimal_decide(
 
 
 def test_without_them_the_refusal_names_the_option(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableSource, match=r'Pass decimal="," where'):
+    with pytest.raises(UnreadableSource, match=r'a comma must be clearly.*Pass decimal="," where'):
         read(tmp_path, UNCLEAR)
+    german = "Datum;Schlusskurs\n2021-01-04;1.234\n2021-01-05;1.250\n"
+    with pytest.raises(UnreadableSource, match=r'a dot must be clearly.*Pass decimal="," where'):
+        read(tmp_path, german)
+    assert read(tmp_path, german, decimal=",")["prices"].close[0] == 1234.0
     with pytest.raises(UnreadableSource, match="Pass day_first=True or day_first=False"):
         read(tmp_path, UNCLEAR, decimal=",")
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+# The languages whose speakers write 3.14; the others write 3,14.
+DECIMAL_DOT = ("English", "Chinese", "Japanese", "Korean", "any")
 # Of a language the names of each kind of column; where a table has two of a kind, the one that stands first is taken.
 NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "English": {

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from functools import cache
 
-from gatecast.readers.languages import NAMES
+from gatecast.readers.languages import DECIMAL_DOT, NAMES
 
 FIELDS = ("close", "adj_close", "open", "high", "low", "volume")
 TIME_NAMES = ("time", "Uhrzeit", "Zeit", "heure", "hora", "ora", "tijd", "czas", "godzina", "čas", "saat", "время",
@@ -77,6 +77,18 @@ def is_time(name: str) -> bool:
 def kinds(word: str) -> list[str]:
     """What a normalized name may stand for: fields, `date` or `item`."""
     return [kind for kind in (*FIELDS, "date", "item") if word in known(kind)]
+
+
+@cache
+def writes_commas(name: str) -> bool:
+    """Whether a column's name is a word of languages alone in which a comma is the decimal sign."""
+    word = key(name)
+    spoken = [
+        language
+        for language, names in NAMES.items()
+        if any(word == normalized(spelling) for spellings in names.values() for spelling in spellings)
+    ]
+    return bool(spoken) and not set(spoken) & set(DECIMAL_DOT)
 
 
 @cache

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from gatecast.errors import UnreadableSource
 from gatecast.readers.cells import Column, Grid, matches
+from gatecast.readers.names import writes_commas
 from gatecast.text import counted, shown
 
 BLANKS = (
@@ -32,6 +33,7 @@ _SAYS_DOT = (
     rf"^[+-]?({_INDIAN}|\d*\.(\d{{1,2}}|\d{{4,}})|0?\.\d+|\d{{4,}}\.\d*"
     r"|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(,\d{3}){2,})$"
 )
+_UNCLEAR_DOT = r"^[+-]?[1-9]\d{0,2}\.\d{3}$"
 _CURRENCY = (
     r"[A-Za-z]{0,3}[$€£¥₹₩₽₺₴₫₪฿₱₦₡₵₸₮₲﷼¢￥￦]|Kč|zł|Ft|kr\.?|TL|Rs\.?|Fr\.?|S/\.?|lei|лв\.?|руб\.?|р\.|元|円|圓|원|"  # noqa: RUF001
     "(?i:USD|EUR|GBP|GBX|JPY|CHF|CNY|RMB|HKD|TWD|KRW|INR|BRL|MXN|ARS|CLP|COP|PEN|CAD|AUD|NZD|SGD|MYR|THB|IDR|PHP|VND"
@@ -150,21 +152,26 @@ def _plain(column: Column, decimal: str | None = None) -> np.ndarray | None:
 
 
 def _refuse_unclear(grid: Grid, at: int, text: pa.ChunkedArray) -> None:
-    """Refuse `1,234`, which may be 1234 or 1.234, where no cell of the file decides it."""
-    unclear = matches(text, r"^[+-]?\d{1,3},\d{3}$")
+    """Refuse `1,234`, which may be 1234 or 1.234, where no cell of the file decides it.
+
+    `1.234` is refused beside names of columns in a language that writes decimals with a comma.
+    """
+    unclear, sign = matches(text, r"^[+-]?\d{1,3},\d{3}$"), "comma"
+    if not unclear.any() and any(writes_commas(names[0]) for names in grid.names):
+        unclear, sign = matches(text, _UNCLEAR_DOT), "dot"
     if unclear.any():
         row = int(unclear.argmax())
         raise UnreadableSource(
-            f"a comma must be clearly a decimal sign or a thousands separator; {grid.place(row)} has "
+            f"a {sign} must be clearly a decimal sign or a thousands separator; {grid.place(row)} has "
             f"{grid.text(at, row)} in column {shown(grid.names[at][0])}, and no cell of the source decides it. "
-            'Pass decimal="," where it is a decimal sign, or decimal="." where it divides thousands.'
+            'Pass decimal="," where a comma is the decimal sign, or decimal="." where a dot is.'
         )
 
 
 def _note_unclear(grid: Grid, columns: Mapping[int, pa.ChunkedArray]) -> None:
     """Say that `1.234` is read with a decimal sign, where no cell of the file decides it: of all columns a note."""
     for at, text in columns.items():
-        unclear = matches(text, r"^[+-]?[1-9]\d{0,2}\.\d{3}$")
+        unclear = matches(text, _UNCLEAR_DOT)
         if unclear.any():
             cell, column = grid.text(at, int(unclear.argmax())), shown(grid.names[at][0])
             other = f" and {counted(len(columns) - 1, 'other column')}" if len(columns) > 1 else ""
