@@ -77,7 +77,9 @@ def read_large(
         progress(ReadProgress(done=size, total=size))
     lines = np.arange(above + 1, above + 1 + rows)
     grid = with_header(replace(cells, findings=findings))  # for its notes
-    return replace(grid, columns=tuple(column.whole() for column in columns), lines=lines)
+    whole = tuple(column.whole() for column in columns)
+    pa.default_memory_pool().release_unused()  # of the blocks' text, more than the numbers take
+    return replace(grid, columns=whole, lines=lines)
 
 
 def _batches(path: Path, separator: str, width: int, above: int) -> Iterator[tuple[pa.RecordBatch, int]]:
