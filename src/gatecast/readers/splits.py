@@ -62,12 +62,13 @@ def find_splits(close: Float[np.ndarray, " time"], opens: Float[np.ndarray, " ti
     near = np.logical_or.reduce([np.abs(size / ratio - 1) < _NEAR for ratio in _RATIOS])
     near &= returns * np.sign(overnight) > np.abs(overnight) / 2
     total, square = (np.concatenate([[0.0], np.cumsum(terms)]) for terms in (returns, returns**2))
-    end = np.arange(len(returns))
+    end = np.flatnonzero(near)
+    end = end[end >= 5]
     start = np.maximum(end - _TRAILING, 0)
     count = np.maximum(end - start, 1)
     mean = (total[end] - total[start]) / count
     variance = np.maximum((square[end] - square[start]) / count - mean**2, 0)
-    rows = np.flatnonzero(near & (np.abs(returns) > _LARGE * np.sqrt(variance)) & (end >= 5)) + 1
+    rows = end[np.abs(returns[end]) > _LARGE * np.sqrt(variance)] + 1
     splits = []
     for row in rows.tolist():
         after = float(np.log(np.median(close[row : row + _LATER])))
