@@ -52,6 +52,7 @@ def test_a_forecast_run_is_a_value(source: Path) -> None:
     assert kinds[0] and not kinds[-1] and events[-1].done == events[-1].total
     document = run.to_dict()
     assert list(document) == ["items", "level", "paths", "seed", "config", "verdict"]
+    assert document["config"] == {**run.config.model_dump(mode="json"), "market": True}
     json.dumps(document, allow_nan=False)
     assert not left(source)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -21,7 +22,7 @@ STRETCH = 3840  # steps of all sequences at a time: 128 units then need no block
 _LAYERS: dict[str, type[nn.LSTM | nn.GRU | nn.RNN]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module, ABC):
     """Features of a sequence in, `hidden` units a step out; step t sees steps up to t alone.
 
     Training, sampling and saving know no family by name. Dropout masks stay the same along a sequence (Gal and
@@ -49,13 +50,13 @@ class Encoder(nn.Module):
                 outputs = masked(outputs, masks.layers[depth])
         return outputs, carried
 
+    @abstractmethod
     def layer(self, depth: int, inputs: Tensor, before: Carried | None, last: int | None) -> tuple[Tensor, Carried]:
         """What one layer makes of its inputs before any mask, and what it carries on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def initialise(self, generator: torch.Generator) -> None:
         """Draw every weight from `generator`."""
-        raise NotImplementedError
 
 
 class RecurrentEncoder(Encoder):

@@ -60,7 +60,8 @@ class ForecastRun:
             "level": self.level,
             "paths": self.forecast.n_paths,
             "seed": self.forecast.seed,
-            "config": self.config.model_dump(mode="json"),
+            # `market` is `cross_section` under the name that documents have had.
+            "config": {**self.config.model_dump(mode="json"), "market": self.config.cross_section},
             "verdict": None if self.verdict is None else self.verdict.to_dict(),
         }
 
