@@ -103,18 +103,19 @@ class IndicatorWindows:
 
     def density(self, day: Day) -> Student | None:
         """The density of the log return since the start; None for targets that are no log returns."""
-        density = without_drift(day, self._step + 1).density
-        if density is None or self._features.spec.returns != "log":
+        if day.density is None or self._features.spec.returns != "log":
             return None
-        return density.moved(self.log_return, self._scale)
+        scale = self._scale
+        density = without_drift(day, self._step + 1, scale).density
+        return None if density is None else density.moved(self.log_return, scale)
 
     def append(self, day: Day) -> None:
         """Add a simulated row to every path."""
         center, scale = self._target_frame()
         if self._features.spec.returns != "none":  # a price level is no drift
-            day = without_drift(day, self._step + 1)
+            day = without_drift(day, self._step + 1, scale if self._features.spec.returns == "log" else 0.0)
         move = to_log_return(self._features.spec.returns, self._log_close_now, center + scale * day.value)
-        moved = self.log_return + np.clip(move, -MAX_STEP, MAX_STEP)
+        moved = self.log_return + self._long_run.bounded(np.clip(move, -MAX_STEP, MAX_STEP), self._step + 1)
         end = self._step + CLOSES
         self._log_close[:, end] = self._start + np.clip(moved, -MAX_TOTAL, MAX_TOTAL)
         if self._log_range is not None:

@@ -5,9 +5,12 @@ ties that volatility to a level, so that it wanders as a price does: after a yea
 a thousand explode. GARCH with variance targeting (Engle and Mezrich 1996) shows the remedy: along a path volatility
 returns to the long-run one of the series. Here it returns in logarithms, so that it stays positive and free of scale:
 a move drawn in units of sigma is drawn in units of sigma (long run / sigma)^pull. The next sigma follows the move, and
-a distance to the long run dies out as that of an AR(1) does.
+a distance to the long run dies out as that of an AR(1) does. A Student-t draws a move of a hundred usual ones in some
+path; what would follow it there has never been seen, and so volatility and moves are bounded as well.
 
-A drift that was learned one day ahead is no evidence of a year's, and fades; the median then stays where it is.
+A drift that was learned one day ahead is no evidence of a year's, and fades: the price becomes a martingale, which is
+expected to stay where it is. Its log return then falls by half of its variance a step, E[e^x] being e^(m + s^2 / 2) of
+a normal x; without that the mean of a wild series would grow for no reason but its variance.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from jaxtyping import Float
 from gatecast.features.contract import Day
 
 NEAR = 20  # steps ahead that networks are measured and calibrated on; up to there a path is the network's alone
+MOST = float(np.log(4))  # of the logarithm of a path's volatility over the long-run one: what it was in 2008
+LARGEST = 20.0  # long-run volatilities in a day's move: what the worst crashes were
 FADE = 10.0  # steps beyond NEAR in which half of the change comes: a fan has no kink
 
 
@@ -32,11 +37,15 @@ def kept(step: int) -> float:
     return float(0.5 ** (max(step - NEAR, 0) / FADE))
 
 
-def without_drift(day: Day, step: int) -> Day:
-    """The day with `kept` of its drift, in what it drew and in what that was drawn from."""
+def without_drift(day: Day, step: int, scale: Float[np.ndarray, " row"] | float) -> Day:
+    """The day with `kept` of its drift, in what it drew and in what that was drawn from.
+
+    `scale` is the log return of a `value` of 1: where there is no drift, half of its square is taken from the log
+    return, so that the price is expected to stay. It is 0 for values that are simple returns.
+    """
     if day.drift is None or step <= NEAR:
         return day
-    lost = (1 - kept(step)) * day.drift
+    lost = (1 - kept(step)) * (day.drift + scale / 2)
     density = None if day.density is None else replace(day.density, location=day.density.location - lost)
     return replace(day, value=day.value - lost, drift=day.drift - lost, density=density)
 
@@ -52,4 +61,12 @@ class LongRun:
         """What the move `step` steps ahead is drawn in units of, given the trailing volatility of each path."""
         if step <= NEAR:
             return trailing
-        return np.asarray(trailing * (self.volatility / trailing) ** (self.pull * (1 - kept(step))))
+        gone = 1 - kept(step)
+        ratio = (1 - self.pull * gone) * np.log(trailing / self.volatility)
+        return np.asarray(self.volatility * np.exp(np.clip(ratio, -MOST / gone, MOST / gone)))
+
+    def bounded(self, move: Float[np.ndarray, " row"], step: int) -> Float[np.ndarray, " row"]:
+        """The log return `step` steps ahead, at most `LARGEST` long-run volatilities beyond the near steps."""
+        if step <= NEAR:
+            return move
+        return np.asarray(np.clip(move, -LARGEST * self.volatility, LARGEST * self.volatility))

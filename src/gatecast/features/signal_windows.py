@@ -28,7 +28,7 @@ from gatecast.prices import PriceSeries
 
 MEMORY = 384  # rows the network reads before it predicts; it learned on 120, and what lies beyond has faded
 LOOKBACK = MEMORY + 400  # rows kept of a series: events look back 371 days, and 64 rows from there
-PULL = 0.2  # of a path's scale to the series' own: half of a distance is gone in some 40 steps
+PULL = 0.3  # of a path's scale to the series' own: half of a distance is gone in some 30 steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,13 +171,14 @@ class SignalWindows:
 
     def density(self, day: Day) -> Student | None:
         """The density of the log return since the start, given all that came before `day`."""
-        density = without_drift(day, self._step).density
-        return None if density is None else density.moved(self._total, self._scale)
+        scale = self._scale
+        density = without_drift(day, self._step, scale).density
+        return None if density is None else density.moved(self._total, scale)
 
     def append(self, day: Day) -> None:
         """Add a simulated day to every path."""
         now, past, scale = self._now, self._past, self._scale
-        move = without_drift(day, self._step).value * scale
+        move = self._long_run.bounded(without_drift(day, self._step, scale).value * scale, self._step)
         self._total = self._total + move
         day_range = None if past.day_range is None else range_of(day.log_range, scale, now.overnight)
         log_volume = None if past.log_volume is None else now.usual_volume + day.log_volume
