@@ -15,7 +15,7 @@ from gatecast import Forecaster
 from gatecast.config import Config
 from gatecast.features import indicator_windows, long_run, signal_windows
 from gatecast.features.contract import Day, Student
-from gatecast.features.long_run import FADE, NEAR, LongRun, kept, without_drift
+from gatecast.features.long_run import NEAR, LongRun, kept, without_drift
 from gatecast.forecast import ItemForecast
 from gatecast.model import Request
 from gatecast.models.shipped import SHIPPED
@@ -58,17 +58,14 @@ def daily_volatility(item: ItemForecast, first: int, last: int) -> float:
 
 
 def check_honest(item: ItemForecast, sigma: float, steps: tuple[int, ...] = (60, 250, 500)) -> None:
-    """Median, mean, ends and the farthest path are near those of a random walk of this volatility.
-
-    It is one in log returns up to where half of the drift is gone, and one in the price, a martingale, from there.
-    """
+    """Median, mean, ends and the farthest path are near those of a random walk of this volatility."""
     for step in steps:
-        spread, half = sigma * np.sqrt(step), sigma**2 / 2
+        spread = sigma * np.sqrt(step)
         moves = item.log_returns()[:, step - 1]
         low, middle, high = np.quantile(moves, [0.05, 0.5, 0.95])
         luck = 4 * spread / np.sqrt(len(moves))
-        assert abs(middle + half * (step - NEAR - FADE)) < 0.03 + 1.25 * luck, step
-        assert abs(np.log(item.mean[step - 1] / item.last_close) - half * (NEAR + FADE)) < 0.03 + 1.25 * luck, step
+        assert abs(middle) < 0.02 + 1.25 * luck, step
+        assert abs(np.log(item.mean[step - 1] / item.last_close) - spread**2 / 2) < 0.04 + 1.25 * luck, step
         assert 0.8 < (high - low) / (2 * 1.645 * spread) < 1.3, step
         assert np.abs(moves).max() < 10 * spread, step
 
@@ -92,8 +89,8 @@ def test_the_case_that_exploded(shared_data: Path) -> None:
     table = read_prices(shared_data / "cases" / "plain_400_days_ohlcv.csv")
     (item,) = Forecaster(Config.from_preset("base")).fit(table).predict(table, 500)
     year = item.quantile(0.5)[249], item.mean[249], item.quantile(0.95)[249]
-    assert 150 < year[0] < 160
-    assert year[1] == pytest.approx(160, abs=2)
+    assert 150 < year[0] < 162
+    assert year[1] == pytest.approx(160, abs=4)
     assert year[2] == pytest.approx(229, abs=8)
     assert item.paths.max() < 1000
 
@@ -135,7 +132,7 @@ def test_after_a_storm_or_a_calm_volatility_returns_to_the_series_own(now: float
 def test_up_to_the_steps_that_were_measured_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     (ruled,) = simulated(noise("N", 5), horizon=60, paths=40)
     monkeypatch.setattr(LongRun, "scale", lambda self, trailing, step: trailing)
-    monkeypatch.setattr(signal_windows, "without_drift", lambda day, step, scale: day)
+    monkeypatch.setattr(signal_windows, "without_drift", lambda day, step: day)
     (free,) = simulated(noise("N", 5), horizon=60, paths=40)
     np.testing.assert_array_equal(ruled.paths[:, :NEAR], free.paths[:, :NEAR])
     assert (ruled.paths[:, NEAR] != free.paths[:, NEAR]).all()
@@ -151,7 +148,7 @@ def test_the_density_is_that_of_the_paths() -> None:
             assert stats.t.cdf((at - loc) / scale, df).mean() == pytest.approx(q, abs=0.02)
 
 
-def test_a_drift_fades_from_what_was_drawn_and_from_its_density() -> None:
+def test_a_drift_ends_in_what_was_drawn_and_in_its_density() -> None:
     drift = np.array([0.4, -0.2])
     day = Day(
         value=np.array([1.0, 2.0]),
@@ -160,21 +157,20 @@ def test_a_drift_fades_from_what_was_drawn_and_from_its_density() -> None:
         density=Student(location=drift, scale=np.ones(2), df=np.full(2, 4.0)),
         drift=drift,
     )
-    assert without_drift(day, NEAR, 0.1) is day
-    simple, later = without_drift(day, NEAR + 10, 0.0), without_drift(day, NEAR + 10, 0.1)
-    np.testing.assert_allclose(simple.value, day.value - drift / 2)
-    np.testing.assert_allclose(later.value, day.value - (drift + 0.05) / 2)
+    assert without_drift(day, NEAR) is day
+    later = without_drift(day, NEAR + 1)
+    np.testing.assert_allclose(later.value, day.value - drift)
     assert later.density is not None
-    np.testing.assert_allclose(later.density.location, (drift - 0.05) / 2)
-    assert without_drift(replace(day, drift=None), 99, 0.1).value is day.value
+    np.testing.assert_allclose(later.density.location, 0)
+    assert without_drift(replace(day, drift=None), 99).value is day.value
 
 
-def test_without_drift_the_price_is_expected_to_stay() -> None:
-    scale, rng = 0.05, np.random.default_rng(0)
-    day = Day(value=rng.standard_normal(400_000), log_range=np.zeros(1), log_volume=np.zeros(1), drift=np.zeros(1))
-    moves = scale * without_drift(day, 9999, scale).value
-    assert np.exp(moves).mean() == pytest.approx(1, abs=4 * scale / np.sqrt(len(moves)))
-    assert np.exp(scale * day.value).mean() > 1.001
+def test_what_no_series_has_shown_is_bounded() -> None:
+    rule = LongRun(volatility=np.full(2, 0.01), pull=0.3)
+    wild = rule.scale(np.array([5.0, 1e-6]), 9999)
+    np.testing.assert_allclose(wild, [0.04, 0.0025])
+    np.testing.assert_allclose(rule.bounded(np.array([-0.5, 0.1]), NEAR + 1), [-0.2, 0.1])
+    np.testing.assert_array_equal(rule.bounded(np.array([-0.5, 0.1]), NEAR), [-0.5, 0.1])
 
 
 def test_the_pull_comes_after_the_near_steps_and_stays() -> None:

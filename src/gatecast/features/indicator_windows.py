@@ -103,17 +103,16 @@ class IndicatorWindows:
 
     def density(self, day: Day) -> Student | None:
         """The density of the log return since the start; None for targets that are no log returns."""
-        if day.density is None or self._features.spec.returns != "log":
+        density = without_drift(day, self._step + 1).density
+        if density is None or self._features.spec.returns != "log":
             return None
-        scale = self._scale
-        density = without_drift(day, self._step + 1, scale).density
-        return None if density is None else density.moved(self.log_return, scale)
+        return density.moved(self.log_return, self._scale)
 
     def append(self, day: Day) -> None:
         """Add a simulated row to every path."""
         center, scale = self._target_frame()
         if self._features.spec.returns != "none":  # a price level is no drift
-            day = without_drift(day, self._step + 1, scale if self._features.spec.returns == "log" else 0.0)
+            day = without_drift(day, self._step + 1)
         move = to_log_return(self._features.spec.returns, self._log_close_now, center + scale * day.value)
         moved = self.log_return + self._long_run.bounded(np.clip(move, -MAX_STEP, MAX_STEP), self._step + 1)
         end = self._step + CLOSES

@@ -8,9 +8,8 @@ a move drawn in units of sigma is drawn in units of sigma (long run / sigma)^pul
 a distance to the long run dies out as that of an AR(1) does. A Student-t draws a move of a hundred usual ones in some
 path; what would follow it there has never been seen, and so volatility and moves are bounded as well.
 
-A drift that was learned one day ahead is no evidence of a year's, and fades: the price becomes a martingale, which is
-expected to stay where it is. Its log return then falls by half of its variance a step, E[e^x] being e^(m + s^2 / 2) of
-a normal x; without that the mean of a wild series would grow for no reason but its variance.
+A drift that was learned one day ahead is no evidence of a year's, and ends there: the median stays where it is. So it
+does in the random walk without drift that forecasts are judged by.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ from gatecast.features.contract import Day
 NEAR = 20  # steps ahead that networks are measured and calibrated on; up to there a path is the network's alone
 MOST = float(np.log(4))  # of the logarithm of a path's volatility over the long-run one: what it was in 2008
 LARGEST = 20.0  # long-run volatilities in a day's move: what the worst crashes were
-FADE = 10.0  # steps beyond NEAR in which half of the change comes: a fan has no kink
+FADE = 10.0  # steps beyond NEAR in which half of the change of volatility comes: a fan has no kink
 
 
 def kept(step: int) -> float:
-    """The share of its own way that a path still goes `step` steps ahead: 1 up to NEAR, then falling to 0.
+    """The share of its own volatility that a path keeps `step` steps ahead: 1 up to NEAR, then falling to 0.
 
     >>> kept(20), kept(30), kept(40)
     (1.0, 0.5, 0.25)
@@ -37,17 +36,12 @@ def kept(step: int) -> float:
     return float(0.5 ** (max(step - NEAR, 0) / FADE))
 
 
-def without_drift(day: Day, step: int, scale: Float[np.ndarray, " row"] | float) -> Day:
-    """The day with `kept` of its drift, in what it drew and in what that was drawn from.
-
-    `scale` is the log return of a `value` of 1: where there is no drift, half of its square is taken from the log
-    return, so that the price is expected to stay. It is 0 for values that are simple returns.
-    """
+def without_drift(day: Day, step: int) -> Day:
+    """The day beyond the near steps without its drift, in what it drew and in what that was drawn from."""
     if day.drift is None or step <= NEAR:
         return day
-    lost = (1 - kept(step)) * (day.drift + scale / 2)
-    density = None if day.density is None else replace(day.density, location=day.density.location - lost)
-    return replace(day, value=day.value - lost, drift=day.drift - lost, density=density)
+    density = None if day.density is None else replace(day.density, location=day.density.location - day.drift)
+    return replace(day, value=day.value - day.drift, drift=np.zeros_like(day.drift), density=density)
 
 
 @dataclass(frozen=True, kw_only=True)

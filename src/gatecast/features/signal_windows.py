@@ -171,14 +171,13 @@ class SignalWindows:
 
     def density(self, day: Day) -> Student | None:
         """The density of the log return since the start, given all that came before `day`."""
-        scale = self._scale
-        density = without_drift(day, self._step, scale).density
-        return None if density is None else density.moved(self._total, scale)
+        density = without_drift(day, self._step).density
+        return None if density is None else density.moved(self._total, self._scale)
 
     def append(self, day: Day) -> None:
         """Add a simulated day to every path."""
         now, past, scale = self._now, self._past, self._scale
-        move = self._long_run.bounded(without_drift(day, self._step, scale).value * scale, self._step)
+        move = self._long_run.bounded(without_drift(day, self._step).value * scale, self._step)
         self._total = self._total + move
         day_range = None if past.day_range is None else range_of(day.log_range, scale, now.overnight)
         log_volume = None if past.log_volume is None else now.usual_volume + day.log_volume
