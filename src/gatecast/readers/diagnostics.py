@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from jaxtyping import Float
 
@@ -15,8 +17,7 @@ _LONG_GAP = 10  # sessions
 
 def diagnose(
     stamps: np.ndarray,
-    close: Float[np.ndarray, " time"],
-    opens: Float[np.ndarray, " time"] | None = None,
+    values: Mapping[str, Float[np.ndarray, " time"]],
     *,
     adjusted: bool = False,
     calendar: str | None = None,
@@ -27,16 +28,16 @@ def diagnose(
     whose sessions the rows should be on.
 
     >>> days = np.arange("2024-01-01", "2024-03-01", dtype="M8[D]").astype("M8[ns]")
-    >>> diagnose(days, np.where(np.arange(60) < 30, 100.0, 50.0))[0].split(". ")[0]
+    >>> diagnose(days, {"close": np.where(np.arange(60) < 30, 100.0, 50.0)})[0].split(". ")[0]
     '2024-01-31: the price went from 100 to 50, like an unadjusted 2-for-1 split'
     """
-    remarks = []
+    remarks, close = [], values["close"]
     if len(close) > 1 and (close == close[0]).all():
         remarks.append(
             f"the close is {close[0]:g} in all {counted(len(close), 'row')}: there is no movement to learn from."
         )
     if not adjusted:
-        remarks += split_remarks(stamps, close, opens)
+        remarks += split_remarks(stamps, values)
     missing = gaps(stamps)
     long = np.flatnonzero(missing > _LONG_GAP)
     remarks += [

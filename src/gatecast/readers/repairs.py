@@ -46,9 +46,7 @@ def repair_item(item: ItemRows, calendar: str | None = None) -> PriceSeries | No
     adjusted = _adjust(item)
     if item.grid.findings.repair and not adjusted:
         repair_splits(item)
-    for remark in diagnose(
-        item.stamps, item.values["close"], item.values.get("open"), adjusted=adjusted, calendar=calendar
-    ):
+    for remark in diagnose(item.stamps, item.values, adjusted=adjusted, calendar=calendar):
         item.note(remark)
     return PriceSeries(item_id=item.item_id, timestamps=item.stamps, **item.values, notes=tuple(item.notes))
 
