@@ -23,7 +23,7 @@ def future_of(stamps: object, horizon: int = 10, calendar: str | None = None) ->
     history = series(stamps)
     future = future_timestamps(history, horizon, calendar)
     assert future.shape == (horizon,) and future.dtype == np.dtype("datetime64[ns]")
-    assert future[0] > history.timestamps[-1] and (np.diff(future) > np.timedelta64(0)).all()
+    assert future[0] > history.timestamps[-1] and (np.diff(future) > np.timedelta64(0, "ns")).all()
     return pd.DatetimeIndex(future)
 
 

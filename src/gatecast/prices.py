@@ -148,7 +148,7 @@ class PriceTable:
         try:
             stamp = pd.Timestamp(cutoff).to_datetime64()  # type: ignore[arg-type]
         except (ValueError, TypeError):
-            stamp = np.datetime64("NaT")
+            stamp = np.datetime64("NaT", "ns")
         if np.isnat(stamp):
             raise UsageError(f"a cutoff is a date; got {briefly(cutoff)}. Give for example '2020-01-31'.")
         ends = ((series, int(np.searchsorted(series.timestamps, stamp, side="right"))) for series in self.series)

@@ -26,7 +26,7 @@ def likely_holidays(stamps: np.ndarray, future: np.ndarray, weekdays: tuple[int,
     days = np.unique(stamps.astype("datetime64[D]"))
     days = days[days > days[-1] - _YEARS]
     ahead = np.unique(future.astype("datetime64[D]"))
-    due = np.arange(days[0], days[-1] + 1)
+    due = np.arange(days[0], days[-1] + np.timedelta64(1, "D"))
     due = due[np.isin(weekday(due), weekdays)]
     skipped = np.setdiff1d(due, days)
     if len(weekdays) == 7 or len(skipped) > _HABIT * len(due):

@@ -69,9 +69,9 @@ def _periods(item: ItemRows) -> tuple[str, Int[np.ndarray, " time"], np.datetime
             count = months.astype(np.int64)
             periods = (count - count[-2]) // spacing.step
             usual = int(np.bincount(late[1:-1]).argmax())
-            first = months[-2] + periods[-1] * spacing.step
+            first = months[-2] + periods[-1] * np.timedelta64(spacing.step, "M")
             moved = late[-1] > late[1:-1].max() or first != months[-1]
-            start = (first.astype("datetime64[D]") + usual).astype("datetime64[ns]")
+            start = (first.astype("datetime64[D]") + np.timedelta64(usual, "D")).astype("datetime64[ns]")
             return "M", periods, start if moved else None
     return "", number, None
 

@@ -63,7 +63,7 @@ def _drop_blank_columns(item: ItemRows) -> None:
 
 def _sort(item: ItemRows) -> None:
     """Rows by date, those of a date in the order of the source."""
-    if (np.diff(item.stamps) < np.timedelta64(0)).any():
+    if (np.diff(item.stamps) < np.timedelta64(0, "ns")).any():
         item.note(f"sorted {counted(len(item.stamps), 'row')} by date.")
         item.take(np.argsort(item.stamps, kind="stable"))
 
@@ -131,7 +131,7 @@ def _drop_time_of_day(item: ItemRows) -> None:
     if len(days) < 2 or (days == item.stamps).all():
         return
     daily = np.median(np.diff(item.stamps).astype(np.int64)) >= 20 * 3600e9
-    if daily and (np.diff(days) > np.timedelta64(0)).all():
+    if daily and (np.diff(days) > np.timedelta64(0, "ns")).all():
         item.stamps = days
         item.note("removed the time of day from daily rows.")
 
