@@ -58,6 +58,10 @@ def test_the_library_changes_nothing_of_its_process() -> None:
     assert found <= {"executors.py", "cli"}
 
 
+def test_warnings_are_caught_in_one_place_where_threads_take_turns() -> None:
+    assert files_with(r"\bcatch_warnings\(") == ["executors.py"]
+
+
 def test_every_moment_and_duration_has_a_unit() -> None:
     """numpy 2.5 deprecates those without one; a bare integer added to dates shows only under it, as a warning."""
     without = re.compile(r"np\.timedelta64\([^,()]*\)|np\.datetime64\((\"NaT\")?\)")

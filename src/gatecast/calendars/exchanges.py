@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ from jaxtyping import Bool
 
 from gatecast.calendars.clocks import Clock, find_clock
 from gatecast.errors import UsageError
+from gatecast.executors import caught_warnings
 from gatecast.text import shown
 
 _YEAR = np.timedelta64(366, "D")
@@ -40,8 +40,7 @@ def open_calendar(code: str, first: str | None = None, last: str | None = None) 
             "Give, for example, XNYS, XNAS, XLON, XETR, XTKS, XHKG, 24/7 or 24/5."
         )
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the package uses deprecated parts of pandas
+        with caught_warnings():  # the package uses deprecated parts of pandas
             return exchange_calendars.get_calendar(code, start=first, end=last)
     except (ValueError, TypeError, exchange_calendars.errors.CalendarError) as error:
         raise UsageError(
