@@ -39,7 +39,7 @@ def merge_live_row(item: ItemRows) -> None:
         done, own = "took the last row, of {}, as", stamp_text(start)
     else:
         return
-    item.note(f"{done.format(live)} that of its {_WORDS[freq]}, {own}: it is a live price.")
+    item.note(f"{done.format(live)} that of its {_WORDS[freq]}, {own}: it is a live price.", -1)
 
 
 def _periods(item: ItemRows) -> tuple[str, Int[np.ndarray, " time"], np.datetime64 | None]:

@@ -81,8 +81,8 @@ def find_splits(close: Float[np.ndarray, " time"], opens: Float[np.ndarray, " ti
     return splits
 
 
-def split_remarks(stamps: np.ndarray, values: Mapping[str, np.ndarray]) -> list[str]:
-    """A sentence for each of the first likely splits, with its remedy."""
+def split_remarks(stamps: np.ndarray, values: Mapping[str, np.ndarray]) -> list[tuple[str, int]]:
+    """A sentence for each of the first likely splits, with its remedy, and its row."""
     close, opens = values["close"], values.get("open")
     splits = find_splits(close, opens)
     remarks = []
@@ -95,9 +95,10 @@ def split_remarks(stamps: np.ndarray, values: Mapping[str, np.ndarray]) -> list[
             remedy = f"If it is one, use adjusted prices, or pass repair=True to {change} and adjust the volumes."
         else:
             remedy = f"It may be a real move, which repair=True leaves: {why}. If it is a split, use adjusted prices."
-        remarks.append(f"{stamp_text(stamps[split.row])}: {likely}. {remedy}")
+        remarks.append((f"{stamp_text(stamps[split.row])}: {likely}. {remedy}", split.row))
     if len(splits) > 3:
-        remarks.append(f"{counted(len(splits) - 3, 'other row')} like an unadjusted split found.")
+        more = counted(len(splits) - 3, "other row")
+        remarks.append((f"{more} like an unadjusted split found.", splits[3].row))
     return remarks
 
 
@@ -118,7 +119,8 @@ def match_close(item: ItemRows) -> None:
         names = " and ".join(", ".join(changed).rsplit(", ", 1))
         item.note(
             f"brought {names} to the scale of the close in {counted(int(rows.sum()), 'row')}, where only they or only "
-            f"the close were adjusted for a split: {item.places(rows)}."
+            f"the close were adjusted for a split: {item.places(rows)}.",
+            int(rows.argmax()),
         )
 
 
@@ -163,7 +165,7 @@ def repair_splits(item: ItemRows) -> None:
                 item.values["volume"] = np.where(before, volume * split.ratio, volume)
                 volumes = f" and {opposite} the volumes"
         day = stamp_text(item.stamps[split.row])
-        item.note(f"repair: {change} the prices before {day} by {split.factor}, like a {split}{volumes}.")
+        item.note(f"repair: {change} the prices before {day} by {split.factor}, like a {split}{volumes}.", split.row)
 
 
 def _jumps(volume: Float[np.ndarray, " time"], split: Split) -> bool:
