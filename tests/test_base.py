@@ -252,7 +252,7 @@ def test_the_shipped_networks_are_small_and_say_when_they_stopped_learning() -> 
         base = load_ensemble(folder)
         assert len(base.members) == 5
         assert str(base.until.astype("datetime64[D]")) == folder.name >= "2015-12-31"
-        assert base.until < np.datetime64(folder.name) + 1
+        assert base.until < np.datetime64(folder.name) + np.timedelta64(1, "D")
 
 
 def test_the_youngest_network_is_taken_that_leaves_days_to_judge_it_by() -> None:
@@ -288,7 +288,7 @@ def test_a_short_history_is_all_new_or_not_and_an_ended_item_does_not_choose() -
 
 def test_a_verdict_on_days_that_the_network_has_learned_from_says_so() -> None:
     until = np.datetime64(shipped()[0].name)
-    table = long_table(start=str(until - 900))
+    table = long_table(start=str(until - np.timedelta64(900, "D")))
     models = parse_models("gatecast:base,random_walk")
     straddling = backtest(models, table, horizon=2, cutoffs=6, every=100, refit=0, paths=50)
     known = int((straddling.forecasts.groupby("cutoff").size().index <= until).sum())
@@ -307,7 +307,8 @@ def test_rows_that_are_no_days_are_said_to_be_none() -> None:
 
 def test_the_verdict_on_a_saved_model_is_on_that_model(tmp_path: Path) -> None:
     """Prices that chose another network do not change what is judged, nor which days are new to it."""
-    late, config = long_table(start=str(np.datetime64(shipped()[1].name) - 500)), Config.from_preset("base")
+    late = long_table(start=str(np.datetime64(shipped()[1].name) - np.timedelta64(500, "D")))
+    config = Config.from_preset("base")
     model = Forecaster(config).fit(late)
     model.save(tmp_path / "model")
     again = Forecaster.load(tmp_path / "model")
@@ -329,7 +330,7 @@ def test_a_folder_saved_over_is_read_anew(tmp_path: Path) -> None:
 
 def test_forecast_and_verdict_are_of_the_same_network() -> None:
     """At the verdict's first origin fewer days are new to the young network, and it is judged all the same."""
-    table = long_table(start=str(np.datetime64(shipped()[1].name) - 840))
+    table = long_table(start=str(np.datetime64(shipped()[1].name) - np.timedelta64(840, "D")))
     config = Config.from_preset("base")
     fitted = Forecaster(config).fit(table)
     assert suited(table) == shipped()[1] != suited(table.until(table.series[0].timestamps[-200]))

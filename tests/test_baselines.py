@@ -129,7 +129,7 @@ def test_a_forecast_fits_the_contract(make, table):
     for item, series in zip(forecast, table, strict=True):
         assert item.paths.shape == (101, 6)
         assert item.last_close == series.close[-1] and item.last_timestamp == series.timestamps[-1]
-        assert (np.diff(item.timestamps) > np.timedelta64(0)).all() and item.timestamps[0] > series.timestamps[-1]
+        assert (np.diff(item.timestamps) > np.timedelta64(0, "ns")).all() and item.timestamps[0] > series.timestamps[-1]
         assert texts(item.notes) == ()
         assert item.density is not None and item.density.loc.shape[1] == 6
         # a day's band is of the order of a day's volatility, not of the price's history

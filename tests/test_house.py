@@ -58,6 +58,17 @@ def test_the_library_changes_nothing_of_its_process() -> None:
     assert found <= {"executors.py", "cli"}
 
 
+def test_warnings_are_caught_in_one_place_where_threads_take_turns() -> None:
+    assert files_with(r"\bcatch_warnings\(") == ["executors.py"]
+
+
+def test_every_moment_and_duration_has_a_unit() -> None:
+    """numpy 2.5 deprecates those without one; a bare integer added to dates shows only under it, as a warning."""
+    without = re.compile(r"np\.timedelta64\([^,()]*\)|np\.datetime64\((\"NaT\")?\)")
+    paths = [*SOURCES, *(ROOT / "tests").glob("*.py")]
+    assert [path.name for path in paths if without.search(path.read_text())] == []
+
+
 def test_public_names_are_frozen() -> None:
     assert gatecast.__all__ == sorted(gatecast.__all__)
     assert gatecast.__all__ == PUBLIC

@@ -173,13 +173,13 @@ def test_a_likely_split_is_noted_and_nothing_changed(ratio: float, parts: tuple[
     close = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, 100)))
     close[60:] *= ratio if up else 1 / ratio
     stamps = pd.bdate_range("2021-01-04", periods=100).to_numpy().astype("datetime64[ns]")
-    (note,) = diagnose(stamps, close)
+    ((note, row),) = diagnose(stamps, {"close": close})
     many, few = parts
     kind = f"{few}-for-{many} reverse split" if up else f"{many}-for-{few} split"
-    assert str(stamps[60])[:10] in note and kind in note
-    assert diagnose(stamps, close, adjusted=True) == []
+    assert str(stamps[60])[:10] in note and kind in note and row == 60
+    assert diagnose(stamps, {"close": close}, adjusted=True) == []
     wild = 100 * np.exp(np.cumsum(rng.normal(0, 0.2, 100)))
-    assert diagnose(stamps, wild) == []
+    assert diagnose(stamps, {"close": wild}) == []
 
 
 def test_the_real_splits_are_noted_where_no_adjusted_close_is(shared_data: object) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from conftest import BASE, simulated_series
@@ -189,11 +191,19 @@ def test_a_backtest_tells_calibrated_forecasts_from_others(source: Path) -> None
     assert sum(counts) == len(run.report.forecasts)
 
 
-def test_days_that_may_be_holidays_are_said_where_no_calendar_is_named(source: Path) -> None:
-    def said(calendar: str | None) -> list[str]:
-        run = run_forecast(source, FAST, horizon=5, paths=40, verdict=False, calendar=calendar)
-        return [str(note) for note in run.notes if "may be holidays" in note.text]
+def holiday_notes(source: object, calendar: str | None = None) -> list[str]:
+    run = run_forecast(source, FAST, horizon=8, paths=40, verdict=False, calendar=calendar)
+    return [str(note) for note in run.notes if "holiday" in note.text]
 
-    (note,) = said(None)
-    assert 'calendar="XNYS"' in note and "other days of the forecast" in note
-    assert not said("XNYS")
+
+def test_days_that_may_be_holidays_are_said_where_no_calendar_is_named() -> None:
+    days = pd.bdate_range("2023-12-01", "2025-12-19").difference(pd.DatetimeIndex(["2023-12-25", "2024-12-25"]))
+    close = 100 * np.exp(np.cumsum(np.random.default_rng(4).normal(0, 0.01, len(days))))
+    (note,) = holiday_notes(pd.DataFrame({"date": days, "close": close}))
+    assert note.startswith("2025-12-22") and 'calendar="XNYS"' in note and "other days of the forecast" in note
+
+
+def test_a_history_of_months_has_a_single_short_note_on_holidays(source: Path) -> None:
+    (note,) = holiday_notes(source)
+    assert note.startswith("which days of the forecast are holidays is not known") and 'calendar="XNYS"' in note
+    assert not holiday_notes(source, "XNYS")

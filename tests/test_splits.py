@@ -1,4 +1,4 @@
-"""Likely splits: the note names its remedy, repair=True makes it, and columns that disagree follow the close."""
+"""Likely splits: noted, made by repair=True where no real move looks so; and columns that disagree follow the close."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from gatecast.config import Config
 from gatecast.models.forecaster import Forecaster
 from gatecast.prices import PriceSeries
 from gatecast.readers.read import read_prices
+from gatecast.readers.split_evidence import doubt
 from gatecast.readers.splits import find_splits
 
 ROW = 120  # of the split
@@ -135,3 +136,83 @@ def test_a_file_whose_close_alone_is_unadjusted(shared_data: Path) -> None:
     notes = texts(read_prices(shared_data / "cases" / "kaggle_google_close_unadjusted.csv").all_notes())
     (note,) = [note for note in notes if "split." in note]
     assert note.startswith("2026-01-21")
+
+
+FALL = adjusted(seed=6).assign(volume=1e6)
+
+
+def fallen(columns: list[str], ratio: float = 2.0) -> pd.DataFrame:
+    """A 2-for-1 split with the volumes of each day alike, of which a source gives these columns."""
+    return scaled(FALL, PRICES, ratio)[["date", *columns]]
+
+
+def with_row(column: str, times: float, row: int = ROW) -> pd.DataFrame:
+    frame = fallen([*PRICES, "volume"])
+    frame.loc[row, column] *= times
+    return frame
+
+
+def restless(columns: list[str]) -> pd.DataFrame:
+    frame = fallen(columns)
+    frame.loc[ROW + 1 :, columns] *= np.exp(0.06 * (np.arange(len(frame) - ROW - 1) % 2))[:, None]
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("frame", "why"),
+    [
+        (with_row("volume", 10.0), "the volume of that day was unusual"),
+        (with_row("volume", 0.1), "the volume of that day was unusual"),
+        (with_row("high", 1.08), "that day's own prices moved more"),
+        (with_row("close", 0.96), "that day's own prices moved more"),
+        (fallen([*PRICES, "volume"], 2.06), "it misses the ratio"),
+        (fallen(PRICES, 1.5), "only opens and volumes could tell"),
+        (fallen(["close", "volume"], 1.5), "only opens and volumes could tell"),
+        (fallen([*PRICES, "volume"]).drop(index=range(ROW - 5, ROW)), "rows are missing before it"),
+        (restless(PRICES), "what came after it"),
+        (fallen(PRICES).iloc[: ROW + 2], "what came after it"),
+        (fallen(PRICES).iloc[ROW - 10 :], "it takes 20 moves before it"),
+    ],
+)
+def test_a_move_that_may_be_real_is_left(frame: pd.DataFrame, why: str) -> None:
+    series, notes = read(frame, repair=True)
+    np.testing.assert_array_equal(series.close, frame["close"])
+    (note,) = [note for note in notes if "split" in note]
+    assert f"It may be a real move, which repair=True leaves: {why}" in note
+
+
+@pytest.mark.parametrize(("columns", "least"), [([*PRICES, "volume"], 10), (PRICES, 12), (["close"], 30)])
+def test_the_less_is_known_the_more_usual_moves_a_split_must_be(columns: list[str], least: int) -> None:
+    for share, doubted in ((1.15, True), (0.85, False)):
+        moves = np.where(np.arange(300) % 2, 1, -1) * share * np.log(2) / least
+        close = 100 * np.exp(np.cumsum(moves))
+        rows = {"open": close * np.exp(-moves), "high": close * 1.2, "low": close / 1.2, "close": close}
+        values = {name: (rows | {"volume": np.ones(300)})[name].copy() for name in columns}
+        for name in set(columns) & set(PRICES):
+            values[name][:ROW] *= 2 * (np.exp(-moves[ROW]) if columns == ["close"] else 1)
+        text = doubt(pd.bdate_range("2023-01-02", periods=300).to_numpy(), values, ROW, 2.0)
+        assert (text is not None and "times a usual move" in text) == doubted, text
+
+
+def test_opens_copied_from_the_close_are_no_evidence() -> None:
+    close = scaled(FALL, PRICES, 2.0)["close"] * np.exp(np.where(FALL.index % 2, 0.02, -0.02))
+    copied = pd.DataFrame({"date": FALL["date"], **dict.fromkeys(PRICES, close)})
+    for frame in (copied, copied[["date", "close"]]):
+        _, (note,) = read(frame, repair=True)
+        assert "times a usual move" in note
+
+
+@pytest.mark.parametrize(
+    ("file", "day"), [("wti_spot_close_1986_2021", "1991-01-17"), ("vix_ohlc_1990_2021", "1991-11-15")]
+)
+def test_a_war_and_a_panic_are_no_splits(file: str, day: str, shared_data: Path) -> None:
+    raw = pd.read_csv(shared_data / "daily" / f"{file}.csv").query("close > 0")
+    series, notes = read(raw, repair=True)
+    np.testing.assert_array_equal(series.close, raw["close"])
+    assert any(note.startswith(day) and "It may be a real move" in note for note in notes)
+
+
+def test_the_real_splits_of_an_unadjusted_file_are_made(shared_data: Path) -> None:
+    raw = pd.read_csv(shared_data / "daily" / "aapl_raw_unadjusted_ohlcv_2000_2013.csv").drop(columns="adj_close")
+    series, _ = read(raw, repair=True)
+    assert series.close[0] == pytest.approx(raw["close"][0] / 4)

@@ -262,7 +262,7 @@ def test_an_item_takes_part_once_it_is_long_enough_and_while_it_has_a_future(log
         ({"start": "yesterday-ish"}, "a start is a date"),
         ({"start": 5}, "a start is a date; got '5'"),
         ({"start": "NaT"}, "a start is a date; got 'NaT'"),
-        ({"start": np.datetime64("NaT")}, "a start is a date; got 'NaT'"),
+        ({"start": np.datetime64("NaT", "ns")}, "a start is a date; got 'NaT'"),
         ({"start": "now"}, "a start is a date; got 'now'"),
         ({"start": "5 May"}, "a start is a date; got '5 May'"),
         ({"start": "9999-01-01"}, "a start is a date; got '9999-01-01'"),

@@ -19,6 +19,8 @@ Kind = Literal["data", "model", "adapted", "learned", "seen", "fallback", "bands
 class Note:
     """What happened, and what it means for the reader; about these items, or about all where none are named.
 
+    `since` is the ISO day of the first row that it tells of: a forecast made before that day does not know it.
+
     >>> str(Note("data", "1 row of zero volume was kept", ("AAPL",)))
     'AAPL: 1 row of zero volume was kept'
     """
@@ -26,6 +28,7 @@ class Note:
     kind: Kind
     text: str
     items: tuple[str, ...] = ()
+    since: str = ""
 
     def __str__(self) -> str:
         """The text, after the names of its items."""

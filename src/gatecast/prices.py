@@ -75,9 +75,13 @@ class PriceSeries:
         return len(self.timestamps)
 
     def rows(self, start: int, stop: int) -> PriceSeries:
-        """The rows `start..stop` (a Python slice) as a series of their own."""
+        """The rows `start..stop` (a Python slice) as a series of their own, without notes on later rows."""
         cut: dict[str, Any] = {name: values[start:stop] for name, values in self.columns().items()}
-        return replace(self, timestamps=self.timestamps[start:stop], **cut)
+        stamps, notes = self.timestamps[start:stop], self.notes
+        if len(stamps) and any(note.since for note in notes):
+            last = stamp_text(stamps[-1])
+            notes = tuple(note for note in notes if note.since <= last)
+        return replace(self, timestamps=stamps, notes=notes, **cut)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -148,7 +152,7 @@ class PriceTable:
         try:
             stamp = pd.Timestamp(cutoff).to_datetime64()  # type: ignore[arg-type]
         except (ValueError, TypeError):
-            stamp = np.datetime64("NaT")
+            stamp = np.datetime64("NaT", "ns")
         if np.isnat(stamp):
             raise UsageError(f"a cutoff is a date; got {briefly(cutoff)}. Give for example '2020-01-31'.")
         ends = ((series, int(np.searchsorted(series.timestamps, stamp, side="right"))) for series in self.series)

@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 _DAY = np.timedelta64(1, "D")
+_MONTH = np.timedelta64(1, "M")
 _RECENT = 60  # rows that say which weekdays trade: a quarter of sessions
 _END = np.datetime64("2200-01-01", "ns")
 
@@ -84,7 +85,7 @@ def gaps(timestamps: np.ndarray) -> Int[np.ndarray, " steps"]:
     if (np.diff(days) <= _DAY).all():
         return np.zeros(len(days) - 1, dtype=np.int64)
     mask = [day in spacing.weekdays for day in range(7)]
-    return np.asarray(np.maximum(np.busday_count(days[:-1] + 1, days[1:], weekmask=mask), 0))
+    return np.asarray(np.maximum(np.busday_count(days[:-1] + _DAY, days[1:], weekmask=mask), 0))
 
 
 def future_timestamps(series: PriceSeries, horizon: int, calendar: str | None = None) -> np.ndarray:
@@ -110,9 +111,9 @@ def future_timestamps(series: PriceSeries, horizon: int, calendar: str | None = 
     elif spacing.freq == "h":
         future = future_bars(stamps, horizon, spacing.step, spacing.weekdays, calendar)
     else:
-        first = last.astype("datetime64[D]") + 1
+        first = last.astype("datetime64[D]") + _DAY
         if calendar is not None:
-            days = sessions(calendar, first, first + int(horizon * 1.6) + 30)
+            days = sessions(calendar, first, first + (int(horizon * 1.6) + 30) * _DAY)
         else:
             mask = [day in spacing.weekdays for day in range(7)]
             days = np.busday_offset(first, np.arange(horizon), roll="forward", weekmask=mask)
@@ -141,7 +142,7 @@ def _months(stamps: np.ndarray, horizon: int, step: int) -> np.ndarray:
     days = stamps[-_RECENT:].astype("datetime64[D]")
     months = days.astype("datetime64[M]")
     first, last = _first_and_last_day(months)
-    starts, ends = _first_and_last_day(months[-1] + step * np.arange(1, horizon + 1))
+    starts, ends = _first_and_last_day(months[-1] + step * _MONTH * np.arange(1, horizon + 1))
     if np.mean(days == last) > 0.9:
         future = ends
     elif np.mean(days == np.busday_offset(last, 0, roll="backward")) > 0.7:
@@ -150,9 +151,9 @@ def _months(stamps: np.ndarray, horizon: int, step: int) -> np.ndarray:
         future = np.busday_offset(starts, 0, roll="forward")
     else:
         usual = int(np.bincount((days - first).astype(np.int64)).argmax())
-        future = np.minimum(starts + usual, ends)
+        future = np.minimum(starts + usual * _DAY, ends)
     return np.asarray(future.astype("datetime64[ns]") + (stamps[-1] - stamps[-1].astype("datetime64[D]")))
 
 
 def _first_and_last_day(months: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return months.astype("datetime64[D]"), (months + 1).astype("datetime64[D]") - 1
+    return months.astype("datetime64[D]"), (months + _MONTH).astype("datetime64[D]") - _DAY

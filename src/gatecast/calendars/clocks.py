@@ -58,7 +58,7 @@ def find_clock(stamps: np.ndarray) -> Clock:
 
     >>> days = np.arange("2026-10-19", "2026-11-14", dtype="M8[D]")[:, None]
     >>> hours = np.arange(7) + np.where(days < np.datetime64("2026-11-01"), 13, 14)  # 9:30 to 15:30 in New York
-    >>> find_clock((days.astype("M8[m]") + hours * 60 + 30).ravel().astype("M8[ns]")).kept
+    >>> find_clock((days.astype("M8[m]") + (hours * 60 + 30)).ravel().astype("M8[ns]")).kept
     'America/New_York'
     """
     recent = stamps[np.searchsorted(stamps, stamps[-1] - _HISTORY, side="right") :]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +11,11 @@ from jaxtyping import Bool
 
 from gatecast.calendars.clocks import Clock, find_clock
 from gatecast.errors import UsageError
+from gatecast.executors import caught_warnings
 from gatecast.text import shown
 
 _YEAR = np.timedelta64(366, "D")
+_WEEK = np.timedelta64(7, "D")
 _SAMPLE = 2000  # bars of the last year that tell the clock of the file
 _INSIDE = 0.9  # of the bars at least lie in the hours of the exchange, else they are not of its sessions alone
 _USUAL = 1 / 3  # of the sessions; a bar at the very open or close in as many is a regular one
@@ -39,8 +40,7 @@ def open_calendar(code: str, first: str | None = None, last: str | None = None) 
             "Give, for example, XNYS, XNAS, XLON, XETR, XTKS, XHKG, 24/7 or 24/5."
         )
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the package uses deprecated parts of pandas
+        with caught_warnings():  # the package uses deprecated parts of pandas
             return exchange_calendars.get_calendar(code, start=first, end=last)
     except (ValueError, TypeError, exchange_calendars.errors.CalendarError) as error:
         raise UsageError(
@@ -59,7 +59,7 @@ def off_calendar(timestamps: np.ndarray, code: str) -> Bool[np.ndarray, " time"]
     """Which rows are on no session of a calendar; of intraday rows the day counts on the exchange's clock."""
     days = timestamps.astype("datetime64[D]")
     if (timestamps == days).all():
-        return np.asarray(~np.isin(days, sessions(code, days[0], days[-1] + 7)))
+        return np.asarray(~np.isin(days, sessions(code, days[0], days[-1] + _WEEK)))
     hours = trading_hours(code, timestamps[0], timestamps[-1])
     clock, _ = exchange_clock(timestamps, code)
     on = np.isin(clock.local(timestamps).astype("datetime64[D]"), hours.days)
@@ -99,7 +99,7 @@ class TradingHours:
 
 def trading_hours(code: str, first: np.datetime64, last: np.datetime64) -> TradingHours:
     """The sessions of a calendar about the days from `first` to `last`."""
-    start, end = first.astype("datetime64[D]") - 7, last.astype("datetime64[D]") + 7
+    start, end = first.astype("datetime64[D]") - _WEEK, last.astype("datetime64[D]") + _WEEK
     years = f"{start.astype('M8[Y]')}-01-01", f"{end.astype('M8[Y]')}-12-31"
     try:
         calendar = open_calendar(code, *years)  # whole years are opened once for many origins

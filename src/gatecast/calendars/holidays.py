@@ -12,10 +12,11 @@ _NEAR = 3  # days; Thanksgiving and Easter move within a week or more, fixed hol
 _HABIT = 0.1  # of the weekdays skipped at most; a series that skips more has gaps rather than holidays
 
 
-def likely_holidays(stamps: np.ndarray, future: np.ndarray, weekdays: tuple[int, ...]) -> np.ndarray:
+def likely_holidays(stamps: np.ndarray, future: np.ndarray, weekdays: tuple[int, ...]) -> np.ndarray | None:
     """The days of `future` near which a past year skipped a trading day; `datetime64[D]`, ascending.
 
-    Of a history that begins less than a year before, every day, since it cannot tell; none of one that trades daily.
+    None where there are none but the history, which begins less than a year before, cannot tell; no day of one that
+    trades daily.
 
     >>> days = np.arange("2024-01-02", "2025-11-20", dtype="M8[D]")
     >>> days = days[np.is_busday(days) & ~np.isin(days, np.array(["2024-12-25", "2025-07-04"], "M8[D]"))]
@@ -25,7 +26,7 @@ def likely_holidays(stamps: np.ndarray, future: np.ndarray, weekdays: tuple[int,
     days = np.unique(stamps.astype("datetime64[D]"))
     days = days[days > days[-1] - _YEARS]
     ahead = np.unique(future.astype("datetime64[D]"))
-    due = np.arange(days[0], days[-1] + 1)
+    due = np.arange(days[0], days[-1] + np.timedelta64(1, "D"))
     due = due[np.isin(weekday(due), weekdays)]
     skipped = np.setdiff1d(due, days)
     if len(weekdays) == 7 or len(skipped) > _HABIT * len(due):
@@ -33,4 +34,4 @@ def likely_holidays(stamps: np.ndarray, future: np.ndarray, weekdays: tuple[int,
     away = (ahead[:, None] - skipped).astype(np.float64)
     near = (np.abs(away - _YEAR * np.maximum(np.rint(away / _YEAR), 1)) <= _NEAR + 1).any(axis=1)
     unknown = (ahead - days[0]).astype(np.float64) < _YEAR
-    return np.asarray(ahead[near | unknown])
+    return None if unknown.any() and not near.any() else np.asarray(ahead[near])

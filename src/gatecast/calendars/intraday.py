@@ -83,12 +83,13 @@ def _on_slots(
     used &= _regular(rows_at)
     per_week = int(used.sum())
     if per_week == 0:
-        return np.asarray(last + step * np.arange(1, horizon + 1))
+        return np.asarray(last + np.timedelta64(step, "ns") * np.arange(1, horizon + 1))
     first = last.astype("datetime64[D]")
     if calendar is None:
         ahead = first + np.arange(7 * (horizon // per_week + 3))
     else:
-        ahead = sessions(calendar, first, first + 10 + int(2 * 7 * horizon / per_week))
+        length = np.timedelta64(10 + int(2 * 7 * horizon / per_week), "D")
+        ahead = sessions(calendar, first, first + length)
     grid = (ahead[:, None].astype("datetime64[ns]") + times)[used[weekday(ahead)]]
     return np.asarray(grid[grid > last])
 

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from datetime import date
 from itertools import chain
 from pathlib import Path
@@ -59,7 +59,7 @@ class FoldStore:
         key, rows_file, seal_file = self._places(cutoff)
         content = pd.DataFrame(fold.rows).to_parquet(None)
         write_whole(rows_file, content)
-        notes = [astuple(note) for note in fold.notes]
+        notes = [(note.kind, note.text, note.items) for note in fold.notes]
         seal = {"key": key, "sha256": hashlib.sha256(content).hexdigest(), "notes": notes}
         write_whole(seal_file, json.dumps(seal, indent=1).encode())
 

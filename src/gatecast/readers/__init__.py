@@ -8,8 +8,8 @@
   (`names`, from the tables in `languages`), else values (`shapes`); what the caller said (`choices`) goes before both.
 - `rows`, with `dates` (spelled in `spellings`; `day_month` finds their order), `numbers` and `asides`: cells become
   timestamps and floats; dividend lines, footnotes and rows without a usable date go; the rest is divided by item.
-- `repairs`, with `live_rows`, `splits` and `diagnostics`: an item's rows become a `PriceSeries`; each repair and remark
-  is a note.
+- `repairs`, with `live_rows`, `splits` (which are beyond doubt: `split_evidence`) and `diagnostics`: an item's rows
+  become a `PriceSeries`; each repair and remark is a note.
 
 `findings` collects the notes and the unsafe repairs; these are refused unless `repair` is given.
 

@@ -6,7 +6,6 @@ import codecs
 import datetime
 import io
 import re
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ import pyarrow.compute as pc
 from jaxtyping import Bool
 
 from gatecast.errors import UnreadableSource
+from gatecast.executors import caught_warnings
 from gatecast.readers.choices import ReadOptions
 from gatecast.readers.findings import Findings
 from gatecast.readers.footnotes import with_quoted_sentences
@@ -206,8 +206,7 @@ def _from_text(content: bytes, name: str, findings: Findings) -> Grid:
 def _parse(text: str, separator: str, width: int, name: str) -> pd.DataFrame:
     """All cells as text; a row with more cells than the table has columns is refused by its line."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with caught_warnings():
             frame = pd.read_csv(
                 io.StringIO(text),
                 sep=separator,

@@ -21,6 +21,7 @@ from gatecast.readers.day_month import even_order
 from gatecast.readers.findings import Findings
 from gatecast.text import shown
 
+_NAT = np.datetime64("NaT", "s")
 _UNITS = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}
 _SERIALS = (18_264, 73_051)  # days since 1899-12-30 of 1950 and of 2100
 _MANY = 50_000  # cells; of more, equal days and equal times are read once
@@ -44,7 +45,7 @@ class _Cells:
 
     def __init__(self, text: list[str], column: str, findings: Findings, day_first: bool | None) -> None:
         self.text, self.column, self.findings, self.day_first = text, column, findings, day_first
-        self.seconds = np.full(len(text), np.datetime64("NaT"), dtype="datetime64[s]")
+        self.seconds = np.full(len(text), _NAT, dtype="datetime64[s]")
         self.nanos = np.zeros(len(text), dtype=np.int64)
         self.offsets = np.zeros(len(text), dtype=np.int64)  # seconds east of Greenwich
         self.zoned = np.zeros(len(text), dtype=bool)
@@ -97,7 +98,7 @@ def _by_parts(column: pa.ChunkedArray, name: str, findings: Findings, day_first:
     wrong = np.array([clock[0] > 23 or max(clock[1:]) > 59 for clock in clocks])
     codes = coded.indices.to_numpy()
     stamps = dates.stamps + seconds[codes].astype("timedelta64[s]")
-    stamps[wrong[codes]] = np.datetime64("NaT")
+    stamps[wrong[codes]] = _NAT
     return Dates(stamps, dates.unreadable | wrong[codes], dates.outside)
 
 
@@ -106,7 +107,7 @@ def _epochs(column: np.ndarray, findings: Findings) -> Dates:
     digits = np.floor(np.log10(column)).astype(np.int64) + 1
     seconds, nanos, unit = _since_1970(column.astype(np.int64), digits)
     findings.note(f"read dates such as {int(column[0])} as {_UNITS[int(unit[0])]} since 1970.")
-    stamps = np.where(_inside(seconds), seconds, np.datetime64("NaT")).astype("datetime64[ns]")
+    stamps = np.where(_inside(seconds), seconds, _NAT).astype("datetime64[ns]")
     return _checked(seconds, stamps + nanos.astype("timedelta64[ns]"), np.zeros(len(column), bool))
 
 
@@ -135,7 +136,7 @@ def _by_spelling(column: pa.ChunkedArray, name: str, findings: Findings, day_fir
         _drop_zones(cells)
     blank = np.array([cell.lower() in BLANKS for cell in cells.text], dtype=bool)
     unreadable = np.isnat(cells.seconds) & ~blank
-    stamps = np.where(_inside(cells.seconds), cells.seconds, np.datetime64("NaT")).astype("datetime64[ns]")
+    stamps = np.where(_inside(cells.seconds), cells.seconds, _NAT).astype("datetime64[ns]")
     stamps = stamps + cells.nanos.astype("timedelta64[ns]")
     codes = coded.indices.to_numpy()
     return _checked(cells.seconds[codes], stamps[codes], unreadable[codes])
@@ -156,7 +157,7 @@ def _inside(seconds: np.ndarray) -> np.ndarray:
 def _checked(seconds: np.ndarray, exact: np.ndarray, unreadable: np.ndarray) -> Dates:
     """The dates, without those outside 1800..2200, which nanoseconds need not hold."""
     outside = ~np.isnat(seconds) & ~_inside(seconds)
-    return Dates(np.where(outside, np.datetime64("NaT"), exact).astype("datetime64[ns]"), unreadable, outside)
+    return Dates(np.where(outside, _NAT, exact).astype("datetime64[ns]"), unreadable, outside)
 
 
 def _whole(words: Iterable[str | None], default: int) -> Int[np.ndarray, " cells"]:
@@ -178,7 +179,7 @@ def _store(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
     hour = np.where((half == "p") & (hour < 12), hour + 12, np.where((half == "a") & (hour == 12), 0, hour))
     months = (np.clip(year, 1, 9999) - 1970) * 12 + np.clip(month - 1, 0, 11)
     first = months.astype("datetime64[M]")
-    length = ((first + 1).astype("datetime64[D]") - first.astype("datetime64[D]")).astype(np.int64)
+    length = ((first + np.timedelta64(1, "M")).astype("datetime64[D]") - first.astype("datetime64[D]")).astype(np.int64)
     real = (year > 0) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= length)
     real &= (hour < 24) & (minute < 60) & (second < 60)
     since = (day - 1) * 86_400 + hour * 3600 + minute * 60 + second
@@ -190,7 +191,7 @@ def _store(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
             continue
         offset = spellings.offset_of(zone, cells.seconds[row].item())
         if offset is None:
-            cells.seconds[row] = np.datetime64("NaT")
+            cells.seconds[row] = _NAT
         else:
             cells.zoned[row], cells.offsets[row] = True, offset
             cells.from_greenwich |= offset != 0 and zone[:3].upper() in ("GMT", "UTC")

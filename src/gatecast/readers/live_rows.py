@@ -39,7 +39,7 @@ def merge_live_row(item: ItemRows) -> None:
         done, own = "took the last row, of {}, as", stamp_text(start)
     else:
         return
-    item.note(f"{done.format(live)} that of its {_WORDS[freq]}, {own}: it is a live price.")
+    item.note(f"{done.format(live)} that of its {_WORDS[freq]}, {own}: it is a live price.", -1)
 
 
 def _periods(item: ItemRows) -> tuple[str, Int[np.ndarray, " time"], np.datetime64 | None]:
@@ -69,9 +69,9 @@ def _periods(item: ItemRows) -> tuple[str, Int[np.ndarray, " time"], np.datetime
             count = months.astype(np.int64)
             periods = (count - count[-2]) // spacing.step
             usual = int(np.bincount(late[1:-1]).argmax())
-            first = months[-2] + periods[-1] * spacing.step
+            first = months[-2] + periods[-1] * np.timedelta64(spacing.step, "M")
             moved = late[-1] > late[1:-1].max() or first != months[-1]
-            start = (first.astype("datetime64[D]") + usual).astype("datetime64[ns]")
+            start = (first.astype("datetime64[D]") + np.timedelta64(usual, "D")).astype("datetime64[ns]")
             return "M", periods, start if moved else None
     return "", number, None
 

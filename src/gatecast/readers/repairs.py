@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 
@@ -46,11 +47,11 @@ def repair_item(item: ItemRows, calendar: str | None = None) -> PriceSeries | No
     adjusted = _adjust(item)
     if item.grid.findings.repair and not adjusted:
         repair_splits(item)
-    for remark in diagnose(
-        item.stamps, item.values["close"], item.values.get("open"), adjusted=adjusted, calendar=calendar
-    ):
-        item.note(remark)
-    return PriceSeries(item_id=item.item_id, timestamps=item.stamps, **item.values, notes=tuple(item.notes))
+    for remark, row in diagnose(item.stamps, item.values, adjusted=adjusted, calendar=calendar):
+        item.note(remark, row)
+    last = stamp_text(item.stamps[-1])  # of a live row, which was moved, the day it has now
+    notes = tuple(replace(note, since=min(note.since, last)) for note in item.notes)
+    return PriceSeries(item_id=item.item_id, timestamps=item.stamps, **item.values, notes=notes)
 
 
 def _drop_blank_columns(item: ItemRows) -> None:
@@ -65,7 +66,7 @@ def _drop_blank_columns(item: ItemRows) -> None:
 
 def _sort(item: ItemRows) -> None:
     """Rows by date, those of a date in the order of the source."""
-    if (np.diff(item.stamps) < np.timedelta64(0)).any():
+    if (np.diff(item.stamps) < np.timedelta64(0, "ns")).any():
         item.note(f"sorted {counted(len(item.stamps), 'row')} by date.")
         item.take(np.argsort(item.stamps, kind="stable"))
 
@@ -93,7 +94,7 @@ def _drop_duplicates(item: ItemRows) -> None:
         equal = (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
         same[1:] &= equal & (unreadable[1:] == unreadable[:-1])
     if same.any():
-        item.note(f"dropped {counted(int(same.sum()), 'exact duplicate row')}.")
+        item.note(f"dropped {counted(int(same.sum()), 'exact duplicate row')}.", int(same.argmax()))
         item.take(~same)
     repeated = _repeated(item.stamps)
     item.problem(
@@ -118,10 +119,11 @@ def _trim_blank_ends(item: ItemRows) -> None:
         first, last = int(filled[0]), int(filled[-1])
         for count, where in ((first, "before the first"), (len(item.stamps) - 1 - last, "after the last")):
             if count:
-                ended = count > _ENDED and where == "after the last"
-                end = f", that of {stamp_text(item.stamps[last])}: its forecast goes on from there." if ended else "."
-                item.note(f"dropped {counted(count, 'blank row')} {where} price{end}")
-                if where == "before the first":
+                after = where == "after the last"
+                end = f", that of {stamp_text(item.stamps[last])}: its forecast goes on from there."
+                text = f"dropped {counted(count, 'blank row')} {where} price"
+                item.note(text + (end if after and count > _ENDED else "."), last if after else None)
+                if not after:
                     item.grid.findings.not_yet[item.notes[-1]] = (item.item_id, count)
         filled = np.arange(first, last + 1)
     item.take(filled)
@@ -133,7 +135,7 @@ def _drop_time_of_day(item: ItemRows) -> None:
     if len(days) < 2 or (days == item.stamps).all():
         return
     daily = np.median(np.diff(item.stamps).astype(np.int64)) >= 20 * 3600e9
-    if daily and (np.diff(days) > np.timedelta64(0)).all():
+    if daily and (np.diff(days) > np.timedelta64(0, "ns")).all():
         item.stamps = days
         item.note("removed the time of day from daily rows.")
 
@@ -176,7 +178,8 @@ def _fill_volume(item: ItemRows) -> None:
         return
     bad = ~((volume >= 0) & (volume <= _MOST))
     if bad.any():
-        item.note(f"set the volume to 0 in {counted(int(bad.sum()), 'row')}: {item.places(bad)}.")
+        rows = counted(int(bad.sum()), "row")
+        item.note(f"set the volume to 0 in {rows}: {item.places(bad)}.", int(bad.argmax()))
         item.values["volume"] = np.where(bad, 0.0, volume)
 
 
@@ -234,7 +237,8 @@ def _widen_range(item: ItemRows) -> None:
     near = ((high < top) | (low > bottom)) & ~far
     if near.any():
         rows = counted(int(near.sum()), "row")
-        item.note(f"widened low and high to include open and close in {rows}: {item.places(near)}.")
+        text = f"widened low and high to include open and close in {rows}: {item.places(near)}."
+        item.note(text, int(near.argmax()))
     _enclose(item)
 
 

@@ -39,9 +39,10 @@ class ItemRows:
         self.values = {name: values[which] for name, values in self.values.items()}
         self.unreadable = {name: unreadable[which] for name, unreadable in self.unreadable.items()}
 
-    def note(self, text: str) -> None:
-        """Add a note on this item."""
-        self.notes.append(Note("data", text, (self.item_id,)))
+    def note(self, text: str, row: int | None = None) -> None:
+        """Add a note on this item; `row` is the first that it tells of, where it is known from that day on."""
+        since = "" if row is None else stamp_text(self.stamps[row])[:10]  # a daily row may lose its hour later
+        self.notes.append(Note("data", text, (self.item_id,), since))
 
     def place(self, row: int) -> str:
         """Where a row stands in the source, and its date."""
@@ -61,7 +62,7 @@ class ItemRows:
         seen = " and ".join(f"{name} {self.grid.text(self.fields[name], int(self.rows[first]))}" for name in cells)
         culprit = f"{shown(self.item_id)} has {seen}{has} at {self.place(first)}"
         self.grid.findings.problem(rule=rule, culprit=culprit, count=count, repair=repair)
-        self.note(f"repair: {done.format(rows=counted(count, 'row'))}: {self.places(bad)}.")
+        self.note(f"repair: {done.format(rows=counted(count, 'row'))}: {self.places(bad)}.", first)
 
 
 def split_items(grid: Grid, layout: Layout, today: np.datetime64) -> list[ItemRows]:

@@ -7,7 +7,6 @@ import os
 import re
 import stat
 import sys
-import warnings
 import zlib
 from importlib import resources
 from pathlib import Path
@@ -16,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from gatecast.errors import UnreadableSource, UsageError
+from gatecast.executors import caught_warnings
 from gatecast.text import clean, shown
 
 LARGE = 256 * 1024**2  # bytes; a larger CSV file is read in parts
@@ -182,8 +182,7 @@ def _yahoo(ticker: str) -> pd.DataFrame:
     before = logger.disabled
     logger.disabled = True  # it prints a paragraph for each failure
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with caught_warnings():
             frame = yfinance.download(
                 ticker, period="max", auto_adjust=False, actions=False, progress=False, threads=False, timeout=10
             )

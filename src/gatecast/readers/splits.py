@@ -1,8 +1,9 @@
-"""Likely splits that prices are not adjusted for: found, and with `repair` made; other columns follow the close."""
+"""Likely splits that prices are not adjusted for: found, and with `repair` made where they are beyond doubt."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from jaxtyping import Float
 
 from gatecast.prices import stamp_text
 from gatecast.readers.rows import ItemRows
+from gatecast.readers.split_evidence import doubt
 from gatecast.text import counted
 
 _RATIOS = np.array([1.5, 2, 3, 4, 5, 7, 10, 20])  # of common splits: 3-for-2, 2-for-1, ...
@@ -79,19 +81,24 @@ def find_splits(close: Float[np.ndarray, " time"], opens: Float[np.ndarray, " ti
     return splits
 
 
-def split_remarks(stamps: np.ndarray, close: np.ndarray, opens: np.ndarray | None) -> list[str]:
-    """A sentence for each of the first likely splits, with its remedy."""
+def split_remarks(stamps: np.ndarray, values: Mapping[str, np.ndarray]) -> list[tuple[str, int]]:
+    """A sentence for each of the first likely splits, with its remedy, and its row."""
+    close, opens = values["close"], values.get("open")
     splits = find_splits(close, opens)
     remarks = []
     for split in splits[:3]:
         before, after = close[split.row - 1], (close if opens is None else opens)[split.row]
-        remedy = f"{'divide' if split.ratio > 1 else 'multiply'} the prices before it by {split.factor}"
-        remarks.append(
-            f"{stamp_text(stamps[split.row])}: the price went from {before:g} to {after:g}, like an unadjusted {split}."
-            f" If it is one, use adjusted prices, or pass repair=True to {remedy} and adjust the volumes."
-        )
+        likely = f"the price went from {before:g} to {after:g}, like an unadjusted {split}"
+        why = doubt(stamps, values, split.row, split.ratio)
+        if why is None:
+            change = f"{'divide' if split.ratio > 1 else 'multiply'} the prices before it by {split.factor}"
+            remedy = f"If it is one, use adjusted prices, or pass repair=True to {change} and adjust the volumes."
+        else:
+            remedy = f"It may be a real move, which repair=True leaves: {why}. If it is a split, use adjusted prices."
+        remarks.append((f"{stamp_text(stamps[split.row])}: {likely}. {remedy}", split.row))
     if len(splits) > 3:
-        remarks.append(f"{counted(len(splits) - 3, 'other row')} like an unadjusted split found.")
+        more = counted(len(splits) - 3, "other row")
+        remarks.append((f"{more} like an unadjusted split found.", splits[3].row))
     return remarks
 
 
@@ -112,7 +119,8 @@ def match_close(item: ItemRows) -> None:
         names = " and ".join(", ".join(changed).rsplit(", ", 1))
         item.note(
             f"brought {names} to the scale of the close in {counted(int(rows.sum()), 'row')}, where only they or only "
-            f"the close were adjusted for a split: {item.places(rows)}."
+            f"the close were adjusted for a split: {item.places(rows)}.",
+            int(rows.argmax()),
         )
 
 
@@ -136,8 +144,13 @@ def _scales(apart: Float[np.ndarray, " time"]) -> Float[np.ndarray, " time"] | N
 
 
 def repair_splits(item: ItemRows) -> None:
-    """Divide the prices before each likely split by its ratio, and multiply the volumes unless they are adjusted."""
+    """Divide the prices before each split beyond doubt by its ratio, and multiply the volumes unless they are adjusted.
+
+    From the first to the last, so that each is judged by rows without a split.
+    """
     for split in find_splits(item.values["close"], item.values.get("open")):
+        if doubt(item.stamps, item.values, split.row, split.ratio) is not None:
+            continue
         before = np.arange(len(item.stamps)) < split.row
         for name in ("open", "high", "low", "close"):
             if name in item.values:
@@ -152,7 +165,7 @@ def repair_splits(item: ItemRows) -> None:
                 item.values["volume"] = np.where(before, volume * split.ratio, volume)
                 volumes = f" and {opposite} the volumes"
         day = stamp_text(item.stamps[split.row])
-        item.note(f"repair: {change} the prices before {day} by {split.factor}, like a {split}{volumes}.")
+        item.note(f"repair: {change} the prices before {day} by {split.factor}, like a {split}{volumes}.", split.row)
 
 
 def _jumps(volume: Float[np.ndarray, " time"], split: Split) -> bool:

@@ -186,15 +186,19 @@ def _holidays(prices: PriceTable, forecast: Forecast) -> tuple[Note, ...]:
     if prices.calendar is not None:
         return ()
     found: set[str] = set()
+    short = False
     for item in forecast:
         spacing = describe(prices[item.item_id].timestamps)
         if spacing.freq in "BDh":
             days = likely_holidays(prices[item.item_id].timestamps, item.timestamps, spacing.weekdays)
-            found.update(days.astype(str).tolist())
-    if not found:
+            short |= days is None
+            found.update([] if days is None else days.astype(str).tolist())
+    if not found and not short:
         return ()
-    more = f" and {counted(len(found) - 1, 'other day')}" if len(found) > 1 else ""
-    text = f"{min(found)}{more} of the forecast may be holidays, which these prices alone do not tell"
+    text = "which days of the forecast are holidays is not known from less than a year of prices"
+    if found:
+        more = f" and {counted(len(found) - 1, 'other day')}" if len(found) > 1 else ""
+        text = f"{min(found)}{more} of the forecast may be holidays, which these prices alone do not tell"
     return (Note("data", f'{text}; name the exchange, such as calendar="XNYS", and they are left out'),)
 
 
