@@ -46,7 +46,7 @@ class PriceSeries:
             object.__setattr__(self, name, array)
         if len(self.timestamps) == 0:
             raise DataError(f"an item needs at least one row; '{self.item_id}' has none. Remove the item.")
-        if np.isnat(self.timestamps).any() or not (np.diff(self.timestamps) > np.timedelta64(0, "ns")).all():
+        if np.isnat(self.timestamps).any() or not (self.timestamps[1:] > self.timestamps[:-1]).all():
             raise DataError(
                 f"timestamps must increase within an item; '{self.item_id}' breaks this rule. Sort it, drop duplicates."
             )
@@ -180,14 +180,18 @@ class PriceTable:
         digest = hashlib.sha256()
         for series in self.series:
             digest.update(f"{series.item_id}\0{','.join(series.columns())}\0{len(series)}\0".encode())
-            digest.update(series.timestamps.astype("int64").tobytes())
+            digest.update(np.ascontiguousarray(series.timestamps).view("int64").data)
             for values in series.columns().values():
-                digest.update(values.tobytes())
+                digest.update(np.ascontiguousarray(values).data)
         return digest.hexdigest()
 
 
 def _array(item_id: str, name: str, values: object, kind: str) -> np.ndarray:
-    """A column as an array; raises `DataError` where it holds other things."""
+    """A column as an array; raises `DataError` where it holds other things. One that nobody can write is not copied."""
+    if isinstance(values, np.ndarray) and values.dtype == kind and values.ndim == 1 and not values.flags.writeable:
+        owner = values if values.base is None else values.base
+        if isinstance(owner, np.ndarray) and not owner.flags.writeable:
+            return values
     try:
         array = np.array(values, dtype=kind)
     except (ValueError, TypeError):

@@ -78,14 +78,16 @@ def _daily(days: np.ndarray) -> Spacing:
 def gaps(timestamps: np.ndarray) -> Int[np.ndarray, " steps"]:
     """Sessions (weeks or months for such data) that are missing between each row and the next; (T - 1,)."""
     spacing = describe(timestamps)
-    days = timestamps.astype("datetime64[D]")
     if spacing.freq in ("W", "M"):
+        days = timestamps.astype("datetime64[D]")
         units = days.astype("datetime64[M]") if spacing.freq == "M" else days
         return np.asarray(np.diff(units).astype(np.int64) // spacing.step - 1)
-    if (np.diff(days) <= _DAY).all():
-        return np.zeros(len(days) - 1, dtype=np.int64)
+    missing = np.zeros(len(timestamps) - 1, dtype=np.int64)
+    wide = np.flatnonzero(np.diff(timestamps) > _DAY)
+    last, following = (timestamps[rows].astype("datetime64[D]") for rows in (wide, wide + 1))
     mask = [day in spacing.weekdays for day in range(7)]
-    return np.asarray(np.maximum(np.busday_count(days[:-1] + _DAY, days[1:], weekmask=mask), 0))
+    missing[wide] = np.maximum(np.busday_count(last + _DAY, following, weekmask=mask), 0)
+    return missing
 
 
 def future_timestamps(series: PriceSeries, horizon: int, calendar: str | None = None) -> np.ndarray:

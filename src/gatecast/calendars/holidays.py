@@ -23,7 +23,8 @@ def likely_holidays(stamps: np.ndarray, future: np.ndarray, weekdays: tuple[int,
     >>> likely_holidays(days, np.array(["2025-12-16", "2025-12-24"], "M8[D]"), (0, 1, 2, 3, 4))
     array(['2025-12-24'], dtype='datetime64[D]')
     """
-    days = np.unique(stamps.astype("datetime64[D]"))
+    recent = stamps[np.searchsorted(stamps, stamps[-1] - _YEARS - np.timedelta64(1, "D")) :]
+    days = np.unique(recent.astype("datetime64[D]"))
     days = days[days > days[-1] - _YEARS]
     ahead = np.unique(future.astype("datetime64[D]"))
     due = np.arange(days[0], days[-1] + np.timedelta64(1, "D"))

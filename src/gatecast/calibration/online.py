@@ -185,6 +185,8 @@ def tail_of(calendar: np.ndarray, tail: int, every: int) -> np.ndarray:
 
 def timestamps(prices: PriceTable) -> np.ndarray:
     """Every timestamp of a table once, ascending."""
+    if len(prices) == 1:
+        return prices.series[0].timestamps
     return np.unique(np.concatenate([series.timestamps for series in prices]))
 
 

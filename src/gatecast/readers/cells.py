@@ -61,7 +61,7 @@ class Grid:
     # Of each column a name per header row, ("Close",) or ("Close", "AAPL"); none while the header is a row.
     names: tuple[tuple[str, ...], ...]
     columns: tuple[Column, ...]
-    lines: np.ndarray
+    lines: np.ndarray | range
     word: str  # "line" of a file, "row" of a frame
     findings: Findings
     options: ReadOptions = field(default_factory=ReadOptions)  # what the caller said

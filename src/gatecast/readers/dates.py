@@ -83,7 +83,7 @@ def parse_dates(column: Column, name: str, findings: Findings, *, day_first: boo
             plain = pc.cast(text, pa.timestamp("us")).to_numpy()
         except pa.ArrowInvalid:
             return _by_parts(text, name, findings, day_first) or _by_spelling(text, name, findings, day_first)
-    return _checked(plain.astype("datetime64[s]"), plain, np.zeros(len(plain), bool))
+    return _checked(plain, plain, np.zeros(len(plain), bool))
 
 
 def _by_parts(column: pa.ChunkedArray, name: str, findings: Findings, day_first: bool | None) -> Dates | None:
@@ -150,14 +150,15 @@ def _whole_numbers(column: np.ndarray) -> pa.ChunkedArray:
     )
 
 
-def _inside(seconds: np.ndarray) -> np.ndarray:
-    return np.asarray((seconds >= np.datetime64("1800-01-01")) & (seconds < np.datetime64("2200-01-01")))
+def _inside(times: np.ndarray) -> np.ndarray:
+    return np.asarray((times >= np.datetime64("1800-01-01")) & (times < np.datetime64("2200-01-01")))
 
 
-def _checked(seconds: np.ndarray, exact: np.ndarray, unreadable: np.ndarray) -> Dates:
+def _checked(times: np.ndarray, exact: np.ndarray, unreadable: np.ndarray) -> Dates:
     """The dates, without those outside 1800..2200, which nanoseconds need not hold."""
-    outside = ~np.isnat(seconds) & ~_inside(seconds)
-    return Dates(np.where(outside, _NAT, exact).astype("datetime64[ns]"), unreadable, outside)
+    outside = ~np.isnat(times) & ~_inside(times)
+    stamps = np.where(outside, _NAT, exact) if outside.any() else exact
+    return Dates(stamps.astype("datetime64[ns]", copy=False), unreadable, outside)
 
 
 def _whole(words: Iterable[str | None], default: int) -> Int[np.ndarray, " cells"]:

@@ -30,7 +30,7 @@ def item_column(grid: Grid, times: list[int], fields: Mapping[str, int], rest: l
     ranks = known("item")
     strong = sorted((at for at in names if key(names[at]) in ranks), key=lambda at: ranks[key(names[at])])
     moments = _codes(grid, times)
-    repeated = len(grid) - len(np.unique(moments))
+    repeated = len(grid) - _distinct(moments)
     if not repeated:
         return strong[0] if strong else None
     weak = [at for at in names if at not in strong and is_weak_item(names[at])]
@@ -53,7 +53,7 @@ def item_column(grid: Grid, times: list[int], fields: Mapping[str, int], rest: l
 def refuse_mixed_assets(grid: Grid, times: list[int], close: int, rest: list[int]) -> None:
     """Refuse rows of several assets without a column that tells them apart: `repair` would keep one asset's rows."""
     moments = _codes(grid, times)
-    if len(np.unique(moments)) == len(grid):
+    if 2 * (len(grid) - _distinct(moments)) <= _OTHER_ASSETS * len(grid):  # more rows can't clash
         return
     pairs = np.unique(np.stack([moments, _codes(grid, [close])]), axis=1)[0]
     dates, count = np.unique(pairs, return_counts=True)
@@ -83,27 +83,42 @@ def is_decimal(grid: Grid, at: int) -> bool:
 
 
 def _codes(grid: Grid, columns: list[int]) -> np.ndarray:
-    """A number for each distinct content of the cells of a row."""
-    codes = np.zeros(len(grid), dtype=np.int64)
+    """A number from 0 for each distinct content of the cells of a row."""
+    codes: np.ndarray | None = None
     for at in columns:
         column = grid.columns[at]
         if isinstance(column, np.ndarray):
-            part = np.unique(column, return_inverse=True)[1]
+            part = _ranks(column)
         else:
-            part = pc.utf8_trim_whitespace(column).combine_chunks().dictionary_encode().indices.to_numpy()
-        codes = np.unique(codes * (int(part.max(initial=0)) + 1) + part, return_inverse=True)[1]
-    return codes
+            text = pc.utf8_trim_whitespace(column).combine_chunks()
+            part = text.dictionary_encode().indices.to_numpy().astype(np.int64)
+        codes = part if codes is None else _ranks(codes * _distinct(part) + part)
+    return np.zeros(len(grid), dtype=np.int64) if codes is None else codes
+
+
+def _ranks(cells: np.ndarray) -> np.ndarray:
+    """The place of each cell among the distinct ones in order; of cells in order, as most dates are, without a sort."""
+    if (cells[1:] >= cells[:-1]).all():
+        ranks = np.zeros(len(cells), dtype=np.int64)
+        np.not_equal(cells[1:], cells[:-1], out=ranks[1:])
+        return np.cumsum(ranks, out=ranks)
+    return np.unique(cells, return_inverse=True)[1]
+
+
+def _distinct(codes: np.ndarray) -> int:
+    """How many distinct codes there are: they count from 0."""
+    return int(codes.max(initial=-1)) + 1
 
 
 def _repeats(moments: np.ndarray, names: np.ndarray) -> int:
     """How many rows repeat an earlier row's date and name."""
-    return len(moments) - len(np.unique(moments * (int(names.max(initial=0)) + 1) + names))
+    return len(moments) - _distinct(_ranks(moments * _distinct(names) + names))
 
 
 def _names_assets(grid: Grid, at: int, *, named: bool) -> bool:
     """Whether cells can be names or codes of assets: text that comes again on other dates, or such whole numbers."""
     column = grid.columns[at]
-    distinct = len(np.unique(_codes(grid, [at])))
+    distinct = _distinct(_codes(grid, [at]))
     if distinct < 2:
         return False
     if isinstance(column, np.ndarray):

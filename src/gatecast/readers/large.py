@@ -33,7 +33,7 @@ class ReadProgress:
 Progress: TypeAlias = Callable[[ReadProgress], None]
 
 _HEAD = 1 << 20  # bytes that show header, separator and columns
-_BLOCK = 1 << 24  # bytes of the file in memory at a time
+_BLOCK = 1 << 19  # bytes of the file that are parsed at a time; arrow reads many such blocks ahead
 
 
 def read_large(
@@ -60,7 +60,8 @@ def read_large(
     separator = next((sign for sign in ",;\t|" if row.count(sign.encode()) == width - 1), None)
     if separator is None or width < 2:
         return None
-    columns = [_Growing() for _ in range(width)]
+    expected = int(1.1 * size / len(head) * len(cells))  # memory that stays unused is never taken
+    columns = [_Growing(expected) for _ in range(width)]
     rows = 0
     try:
         for batch, read in _batches(path, separator, width, above):
@@ -75,11 +76,10 @@ def read_large(
         raise UnreadableSource(f"{name} can't be read as a table: {clean(error, 100)}. Correct that line.") from None
     if progress is not None:
         progress(ReadProgress(done=size, total=size))
-    lines = np.arange(above + 1, above + 1 + rows)
     grid = with_header(replace(cells, findings=findings))  # for its notes
     whole = tuple(column.whole() for column in columns)
     pa.default_memory_pool().release_unused()  # of the blocks' text, more than the numbers take
-    return replace(grid, columns=whole, lines=lines)
+    return replace(grid, columns=whole, lines=range(above + 1, above + 1 + rows))
 
 
 def _batches(path: Path, separator: str, width: int, above: int) -> Iterator[tuple[pa.RecordBatch, int]]:
@@ -99,39 +99,60 @@ def _batches(path: Path, separator: str, width: int, above: int) -> Iterator[tup
 
 
 class _Growing:
-    """A column that grows by chunks: floats or timestamps while every chunk can be read so, else text."""
+    """A column that grows by blocks: floats or timestamps while every block can be read so, else text."""
 
-    def __init__(self) -> None:
-        self.chunks: list[pa.Array] = []
+    def __init__(self, expected: int) -> None:
+        self.expected = expected  # rows
         self.kind: pa.DataType | None = None
+        self.values = np.empty(0)  # floats or timestamps; the first `rows` are filled
+        self.rows = 0
+        self.texts: list[pa.Array] = []
 
     def add(self, text: pa.Array) -> None:
         """Add the cells of a block."""
-        for kind in (self.kind,) if self.kind is not None else (pa.float64(), pa.timestamp("us"), pa.string()):
-            chunk = _cast(text, kind)
+        for kind in (self.kind,) if self.kind is not None else (pa.float64(), pa.timestamp("us")):
+            chunk = None if kind == pa.string() else _cast(text, kind)
             if chunk is not None:
                 self.kind = kind
-                self.chunks.append(chunk)
+                self._append(chunk.to_numpy(zero_copy_only=False))
                 return
-        self.kind = pa.string()  # `whole` makes text of the chunks before
-        self.chunks.append(text)
+        self.kind = pa.string()
+        if self.rows:  # the blocks before become text as well
+            self.texts.append(pc.fill_null(pc.cast(pa.array(self._filled(), from_pandas=True), pa.large_string()), ""))
+            self.values, self.rows = np.empty(0), 0
+        self.texts.append(pc.cast(text, pa.large_string()))
+
+    def _append(self, numbers: np.ndarray) -> None:
+        """Fill an array of the expected size or grow it: a list of blocks would be in memory twice when joined."""
+        if not self.rows:
+            self.values = np.empty(self.expected, dtype=numbers.dtype)
+        end = self.rows + len(numbers)
+        if end > len(self.values):
+            self.values.resize(max(end, len(self.values) * 9 // 8), refcheck=False)
+        self.values[self.rows : end] = numbers
+        self.rows = end
+
+    def _filled(self) -> np.ndarray:
+        self.values.resize(self.rows, refcheck=False)
+        return self.values
 
     def whole(self) -> Column:
-        """The column as a grid holds it; its chunks are given up, so that memory holds few columns twice."""
-        chunks, self.chunks = self.chunks, []
-        if self.kind == pa.float64():
-            return np.concatenate([chunk.to_numpy(zero_copy_only=False) for chunk in chunks])
+        """The column as a grid holds it; numbers are read-only, so that a series need not copy them."""
+        if self.kind == pa.string():
+            return pa.chunked_array(self.texts)
+        values = self._filled()
         if self.kind == pa.timestamp("us"):
-            stamps = np.concatenate([chunk.to_numpy(zero_copy_only=False) for chunk in chunks])
-            inside = ((stamps > np.datetime64("1678-01-01")) & (stamps < np.datetime64("2262-01-01"))).all()
-            return stamps.astype("datetime64[ns]") if inside else stamps.astype("datetime64[s]")
-        return pa.chunked_array([pc.fill_null(pc.cast(chunk, pa.large_string()), "") for chunk in chunks])
+            inside = values.min() > np.datetime64("1678-01-01") and values.max() < np.datetime64("2262-01-01")
+            exact = values.view("datetime64[ns]" if inside else "datetime64[s]")
+            for start in range(0, len(values), _BLOCK):
+                exact[start : start + _BLOCK] = values[start : start + _BLOCK]
+            values.flags.writeable, values = False, exact
+        values.flags.writeable = False
+        return values
 
 
 def _cast(text: pa.Array, kind: pa.DataType) -> pa.Array | None:
     """The cells of a block as numbers or timestamps, blanks as nulls; None where a cell is neither."""
-    if kind == pa.string():
-        return text
     try:
         chunk = pc.cast(pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text), kind)
     except pa.ArrowInvalid:

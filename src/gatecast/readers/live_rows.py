@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Int
 
-from gatecast.calendars import describe
+from gatecast.calendars import Spacing, describe
 from gatecast.prices import stamp_text
 from gatecast.readers.rows import ItemRows
 
@@ -24,10 +24,13 @@ def merge_live_row(item: ItemRows) -> None:
     """
     if len(item.stamps) <= _FEWEST:
         return
-    days = item.stamps.astype("datetime64[D]").astype(np.int64)
-    if days[-1] > days[-2] and days[-2] - days[0] < 4 * (len(days) - 2):
+    first, before, last = item.stamps[[0, -2, -1]].astype("datetime64[D]").astype(np.int64).tolist()
+    if last > before and before - first < 4 * (len(item.stamps) - 2):
         return  # most tables: rows more often than weekly, and the last has a day of its own
-    freq, periods, start = _periods(item)
+    spacing = describe(item.stamps[:-1])
+    if spacing.freq not in _WORDS:
+        return
+    freq, periods, start = _periods(item, spacing)
     if freq not in _WORDS or not (np.diff(periods[:-1]) > 0).all():
         return
     live = stamp_text(item.stamps[-1])
@@ -42,13 +45,12 @@ def merge_live_row(item: ItemRows) -> None:
     item.note(f"{done.format(live)} that of its {_WORDS[freq]}, {own}: it is a live price.", -1)
 
 
-def _periods(item: ItemRows) -> tuple[str, Int[np.ndarray, " time"], np.datetime64 | None]:
-    """The spacing, each row's period, and the stamp that a last row alone in its period should have, if another.
+def _periods(item: ItemRows, spacing: Spacing) -> tuple[str, Int[np.ndarray, " time"], np.datetime64 | None]:
+    """What a row spans, each row's period, and the stamp that a last row alone in its period should have, if another.
 
     The first row may be late in its period, as a download that begins there is.
     """
     stamps = item.stamps
-    spacing = describe(stamps[:-1])
     days = stamps.astype("datetime64[D]")
     number = days.astype(np.int64)
     if spacing.freq in ("B", "D"):

@@ -79,7 +79,7 @@ def read_numbers(grid: Grid, wanted: list[int], volumes: set[int]) -> dict[int, 
             cells[at] = _tidy(grid, at, column, at in volumes)
             votes[at] = _votes(cells[at].text)
         elif plain is not None:
-            numbers[at] = Numbers(plain, np.zeros(len(plain), bool))
+            numbers[at] = Numbers(plain, np.broadcast_to(np.False_, len(plain)))  # takes no memory
             if isinstance(column, pa.ChunkedArray):
                 says_comma = int(matches(column[:40], ",").any())
                 votes[at] = (says_comma, 1 - says_comma)

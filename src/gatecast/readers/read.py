@@ -93,6 +93,7 @@ def read_source(
     # The later of the dates here and in Greenwich, so that no row of today counts as future.
     today = today or max(datetime.date.today(), datetime.datetime.now(datetime.UTC).date())
     items = split_items(grid, find_layout(grid, name), np.datetime64(today, "D"))
+    del grid  # so that what an item drops is given back
     kept = tuple(series for item in items if (series := repair_item(item, calendar)) is not None)
     findings.note_days_without_trade()
     if findings.without_trade:  # whose note tells of rows before a first price as well

@@ -19,6 +19,7 @@ _SLIP = np.log10(1.3)  # a slip of 10x lands within 30% of ten times its neighbo
 _LONGEST_SLIP = 5  # rows; a longer stay at ten times the price is no slip of the decimal point
 _LEAST, _MOST = 1e-100, 1e100  # beyond, ratios of prices would leave the range of a float
 _ENDED = 10  # blank rows; after more of them an item is no day late: it has ended
+_DAILY = 20 * 3_600_000_000_000  # nanoseconds at least from row to row, in the median, of daily rows
 _FAR = 7.0  # an open or close this many times outside [low, high] is an error, not rounding or a late quote
 
 
@@ -51,6 +52,7 @@ def repair_item(item: ItemRows, calendar: str | None = None) -> PriceSeries | No
         item.note(remark, row)
     last = stamp_text(item.stamps[-1])  # of a live row, which was moved, the day it has now
     notes = tuple(replace(note, since=min(note.since, last)) for note in item.notes)
+    item.freeze()
     return PriceSeries(item_id=item.item_id, timestamps=item.stamps, **item.values, notes=notes)
 
 
@@ -66,7 +68,7 @@ def _drop_blank_columns(item: ItemRows) -> None:
 
 def _sort(item: ItemRows) -> None:
     """Rows by date, those of a date in the order of the source."""
-    if (np.diff(item.stamps) < np.timedelta64(0, "ns")).any():
+    if (item.stamps[1:] < item.stamps[:-1]).any():
         item.note(f"sorted {counted(len(item.stamps), 'row')} by date.")
         item.take(np.argsort(item.stamps, kind="stable"))
 
@@ -76,9 +78,9 @@ def _drop_days_without_trade(item: ItemRows) -> None:
     blank = np.ones(len(item.stamps), dtype=bool)
     for name, values in item.values.items():
         blank &= (np.isnan(values) & ~item.unreadable[name]) | ((name == "volume") & (values == 0))
-    priced = np.flatnonzero(~blank)
-    if len(priced):
-        blank[: priced[0]] = blank[priced[-1] :] = False  # `_trim_blank_ends` tells of these
+    priced = _span(~blank)
+    if priced is not None:
+        blank[: priced.start] = blank[priced.stop :] = False  # `_trim_blank_ends` tells of these
         if blank.any():
             item.grid.findings.without_trade.append((item.item_id, int(blank.sum()), item.place(int(blank.argmax()))))
             item.take(~blank)
@@ -114,9 +116,9 @@ def _repeated(stamps: np.ndarray) -> np.ndarray:
 
 def _trim_blank_ends(item: ItemRows) -> None:
     """Drop blank rows before the first and after the last price: an asset not yet listed, a bar not yet closed."""
-    filled = np.flatnonzero(~np.isnan(item.values["close"]) | item.unreadable["close"])
-    if len(filled):
-        first, last = int(filled[0]), int(filled[-1])
+    filled = _span(~np.isnan(item.values["close"]) | item.unreadable["close"])
+    if filled is not None:
+        first, last = filled.start, filled.stop - 1
         for count, where in ((first, "before the first"), (len(item.stamps) - 1 - last, "after the last")):
             if count:
                 after = where == "after the last"
@@ -125,17 +127,21 @@ def _trim_blank_ends(item: ItemRows) -> None:
                 item.note(text + (end if after and count > _ENDED else "."), last if after else None)
                 if not after:
                     item.grid.findings.not_yet[item.notes[-1]] = (item.item_id, count)
-        filled = np.arange(first, last + 1)
-    item.take(filled)
+    item.take(filled or slice(0))
+
+
+def _span(mask: np.ndarray) -> slice | None:
+    """The rows from the first to the last of a mask; None where it has none."""
+    return slice(int(mask.argmax()), len(mask) - int(mask[::-1].argmax())) if mask.any() else None
 
 
 def _drop_time_of_day(item: ItemRows) -> None:
     """Daily rows stamped with an hour (16:00, 14:30 in UTC) get the date alone."""
-    days = item.stamps.astype("datetime64[D]").astype("datetime64[ns]")
-    if len(days) < 2 or (days == item.stamps).all():
+    steps = np.diff(item.stamps.view(np.int64))
+    if len(steps) == 0 or (steps < _DAILY).mean() > 0.5 or np.median(steps) < _DAILY:
         return
-    daily = np.median(np.diff(item.stamps).astype(np.int64)) >= 20 * 3600e9
-    if daily and (np.diff(days) > np.timedelta64(0, "ns")).all():
+    days = item.stamps.astype("datetime64[D]").astype("datetime64[ns]")
+    if (days != item.stamps).any() and (np.diff(days) > np.timedelta64(0, "ns")).all():
         item.stamps = days
         item.note("removed the time of day from daily rows.")
 
@@ -153,7 +159,8 @@ def _check_other_prices(item: ItemRows) -> None:
         if name in item.values:
             action = f"the {name} with the close"
             good = _check(item, name, f"replace {action}", f"replaced {action} in {{rows}}")
-            item.values[name] = np.where(good, item.values[name], item.values["close"])
+            if not good.all():
+                item.values[name] = np.where(good, item.values[name], item.values["close"])
 
 
 def _check(item: ItemRows, name: str, repair: str, done: str) -> np.ndarray:
@@ -185,17 +192,19 @@ def _fill_volume(item: ItemRows) -> None:
 
 def _move_decimal_points(item: ItemRows, name: str) -> None:
     """Runs of up to five rows at 10 or 100 times (or a tenth, a hundredth of) neighbours that agree."""
-    logs = np.log10(item.values[name])
-    jumps = np.diff(logs)
+    values = item.values[name]
+    rows = np.flatnonzero((values[1:] > 3 * values[:-1]) | (values[:-1] > 3 * values[1:]))  # the few that may be slips
+    jumps = np.log10(values[rows + 1]) - np.log10(values[rows])
     size = np.rint(np.clip(jumps, -3, 3))
     sharp = (np.abs(jumps - size) < _SLIP) & (np.abs(size) >= 1) & (np.abs(size) <= 2)
-    power = np.zeros(len(logs))
+    power = np.zeros(len(values))
     done = -1
-    for start, end in itertools.pairwise(np.flatnonzero(sharp).tolist()):
-        if start <= done or end - start > _LONGEST_SLIP or size[start] != -size[end]:
+    slips = zip(rows[sharp].tolist(), size[sharp].tolist(), strict=True)
+    for (start, up), (end, down) in itertools.pairwise(slips):
+        if start <= done or end - start > _LONGEST_SLIP or up != -down:
             continue
-        if abs(logs[end + 1] - logs[start]) < _SLIP:
-            power[start + 1 : end + 1] = size[start]
+        if abs(np.log10(values[end + 1]) - np.log10(values[start])) < _SLIP:
+            power[start + 1 : end + 1] = up
             done = end
     bad = power != 0
     if not bad.any():
@@ -209,24 +218,34 @@ def _move_decimal_points(item: ItemRows, name: str) -> None:
         repair="move the decimal point",
         done=f"moved the decimal point of {name} in {{rows}}",
     )
-    item.values[name] = item.values[name] / 10.0**power
+    item.values[name] = values / 10.0**power
 
 
 def _widen_range(item: ItemRows) -> None:
     """High below low is a problem; an open or close a little outside [low, high] widens the range."""
     values = item.values
     if "high" in values and "low" in values:
+        crossed = values["high"] < values["low"]
         item.problem(
-            values["high"] < values["low"],
+            crossed,
             rule="high can't be below low",
             cells=("high", "low"),
             repair="swap them",
             done="swapped high and low in {rows}",
         )
-        values["low"], values["high"] = np.sort([values["low"], values["high"]], axis=0)
-    bottom, top = _open_close_range(item)
-    low, high = values.get("low", bottom), values.get("high", top)
-    far = (top / high > _FAR) | (low / bottom > _FAR)
+        if crossed.any():
+            values["low"], values["high"] = np.sort([values["low"], values["high"]], axis=0)
+    outside = np.zeros(len(item.stamps), dtype=bool)
+    for inner in _inner(item):
+        for name, beyond in (("low", np.less), ("high", np.greater)):
+            if name in values:
+                outside |= beyond(inner, values[name])
+    rows = np.flatnonzero(outside)
+    inside = [inner[rows] for inner in _inner(item)]
+    bottom, top = np.minimum.reduce(inside), np.maximum.reduce(inside)
+    low, high = (values[name][rows] if name in values else at for name, at in (("low", bottom), ("high", top)))
+    far = np.zeros(len(item.stamps), dtype=bool)
+    far[rows] = (top / high > _FAR) | (low / bottom > _FAR)
     item.problem(
         far,
         rule="open and close must lie between low and high",
@@ -234,26 +253,25 @@ def _widen_range(item: ItemRows) -> None:
         repair="widen low and high",
         done="widened low and high in {rows}",
     )
-    near = ((high < top) | (low > bottom)) & ~far
+    near = outside & ~far
     if near.any():
-        rows = counted(int(near.sum()), "row")
-        text = f"widened low and high to include open and close in {rows}: {item.places(near)}."
+        count = counted(int(near.sum()), "row")
+        text = f"widened low and high to include open and close in {count}: {item.places(near)}."
         item.note(text, int(near.argmax()))
     _enclose(item)
 
 
-def _open_close_range(item: ItemRows) -> tuple[np.ndarray, np.ndarray]:
-    inner = [item.values[name] for name in ("open", "close") if name in item.values]
-    return np.minimum.reduce(inner), np.maximum.reduce(inner)
+def _inner(item: ItemRows) -> list[np.ndarray]:
+    """The columns that lie between low and high."""
+    return [item.values[name] for name in ("open", "close") if name in item.values]
 
 
 def _enclose(item: ItemRows) -> None:
     """Widen low and high, where known, to include open and close."""
-    bottom, top = _open_close_range(item)
-    if "low" in item.values:
-        item.values["low"] = np.minimum(item.values["low"], bottom)
-    if "high" in item.values:
-        item.values["high"] = np.maximum(item.values["high"], top)
+    for inner in _inner(item):
+        for name, wider, beyond in (("low", np.minimum, np.less), ("high", np.maximum, np.greater)):
+            if name in item.values and beyond(inner, item.values[name]).any():
+                item.values[name] = wider(item.values[name], inner)
 
 
 def _adjust(item: ItemRows) -> bool:

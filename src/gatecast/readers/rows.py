@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -27,17 +27,35 @@ class ItemRows:
     item_id: str
     grid: Grid
     fields: Mapping[str, int]  # {field: column of the grid}
-    rows: np.ndarray  # positions in the grid
+    rows: np.ndarray | range  # positions in the grid
     stamps: np.ndarray
     values: dict[str, np.ndarray]
+    given: dict[str, np.ndarray]  # the values before any repair
     unreadable: dict[str, np.ndarray]  # cells that hold something which is no number
     notes: list[Note] = field(default_factory=list)
 
-    def take(self, which: np.ndarray) -> None:
-        """Keep the rows of a mask, or put the rows in an order."""
-        self.stamps, self.rows = self.stamps[which], self.rows[which]
-        self.values = {name: values[which] for name, values in self.values.items()}
-        self.unreadable = {name: unreadable[which] for name, unreadable in self.unreadable.items()}
+    def take(self, which: np.ndarray | slice) -> None:
+        """Keep the rows of a mask or a slice, or put the rows in an order; without a copy where all or a slice stay."""
+        if isinstance(which, slice):
+            self.rows = self.rows[which]
+        elif which.dtype == bool and which.all():
+            return
+        else:
+            if isinstance(self.rows, range):
+                self.rows = np.arange(self.rows.start, self.rows.stop)
+            self.rows = self.rows[which]
+        self.stamps = self.stamps[which]
+        for name, values in self.values.items():  # one by one, so that memory holds few columns twice
+            given = self.given[name]
+            self.values[name] = values[which]
+            self.given[name] = self.values[name] if given is values else given[which]
+            self.unreadable[name] = self.unreadable[name][which]
+        self.freeze()
+
+    def freeze(self) -> None:
+        """Make timestamps and values read-only, so that a series need not copy them."""
+        for values in (self.stamps, *self.values.values()):
+            values.flags.writeable = False
 
     def note(self, text: str, row: int | None = None) -> None:
         """Add a note on this item; `row` is the first that it tells of, where it is known from that day on."""
@@ -47,6 +65,13 @@ class ItemRows:
     def place(self, row: int) -> str:
         """Where a row stands in the source, and its date."""
         return f"{self.grid.place(int(self.rows[row]))} ({stamp_text(self.stamps[row])})"
+
+    def text(self, name: str, row: int) -> str:
+        """A cell as the source wrote it."""
+        column = self.fields[name]
+        if len(self.grid.columns[column]) == 0:
+            return shown(self.given[name][row])
+        return self.grid.text(column, int(self.rows[row]))
 
     def places(self, mask: np.ndarray) -> str:
         """Where the first rows of a mask stand."""
@@ -59,7 +84,7 @@ class ItemRows:
         if not bad.any():
             return
         first, count = int(bad.argmax()), int(bad.sum())
-        seen = " and ".join(f"{name} {self.grid.text(self.fields[name], int(self.rows[first]))}" for name in cells)
+        seen = " and ".join(f"{name} {self.text(name, first)}" for name in cells)
         culprit = f"{shown(self.item_id)} has {seen}{has} at {self.place(first)}"
         self.grid.findings.problem(rule=rule, culprit=culprit, count=count, repair=repair)
         self.note(f"repair: {done.format(rows=counted(count, 'row'))}: {self.places(bad)}.", first)
@@ -71,24 +96,36 @@ def split_items(grid: Grid, layout: Layout, today: np.datetime64) -> list[ItemRo
     volumes = {fields["volume"] for fields in layout.assets.values() if "volume" in fields}
     numbers = read_numbers(grid, columns, volumes)
     stamps, keep = _usable_dates(grid, layout, numbers, today)
+    # Numbers belong to their items alone: of rows that an item drops, and of columns that it changes, none stays.
+    texts = tuple(
+        np.empty(0) if isinstance(column, np.ndarray) and (column.dtype.kind == "f" or at not in columns) else column
+        for at, column in enumerate(grid.columns)
+    )
+    groups: list[tuple[str, dict[str, int], np.ndarray | range]]
     if layout.item is None:
-        rows = np.flatnonzero(keep)
-        groups = [(clean(item), fields, rows) for item, fields in layout.assets.items()]
+        kept = range(len(keep)) if keep.all() else np.flatnonzero(keep)
+        groups = [(clean(item), fields, kept) for item, fields in layout.assets.items()]
     else:
         (fields,) = layout.assets.values()
         groups = [(item, fields, rows) for item, rows in _rows_by_item(grid, layout.item, keep)]
-    return [
-        ItemRows(
-            item_id=item or "item",
-            grid=grid,
-            fields=fields,
-            rows=rows,
-            stamps=stamps[rows],
-            values={name: numbers[at].values[rows] for name, at in fields.items()},
-            unreadable={name: numbers[at].unreadable[rows] for name, at in fields.items()},
+    grid = replace(grid, columns=texts)
+    items = []
+    for item, fields, rows in groups:
+        which = slice(None) if isinstance(rows, range) else rows  # a view where all rows are kept
+        values = {name: numbers[at].values[which] for name, at in fields.items()}
+        items.append(
+            ItemRows(
+                item_id=item or "item",
+                grid=grid,
+                fields=fields,
+                rows=rows,
+                stamps=stamps[which],
+                values=values,
+                given=dict(values),
+                unreadable={name: numbers[at].unreadable[which] for name, at in fields.items()},
+            )
         )
-        for item, fields, rows in groups
-    ]
+    return items
 
 
 def _rows_by_item(grid: Grid, column: int, keep: np.ndarray) -> list[tuple[str, np.ndarray]]:
@@ -139,7 +176,7 @@ def _usable_dates(
         (keep & np.isnat(dates.stamps) & ~dates.outside & ~dates.unreadable, "every row needs a date"),
         (keep & dates.unreadable, "a date must be readable"),
         (keep & dates.outside, "dates must lie between 1800 and 2200"),
-        (keep & (dates.stamps.astype("M8[D]") > today), f"no date may be in the future (today is {today})"),
+        (keep & (dates.stamps >= today + 1), f"no date may be in the future (today is {today})"),
     ):
         _drop_rows(grid, bad, rule, culprit)
         keep &= ~bad

@@ -43,7 +43,8 @@ def take_sample(grid: Grid, columns: Iterable[int], rows: np.ndarray, forward: b
     cells = tuple(
         column.take(pa.array(rows)) if isinstance(column, pa.ChunkedArray) else column[rows] for column in grid.columns
     )
-    part = replace(grid, columns=cells, lines=grid.lines[rows], findings=Findings())
+    lines = np.array([grid.lines[row] for row in rows.tolist()], dtype=np.int64)
+    part = replace(grid, columns=cells, lines=lines, findings=Findings())
     numbers = read_numbers(part, columns, set(columns))
     return Sample({at: number.values for at, number in numbers.items()}, forward is not None)
 

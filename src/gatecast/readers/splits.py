@@ -15,6 +15,7 @@ from gatecast.readers.split_evidence import doubt
 from gatecast.text import counted
 
 _RATIOS = np.array([1.5, 2, 3, 4, 5, 7, 10, 20])  # of common splits: 3-for-2, 2-for-1, ...
+_SMALLEST = 1.4  # times the price before: less is near no ratio
 _NEAR = 0.04  # a day's return blurs the ratio by a few percent
 _LARGE = 6.0  # trailing volatilities; a stock that moves 12% a day can halve without a split
 _TRAILING = 60  # returns of the trailing volatility: a quarter
@@ -58,27 +59,32 @@ def find_splits(close: Float[np.ndarray, " time"], opens: Float[np.ndarray, " ti
     """
     if len(close) < 3:
         return []
-    returns = np.diff(np.log(close))
-    overnight = returns if opens is None else np.log(opens[1:] / close[:-1])
+    first, last = (close if opens is None else opens)[1:], close[:-1]
+    end = np.flatnonzero((first > _SMALLEST * last) | (last > _SMALLEST * first))  # a few rows, of a long series too
+    end = end[end >= 5]
+    returns, overnight = np.log(close[end + 1] / last[end]), np.log(first[end] / last[end])
     size = np.exp(np.minimum(np.abs(overnight), 5.0))
     near = np.logical_or.reduce([np.abs(size / ratio - 1) < _NEAR for ratio in _RATIOS])
     near &= returns * np.sign(overnight) > np.abs(overnight) / 2
-    total, square = (np.concatenate([[0.0], np.cumsum(terms)]) for terms in (returns, returns**2))
-    end = np.flatnonzero(near)
-    end = end[end >= 5]
-    start = np.maximum(end - _TRAILING, 0)
-    count = np.maximum(end - start, 1)
-    mean = (total[end] - total[start]) / count
-    variance = np.maximum((square[end] - square[start]) / count - mean**2, 0)
-    rows = end[np.abs(returns[end]) > _LARGE * np.sqrt(variance)] + 1
+    near &= np.abs(returns) > _LARGE * _volatility(close, end)
     splits = []
-    for row in rows.tolist():
+    for row, step in zip((end[near] + 1).tolist(), overnight[near].tolist(), strict=True):
         after = float(np.log(np.median(close[row : row + _LATER])))
         if abs(after - np.log(close[row])) < abs(after - np.log(close[row - 1])):
-            ratio = float(_RATIOS[int(np.abs(_RATIOS / size[row - 1] - 1).argmin())])
+            ratio = float(_RATIOS[int(np.abs(_RATIOS / np.exp(min(abs(step), 5.0)) - 1).argmin())])
             many, few = (3, 2) if ratio == 1.5 else (int(ratio), 1)
-            splits.append(Split(row, *((many, few) if overnight[row - 1] < 0 else (few, many))))
+            splits.append(Split(row, *((many, few) if step < 0 else (few, many))))
     return splits
+
+
+def _volatility(close: Float[np.ndarray, " time"], rows: np.ndarray) -> Float[np.ndarray, " rows"]:
+    """The standard deviation of the last returns up to each of these rows, at most `_TRAILING`."""
+    parts = []
+    for part in np.array_split(rows, len(rows) // 10_000 + 1):
+        at = part[:, None] - np.arange(_TRAILING + 1)
+        logs = np.log(np.where(at < 0, np.nan, close[np.maximum(at, 0)]))
+        parts.append(np.nanstd(np.diff(logs, axis=1), axis=1))
+    return np.concatenate(parts)
 
 
 def split_remarks(stamps: np.ndarray, values: Mapping[str, np.ndarray]) -> list[tuple[str, int]]:
@@ -110,7 +116,7 @@ def match_close(item: ItemRows) -> None:
     close, changed = item.values["close"], {}
     for name in ("open", "high", "low"):
         if name in item.values:
-            scale = _scales(np.log(close / item.values[name]))
+            scale = _scales(close, item.values[name])
             if scale is not None:
                 item.values[name] = item.values[name] * scale
                 changed[name] = scale != 1
@@ -124,9 +130,11 @@ def match_close(item: ItemRows) -> None:
         )
 
 
-def _scales(apart: Float[np.ndarray, " time"]) -> Float[np.ndarray, " time"] | None:
+def _scales(close: Float[np.ndarray, " time"], other: Float[np.ndarray, " time"]) -> Float[np.ndarray, " time"] | None:
     """How many times a column each row's close is, as a ratio of splits; None where it is not in a lasting way."""
-    if len(apart) <= _LATER or (np.abs(apart) < _APART).all():
+    apart = close / other
+    np.log(apart, out=apart)
+    if len(apart) <= _LATER or (apart.max() < _APART and apart.min() > -_APART):
         return None
     starts = np.concatenate([[0], np.flatnonzero(np.abs(np.diff(apart)) > _APART) + 1, [len(apart)]])
     usual = [float(np.median(apart[start:end])) for start, end in itertools.pairwise(starts.tolist())]

@@ -1,0 +1,83 @@
+"""A long file is read in little more memory than its numbers take."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import csv
+
+from gatecast.prices import PriceSeries
+from gatecast.readers import large, sources
+from gatecast.readers.read import read_prices
+
+ROWS = 350_000  # bars of ten minutes, six years of them: a file of 20 MB, numbers of 17 MB
+
+
+@contextmanager
+def traced() -> Iterator[Callable[[], int]]:
+    """A call gives the most memory that numpy and arrow, which tracemalloc does not see, have taken since."""
+    usual = pa.default_memory_pool()
+    pool = pa.proxy_memory_pool(usual)
+    pa.set_memory_pool(pool)
+    tracemalloc.start()
+    yield lambda: tracemalloc.get_traced_memory()[1] + int(pool.max_memory())
+    tracemalloc.stop()
+    pa.set_memory_pool(usual)
+
+
+def write_bars(path: Path, repeated: int | None) -> None:
+    """Bars as exports have them; the row `repeated` twice."""
+    rng = np.random.default_rng(7)
+    rows = np.arange(ROWS)
+    if repeated is not None:
+        rows[repeated + 1 :] -= 1
+    close = np.round(100 * np.exp(np.cumsum(rng.normal(scale=1e-4, size=ROWS))), 4)[rows]
+    opened = np.append(close[0], close[:-1])[rows]
+    columns = {
+        "timestamp": pa.array(np.datetime64("2010-01-01", "s") + 600 * rows),
+        "open": opened,
+        "high": np.round(np.maximum(opened, close) + 0.01, 4),
+        "low": np.round(np.minimum(opened, close) - 0.01, 4),
+        "close": close,
+        "volume": rng.integers(1, 100_000, ROWS)[rows],
+    }
+    csv.write_csv(pa.table(columns), path)
+
+
+@pytest.mark.parametrize(("repeated", "most"), [(None, 1.5), (1000, 1.8)])
+def test_a_large_file_takes_little_more_memory_than_its_numbers(
+    repeated: int | None, most: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "bars.csv"
+    write_bars(path, repeated)
+    monkeypatch.setattr(sources, "LARGE", 1_000_000)
+    monkeypatch.setattr(large, "_HEAD", 1 << 14)  # what is constant must be small beside this file as well
+    monkeypatch.setattr(large, "_BLOCK", 1 << 14)
+    with traced() as peak:
+        (series,) = read_prices(path)
+        taken = peak()
+    numbers = series.timestamps.nbytes + sum(values.nbytes for values in series.columns().values())
+    assert len(series) == ROWS - (repeated is not None) and len(series.columns()) == 5
+    assert taken <= most * numbers
+
+
+def test_a_series_copies_what_others_can_write_and_nothing_else() -> None:
+    stamps = np.array(["2024-01-02", "2024-01-03", "2024-01-04"], "M8[ns]")
+    close = np.array([1.0, 2.0, 3.0])
+    shown = close[:]
+    shown.flags.writeable = False
+    for given in (close, shown):
+        series = PriceSeries(item_id="X", timestamps=stamps, close=given)
+        assert not np.shares_memory(series.close, close) and not np.shares_memory(series.timestamps, stamps)
+    close.flags.writeable = False
+    series = PriceSeries(item_id="X", timestamps=stamps, close=close[:])
+    assert np.shares_memory(series.close, close)
+    part = series.rows(1, 3)
+    assert np.shares_memory(part.close, close) and np.shares_memory(part.timestamps, series.timestamps)
+    assert not part.close.flags.writeable and part.close.tolist() == [2.0, 3.0]
