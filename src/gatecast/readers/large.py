@@ -60,7 +60,7 @@ def read_large(
     separator = next((sign for sign in ",;\t|" if row.count(sign.encode()) == width - 1), None)
     if separator is None or width < 2:
         return None
-    expected = int(1.1 * size / len(head) * len(cells))  # memory that stays unused is never taken
+    expected = min(int(1.1 * size / len(head) * len(cells)), MAX_ROWS)  # memory that stays unused is never taken
     columns = [_Growing(expected) for _ in range(width)]
     rows = 0
     try:
