@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from gatecast.errors import ConfigError, check_number, check_whole
+from gatecast.errors import ConfigError, briefly
 from gatecast.features.indicators import WARMUP, volatility
 from gatecast.models.baselines.contract import Baseline, Unfit
 from gatecast.models.baselines.direct import log_returns_ahead, simulate_direct
@@ -64,9 +65,9 @@ class Sma(_Average):
     name: ClassVar[str] = "sma"
 
     def __post_init__(self) -> None:
-        check_whole("window", self.window, least=1, example=20)
-        if not 1 <= self.window <= LONGEST:
-            raise ConfigError(f"an average's window is 1 to {LONGEST} rows; got {self.window}. Give for example 20.")
+        if not isinstance(self.window, numbers.Integral) or not 1 <= self.window <= LONGEST:
+            got = briefly(self.window)
+            raise ConfigError(f"an average's window is 1 to {LONGEST} rows; got {got}. Give for example 20.")
 
     @property
     def _warmup(self) -> int:
@@ -93,11 +94,9 @@ class Ema(_Average):
     name: ClassVar[str] = "ema"
 
     def __post_init__(self) -> None:
-        check_number("half_life", self.half_life, example=10.0)
-        if not 0 < self.half_life <= LONGEST:
-            raise ConfigError(
-                f"a half-life is above 0 and at most {LONGEST} rows; got {self.half_life}. Give for example 10."
-            )
+        if not isinstance(self.half_life, numbers.Real) or not 0 < self.half_life <= LONGEST:
+            got = briefly(self.half_life)
+            raise ConfigError(f"a half-life is above 0 and at most {LONGEST} rows; got {got}. Give for example 10.")
 
     @property
     def _warmup(self) -> int:
