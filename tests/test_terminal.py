@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import io
+import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,11 +14,15 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from gatecast.cli.console import as_options
+from gatecast.cli.console import print_json
 from gatecast.errors import UsageError
+from gatecast.faces.options import NAMES, as_options
+from gatecast.faces.report import forecast_report
 from gatecast.faces.terminal.forecast import fan_lines, show_forecast
 from gatecast.forecast import Forecast, ItemForecast
+from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable
+from gatecast.readers.read import read_prices
 from test_figures import EVIL, item_and_history
 
 
@@ -148,3 +155,18 @@ def test_the_command_says_remedies_with_its_own_options() -> None:
     said = as_options('Correct it, or pass repair=True; or header=False and close="Last price", day_first=True.')
     assert said == "Correct it, or pass --repair; or --no-header and --close 'Last price', --day-first."
     assert as_options("pass start=base, 'x=True'") == "pass start=base, 'x=True'"
+    assert as_options('<a href="x">') == '<a href="x">'
+    assert set(NAMES) - {"resume"} == set(inspect.signature(read_prices).parameters) - {"source", "progress", "today"}
+
+
+def test_pages_and_json_of_the_command_name_its_own_options(capsys: pytest.CaptureFixture[str]) -> None:
+    item, history = item_and_history("X")
+    item = replace(item, notes=(Note("data", "pass repair=True to divide", ("X",)),))
+    forecast = Forecast(items=(item,), seed=0)
+    prices = PriceTable(series=(history,), notes=(Note("data", 'name it, as in calendar="XNYS"'),))
+    page = forecast_report(forecast, prices, level=0.9, title="T")
+    assert "pass --repair to divide" in page and "as in --calendar XNYS" in page and "repair=True" not in page
+    print_json({"items": forecast.to_dict(), "text": "repair=True"})
+    document = json.loads(capsys.readouterr().out)
+    assert document["items"][0]["notes"] == ["pass --repair to divide"] and document["text"] == "repair=True"
+    assert forecast.to_dict()[0]["notes"] == ["pass repair=True to divide"]

@@ -10,7 +10,7 @@ GatecastError                 one clear line: the rule, the culprit, the remedy
 ├── ModelError                a saved model cannot be used               (exit 1)
 └── TrainingError             training cannot go on (loss is NaN, disk full)  (exit 1)
 
-A remedy is written as the library has it, `repair=True`; the command says `--repair` (`cli.console.as_options`).
+A remedy is written as the library has it, `repair=True`; the command says `--repair` (`faces.options.as_options`).
 """
 
 from __future__ import annotations

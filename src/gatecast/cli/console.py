@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
-import re
-import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatecast.errors import GatecastError, UsageError
+from gatecast.faces.options import as_options
 
 if TYPE_CHECKING:
     from gatecast.judge.walkforward import FoldProgress
@@ -22,30 +22,7 @@ if TYPE_CHECKING:
     from gatecast.readers.large import ReadProgress
 
 OTHER_FORMATS = (".pdf", ".png", ".jpg", ".svg", ".csv", ".json", ".parquet", ".xlsx", ".docx", ".md", ".txt")
-_ARGUMENT = re.compile(
-    r"""(?<![\w'"])(?P<name>[a-z_]+)=(?:(?P<flag>True|False)\b|"(?P<text>[^"]*)"|'(?P<other>[^']*)')"""
-)
-_OPPOSITES = {"day-first": "month-first"}  # of options whose opposite has a name of its own
 QUIET = 30.0  # seconds between two lines where there is no bar: a sign of life, not a log
-
-
-def as_options(text: str) -> str:
-    """A message of the library as the command says it: its keyword arguments with quotes, True or False as options.
-
-    >>> as_options('pass repair=True, or calendar="XNYS"'), as_options("loss=mae")
-    ('pass --repair, or --calendar XNYS', 'loss=mae')
-    >>> as_options('pass header=False with close="Adj Close", or day_first=False')
-    "pass --no-header with --close 'Adj Close', or --month-first"
-    """
-
-    def option(argument: re.Match[str]) -> str:
-        name = argument["name"].replace("_", "-")
-        text = argument["other"] if argument["text"] is None else argument["text"]
-        if text is not None:
-            return f"--{name} {shlex.quote(text)}"
-        return f"--{name}" if argument["flag"] == "True" else f"--{_OPPOSITES.get(name, f'no-{name}')}"
-
-    return _ARGUMENT.sub(option, text)
 
 
 def say(text: str) -> None:
@@ -59,6 +36,19 @@ def say_notes(notes: Iterable[Note]) -> None:
     """Every note on a line of its own."""
     for note in notes:
         say(str(note))
+
+
+def print_json(document: Mapping[str, object]) -> None:
+    """A result as one JSON document on stdout, its notes with the command's own options."""
+    print(json.dumps(_with_options(document), allow_nan=False))
+
+
+def _with_options(value: object, key: str = "") -> object:
+    if isinstance(value, Mapping):
+        return {name: _with_options(inner, name) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_options(inner, key) for inner in value]
+    return as_options(value) if key == "notes" and isinstance(value, str) else value
 
 
 def check_writable(*paths: Path | None) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gatecast.cli.app import app
-from gatecast.cli.console import check_page, check_table, progress_bar, say, say_notes, writing
+from gatecast.cli.console import check_page, check_table, print_json, progress_bar, say, say_notes, writing
 from gatecast.cli.options import (
     Calendar,
     Json,
@@ -90,7 +90,7 @@ def forecast(
         _write_files(csv, report, source, run)
     finally:  # a file that cannot be written costs no forecast
         if as_json:
-            print(json.dumps(run.to_dict(), allow_nan=False))
+            print_json(run.to_dict())
         else:
             _print(run)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gatecast.cli.app import app
-from gatecast.cli.console import check_page, check_writable, progress_bar, say, say_notes, writing
+from gatecast.cli.console import check_page, check_writable, print_json, progress_bar, say, say_notes, writing
 from gatecast.cli.forecasting import config_of
 from gatecast.cli.options import (
     Calendar,
@@ -149,7 +148,7 @@ def ablate(
         write_html(report, ablation_report(run.ablation, title=title))
         say(f"report written to {report}")
     if as_json:
-        print(json.dumps(run.ablation.to_dict(), allow_nan=False))
+        print_json(run.ablation.to_dict())
         return
     from gatecast.faces.terminal.scores import show_ablation
 
@@ -158,7 +157,7 @@ def ablate(
 
 def _print(run: BacktestRun, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(run.to_dict(), allow_nan=False))
+        print_json(run.to_dict())
         return
     from gatecast.faces.terminal.scores import show_audit, show_scores
 

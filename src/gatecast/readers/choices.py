@@ -55,7 +55,7 @@ AS_FOUND = ReadOptions()  # nothing is said
 
 
 def name_it(what: str, column: str) -> str:
-    """How to say what a column is; the command writes it as its option (`cli.console.as_options`).
+    """How to say what a column is; the command writes it as its option (`faces.options.as_options`).
 
     >>> name_it("close", "Kurs")
     'close="Kurs"'

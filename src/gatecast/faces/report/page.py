@@ -15,6 +15,7 @@ from plotly.offline import get_plotlyjs
 
 from gatecast.errors import GatecastError
 from gatecast.faces.figures import DARK
+from gatecast.faces.options import as_options
 from gatecast.faces.wording import setting_text, typeset
 from gatecast.files import write_whole
 from gatecast.version import __version__
@@ -32,6 +33,7 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["typeset"] = typeset
+    environment.filters["as_options"] = as_options
     return environment
 
 
