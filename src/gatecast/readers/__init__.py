@@ -2,7 +2,8 @@
 
 - `sources`: a file, standard input, a sample or Yahoo becomes bytes or a frame; so does a table of polars or pyarrow.
 - `cells`: bytes or a frame become a grid of cells; encoding, separator, Parquet. `workbooks` does it for spreadsheets,
-  `json_tables` for JSON, `large` block by block for CSV files of more than 256 MB.
+  `json_tables` for JSON (nested rows and several assets: `json_assets`), `large` block by block for CSV files of more
+  than 256 MB.
 - `headers`: the header rows of a text file become column names; 1, 2, ... where there are none.
 - `layouts`: which columns are dates (`date_columns`), items (`items`), prices and volume; long or wide. Names decide
   (`names`, from the tables in `languages`), else values (`shapes`); what the caller said (`choices`) goes before both.

@@ -23,7 +23,7 @@ NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "close": (
             "close", "close/last", "close price", "closing price", "last", "last price", "price", "settle",
             "settlement", "y", "value", "c", "px last", "px close", "px settle", "settlement price", "settle price",
-            "trade close", "last trade price", "close value", "closing value", "closing", "mid close", "bid close", "prc",
+            "trade close", "last trade price", "prices", "close value", "closing value", "closing", "mid close", "bid close", "prc",
         ),
         "adj_close": (
             "adj close", "adjusted close", "adj close price", "adj closing price", "close adj", "close adjusted",
@@ -42,7 +42,7 @@ NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "lowest price", "daily low",
         ),
         "volume": (
-            "volume", "vol", "traded volume", "total volume", "v", "px volume", "trading volume", "trade volume",
+            "volume", "vol", "traded volume", "total volume", "total volumes", "v", "px volume", "trading volume", "trade volume",
             "volume traded", "shares traded", "total traded quantity", "traded quantity", "ttl trd qnty", "tick volume",
             "tickvol", "tick vol", "real volume", "base volume", "quantity", "no of shares", "share volume",
         ),
