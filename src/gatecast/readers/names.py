@@ -29,6 +29,7 @@ _UNITS = (
     "sek", "nok", "dkk", "huf", "usdt", "usdc", "btc", "eth", "rs", "元", "円", "원", "股", "手", "株", "주", "шт",
     "dollars", "euro", "euros", "shares", "stk", "szt", "ks", "lots", "руб",
 )  # fmt: skip
+_MORE_UNITS = ("index", "points", "contracts", "percent", "number", "currency")  # in a cell of their own
 _LETTERS = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe", "þ": "th"})
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
 
@@ -94,6 +95,13 @@ def writes_commas(name: str) -> bool:
 @cache
 def _units() -> tuple[str, ...]:
     return tuple(map(normalized, _UNITS))
+
+
+def is_unit(cell: str) -> bool:
+    """Whether a cell is what numbers or dates are counted or written in: `USD`, `($/bbl)`, `yyyy-mm-dd`."""
+    word = normalized(cell)
+    sign = re.match(r"^[(\[]?\s*([$€£¥%]|[ymd]{1,4}[-/. ][ymd]{1,4}[-/. ][ymd]{1,4})", cell.casefold())
+    return bool(sign and not re.search(r"\d", cell)) or word in (*_units(), *_MORE_UNITS)
 
 
 @cache
