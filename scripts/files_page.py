@@ -53,6 +53,15 @@ LAYOUTS = {
     "a row per day and asset": table("date,company,price", LONG),
     "field and asset in a name": table("Date,AAPL.Close,MSFT.Close", PAIRS),
     "two header rows": table("Price,Close,Close\nTicker,AAPL,MSFT\nDate,,", PAIRS),
+    "fields below their assets": table(
+        ",AAPL,AAPL,MSFT,MSFT\nDate,PX_LAST,PX_VOLUME,PX_LAST,PX_VOLUME",
+        [f"{day},{first},900,{second},700" for day, first, second in (row.split(",") for row in PAIRS)],
+    ),
+    "tables side by side": table(
+        "AAPL,,,MSFT,\nDate,PX_LAST,,Date,PX_LAST",
+        [f"{day},{first},,{day},{second}" for day, first, second in (row.split(",") for row in PAIRS)],
+    ),
+    "a row of units": table("Date,Close,Volume\n,USD,shares", PAIRS),
     "title lines": table("Security,ACME\nPeriod,Daily\nDate,Close,Volume", PAIRS),
     "split and dividends in a second close": table(
         "Date,Close,Adj Close", [f"{day},{close},{float(close) / 2:g}" for day, close in zip(DAYS, CLOSES, strict=True)]
@@ -194,12 +203,12 @@ def files_page() -> str:
         "`sample:NAME`; `yahoo:TICKER`; in Python also a frame or series of pandas, a table of polars or pyarrow. gzip is",
         "unpacked. Of text, the encoding and the separator (comma, semicolon, tab or `|`) are found. Of a spreadsheet",
         "(.xlsx, .ods, .xls) the first visible sheet with dates and prices is read, or the one that `--sheet` names. JSON",
-        f"is a list of rows, or columns by name. A CSV file of more than {LARGE // 1024**2} MB is read block by block.",
+        f"is rows, or columns by name, of one asset or of several. A CSV file of more than {LARGE // 1024**2} MB is read block by block.",
         "",
         "## Layouts",
         "",
-        "A column is known by its name. Case, accents, signs and a unit (`Close (USD)`) do not matter, and ä may be",
-        "written a or ae. Where names do not say it, values do: four near-equal columns, of which one is the highest",
+        "A column is known by its name. Case, accents, signs, a unit (`Close (USD)`) and a word for price (`LOW_PX`) do",
+        "not matter, and ä may be written a or ae. Where names do not say it, values do: four near-equal columns, of which one is the highest",
         "and one the lowest in every row, and whose range is that of the day's moves, are open, high, low and close of",
         "one asset; the column that moves like a volume is its volume. Where dates repeat and a column tells their rows",
         "apart, that column names the asset, whatever it is called. Each such reading is said in a note.",

@@ -89,5 +89,5 @@ def test_assets_that_are_called_as_units_are_no_units(tmp_path: Path) -> None:
 
 def test_a_date_in_a_title_block_does_not_end_it(tmp_path: Path) -> None:
     title = ["Title,Rate,Index", "Units,USD,Index", "Source,Reuters,RBA", "Published,20-Nov-2026,20-Nov-2026"]
-    table = read(tmp_path, *title, "Series ID,FXRUSD,FXRTWI", *ONE)
+    table = read(tmp_path, *title, "Series ID,FXRUSD,FXRTWI", *(f"{row[:-1]}1{row[-3]}" for row in ONE))
     assert table.item_ids == ("FXRUSD", "FXRTWI")

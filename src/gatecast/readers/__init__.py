@@ -6,8 +6,9 @@
   than 256 MB.
 - `headers`: the header rows of a text file become column names; 1, 2, ... where there are none. `blocks`: tables side
   by side become one.
-- `layouts`: which columns are dates (`date_columns`), items (`items`), prices and volume; long or wide. Names decide
-  (`names`, from the tables in `languages`), else values (`shapes`); what the caller said (`choices`) goes before both.
+- `layouts`: which columns are dates (`date_columns`), items (`items`), prices and volume; long or `wide`. Names decide
+  (`fields`, with `names`, from the tables in `languages`), else values (`shapes`); what the caller said (`choices`)
+  goes before both.
 - `rows`, with `dates` (spelled in `spellings`; `day_month` finds their order), `numbers` and `asides`: cells become
   timestamps and floats; dividend lines, footnotes and rows without a usable date go; the rest is divided by item.
 - `repairs`, with `live_rows`, `splits` (which are beyond doubt: `split_evidence`) and `diagnostics`: an item's rows
