@@ -91,3 +91,25 @@ def test_a_date_in_a_title_block_does_not_end_it(tmp_path: Path) -> None:
     title = ["Title,Rate,Index", "Units,USD,Index", "Source,Reuters,RBA", "Published,20-Nov-2026,20-Nov-2026"]
     table = read(tmp_path, *title, "Series ID,FXRUSD,FXRTWI", *(f"{row[:-1]}1{row[-3]}" for row in ONE))
     assert table.item_ids == ("FXRUSD", "FXRTWI")
+
+
+@pytest.mark.parametrize("dates", [DAYS, [str(year) for year in range(1990, 2010)]], ids=["days", "years"])
+def test_dates_side_by_side_are_refused(dates: list[str], tmp_path: Path) -> None:
+    closes = ",".join(map(str, CLOSES))
+    with pytest.raises(UnreadableSource, match=rf"side by side, from '{dates[0]}' on\. Transpose the table") as refusal:
+        read(tmp_path, "Source,Bank,", "", f"Name,Code,{','.join(dates)},", f"Brazil,BRA,{closes},")
+    assert "\n" not in str(refusal.value)
+
+
+def test_groups_of_columns_above_the_header_are_no_assets(tmp_path: Path) -> None:
+    rows = [f"{day},{close},{close},7" for day, close in zip(DAYS, CLOSES, strict=True)]
+    (series,) = read(tmp_path, ",Prices,Prices,Trading", "Date,Open,Close,Volume", *rows)
+    assert series.item_id == "ACME"
+    assert set(series.columns()) == {"open", "close", "volume"}
+
+
+def test_an_asset_without_prices_is_named(tmp_path: Path) -> None:
+    rows = [f"{day},{close},7,3" for day, close in zip(DAYS, CLOSES, strict=True)]
+    table = read(tmp_path, ",AAA,AAA,BBB", "Date,Close,Volume,Volume", *rows)
+    assert table.item_ids == ("AAA",)
+    assert "left out 'BBB': no column of prices." in texts(table.notes)

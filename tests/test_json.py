@@ -128,3 +128,20 @@ def test_a_short_row_is_not_called_damaged(tmp_path: Path) -> None:
     document = {"columns": ["date", "close"], "data": [[DAYS[0], 1.0, 2.0], [DAYS[1], 1.0, 2.0]]}
     with pytest.raises(UnreadableSource, match=r"each row of JSON has a cell for each column; .* Correct it\.$"):
         read(tmp_path, document)
+
+
+def test_lists_in_a_row_make_no_table_of_it(tmp_path: Path) -> None:
+    (series,) = read(tmp_path, [{**row, "bids": [[1, 2], [3, 4]], "tags": ["a", "b"], "ids": [1, 2]} for row in rows()])
+    assert series.close.tolist() == CLOSES
+
+
+def test_cells_with_their_type_or_spelling_keep_their_name(tmp_path: Path) -> None:
+    (series,) = read(
+        tmp_path,
+        [
+            {"date": {"$date": f"{day}T00:00:00Z"}, "close": {"raw": c, "fmt": "x"}, "open": {"raw": c + 1, "fmt": "x"}}
+            for day, c in zip(DAYS, CLOSES, strict=True)
+        ],
+    )
+    assert series.close.tolist() == CLOSES
+    assert series.open is not None and series.open.tolist() == [close + 1 for close in CLOSES]

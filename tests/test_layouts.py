@@ -142,3 +142,8 @@ def test_notes_say_what_is_so(tmp_path: Path) -> None:
     assert texts(table.notes) == ("took column 'Cloes' as close by their values.",)
     table = read(tmp_path, named("Qa,Qb,Qc,Qd,Qe,Qf"))
     assert texts(table.notes)[0].endswith("by their values; if 'Qb' is the close, pass close=\"Qb\".")
+
+
+def test_a_short_name_of_a_volume_may_be_an_asset(tmp_path: Path) -> None:
+    frame = FRAME[["date"]].assign(KL=FRAME["close"], AEM=2 * FRAME["close"])
+    assert read(tmp_path, frame).item_ids == ("KL", "AEM")

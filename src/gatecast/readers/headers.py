@@ -16,9 +16,11 @@ from gatecast.readers.blocks import blocks_of_assets, filled_on
 from gatecast.readers.cells import Grid
 from gatecast.readers.names import FIELDS, is_unit, key, kinds, known
 from gatecast.readers.numbers import LIKE_NUMBER
-from gatecast.text import clean, counted
+from gatecast.text import clean, counted, shown
 
 _LOOKS_NUMERIC = r"^[-+]?[$€£¥]?\s*[\d.,' ]*\d[\d.,' ]*([eE][-+]?\d+)?\s*[$€£¥]?$"
+_DAY = r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}"
+_LEAST_DATES = 5  # side by side, more than a row of one day has
 _DAY_OR_NUMBER = (
     r"^\W*\d[\d.,:/ '-]*\D{0,4}$|^\d{4}-\d\d-\d\dT"
     r"|^\d{1,2}[ -/.]?[^\W\d]{3,9}[ -/.]?\d{2,4}$|^[^\W\d]{3,9}\.?[ -]\d{1,2},?[ -]\d{2,4}$"
@@ -31,12 +33,14 @@ def with_header(grid: Grid) -> Grid:
     Raises `UnreadableSource` where it has no rows.
     """
     head = _head(grid)
+    _refuse_transposed(head)
     if grid.options.header and (units := _units_row(head)) is not None:
         grid.findings.note(f"skipped {grid.place(units)}: it holds units.")
         grid = _without_row(grid, units)
         head = _head(grid)
     start, depth = (0, 0) if not grid.options.header else _header_rows(head)
-    if depth == 1 and start and (blocks := blocks_of_assets(grid, head[start - 1], head[start], start + 1)):
+    above = head[start - 1] if start else [""] * len(head[start])
+    if depth == 1 and (blocks := blocks_of_assets(grid, above, head[start], start + 1)):
         return blocks
     if depth == 1 and start and _is_level(head[start - 1], head[start]):
         start, depth = start - 1, 2
@@ -64,6 +68,21 @@ def with_header(grid: Grid) -> Grid:
 
 def _head(grid: Grid) -> list[list[str]]:
     return [[column[row].as_py().strip() for column in grid.columns] for row in range(min(60, len(grid)))]
+
+
+def _refuse_transposed(head: Sequence[Sequence[str]]) -> None:
+    """Refuse a table whose dates or years stand in a row."""
+    for row in head:
+        filled = [cell for cell in row if cell]
+        dates = {cell for cell in filled if re.match(_DAY, cell)}
+        years = [int(cell) for cell in filled if re.match(r"^(19|20)\d\d$", cell)]
+        in_turn = len(years) >= _LEAST_DATES and {abs(step) for step in np.diff(years)} == {1}
+        if in_turn or len(dates) >= max(_LEAST_DATES, 0.6 * len(filled)):
+            first = shown(min(dates) if dates else years[0])
+            raise UnreadableSource(
+                f"dates stand in a column, a row each; here they stand side by side, from {first} on. Transpose the "
+                "table, as pandas does with frame.T."
+            )
 
 
 def _without_row(grid: Grid, row: int) -> Grid:
@@ -99,10 +118,11 @@ def _is_level(upper: Sequence[str], lower: Sequence[str]) -> bool:
     pairs = [(above, lower[column]) for column in at if (above := filled_on(upper)[column])]
     if len(pairs) < max(2, len(at)) or len(set(pairs)) < len(pairs):
         return False
-    shared = any(len({pair[level] for pair in pairs}) < len(pairs) for level in (0, 1))
     written = [upper[column] for column in at if upper[column]]
-    repeated = len({low for _, low in pairs}) < len(pairs) or len(set(written)) < len(written)
-    return shared and repeated and any(set(kinds(key(word))) & set(FIELDS) for pair in pairs for word in pair)
+    # Over names that do not repeat, several words may be groups: prices, trading.
+    one_asset = len(written) > 1 == len(set(written))
+    repeated = len({low for _, low in pairs}) < len(pairs)
+    return (repeated or one_asset) and any(set(kinds(key(word))) & set(FIELDS) for pair in pairs for word in pair)
 
 
 def _names_dates(cell: str) -> bool:

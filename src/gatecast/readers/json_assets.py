@@ -36,10 +36,19 @@ def flat_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _cells(row: dict[str, Any], above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
     for name, cell in row.items():
-        if isinstance(cell, dict):
+        if isinstance(cell, dict) and (value := wrapped(cell)) is not None:
+            yield (*above, name), value
+        elif isinstance(cell, dict):
             yield from _cells(cell, (*above, name))
         else:
             yield (*above, name), cell
+
+
+def wrapped(cell: dict[str, Any]) -> Any:
+    """The value of a cell that says its type or spelling as well: `{"$date": ...}`, `{"raw": 1, "fmt": "1.00"}`."""
+    first = next(iter(cell), "")
+    value = cell[first] if len(cell) == 1 and first.startswith("$") else cell.get("raw") if "fmt" in cell else None
+    return None if isinstance(value, list | dict) else value
 
 
 def joined_tables(tables: list[tuple[str, Table]]) -> Table | None:
@@ -62,12 +71,13 @@ def joined_tables(tables: list[tuple[str, Table]]) -> Table | None:
     )
 
 
-def _history(name: str, table: Table) -> pd.DataFrame | None:
+def _history(title: str, table: Table) -> pd.DataFrame | None:
     """A table with its dates as a column where it has dates and prices."""
-    if not isinstance(table, pd.DataFrame) or _NO_PRICES.search(name):
+    if not isinstance(table, pd.DataFrame) or _NO_PRICES.search(title):
         return None
     if not isinstance(table.index, pd.RangeIndex):
-        table = table.rename_axis(index="date").reset_index()
+        name = "date" if "date" not in table.columns else "index"
+        table = table.rename_axis(index=name).reset_index()
     names = [key(str(label)) for label in table.columns]
     dated = any(word in known("date") or word == "t" for word in names)
     return table if dated and any(set(kinds(word)) & set(FIELDS) - {"volume"} for word in names) else None

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from gatecast.errors import UnreadableSource
-from gatecast.readers.json_assets import Table, flat_rows, joined_tables
-from gatecast.readers.names import key, known
+from gatecast.readers.json_assets import Table, flat_rows, joined_tables, wrapped
+from gatecast.readers.names import FIELDS, key, kinds, known
 from gatecast.text import clean
 
 _DEEPEST = 6  # levels of an answer that are searched for a table
@@ -75,7 +75,7 @@ def _table(value: Any, depth: int) -> Table | None:
 
 
 def _table_of_list(value: list[Any], depth: int) -> Table | None:
-    if all(isinstance(row, dict) for row in value) and any(map(_scalar, value[0].values())):
+    if all(isinstance(row, dict) for row in value) and any(map(_is_cell, value[0].values())):
         if not _holds_table(value[0]):
             rows = flat_rows(value)
             return pd.DataFrame.from_records(rows) if len(value) > 1 or depth else _table(value[0], depth + 1)
@@ -112,6 +112,9 @@ def _inside(named: list[tuple[str, Any]], depth: int) -> Table | None:
 
 def _holds_table(row: dict[str, Any]) -> bool:
     """Whether an object is not a row but holds rows, or columns of equal length."""
+    scalars = [set(kinds(key(name))) for name, cell in row.items() if _scalar(cell)]
+    if any("date" in kind for kind in scalars) and any(kind & set(FIELDS) for kind in scalars):
+        return False
     lists = [cell for cell in row.values() if isinstance(cell, list) and len(cell) > 1]
     lengths = [len(cell) for cell in lists]
     return any(not _scalar(cell[0]) for cell in lists) or len(set(lengths)) < len(lengths)
@@ -131,6 +134,10 @@ def _asset_of(value: Any) -> str:
 def _asset_of_inner(value: Any) -> str:
     """The symbol in an object of scalars, as `"meta": {"symbol": "AAPL"}` holds it."""
     return _asset_of(value) if isinstance(value, dict) and all(map(_scalar, value.values())) else ""
+
+
+def _is_cell(cell: object) -> bool:
+    return _scalar(cell) or (isinstance(cell, dict) and wrapped(cell) is not None)
 
 
 def _scalar(cell: object) -> bool:

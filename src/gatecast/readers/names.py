@@ -39,6 +39,7 @@ _MONEY = frozenset(_UNITS[: _UNITS.index("btc")]) | {"rs", "руб", "tl", "doll
 _SIGNS = frozenset("$€£¥₹₺₽₩")
 PRICE_WORDS = ("price", "px", "prc", "bid", "mid")  # beside a field: Price Open, LOW_PX, CloseBid
 _PRICED = ("open", "high", "low", "close", "last")
+_COINS = ("usdt", "usdc", "btc", "eth")  # assets of their own as well
 _MORE_UNITS = ("index", "points", "contracts", "percent", "number", "currency")  # in a cell of their own
 _LETTERS = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe", "þ": "th"})
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
@@ -114,9 +115,9 @@ def _units() -> tuple[str, ...]:
 
 def is_unit(cell: str) -> bool:
     """Whether a cell is what numbers or dates are counted or written in: `USD`, `($/bbl)`, `yyyy-mm-dd`."""
-    word = normalized(cell)
+    word = normalized(re.split(r"/|\bper\b", cell)[0])  # USD/oz
     sign = re.match(r"^[(\[]?\s*([$€£¥%]|[ymd]{1,4}[-/. ][ymd]{1,4}[-/. ][ymd]{1,4})", cell.casefold())
-    return bool(sign and not re.search(r"\d", cell)) or word in (*_units(), *_MORE_UNITS)
+    return bool(sign and not re.search(r"\d", cell)) or word in {*_units(), *_MORE_UNITS} - set(_COINS)
 
 
 @cache

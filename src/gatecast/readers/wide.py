@@ -15,10 +15,11 @@ from gatecast.readers.items import refuse_mixed_assets
 from gatecast.readers.names import FIELDS, PRICE_WORDS, key, kinds
 from gatecast.readers.numbers import look_like_numbers
 from gatecast.readers.shapes import MOST_BY_SHAPE, SAMPLE_ROWS, forward, may_be_prices, take_sample
-from gatecast.text import clean, shown
+from gatecast.text import clean, listed, shown
 
+_TICKER = 4  # letters: a shorter name of a volume, such as KL or VOL, may be an asset's
 _LEAST_COUNTED = 20  # rows; in fewer a price may happen to stand still
-_ALWAYS = 0.99  # of the steps from row to row, those that are the same
+_COUNTS_ON = 0.99  # of the steps from row to row, those by one
 _VOLUME_SIZE = 1000  # times the usual price of a table
 
 
@@ -63,9 +64,11 @@ def wide(grid: Grid, times: list[int], rest: list[int], fields: Fields) -> Asset
     if not (set(rest) - set(fields.values())) or len(set(fields) & {"open", "high", "low", "volume"}) > 1:
         rest = []
     no_asset = _counts(grid, list(numeric), times) if rest else set()
+    if (volume := fields.get("volume")) is not None and (len(key(grid.names[volume][0])) > _TICKER or not likely):
+        no_asset.add(volume)
     for at in rest:
         label = grid.names[at][0]
-        if not label or at not in numeric or at in no_asset or at == fields.get("volume"):
+        if not label or at not in numeric or at in no_asset:
             ignored.append(at)
         elif label in assets:
             raise UnreadableSource(
@@ -91,7 +94,12 @@ def _counts(grid: Grid, columns: list[int], times: list[int]) -> set[int]:
     values = take_sample(grid, columns, ends, forward(grid, times)).values
     steps = {at: np.diff(column[np.isfinite(column)]) for at, column in values.items()}
     whole = {at for at, column in values.items() if not (np.nan_to_num(column) % 1).any()}
-    found = {at for at in whole if len(steps[at]) and any((steps[at] == step).mean() > _ALWAYS for step in (-1, 0, 1))}
+    found = {
+        at
+        for at in whole
+        if len(steps[at])
+        and (not steps[at].any() or max((steps[at] == 1).mean(), (steps[at] == -1).mean()) > _COUNTS_ON)
+    }
     return found if len(found) < len(columns) else set()
 
 
@@ -135,6 +143,9 @@ def two_levels(grid: Grid, rest: list[int]) -> Assets:
         for item, names in items.items()
     }
     assets = {item: fields for item, fields in found.items() if "close" in fields}
+    without = [shown(item) for item in found if item not in assets]
+    if assets and without:
+        grid.findings.note(f"left out {listed(without, 6)}: no column of prices.")
     if not assets:
         raise UnreadableSource(
             f"a table needs prices; no price column among {column_names(grid)}. Name a column 'Close' for each asset, "
