@@ -50,9 +50,6 @@ LAYOUTS = {
     "names nobody knows": table("Q1,Q2,Q3,Q4,Q5,Q6", BARRED),
     "no header": table("", BARRED),
     "a column per asset": table("Date,AAPL,MSFT", PAIRS),
-    "a row per day and asset": table("date,company,price", LONG),
-    "field and asset in a name": table("Date,AAPL.Close,MSFT.Close", PAIRS),
-    "two header rows": table("Price,Close,Close\nTicker,AAPL,MSFT\nDate,,", PAIRS),
     "fields below their assets": table(
         ",AAPL,AAPL,MSFT,MSFT\nDate,PX_LAST,PX_VOLUME,PX_LAST,PX_VOLUME",
         [f"{day},{first},900,{second},700" for day, first, second in (row.split(",") for row in PAIRS)],
@@ -62,6 +59,9 @@ LAYOUTS = {
         [f"{day},{first},,{day},{second}" for day, first, second in (row.split(",") for row in PAIRS)],
     ),
     "a row of units": table("Date,Close,Volume\n,USD,shares", PAIRS),
+    "a row per day and asset": table("date,company,price", LONG),
+    "field and asset in a name": table("Date,AAPL.Close,MSFT.Close", PAIRS),
+    "two header rows": table("Price,Close,Close\nTicker,AAPL,MSFT\nDate,,", PAIRS),
     "title lines": table("Security,ACME\nPeriod,Daily\nDate,Close,Volume", PAIRS),
     "split and dividends in a second close": table(
         "Date,Close,Adj Close", [f"{day},{close},{float(close) / 2:g}" for day, close in zip(DAYS, CLOSES, strict=True)]

@@ -4,8 +4,8 @@
 - `cells`: bytes or a frame become a grid of cells; encoding, separator, Parquet. `workbooks` does it for spreadsheets,
   `json_tables` for JSON (nested rows and several assets: `json_assets`), `large` block by block for CSV files of more
   than 256 MB.
-- `headers`: the header rows of a text file become column names; 1, 2, ... where there are none. `blocks`: tables side
-  by side become one.
+- `headers`: the header rows of a text file become column names; 1, 2, ... where there are none; tables
+  that stand `side_by_side` become one.
 - `layouts`: which columns are dates (`date_columns`), items (`items`), prices and volume; long or `wide`. Names decide
   (`fields`, with `names`, from the tables in `languages`), else values (`shapes`); what the caller said (`choices`)
   goes before both.

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gatecast.errors import UnreadableSource
-from gatecast.readers.blocks import blocks_of_assets, filled_on
 from gatecast.readers.cells import Grid
 from gatecast.readers.names import FIELDS, is_unit, key, kinds, known
 from gatecast.readers.numbers import LIKE_NUMBER
+from gatecast.readers.side_by_side import blocks_of_assets, filled_on
 from gatecast.text import clean, counted, shown
 
 _LOOKS_NUMERIC = r"^[-+]?[$€£¥]?\s*[\d.,' ]*\d[\d.,' ]*([eE][-+]?\d+)?\s*[$€£¥]?$"
