@@ -109,6 +109,17 @@ def test_the_first_sheet_with_prices_is_read_or_the_one_that_is_named(tmp_path: 
         read_prices(path, sheet="Nope")
 
 
+def test_where_no_sheet_is_a_table_the_longest_says_why(tmp_path: Path) -> None:
+    (tmp_path / "prices.xlsx").write_bytes(
+        xlsx({"About": [["by ACME"]], "Days": [["date", "name"]] + [[ISO[0], "a"]] * 9})
+    )
+    with pytest.raises(UnreadableSource, match="'Days'.*the longest is 'Days': a table needs prices"):
+        read_prices(tmp_path / "prices.xlsx")
+    (tmp_path / "prices.xlsx").write_bytes(xlsx({"Empty": [], "Days": [["date", "name"]] + [[ISO[0], "a"]] * 9}))
+    with pytest.raises(UnreadableSource, match=r"^a table needs prices; no price column among 'date', 'name'"):
+        read_prices(tmp_path / "prices.xlsx")
+
+
 def test_an_open_document(tmp_path: Path) -> None:
     def ods_cell(value: object) -> str:
         if isinstance(value, str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -10,35 +11,50 @@ from typing import Any
 import pandas as pd
 
 from gatecast.errors import UnreadableSource
+from gatecast.readers.json_assets import Table, flat_rows, joined_tables, wrapped
+from gatecast.readers.names import FIELDS, key, kinds, known
+from gatecast.text import clean
 
 _DEEPEST = 6  # levels of an answer that are searched for a table
+_DAY = r"\d{4}-?\d\d-?\d\d|\d{10,13}(,|$)"  # how a date or a count since 1970 begins
 
 
 def looks_like_json(text: str) -> bool:
-    """Whether a text begins as JSON does; a CSV header in brackets is left to the CSV reader."""
-    start = text[:1000].split()
+    """Whether a text begins as JSON does, in a call or bare; a CSV header in brackets is left to the CSV reader."""
+    start = _without_call(text[:1000]).split()
     return bool(start) and ("".join(start)[:2] in ("[{", "[[", '{"', "{}", "[]", "{'") or start[0] in ("[", "{"))
 
 
-def json_table(text: str, name: str) -> pd.DataFrame | list[list[object]]:
+def json_table(text: str, name: str) -> Table:
     """A frame of the rows or columns, or rows whose columns have no names; raises `UnreadableSource`.
+
+    Tables of several assets are joined, and the column "symbol" holds their names.
 
     >>> json_table('{"date": ["2024-01-02", "2024-01-03"], "close": [1.5, 2.5]}', "a.json").shape
     (2, 2)
     """
     try:
-        document = _parsed(text)
-        table, lists = _table(document, 0), _frame_of_lists(document)
-        if lists is not None and (table is None or _widens(lists, table)):
-            table = lists
-    except (ValueError, TypeError, RecursionError, OverflowError):
+        document = _parsed(_without_call(text))
+    except (ValueError, RecursionError):
         raise UnreadableSource(f"{name} is damaged JSON. Download it again.") from None
+    try:
+        table = _table(document, 0)
+    except (ValueError, TypeError, RecursionError, OverflowError) as error:
+        raise UnreadableSource(
+            f"each row of JSON has a cell for each column; {name} has others ({clean(error, 80)}). Correct it."
+        ) from None
     if table is None:
         raise UnreadableSource(
             f'JSON must hold rows, as in [{{"date": ..., "close": ...}}], or columns; {name} has neither. '
             "Export it as CSV."
         )
     return table
+
+
+def _without_call(text: str) -> str:
+    """The argument of the call that JSONP wraps around a document: `callback({...});`."""
+    call = re.match(r"\s*[A-Za-z_$][\w.$]*\(\s*(?=[\[{])", text)
+    return text[call.end() :].rstrip().rstrip(";").rstrip().removesuffix(")") if call else text
 
 
 def _parsed(text: str) -> Any:
@@ -49,24 +65,30 @@ def _parsed(text: str) -> Any:
         return [json.loads(line) for line in text.splitlines() if line.strip()]
 
 
-def _table(value: Any, depth: int) -> pd.DataFrame | list[list[object]] | None:
-    """The table that a value is, or the longest one inside it."""
-    if depth > _DEEPEST or not value:
+def _table(value: Any, depth: int) -> Table | None:
+    """The table that a value is, or those inside it: the longest one, or all where they are of several assets."""
+    if depth > _DEEPEST or not value or not isinstance(value, list | dict):
         return None
-    if isinstance(value, list):
-        return _table_of_list(value, depth)
-    return _table_of_object(value, depth) if isinstance(value, dict) else None
+    table = _table_of_list(value, depth) if isinstance(value, list) else _table_of_object(value, depth)
+    lists = _frame_of_lists(value)
+    return lists if lists is not None and (table is None or _widens(lists, table)) else table
 
 
-def _table_of_list(value: list[Any], depth: int) -> pd.DataFrame | list[list[object]] | None:
-    if all(isinstance(row, dict) for row in value) and any(map(_scalar, value[0].values())):
-        return pd.DataFrame.from_records(value) if len(value) > 1 or depth else _table(value[0], depth + 1)
+def _table_of_list(value: list[Any], depth: int) -> Table | None:
+    if all(isinstance(row, dict) for row in value) and any(map(_is_cell, value[0].values())):
+        if not _holds_table(value[0]):
+            rows = flat_rows(value)
+            return pd.DataFrame.from_records(rows) if len(value) > 1 or depth else _table(value[0], depth + 1)
+        return _inside([(_asset_of(row), row) for row in value], depth)
     if all(isinstance(row, list) for row in value) and len({len(row) for row in value}) == 1:
         return value
-    return _longest(value, depth)
+    if len(value) > 1 and all(isinstance(row, str) and re.match(_DAY, row) for row in value):
+        texts: list[list[object]] = [row.split(",") for row in value]  # Eastmoney: a row is a text
+        return texts if len(texts[0]) > 1 and len({len(row) for row in texts}) == 1 else None
+    return _inside([(_asset_of(row), row) for row in value], depth)
 
 
-def _table_of_object(value: dict[str, Any], depth: int) -> pd.DataFrame | list[list[object]] | None:
+def _table_of_object(value: dict[str, Any], depth: int) -> Table | None:
     columns, rows = value.get("columns"), value.get("data")
     if isinstance(columns, list) and isinstance(rows, list) and all(isinstance(row, list) for row in rows):
         return _without_row_numbers(pd.DataFrame(rows, columns=columns, index=value.get("index")))
@@ -75,21 +97,56 @@ def _table_of_object(value: dict[str, Any], depth: int) -> pd.DataFrame | list[l
         return pd.DataFrame(value) if len(cells) > 1 and len(cells[0]) else None
     if all(isinstance(cell, dict) and cell and all(map(_scalar, cell.values())) for cell in cells):
         return _frame_of_objects(value)
-    return _longest(cells, depth)
+    if len(value) > 1 and all(map(_scalar, cells)) and all(re.match(_DAY, name) for name in value):
+        return pd.DataFrame({"date": list(value), "close": cells})
+    return _inside(list(value.items()), depth)
+
+
+def _inside(named: list[tuple[str, Any]], depth: int) -> Table | None:
+    """The longest table in the named values; those of several assets, or with the same dates, as one."""
+    tables = [(name, table) for name, value in named if (table := _table(value, depth + 1)) is not None]
+    if len(tables) > 1 and (joined := joined_tables(tables)) is not None:
+        return joined
+    return max((table for _, table in tables), key=len, default=None)
+
+
+def _holds_table(row: dict[str, Any]) -> bool:
+    """Whether an object is not a row but holds rows, or columns of equal length."""
+    scalars = [set(kinds(key(name))) for name, cell in row.items() if _scalar(cell)]
+    if any("date" in kind for kind in scalars) and any(kind & set(FIELDS) for kind in scalars):
+        return False
+    lists = [cell for cell in row.values() if isinstance(cell, list) and len(cell) > 1]
+    lengths = [len(cell) for cell in lists]
+    return any(not _scalar(cell[0]) for cell in lists) or len(set(lengths)) < len(lengths)
+
+
+def _asset_of(value: Any) -> str:
+    """What the table in a value is a history of, where the value says it: its first symbol, or its only name."""
+    if not isinstance(value, dict):
+        return ""
+    if len(value) == 1 and isinstance(next(iter(value.values())), dict | list):
+        return str(next(iter(value)))
+    items = {key(name): cell for name, cell in value.items() if isinstance(cell, str) and cell}
+    said = next((items[name] for name in (*known("item"), "code", "name", "id") if name in items), "")
+    return said or next((found for cell in value.values() if (found := _asset_of_inner(cell))), "")
+
+
+def _asset_of_inner(value: Any) -> str:
+    """The symbol in an object of scalars, as `"meta": {"symbol": "AAPL"}` holds it."""
+    return _asset_of(value) if isinstance(value, dict) and all(map(_scalar, value.values())) else ""
+
+
+def _is_cell(cell: object) -> bool:
+    return _scalar(cell) or (isinstance(cell, dict) and wrapped(cell) is not None)
 
 
 def _scalar(cell: object) -> bool:
     return not isinstance(cell, list | dict)
 
 
-def _longest(values: list[Any], depth: int) -> pd.DataFrame | list[list[object]] | None:
-    tables = [table for value in values if (table := _table(value, depth + 1)) is not None]
-    return max(tables, key=len, default=None)
-
-
 def _frame_of_objects(value: dict[str, dict[str, object]]) -> pd.DataFrame | None:
     """Objects in an object: rows by date, or columns by field; there are more rows than columns in a history."""
-    inner = {key for cell in value.values() for key in cell}
+    inner = {name for cell in value.values() for name in cell}
     if len(value) == 1 and len(inner) == 1:
         return None
     return _without_row_numbers(pd.DataFrame.from_dict(value, orient="index" if len(value) > len(inner) else "columns"))
@@ -111,7 +168,7 @@ def _frame_of_lists(document: Any) -> pd.DataFrame | None:
     return pd.DataFrame({name: cells for name, cells in lists.items() if len(cells) == usual}) if columns > 1 else None
 
 
-def _widens(lists: pd.DataFrame, table: pd.DataFrame | list[list[object]]) -> bool:
+def _widens(lists: pd.DataFrame, table: Table) -> bool:
     """Whether the lists of a document hold a table's rows with more columns: prices here, their times elsewhere."""
     return isinstance(table, pd.DataFrame) and len(lists) == len(table) and lists.shape[1] > table.shape[1]
 
@@ -120,8 +177,8 @@ def _named_lists(name: str, value: Any, depth: int) -> Iterator[tuple[str, list[
     if depth > 2 * _DEEPEST:
         return
     if isinstance(value, dict):
-        for key, cell in value.items():
-            yield from _named_lists(key, cell, depth + 1)
+        for label, cell in value.items():
+            yield from _named_lists(label, cell, depth + 1)
     elif isinstance(value, list) and all(map(_scalar, value)):
         yield name, value
     elif isinstance(value, list):

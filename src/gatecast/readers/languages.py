@@ -15,15 +15,17 @@ NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "datetime", "date", "timestamp", "ds", "trade date", "trading date", "trading day", "observation date",
             "date utc", "datetime utc", "gmt time", "local time", "open time", "time", "day", "period", "month",
             "unix", "epoch", "time utc", "business date", "as of date", "price date", "dates", "date time",
-            "date/time", "quote date", "exchange date", "unix timestamp",
+            "date/time", "quote date", "exchange date", "unix timestamp", "time period", "trad dt", "trade dt",
         ),
         "item": (
             "unique id", "item id", "ticker", "symbol", "ticker symbol", "item", "asset", "instrument", "stock", "sym",
+            "tckr symb", "codneg",
         ),
         "close": (
             "close", "close/last", "close price", "closing price", "last", "last price", "price", "settle",
             "settlement", "y", "value", "c", "px last", "px close", "px settle", "settlement price", "settle price",
-            "trade close", "last trade price", "close value", "closing value", "closing", "mid close", "bid close", "prc",
+            "trade close", "last trade price", "prices", "close value", "closing value", "closing", "mid close", "bid close", "prc",
+            "obs value", "nav", "nav per share", "net asset value", "cls pric", "trdprc 1", "preult",
         ),
         "adj_close": (
             "adj close", "adjusted close", "adj close price", "adj closing price", "close adj", "close adjusted",
@@ -31,20 +33,22 @@ NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         ),
         "open": (
             "open", "open price", "opening price", "o", "px open", "opening", "open value", "trade open", "mid open",
-            "bid open",
+            "bid open", "opn pric", "preabe",
         ),
         "high": (
             "high", "high price", "h", "px high", "highest", "day high", "high value", "trade high", "mid high",
-            "bid high", "highest price", "daily high",
+            "bid high", "highest price", "daily high", "hgh pric", "high 1", "premax",
         ),
         "low": (
             "low", "low price", "l", "px low", "lowest", "day low", "low value", "trade low", "mid low", "bid low",
-            "lowest price", "daily low",
+            "lowest price", "daily low", "lw pric", "low 1", "premin",
         ),
         "volume": (
-            "volume", "vol", "traded volume", "total volume", "v", "px volume", "trading volume", "trade volume",
+            "volume", "vol", "traded volume", "total volume", "total volumes", "v", "px volume", "trading volume", "trade volume",
             "volume traded", "shares traded", "total traded quantity", "traded quantity", "ttl trd qnty", "tick volume",
             "tickvol", "tick vol", "real volume", "base volume", "quantity", "no of shares", "share volume",
+            "number of shares", "total trade quantity", "total traded qty", "tottrdqty", "no of shrs", "ttl tradg vol", "quatot",
+            "acvol uns", "acvol 1",
         ),
     },
     "German": {
@@ -80,7 +84,7 @@ NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "open": ("Ouverture", "Ouv.", "Cours d'ouverture", "Prix d'ouverture"),
         "high": ("Plus haut", "+ haut", "Haut", "Cours le plus haut", "Maximum", "Élevé", "Prix le plus haut"),
         "low": ("Plus bas", "+ bas", "Bas", "Cours le plus bas", "Minimum", "Faible", "Prix le plus bas"),
-        "volume": ("Volumes", "Volume échangé", "Quantité", "Titres échangés", "Volume négocié", "Nombre de titres"),
+        "volume": ("Volumes", "Volume échangé", "Quantité", "Titres échangés", "Volume négocié", "Nombre de titres", "Nb titres"),
     },
     "Spanish": {
         "date": ("Fecha", "Fecha y hora", "Día", "Fecha de negociación", "Sesión"),

@@ -24,11 +24,23 @@ NO_ITEM_NAMES = (
     "hour", "minute", "second", "bar", "row", "rank", "no", "nr", "trades", "count", "Stunde", "heure", "hora", "ora",
     "godzina", "hodina", "saat", "час", "小时", "小時", "時", "시", "uur", "序号", "序號", "#",
 )  # fmt: skip
+# A close of the day before, whose values are like those of an open.
+PREVIOUS_NAMES = (
+    "previous close", "prev close", "previous", "prvs clsg pric", "referencia", "precio de referencia", "anterior",
+    "cierre anterior", "chiusura precedente", "veille", "clôture veille", "Vortag", "Schlusskurs Vortag",
+    "昨收", "前收盘", "前收盘价", "昨收價", "前日終値", "전일종가",
+)  # fmt: skip
 _UNITS = (
     "usd", "eur", "gbp", "chf", "jpy", "cny", "hkd", "krw", "inr", "brl", "pln", "czk", "try", "rub", "cad", "aud",
     "sek", "nok", "dkk", "huf", "usdt", "usdc", "btc", "eth", "rs", "元", "円", "원", "股", "手", "株", "주", "шт",
     "dollars", "euro", "euros", "shares", "stk", "szt", "ks", "lots", "руб",
 )  # fmt: skip
+_MONEY = frozenset(_UNITS[: _UNITS.index("btc")]) | {"rs", "руб", "tl", "dollars", "euro", "euros", "元", "円", "원"}
+_SIGNS = frozenset("$€£¥₹₺₽₩")
+PRICE_WORDS = ("price", "px", "prc", "bid", "mid")  # beside a field: Price Open, LOW_PX, CloseBid
+_PRICED = ("open", "high", "low", "close", "last")
+_COINS = ("usdt", "usdc", "btc", "eth")  # assets of their own as well
+_MORE_UNITS = ("index", "points", "contracts", "percent", "number", "currency")  # in a cell of their own
 _LETTERS = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe", "þ": "th"})
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
 
@@ -69,6 +81,11 @@ def is_no_item(name: str) -> bool:
     return normalized(name) in _plain(NO_ITEM_NAMES) or name.strip() == "#"
 
 
+def is_previous(name: str) -> bool:
+    """Whether a column is called as the close of the day before is."""
+    return normalized(name) in _plain(PREVIOUS_NAMES)
+
+
 def is_time(name: str) -> bool:
     """Whether a column is called as times of day are."""
     return normalized(name) in _plain(TIME_NAMES)
@@ -96,9 +113,27 @@ def _units() -> tuple[str, ...]:
     return tuple(map(normalized, _UNITS))
 
 
+def is_unit(cell: str) -> bool:
+    """Whether a cell is what numbers or dates are counted or written in: `USD`, `($/bbl)`, `yyyy-mm-dd`."""
+    word = normalized(re.split(r"/|\bper\b", cell)[0])  # USD/oz
+    sign = re.match(r"^[(\[]?\s*([$€£¥%]|[ymd]{1,4}[-/. ][ymd]{1,4}[-/. ][ymd]{1,4})", cell.casefold())
+    return bool(sign and not re.search(r"\d", cell)) or word in {*_units(), *_MORE_UNITS} - set(_COINS)
+
+
+@cache
+def is_money(name: str) -> bool:
+    """Whether a name says that its numbers are money, as `Volume (TL)` and `Volume USD` do."""
+    inside = re.findall(r"[(\[{（【](.*?)[)\]}）】]", name)
+    return any(normalized(word) in _MONEY or word.strip() in _SIGNS for word in (*inside, *re.split(r"\W|_", name)[1:]))
+
+
 @cache
 def key(name: str) -> str:
-    """The normalized name, without a unit where it is known without: `Close (USD)` is `close`."""
+    """The normalized name, without a unit or a word for price where it is known without.
+
+    >>> key("Close (USD)"), key("Price Close"), key("OPEN_PX"), key("Previous Close")
+    ('close', 'close', 'open', 'previousclose')
+    """
     whole = normalized(name)
     if kinds(whole):
         return whole
@@ -107,5 +142,7 @@ def key(name: str) -> str:
         return short
     if short.endswith(_units()):
         cuts = (short.removesuffix(unit) for unit in _units() if short.endswith(unit))
-        return next(filter(kinds, cuts), whole)
-    return whole
+        if cut := next(filter(kinds, cuts), None):
+            return cut
+    bare = (cut for word in PRICE_WORDS for cut in (short.removeprefix(word), short.removesuffix(word)))
+    return next((cut for cut in bare if cut != short and cut in _PRICED), whole)

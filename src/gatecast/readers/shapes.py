@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
+from gatecast.errors import UnreadableSource
 from gatecast.readers.cells import Grid
+from gatecast.readers.dates import parse_dates
 from gatecast.readers.findings import Findings
 from gatecast.readers.numbers import read_numbers
 
 SAMPLE_ROWS = 500  # looked at: enough to tell a rule from luck
 _LEAST_ROWS = 5
 _ENOUGH_ROWS = 20  # in fewer, each day may have been an up day
-_MOST_COLUMNS = 30  # of one asset; a table of more has an asset per column
+MOST_BY_SHAPE = 30  # numeric columns of one asset; a table of more has an asset per column
 _NEAR = np.log(1.3)  # open, high, low and close of a row are closer than this, in the median
 _MOST_RANGE = 6.0  # median moves of the close from row to row; a day's range is two or three
 _STILL_INSIDE = 0.9  # of closes, those that a day's range holds two days later; of a stock's about a half
 _MOST_GAP = 1.5  # median moves of the close from a close to the next open, where a volume says the rest
 _CLEARLY = 0.8  # of the gap from a close to the next open, the gap that is smaller by more than luck
+_SAME = 0.9  # of opens, those that are the close before: then they are called so
 _NOISE = 3.0  # a volume moves this many times more than a price from row to row
 
 Values = dict[int, np.ndarray]
@@ -49,6 +53,17 @@ def take_sample(grid: Grid, columns: Iterable[int], rows: np.ndarray, forward: b
     return Sample({at: number.values for at, number in numbers.items()}, forward is not None)
 
 
+def forward(grid: Grid, times: list[int]) -> bool | None:
+    """Whether dates mostly rise down the table; None where that is unclear."""
+    with suppress(UnreadableSource):
+        column = grid.columns[times[0]][:500]
+        stamps = parse_dates(column, "", Findings(), day_first=grid.options.day_first).stamps
+        steps = np.diff(stamps[~np.isnat(stamps)]).astype(np.int64)
+        up, down = int((steps > 0).sum()), int((steps < 0).sum())
+        return None if up == down else up > down
+    return None
+
+
 def prices_by_shape(sample: Sample, fields: Mapping[str, int]) -> dict[str, int] | None:
     """The columns of open, high, low and close where four near-equal columns can be nothing else, or None.
 
@@ -69,7 +84,7 @@ def may_be_prices(sample: Sample) -> dict[str, int] | None:
 def _ordered(sample: Sample, fields: Mapping[str, int], taken: set[int]) -> tuple[Values, dict[str, int]] | None:
     """The logs of near-equal columns, and which of them can be open, high, low and close by their order in a row."""
     values = {at: column for at, column in sample.values.items() if _price_like(column)}
-    if not 4 <= len(values) <= _MOST_COLUMNS:
+    if not 4 <= len(values) <= MOST_BY_SHAPE:
         return None
     group = _near_equal({at: column for at, column in values.items() if at not in taken})
     logs = {at: np.log(values[at]) for at in group}
@@ -102,6 +117,12 @@ def volume_by_shape(sample: Sample, prices: Mapping[str, int]) -> int | None:
     last = max(prices.values())
     others = [at for at in sample.values if at not in prices.values()]
     return next((at for at in sorted(others, key=lambda at: (at < last, at)) if _noisy(sample.values[at], close)), None)
+
+
+def repeats_close(sample: Sample, prices: Mapping[str, int]) -> bool:
+    """Whether an open is the close before in nearly every row."""
+    opens, close = sample.values[prices["open"]], sample.values[prices["close"]]
+    return sample.ordered and bool(np.mean(opens[1:] == close[:-1]) > _SAME)
 
 
 def _price_like(values: np.ndarray) -> bool:

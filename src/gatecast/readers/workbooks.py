@@ -58,21 +58,28 @@ def _chosen(book: calamine.CalamineWorkbook, name: str, options: ReadOptions, fi
             known = listed([shown(each) for each in book.sheet_names], 10)
             raise UsageError(f"no sheet {shown(options.sheet)} in {name}. It has: {known}.")
         return _grid(book, options.sheet, options, findings)
-    refusals: list[UnreadableSource] = []
+    refusals: list[tuple[int, str, UnreadableSource]] = []
     for candidate in visible:
+        rows = 0
         try:
-            find_layout(with_header(_grid(book, candidate, options, Findings())), "item")
+            grid = _grid(book, candidate, options, Findings())
+            rows = len(grid)
+            find_layout(with_header(grid), "item")
         except UnreadableSource as refusal:
-            refusals.append(refusal)
+            refusals.append((rows, candidate, refusal))
             continue
         if len(visible) > 1:
             findings.note(f"read the first sheet with prices, {shown(candidate)}, of {counted(len(visible), 'sheet')}.")
         return _grid(book, candidate, options, findings)
-    if len(visible) == 1:
-        raise refusals[0]
+    filled = [refused for refused in refusals if refused[0]] or refusals
+    if len(filled) == 1:
+        raise filled[0][2]
+    if not filled:
+        raise UnreadableSource(f"a workbook needs a sheet with prices; {name} shows none. Export the prices as CSV.")
     sheets = listed([shown(each) for each in visible], 5)
+    longest = max(filled, key=lambda refused: refused[0])
     raise UnreadableSource(
-        f'no sheet of {name} holds a table of prices ({sheets or "none"}). Name it, as in sheet="Prices".'
+        f"no sheet of {name} holds a table of prices ({sheets}); the longest is {shown(longest[1])}: {longest[2]}"
     )
 
 
