@@ -4,8 +4,9 @@
 - `cells`: bytes or a frame become a grid of cells; encoding, separator, Parquet. `workbooks` does it for spreadsheets,
   `json_tables` for JSON, `large` block by block for CSV files of more than 256 MB.
 - `headers`: the header rows of a text file become column names; 1, 2, ... where there are none.
-- `layouts`: which columns are dates (`date_columns`), items (`items`), prices and volume; long or wide. Names decide
-  (`names`, from the tables in `languages`), else values (`shapes`); what the caller said (`choices`) goes before both.
+- `layouts`: which columns are dates (`date_columns`), items (`items`; `blocks` of assets without a common date), prices
+  and volume; long or wide. Names decide (`names`, from the tables in `languages`), else values (`shapes`); what the
+  caller said (`choices`) goes before both.
 - `rows`, with `dates` (spelled in `spellings`; `day_month` finds their order), `numbers` and `asides`: cells become
   timestamps and floats; dividend lines, footnotes and rows without a usable date go; the rest is divided by item.
 - `repairs`, with `live_rows`, `splits` (which are beyond doubt: `split_evidence`) and `diagnostics`: an item's rows
