@@ -379,11 +379,11 @@ def two_assets(name: str, second: str, first: str = "2024-01-01") -> str:
     return "\n".join([f"date,{name},close", *rows]) + "\n"
 
 
-@pytest.mark.parametrize("second", ["2025-01-01", "2024-02-24"])
+@pytest.mark.parametrize("second", ["2025-01-01", "2024-02-21"])
 def test_assets_without_a_common_date_are_not_joined(tmp_path: Path, second: str) -> None:
     table = read(tmp_path, two_assets("Name", second))
     assert table.item_ids == ("OLD", "NEW")
-    assert texts(table.notes)[0].startswith("took column 'Name' as the asset: ")
+    assert any(note.startswith("took column 'Name' as the asset: ") for note in texts(table.notes))
     with pytest.raises(UnreadableSource, match=r"column 'contract' has 'OLD' above 'NEW'.*Pass item=\"contract\""):
         read(tmp_path, two_assets("contract", second))
 

@@ -49,6 +49,14 @@ def dates(cells: list[str]) -> tuple[list[str], tuple[str, ...]]:
         (["14.7K", "14.8K", "14.9K"], 14900),
         (["1,23 Mio", "1,24 Mio", "1,25 Mio"], 1.25e6),
         (["3万", "3.1万", "3.2万"], 32000),
+        (["120,40\u00a0€", "121,40\u00a0€", "122,40\u00a0€"], 122.4),
+        (["€\u202f120,40", "€\u202f121,40", "€\u202f122,40"], 122.4),
+        (["R$\u00a01.120,40", "R$\u00a01.121,40", "R$\u00a01.122,40"], 1122.4),
+        (["R 120.4", "R 121.4", "R 122.4"], 122.4),
+        (["120.4p", "121.4p", "122.4p"], 122.4),
+        (["98,25%", "98,75%", "99,25%"], 99.25),
+        (["\uff11\uff12\uff0e\uff15", "\uff11\uff12\uff0e\uff16", "\uff11\uff12\uff0e\uff17"], 12.7),
+        (["'12.5", "'12.6", "'12.7"], 12.7),
     ],
 )
 def test_numbers_of_many_countries(tmp_path: Path, cells: list[str], last: float) -> None:
@@ -59,6 +67,11 @@ def test_numbers_of_many_countries(tmp_path: Path, cells: list[str], last: float
 def test_volumes_in_indian_groups_and_billions(tmp_path: Path) -> None:
     text = 'date,close,volume\n2026-11-18,1.5,"14,88,984"\n2026-11-19,1.6,3B\n2026-11-20,1.7,1.2M\n'
     assert read(tmp_path, text)["prices"].volume.tolist() == [1_488_984, 3e9, 1.2e6]
+
+
+def test_volumes_with_a_space_of_typesetting_before_millions(tmp_path: Path) -> None:
+    text = "date,close,volume\n2026-11-18,1.5,1.49\u00a0M\n2026-11-19,1.6,1.5\u202fMio.\n2026-11-20,1.7,1.6MM\n"
+    assert read(tmp_path, text)["prices"].volume.tolist() == pytest.approx([1.49e6, 1.5e6, 1.6e6])
 
 
 def test_one_price_with_a_letter_among_plain_ones_is_a_slip(tmp_path: Path) -> None:
@@ -79,6 +92,11 @@ def test_one_cell_with_a_currency_among_plain_ones_is_no_price(tmp_path: Path) -
 def test_a_currency_sign_is_named_in_a_note(tmp_path: Path) -> None:
     table = read(tmp_path, "date,close\n2026-11-19,US$50\n2026-11-20,US$51\n")
     assert texts(table.notes) == ("ignored the currency sign 'US$' in column 'close'.",)
+
+
+def test_a_currency_sign_in_several_columns_is_named_once(tmp_path: Path) -> None:
+    table = read(tmp_path, "date,AAA,BBB\n2026-11-19,$50,$7\n2026-11-20,$51,$8\n")
+    assert texts(table.notes) == ("ignored the currency sign '$' in columns 'AAA', 'BBB'.",)
 
 
 def test_percentages_of_a_wide_table_are_no_assets(tmp_path: Path) -> None:
