@@ -64,6 +64,10 @@ def _drop_blank_columns(item: ItemRows) -> None:
         if 2 * int((missing & priced).sum()) > int(priced.sum()):
             del item.values[name], item.unreadable[name]
             item.note(f"ignored column {name}: more than half of it is blank.")
+        elif name == "volume" and 2 * int((item.unreadable[name] & priced).sum()) > int(priced.sum()):
+            row = int(item.unreadable[name].argmax())
+            item.note(f"ignored column volume: more than half of it is no number, such as {item.text(name, row)}.")
+            del item.values[name], item.unreadable[name]
 
 
 def _sort(item: ItemRows) -> None:
