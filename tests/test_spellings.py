@@ -252,3 +252,25 @@ def test_a_long_column_of_counts_is_read_as_a_short_one_is(unit: str, monkeypatc
     findings = Findings()
     assert parse_dates(counts, "t", findings).stamps.tolist() == short.tolist()
     assert "since 1970" in findings.notes[0].text
+
+
+@pytest.mark.parametrize("form", ["%y.%m.%d", "%y/%m/%d", "%y-%m-%d", "%y%m%d"])
+def test_years_of_two_digits_may_stand_first(form: str) -> None:
+    days = pd.bdate_range("2024-06-03", "2026-11-20")
+    stamps, notes = dates(list(days.strftime(form)))
+    assert stamps == [str(day.date()) for day in days]
+    assert notes == (f"read dates such as {days[0]:{form}} as year first.",)
+
+
+@pytest.mark.parametrize("form", ["%d.%m.%y", "%m/%d/%y"])
+def test_years_of_two_digits_that_stand_last_stay_there(form: str) -> None:
+    for days in (pd.bdate_range("2024-06-03", "2026-11-20"), pd.bdate_range("2026-11-02", "2026-11-20")):
+        assert dates(list(days.strftime(form)))[0] == [str(day.date()) for day in days]
+
+
+def test_a_year_that_may_stand_first_or_last_is_refused() -> None:
+    with pytest.raises(UnreadableSource, match=r"order of day, month and year must be clear; column 'Date' has '26"):
+        dates([f"26.11.{day:02}" for day in range(16, 28)])
+    assert read_prices(
+        pd.DataFrame({"Date": [f"26.11.{year:02}" for year in range(5, 25)], "Close": 1.5}), day_first=True
+    )["item"].timestamps[0] == np.datetime64("2005-11-26")

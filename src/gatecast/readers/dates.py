@@ -17,7 +17,7 @@ from jaxtyping import Bool, Int
 from gatecast.errors import UnreadableSource
 from gatecast.readers import spellings
 from gatecast.readers.cells import Column, matches, text_column
-from gatecast.readers.day_month import even_order
+from gatecast.readers.day_month import number_order
 from gatecast.readers.findings import Findings
 from gatecast.text import shown
 
@@ -199,46 +199,13 @@ def _store(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
 
 
 def _store_numbered(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
-    """Store dates such as `03/04/2021`, with day and month in the only order that every cell allows."""
-    a, b = _whole(groups["a"], 1), _whole(groups["b"], 1)
-    day_first, month_first, why = bool((b <= 12).all()), bool((a <= 12).all()), ""
-    differ = a != b
-    if cells.day_first is not None:
-        day_first, month_first = cells.day_first, not cells.day_first
-        _check_order(cells, at, b if day_first else a)
-    elif day_first and month_first and differ.any() and (order := even_order(a, b, groups["y"])) is not None:
-        day_first, month_first = order == "day", order == "month"
-        why = ", because only so they are evenly spaced"
-    if day_first and month_first and differ.any():
-        cell = shown(cells.text[at[int(differ.argmax())]])
-        raise UnreadableSource(
-            f"the order of day and month must be clear; column {shown(cells.column)} has {cell}, and no date in it "
-            "decides the order. Pass day_first=True or day_first=False, or write dates as 2021-03-04."
-        )
-    if not day_first and not month_first:
-        # A few odd cells do not change the order of a whole column: they stay unreadable and are named.
-        day_first = int((a > 12).sum()) >= int((b > 12).sum())
-        if ((b > 12) if day_first else (a > 12)).mean() > 0.05:
-            pair = [shown(cells.text[at[int((number > 12).argmax())]]) for number in (a, b)]
-            raise UnreadableSource(
-                f"day and month must be in the same order everywhere; column {shown(cells.column)} has "
-                f"{' and '.join(pair)}. Write dates as 2021-03-04."
-            )
-    if differ.any():
-        order = "day" if day_first else "month"
-        cells.findings.note(f"read dates such as {cells.text[at[0]]} as {order} first{why}.")
-    day, month = ("a", "b") if day_first else ("b", "a")
-    _store(cells, at, {**groups, "d": groups[day], "m": groups[month]})
-
-
-def _check_order(cells: _Cells, at: np.ndarray, month: np.ndarray) -> None:
-    """Refuse the order that the caller gave where most months would be none."""
-    if (month > 12).mean() > 0.05:
-        cell, order = shown(cells.text[at[int((month > 12).argmax())]]), "day" if cells.day_first else "month"
-        raise UnreadableSource(
-            f"dates must have the order that is given; column {shown(cells.column)} has {cell}, which is not {order} "
-            f"first. Leave it out, or pass day_first={not cells.day_first}."
-        )
+    """Store dates such as `03/04/2021` and `26.11.20`, with day, month and year in the order that the column has."""
+    a, b, text = _whole(groups["a"], 1), _whole(groups["b"], 1), [cells.text[row] for row in at]
+    order = number_order(
+        text, a, b, groups["y"], column=cells.column, day_first=cells.day_first, findings=cells.findings
+    )
+    day, month, year = {"day": "aby", "month": "bay", "year": "yba"}[order]
+    _store(cells, at, {**groups, "d": groups[day], "m": groups[month], "y": groups[year]})
 
 
 def _store_periods(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
