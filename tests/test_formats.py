@@ -257,3 +257,19 @@ def test_the_words_of_a_header_tell_an_older_encoding(encoding: str, code: str, 
     notes = check(str(path))
     assert notes[0] == f"read the text as {encoding}: it is not valid UTF-8."
     assert encoding == "Windows-1252" or len(notes) == 1  # every column is known by its name
+
+
+def test_decimal_commas_divide_no_cells_where_semicolons_do(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text("18.11.2026;120,40\n19.11.2026;120,50\n20.11.2026;121,40\n")
+    assert read_prices(str(path), header=False, date="1", close="2")["prices"].close[-1] == 121.4
+
+
+@pytest.mark.parametrize("written", ["%Y%m%d", "%s000"])
+def test_an_index_of_whole_numbers_without_a_name_may_be_dates(written: str) -> None:
+    days = pd.date_range("2026-11-18", periods=3)
+    index = [int(day.strftime(written)) if "%Y" in written else day.value // 10**6 for day in days]
+    table = read_prices(pd.DataFrame({"close": [1.5, 1.6, 1.7]}, index=index))
+    assert str(table["item"].timestamps[-1])[:10] == "2026-11-20"
+    counts = pd.DataFrame({"date": days, "close": [1.5, 1.6, 1.7]}, index=[7, 8, 9])
+    assert read_prices(counts).item_ids == ("item",)

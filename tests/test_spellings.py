@@ -1,5 +1,7 @@
 """Numbers and dates as exchanges, brokers, banks and statistics offices spell them."""
 
+# ruff: noqa: RUF001 - words of many scripts
+
 from __future__ import annotations
 
 import datetime
@@ -172,6 +174,31 @@ def test_a_month_and_a_day_without_a_year_are_refused() -> None:
         ("2026. 11. 20.", "2026-11-20"),
         ("2026- 11- 20", "2026-11-20"),
         ("2026-11-20 09:30 Mars/Olympus", "NaT"),
+        ("20. 11. 2026", "2026-11-20"),
+        ("20.11. 2026", "2026-11-20"),
+        ("20.11.2026.", "2026-11-20"),
+        ("2026. november 20.", "2026-11-20"),
+        ("20 ноября 2026 г.", "2026-11-20"),
+        ("20.11.2026 г.", "2026-11-20"),
+        ("20NOV2026:09:30:00", "2026-11-20T09:30:00"),
+        ('="2026-11-20"', "2026-11-20"),
+        ("'2026-11-20", "2026-11-20"),
+        ("2026\u201311\u201320", "2026-11-20"),
+        ("\u200e20/11/2026", "2026-11-20"),
+        ("\uff12\uff10\uff12\uff16-\uff11\uff11-\uff12\uff10", "2026-11-20"),
+        ("Nov 20 '26", "2026-11-20"),
+        ("2026-11-20 11-PM", "2026-11-20T23:00:00"),
+        ("2026-11-20 17h35", "2026-11-20T17:35:00"),
+        ("2026. 11. 20. 오후 3:30", "2026-11-20T15:30:00"),
+        ("20 thg 11, 2026", "2026-11-20"),
+        ("ngày 20 tháng 11 năm 2026", "2026-11-20"),
+        ("Thg 11 20, 2026", "2026-11-20"),
+        ("Fr, 20.11.2026", "2026-11-20"),
+        ("Fri 11/20/2026", "2026-11-20"),
+        ("vendredi 20 novembre 2026", "2026-11-20"),
+        ("2026-11-20 星期五", "2026-11-20"),
+        ("martes 24 marzo 2026", "2026-03-24"),
+        ("739959", "NaT"),  # days since the year 0, as Matlab counts them
     ],
 )
 def test_days_and_times(cell: str, right: str) -> None:
@@ -274,3 +301,46 @@ def test_a_year_that_may_stand_first_or_last_is_refused() -> None:
     assert read_prices(
         pd.DataFrame({"Date": [f"26.11.{year:02}" for year in range(5, 25)], "Close": 1.5}), day_first=True
     )["item"].timestamps[0] == np.datetime64("2005-11-26")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "січня лютого березня квітня травня червня липня серпня вересня жовтня листопада грудня",
+        "jan. febr. márc. ápr. máj. jún. júl. aug. szept. okt. nov. dec.",
+        "ianuarie februarie martie aprilie mai iunie iulie august septembrie octombrie noiembrie decembrie",
+        "tammi helmi maalis huhti touko kesä heinä elo syys loka marras joulu",
+        "Ιανουαρίου Φεβρουαρίου Μαρτίου Απριλίου Μαΐου Ιουνίου Ιουλίου Αυγούστου Σεπτεμβρίου Οκτωβρίου Νοεμβρίου "
+        "Δεκεμβρίου",
+        "siječnja veljače ožujka travnja svibnja lipnja srpnja kolovoza rujna listopada studenoga prosinca",
+        "sij velj ožu tra svi lip srp kol ruj lis stu pro",
+        "Jan Feb Mar Apr Mei Jun Jul Ags Sep Okt Nov Des",
+        "ledna února března dubna května června července srpna září října listopadu prosince",
+        "led úno bře dub kvě čvn čvc srp zář říj lis pro",
+        "stycznia lutego marca kwietnia maja czerwca lipca sierpnia września października listopada grudnia",
+        "sty lut mar kwi maj cze lip sie wrz paź lis gru",
+    ],
+)
+def test_months_have_names_in_many_languages(names: str) -> None:
+    for year in ("2026", "1999"):
+        right = [f"{year}-{month:02}-20" for month in range(1, 13)]
+        assert dates([f"20 {name} {year}" for name in names.split()])[0] == right
+
+
+def test_a_word_before_dates_that_is_no_weekday_keeps_them_unreadable() -> None:
+    assert dates(["Stand 20.11.2026", "Stand 19.11.2026", "Stand 18.11.2026"])[0] == ["NaT"] * 3
+
+
+def test_years_of_taiwan_are_told_by_three_digits() -> None:
+    stamps, notes = dates(["99/12/31", "100/01/03", "100/01/04", "100/01/05"])
+    assert stamps == ["2010-12-31", "2011-01-03", "2011-01-04", "2011-01-05"]
+    assert notes == ("read dates such as 100/01/03 as years of Taiwan, here 2011-01-03.",)
+    assert dates(["18/11/20", "19/11/20", "115/11/20", "21/11/20"])[0][2] == "NaT"  # a slip
+
+
+def test_october_that_lost_its_zero() -> None:
+    written = [*(f"{month:02}" for month in range(1, 10)), "1", "11", "12"]
+    months = [f"{year}.{month}" for year in (2010, 2011) for month in written]
+    stamps, notes = dates(months)
+    assert stamps == [str(month.date()) for month in pd.date_range("2010-01-01", periods=24, freq="MS")]
+    assert notes == ("read dates such as 2010.1 as October.",)

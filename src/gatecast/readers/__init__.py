@@ -7,8 +7,9 @@
 - `layouts`: which columns are dates (`date_columns`), items (`items`; `blocks` of assets without a common date), prices
   and volume; long or wide. Names decide (`names`, from the tables in `languages`), else values (`shapes`); what the
   caller said (`choices`) goes before both.
-- `rows`, with `dates` (spelled in `spellings`; `day_month` finds their order), `numbers` and `asides`: cells become
-  timestamps and floats; dividend lines, footnotes and rows without a usable date go; the rest is divided by item.
+- `rows`, with `dates` (spelled in `spellings`, amid `date_words`; `day_month` finds their order), `numbers` (both in
+  plain `characters`) and `asides`: cells become timestamps and floats; dividend lines, footnotes and rows without a
+  usable date go; the rest is divided by item.
 - `repairs`, with `live_rows`, `splits` (which are beyond doubt: `split_evidence`) and `diagnostics`: an item's rows
   become a `PriceSeries`; each repair and remark is a note.
 

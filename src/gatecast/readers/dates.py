@@ -17,6 +17,7 @@ from jaxtyping import Bool, Int
 from gatecast.errors import UnreadableSource
 from gatecast.readers import spellings
 from gatecast.readers.cells import Column, matches, text_column
+from gatecast.readers.date_words import are_weekdays, rewritten, without_word
 from gatecast.readers.day_month import number_order
 from gatecast.readers.findings import Findings
 from gatecast.text import shown
@@ -118,20 +119,18 @@ def _since_1970(count: np.ndarray, digits: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _by_spelling(column: pa.ChunkedArray, name: str, findings: Findings, day_first: bool | None) -> Dates:
-    """Try the spellings in turn, each on the distinct cells that are still unread."""
+    """The distinct cells as they are spelled; where most are no dates, without a weekday before or after them."""
     coded = column.combine_chunks().dictionary_encode()
-    cells = _Cells(coded.dictionary.to_pylist(), name, findings, day_first)
-    exact: list[tuple[re.Pattern[str], _Store]] = [(spelling, _store) for spelling in spellings.DAYS]
-    exact += [(spellings.NUMBERED, _store_numbered), (spellings.EPOCH, _store_epochs)]
-    coarse: list[tuple[re.Pattern[str], _Store]] = [(spelling, _store) for spelling in spellings.MONTHS]
-    coarse += [(spelling, _store_periods) for spelling in spellings.PERIODS]
-    coarse += [(spelling, _store_months) for spelling in spellings.SHORT_MONTHS]
-    coarse += [(spellings.SERIAL, _store_serials), (spellings.YEARS, _store)]
-    for spelling, store in (*exact, *coarse):
-        at, groups = cells.match(spelling)
-        # A year among dates is a date cut short: only a column of years holds years.
-        if (len(at) and (spelling, store) in exact) or 2 * len(at) > cells.filled():
-            store(cells, at, groups)
+    cells = _Cells(list(map(rewritten, coded.dictionary.to_pylist())), name, findings, day_first)
+    _read(cells)
+    if 2 * int(np.isnat(cells.seconds).sum()) > len(cells.text) > 0:
+        rest, words = zip(*map(without_word, cells.text), strict=True)
+        if 2 * sum(map(bool, words)) > len(words):
+            bare = _Cells(list(rest), name, Findings(), day_first)
+            _read(bare)
+            if are_weekdays(words, bare.seconds):
+                findings.notes += bare.findings.notes
+                cells = bare
     if cells.zoned.any():
         _drop_zones(cells)
     blank = np.array([cell.lower() in BLANKS for cell in cells.text], dtype=bool)
@@ -140,6 +139,23 @@ def _by_spelling(column: pa.ChunkedArray, name: str, findings: Findings, day_fir
     stamps = stamps + cells.nanos.astype("timedelta64[ns]")
     codes = coded.indices.to_numpy()
     return _checked(cells.seconds[codes], stamps[codes], unreadable[codes])
+
+
+def _read(cells: _Cells) -> None:
+    """Try the spellings in turn, each on the distinct cells that are still unread."""
+    exact: list[tuple[re.Pattern[str], _Store]] = [(spelling, _store) for spelling in spellings.DAYS]
+    exact += [(spellings.ROC, _store_years_of_taiwan), (spellings.NUMBERED, _store_numbered)]
+    exact += [(spellings.EPOCH, _store_epochs)]
+    coarse: list[tuple[re.Pattern[str], _Store]] = [(spellings.DECIMAL_MONTH, _store_decimal_months)]
+    coarse += [(spelling, _store) for spelling in spellings.MONTHS]
+    coarse += [(spelling, _store_periods) for spelling in spellings.PERIODS]
+    coarse += [(spelling, _store_months) for spelling in spellings.SHORT_MONTHS]
+    coarse += [(spellings.COMPACT, _store_compact), (spellings.SERIAL, _store_serials), (spellings.YEARS, _store)]
+    for spelling, store in (*exact, *coarse):
+        at, groups = cells.match(spelling)
+        # A year among dates is a date cut short: only a column of years holds years.
+        if (len(at) and (spelling, store) in exact) or 2 * len(at) > cells.filled():
+            store(cells, at, groups)
 
 
 def _whole_numbers(column: np.ndarray) -> pa.ChunkedArray:
@@ -172,7 +188,7 @@ def _store(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
     short = np.array([len(word or "") == 2 for word in groups["y"]])
     year = np.where(short, year + np.where(year >= 69, 1900, 2000), year)  # POSIX: 69..99 are 19xx
     if "name" in groups:
-        month = np.array([spellings.month_number(word or "") for word in groups["name"]], dtype=np.int64)
+        month = np.array(spellings.month_numbers(groups["name"]), dtype=np.int64)
     else:
         month = _whole(groups.get("m", absent), 1)
     hour, minute, second = (_whole(groups.get(key, absent), 0) for key in "HMS")
@@ -206,6 +222,38 @@ def _store_numbered(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
     )
     day, month, year = {"day": "aby", "month": "bay", "year": "yba"}[order]
     _store(cells, at, {**groups, "d": groups[day], "m": groups[month], "y": groups[year]})
+
+
+def _store_compact(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
+    """Store dates such as 261120, of which nearly all must have a month in their middle or in front."""
+    a, b = _whole(groups["a"], 0), _whole(groups["b"], 0)
+    if max(((b > 0) & (b <= 12)).mean(), ((a > 0) & (a <= 12) & (b > 0) & (b <= 31)).mean()) > 0.95:
+        _store_numbered(cells, at, groups)
+
+
+def _store_years_of_taiwan(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
+    """Store dates such as 115/11/20, whose years count from 1912, and those before 100 beside them; a few are slips."""
+    short, others = cells.match(spellings.ROC_SHORT)
+    if (_whole(others["y"], 0) <= 31).any():  # days
+        return
+    if 20 * (len(at) + len(short)) < 19 * cells.filled() or 20 * len(at) < cells.filled():
+        return
+    for rows, parts in ((at, groups), (short, others)):
+        if len(rows):
+            years: list[str | None] = [str(year) for year in _whole(parts["y"], 0) + 1911]
+            _store(cells, rows, {**parts, "y": years})
+    day = cells.seconds[at[0]].astype("datetime64[D]")
+    cells.findings.note(f"read dates such as {cells.text[at[0]]} as years of Taiwan, here {day}.")
+
+
+def _store_decimal_months(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
+    """Store 2010.1 as October where most months have two digits; where they have one, nothing."""
+    cut = np.array([word == "1" for word in groups["m"]])
+    if 2 * int(cut.sum()) > len(at):
+        return
+    _store(cells, at, {**groups, "m": ["10" if word == "1" else word for word in groups["m"]]})
+    if cut.any():
+        cells.findings.note(f"read dates such as {cells.text[at[int(cut.argmax())]]} as October.")
 
 
 def _store_periods(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
