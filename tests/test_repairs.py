@@ -165,7 +165,7 @@ def test_volume_never_stops_a_forecast() -> None:
 
 @pytest.mark.parametrize(
     ("ratio", "parts"),
-    [(2, (2, 1)), (3, (3, 1)), (4, (4, 1)), (5, (5, 1)), (7, (7, 1)), (10, (10, 1)), (20, (20, 1)), (1.5, (3, 2))],
+    [(1.5, (3, 2)), *((ratio, (ratio, 1)) for ratio in (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50))],
 )
 @pytest.mark.parametrize("up", [True, False])
 def test_a_likely_split_is_noted_and_nothing_changed(ratio: float, parts: tuple[int, int], up: bool) -> None:
@@ -234,3 +234,19 @@ def test_a_name_on_the_first_row_of_a_block_is_filled_down() -> None:
 
 def test_one_row_without_a_name_is_not_filled_down() -> None:
     refused(frame().assign(ticker=np.where(np.arange(40) == 3, "", "AAA")), "every row needs an item")
+
+
+def test_negative_prices_of_crsp_are_averages_of_bid_and_ask() -> None:
+    table = frame().rename(columns={"close": "PRC"})[["date", "PRC"]]
+    table.loc[[5, 9], "PRC"] *= -1
+    (series,) = read_prices(table, today=datetime.date(2022, 1, 1))
+    assert (series.close == frame()["close"]).all()
+    assert "took 2 negative closes as CRSP writes averages of bid and ask, without the sign" in texts(series.notes)[0]
+    refused(table.rename(columns={"PRC": "close"}), "close must be positive")
+
+
+def test_a_wide_table_is_sorted_once() -> None:
+    wide = pd.DataFrame({"date": DAYS, "AAA": np.arange(1.0, 41), "BBB": np.arange(2.0, 42)})[::-1]
+    table = read_prices(wide, today=datetime.date(2022, 1, 1))
+    assert texts(table.all_notes()) == ("sorted 40 rows by date.",)
+    assert table["BBB"].close.tolist() == list(range(2, 42))

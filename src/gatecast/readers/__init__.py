@@ -4,6 +4,7 @@
 - `cells`: bytes or a frame become a grid of cells; encoding, separator, Parquet. `workbooks` does it for spreadsheets,
   `json_tables` for JSON, `large` block by block for CSV files of more than 256 MB.
 - `headers`: the header rows of a text file become column names; 1, 2, ... where there are none.
+- `date_parts`: columns of years, months and days become one of dates.
 - `layouts`: which columns are dates (`date_columns`), items (`items`; `blocks` of assets without a common date), prices
   and volume; long or wide. Names decide (`names`, from the tables in `languages`), else values (`shapes`); what the
   caller said (`choices`) goes before both.

@@ -264,8 +264,8 @@ def _decode(content: bytes, name: str, findings: Findings) -> str:
     except UnicodeDecodeError:
         if encoding is not None:
             raise UnreadableSource(f"{name} is damaged {encoding} text. Save it again as UTF-8.") from None
-        text, encoding = _decode_older(content)
-        findings.note(f"read the text as {encoding}: it is not valid UTF-8.")
+        text, encoding, alike = _decode_older(content)
+        findings.note(f"read the text as {encoding}{alike}: it is not valid UTF-8.")
     start = text[:100_000]
     control = sum((c < " " and c not in "\t\n\r\f") or "\x7f" <= c < "\xa0" for c in start)
     if "\0" in text or control > 0.1 * len(start):
@@ -276,18 +276,24 @@ def _decode(content: bytes, name: str, findings: Findings) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _decode_older(content: bytes) -> tuple[str, str]:
-    """The text in the encoding of before Unicode in which most words of its first lines are names of columns."""
+def _decode_older(content: bytes) -> tuple[str, str, str]:
+    """The text in the encoding of before Unicode in which most words of its first lines are names of columns; its name,
+    and words for a note where another text has as many.
+    """
     head = content[: content.find(b"\n", 4000) + 1 or len(content)]
     found: dict[str, int] = {}
+    texts: dict[str, str] = {}
     for name, code in _OLDER.items():
         with suppress(UnicodeDecodeError):
-            lines = head.decode(code).split("\n")[:_HEADER_LINES]
+            texts[name] = head.decode(code)
+            lines = texts[name].split("\n")[:_HEADER_LINES]
             found[name] = sum(bool(kinds(key(word))) for line in lines for word in re.split("[,;\t|]", line))
     for name in sorted(found, key=lambda name: -found[name]):
         with suppress(UnicodeDecodeError):
-            return content.decode(_OLDER[name]), name
-    return content.decode("latin-1"), "Windows-1252"
+            others = {texts[other] for other in found if found[other] == found[name]} - {texts[name]}
+            alike = " or an encoding like it" if others else ""
+            return content.decode(_OLDER[name]), name, alike
+    return content.decode("latin-1"), "Windows-1252", ""
 
 
 def _separator(head: list[str]) -> tuple[str, int]:

@@ -27,6 +27,7 @@ _UNITS = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**9: "na
 _SERIALS = (18_264, 73_051)  # days since 1899-12-30 of 1950 and of 2100
 _MANY = 50_000  # cells; of more, equal days and equal times are read once
 _PARTS = r"^(?P<day>[^\sT,]+)[T ,]+(?P<clock>\d{1,2}:\d{2}(?::\d{2})?)$"
+_NUMBERS = {"day": ("a", "b", "y"), "month": ("b", "a", "y"), "year": ("y", "b", "a")}  # groups of day, month, year
 BLANKS = {"", "nan", "nat", "null", "none", "n/a", "-"}
 
 Groups: TypeAlias = Mapping[str, Sequence[str | None]]  # of a spelling, for each cell that it fits
@@ -220,7 +221,7 @@ def _store_numbered(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
     order = number_order(
         text, a, b, groups["y"], column=cells.column, day_first=cells.day_first, findings=cells.findings
     )
-    day, month, year = {"day": "aby", "month": "bay", "year": "yba"}[order]
+    day, month, year = _NUMBERS[order]
     _store(cells, at, {**groups, "d": groups[day], "m": groups[month], "y": groups[year]})
 
 

@@ -106,6 +106,9 @@ def split_items(grid: Grid, layout: Layout, today: np.datetime64) -> list[ItemRo
     groups: list[tuple[str, dict[str, int], np.ndarray | range]]
     if layout.item is None:
         kept = range(len(keep)) if keep.all() else np.flatnonzero(keep)
+        if len(layout.assets) > 1 and (np.diff(stamps[kept]) < np.timedelta64(0, "ns")).any():
+            grid.findings.note(f"sorted {counted(len(kept), 'row')} by date.")
+            kept = np.arange(len(keep))[kept][np.argsort(stamps[kept], kind="stable")]
         groups = [(clean(item), fields, kept) for item, fields in layout.assets.items()]
     else:
         (fields,) = layout.assets.values()

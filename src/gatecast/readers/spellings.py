@@ -69,6 +69,7 @@ DAYS = _compiled(
     rf"(?P<y>\d{{4}})[.\-]\s*(?P<m>\d{{1,2}})[.\-]\s*(?P<d>\d{{1,2}})\.?{_CLOCK}{_ZONE}",
     r"(?P<y>\d{4})[-/](?P<m>\d{1,2})",
 )
+MONTH = re.compile(_MONTH, re.IGNORECASE | re.ASCII)
 NUMBERED = re.compile(
     rf"(?P<a>\d{{1,2}})(?P<sep>[/.\-])\s?(?P<b>\d{{1,2}})(?P=sep)\s?{_YEAR}\.?{_CLOCK}{_ZONE}", re.ASCII | re.IGNORECASE
 )
