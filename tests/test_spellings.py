@@ -289,6 +289,10 @@ def test_years_of_two_digits_may_stand_first(form: str) -> None:
     assert notes == (f"read dates such as {days[0]:{form}} as year first.",)
 
 
+def test_uneven_months_are_no_days() -> None:
+    assert dates(["200601", "200603", "200607", "200612", "200701", "200712"])[0] == ["NaT"] * 6
+
+
 @pytest.mark.parametrize("form", ["%d.%m.%y", "%m/%d/%y"])
 def test_years_of_two_digits_that_stand_last_stay_there(form: str) -> None:
     for days in (pd.bdate_range("2024-06-03", "2026-11-20"), pd.bdate_range("2026-11-02", "2026-11-20")):

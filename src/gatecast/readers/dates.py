@@ -226,8 +226,13 @@ def _store_numbered(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
 
 
 def _store_compact(cells: _Cells, at: np.ndarray, groups: Groups) -> None:
-    """Store dates such as 261120, of which nearly all must have a month in their middle or in front."""
+    """Store dates such as 261120, of which nearly all must have a month in their middle or in front.
+
+    Nothing where nearly all may be months as well, such as 200612.
+    """
     a, b = _whole(groups["a"], 0), _whole(groups["b"], 0)
+    if np.mean([bool(spellings.SHORT_MONTHS[-1].fullmatch(cells.text[row])) for row in at]) > 0.9:
+        return
     if max(((b > 0) & (b <= 12)).mean(), ((a > 0) & (a <= 12) & (b > 0) & (b <= 31)).mean()) > 0.95:
         _store_numbered(cells, at, groups)
 
