@@ -3,7 +3,7 @@
 python scripts/files_page.py > docs/files.md
 """
 
-# ruff: noqa: E501 - small files and prose read best with a line each
+# ruff: noqa: E501, RUF001 - small files and prose read best with a line each, and some are in other scripts
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typer.main import get_command
 from gatecast.cli import app
 from gatecast.errors import GatecastError, UnsafeData
 from gatecast.prices import PriceTable, stamp_text
-from gatecast.readers import dates, numbers
+from gatecast.readers import date_cells, numbers
 from gatecast.readers.languages import NAMES
 from gatecast.readers.names import NO_ITEM_NAMES, TIME_NAMES, WEAK_ITEM_NAMES
 from gatecast.readers.read import read_prices
@@ -53,7 +53,9 @@ LAYOUTS = {
     "a row per day and asset": table("date,company,price", LONG),
     "field and asset in a name": table("Date,AAPL.Close,MSFT.Close", PAIRS),
     "two header rows": table("Price,Close,Close\nTicker,AAPL,MSFT\nDate,,", PAIRS),
-    "a date in columns": table("Year,Month,Day,Close", [f"{day.replace('-', ',')},10.{at}" for at, day in enumerate(DAYS)]),
+    "a date in columns": table(
+        "Year,Month,Day,Close", [f"{day.replace('-', ',')},10.{at}" for at, day in enumerate(DAYS)]
+    ),
     "title lines": table("Security,ACME\nPeriod,Daily\nDate,Close,Volume", PAIRS),
     "split and dividends in a second close": table(
         "Date,Close,Adj Close", [f"{day},{close},{float(close) / 2:g}" for day, close in zip(DAYS, CLOSES, strict=True)]
@@ -228,7 +230,7 @@ def files_page() -> str:
         *spellings(),
         "",
         f"Blank numbers: {', '.join(f'`{word}`' for word in numbers.BLANKS if word)}, or nothing. Blank dates:",
-        f"{', '.join(f'`{word}`' for word in sorted(dates.BLANKS) if word)}, or nothing.",
+        f"{', '.join(f'`{word}`' for word in sorted(date_cells.BLANKS) if word)}, or nothing.",
         "",
         "## What is refused",
         "",

@@ -16,11 +16,12 @@ from conftest import texts
 from gatecast import read_prices
 from gatecast.errors import DataError, UnreadableSource
 from gatecast.prices import PriceTable
-from gatecast.readers.dates import _Cells, parse_dates
+from gatecast.readers.date_cells import Cells
+from gatecast.readers.dates import parse_dates
 from gatecast.readers.findings import Findings
 
 TODAY = datetime.date(2026, 11, 27)
-_MAKE = _Cells.__init__
+_MAKE = Cells.__init__
 DAYS = ("2026-11-18", "2026-11-19", "2026-11-20")
 
 
@@ -260,12 +261,12 @@ def test_a_long_column_is_read_as_a_short_one_is(form: str, monkeypatch: pytest.
     cells = list(pd.date_range("2026-11-01 09:31", periods=300, freq="97min").strftime(form))
     short, _ = dates(cells)
     monkeypatch.setattr("gatecast.readers.dates._MANY", 100)
-    monkeypatch.setattr("gatecast.readers.dates._Cells.__init__", _few_cells)
+    monkeypatch.setattr("gatecast.readers.date_cells.Cells.__init__", _few_cells)
     assert dates(cells)[0] == short
     assert dates([*cells[:-1], "2026.11.20 29:61"])[0][-1] == "NaT"
 
 
-def _few_cells(cells: _Cells, text: list[str], column: str, findings: Findings, day_first: bool | None) -> None:
+def _few_cells(cells: Cells, text: list[str], column: str, findings: Findings, day_first: bool | None) -> None:
     """As it is, but for few distinct cells only: the days of a long column, never its days and times."""
     assert len(text) < 50
     _MAKE(cells, text, column, findings, day_first)
@@ -348,3 +349,8 @@ def test_october_that_lost_its_zero() -> None:
     stamps, notes = dates(months)
     assert stamps == [str(month.date()) for month in pd.date_range("2010-01-01", periods=24, freq="MS")]
     assert notes == ("read dates such as 2010.1 as October.",)
+
+
+def test_a_table_without_a_readable_date_names_the_first(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableSource, match="column 'date' has 'R8.11.19' at line 2"):
+        read(tmp_path, "date,close\nR8.11.19,\u2460\nR8.11.20,\u2461\n")

@@ -8,9 +8,9 @@
 - `layouts`: which columns are dates (`date_columns`), items (`items`; `blocks` of assets without a common date), prices
   and volume; long or wide. Names decide (`names`, from the tables in `languages`), else values (`shapes`); what the
   caller said (`choices`) goes before both.
-- `rows`, with `dates` (spelled in `spellings`, amid `date_words`; `day_month` finds their order), `numbers` (both in
-  plain `characters`) and `asides`: cells become timestamps and floats; dividend lines, footnotes and rows without a
-  usable date go; the rest is divided by item.
+- `rows`, with `dates` (`date_cells`, spelled in `spellings` amid `date_words`; `column_dates` are those that only their
+  column explains, `day_month` finds their order), `numbers` (both in plain `characters`) and `asides`: cells become
+  timestamps and floats; dividend lines, footnotes and rows without a usable date go; the rest is divided by item.
 - `repairs`, with `live_rows`, `splits` (which are beyond doubt: `split_evidence`) and `diagnostics`: an item's rows
   become a `PriceSeries`; each repair and remark is a note.
 
@@ -30,5 +30,5 @@ What is blank is treated here:
 - a volume: set to 0 by `repairs._fill_volume`
 - most of a column: the column is ignored by `repairs._drop_blank_columns`
 
-What counts as blank is in `numbers.BLANKS` and, of dates, in `dates.BLANKS`.
+What counts as blank is in `numbers.BLANKS` and, of dates, in `date_cells.BLANKS`.
 """
