@@ -3,7 +3,7 @@
 python scripts/files_page.py > docs/files.md
 """
 
-# ruff: noqa: E501 - small files and prose read best with a line each
+# ruff: noqa: E501, RUF001 - small files and prose read best with a line each, and some are in other scripts
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typer.main import get_command
 from gatecast.cli import app
 from gatecast.errors import GatecastError, UnsafeData
 from gatecast.prices import PriceTable, stamp_text
-from gatecast.readers import dates, numbers
+from gatecast.readers import date_cells, numbers
 from gatecast.readers.languages import NAMES
 from gatecast.readers.names import NO_ITEM_NAMES, TIME_NAMES, WEAK_ITEM_NAMES
 from gatecast.readers.read import read_prices
@@ -62,6 +62,9 @@ LAYOUTS = {
     "a row per day and asset": table("date,company,price", LONG),
     "field and asset in a name": table("Date,AAPL.Close,MSFT.Close", PAIRS),
     "two header rows": table("Price,Close,Close\nTicker,AAPL,MSFT\nDate,,", PAIRS),
+    "a date in columns": table(
+        "Year,Month,Day,Close", [f"{day.replace('-', ',')},10.{at}" for at, day in enumerate(DAYS)]
+    ),
     "title lines": table("Security,ACME\nPeriod,Daily\nDate,Close,Volume", PAIRS),
     "split and dividends in a second close": table(
         "Date,Close,Adj Close", [f"{day},{close},{float(close) / 2:g}" for day, close in zip(DAYS, CLOSES, strict=True)]
@@ -71,7 +74,8 @@ SPELLINGS = (
     "2021-01-13", "2021/01/13", "2021.01.13", "20210113", "13.01.2021", "13/01/2021", "01/13/2021", "13 Jan 2021",
     "13-Jan-21", "Jan 13, 2021", "Wed, Jan 13, 2021", "2021-01", "2021-01-13 16:00:00", "2021-01-13T16:00:00Z",
     "2021-01-13 16:00:00-05:00", "01/13/2021 4:00 PM", "20210113 16:00:00 US/Eastern", "13.01.2021 16:00:00.000 GMT+0100", "13. Januar 2021",
-    "13 de enero de 2021", "2021年1月13日", "2021M01", "2021Q1", "2021-W02", "44209", "1610496000", "1610496000000",
+    "13 de enero de 2021", "13. 1. 2021", "Mi, 13.01.2021", "13 января 2021 г.",
+    "13 tháng 1 năm 2021", "13JAN2021:16:00:00", "'2021-01-13", "2021年1月13日", "2021M01", "2021Q1", "2021-W02", "44209", "1610496000", "1610496000000",
 )  # fmt: skip
 MONTHS = [f"{day:%Y-%m}" for day in pd.date_range("2006-01-01", periods=14, freq="MS")]
 COLUMNS_OF_DATES = {
@@ -79,10 +83,15 @@ COLUMNS_OF_DATES = {
     "`Jan 06`, `Feb 06`, ...": [f"{pd.Timestamp(month):%b %y}" for month in MONTHS],
     "`200601`, `200602`, ...": [month.replace("-", "") for month in MONTHS],
     "`01/01/2006`, `01/02/2006`, ...": [f"01/{month[5:]}/{month[:4]}" for month in MONTHS],
+    "`21.01.26`, `21.01.27`, ...": [f"{day:%y.%m.%d}" for day in pd.bdate_range("2021-01-26", periods=40)],
+    "`110/01/26`, `110/01/27`, ... of Taiwan": [
+        f"{day.year - 1911}/{day:%m/%d}" for day in pd.bdate_range("2021-01-26", periods=40)
+    ],
+    "`2006.01`, ... `2006.1`, `2006.11`": [month.replace("-", ".").removesuffix("0") for month in MONTHS],
     "`2006`, `2007`, ...": [str(2006 + at) for at in range(10)],
 }
 AMOUNTS = (
-    "1234.5", "1,234.5", "1.234,5", "1234,5", "1 234,5", "1'234.5", "1,26,421.44", "$1,234.5", "1.234,5 €", "R$ 143,32",
+    "1234.5", "1,234.5", "1.234,5", "1234,5", "1 234,5", "1'234.5", "1,26,421.44", "$1,234.5", "1.234,5 €", "R$ 143,32", "120.4p", "98,25%",
     "1.2345e3", "14.9K", "1.2M", "3 Mio",
 )  # fmt: skip
 REFUSED = {
@@ -232,7 +241,7 @@ def files_page() -> str:
         *spellings(),
         "",
         f"Blank numbers: {', '.join(f'`{word}`' for word in numbers.BLANKS if word)}, or nothing. Blank dates:",
-        f"{', '.join(f'`{word}`' for word in sorted(dates.BLANKS) if word)}, or nothing.",
+        f"{', '.join(f'`{word}`' for word in sorted(date_cells.BLANKS) if word)}, or nothing.",
         "",
         "## What is refused",
         "",

@@ -370,3 +370,24 @@ def test_files_as_people_have_them(name: str, shared_data: Path) -> None:
     assert series.close[-1] == pytest.approx(float(expected["last_close"]), abs=1e-3)
     assert str(series.timestamps[-1])[:10] == expected["last_day"]
     assert series.volume is not None and (series.volume > 0).all()
+
+
+def two_assets(name: str, second: str, first: str = "2024-01-01") -> str:
+    """Rows of OLD above those of NEW, which begin on `second`."""
+    spans = {"OLD": pd.bdate_range(first, periods=40), "NEW": pd.bdate_range(second, periods=40)}
+    rows = [f"{day:%Y-%m-%d},{asset},{50 + at % 7}" for asset, days in spans.items() for at, day in enumerate(days)]
+    return "\n".join([f"date,{name},close", *rows]) + "\n"
+
+
+@pytest.mark.parametrize("second", ["2025-01-01", "2024-02-21"])
+def test_assets_without_a_common_date_are_not_joined(tmp_path: Path, second: str) -> None:
+    table = read(tmp_path, two_assets("Name", second))
+    assert table.item_ids == ("OLD", "NEW")
+    assert any(note.startswith("took column 'Name' as the asset: ") for note in texts(table.notes))
+    with pytest.raises(UnreadableSource, match=r"column 'contract' has 'OLD' above 'NEW'.*Pass item=\"contract\""):
+        read(tmp_path, two_assets("contract", second))
+
+
+@pytest.mark.parametrize("name", ["Name", "contract"])
+def test_a_share_that_was_renamed_stays_one_asset(tmp_path: Path, name: str) -> None:
+    assert len(read(tmp_path, two_assets(name, "2024-02-26"))) == 1  # the business day after OLD's last

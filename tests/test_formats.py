@@ -268,3 +268,62 @@ def test_the_words_of_a_header_tell_an_older_encoding(encoding: str, code: str, 
     notes = check(str(path))
     assert notes[0] == f"read the text as {encoding}: it is not valid UTF-8."
     assert encoding == "Windows-1252" or len(notes) == 1  # every column is known by its name
+
+
+def test_decimal_commas_divide_no_cells_where_semicolons_do(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text("18.11.2026;120,40\n19.11.2026;120,50\n20.11.2026;121,40\n")
+    assert read_prices(str(path), header=False, date="1", close="2")["prices"].close[-1] == 121.4
+
+
+@pytest.mark.parametrize("written", ["%Y%m%d", "%s000"])
+def test_an_index_of_whole_numbers_without_a_name_may_be_dates(written: str) -> None:
+    days = pd.date_range("2026-11-18", periods=3)
+    index = [int(day.strftime(written)) if "%Y" in written else day.value // 10**6 for day in days]
+    table = read_prices(pd.DataFrame({"close": [1.5, 1.6, 1.7]}, index=index))
+    assert str(table["item"].timestamps[-1])[:10] == "2026-11-20"
+    counts = pd.DataFrame({"date": days, "close": [1.5, 1.6, 1.7]}, index=[7, 8, 9])
+    assert read_prices(counts).item_ids == ("item",)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "last"),
+    [
+        ("year,month,day,close", "{0.year},{0.month},{0.day},{1}", "2021-02-28"),
+        ("Jahr;Monat;Tag;Schlusskurs", "{0.year};{0:%m};{0:%d};{1}", "2021-02-28"),
+        ("Year,Month,Price", "{0.year},{0.month},{1}", "2024-11-01"),
+        ("Year,Month,Price", "{0.year},{0:%b},{1}", "2024-11-01"),
+        ("Year,Period,Price", "{0.year},M{0:%m},{1}", "2024-11-01"),
+        ("Year,Quarter,Price", "{0.year},{0.quarter},{1}", "2035-07-01"),
+        ("年,月,日,收盘", "{0.year},{0.month},{0.day},{1}", "2021-02-28"),
+    ],
+)
+def test_a_date_in_several_columns_is_joined(tmp_path: Path, header: str, row: str, last: str) -> None:
+    freq = "D" if header.count(",") + header.count(";") > 2 else "QS" if "Quarter" in header else "MS"
+    days = (
+        pd.date_range("2021-01-01", periods=59, freq=freq)
+        if freq != "MS"
+        else pd.date_range("2020-01-01", periods=59, freq=freq)
+    )
+    text = "\n".join([header, *(row.format(day, f"1{at % 7}.5") for at, day in enumerate(days))])
+    path = tmp_path / "prices.csv"
+    path.write_text(text, encoding="utf-8")
+    table = read_prices(str(path), today=datetime.date(2040, 1, 1))
+    assert [len(series) for series in table] == [59]
+    assert str(table["prices"].timestamps[-1])[:10] == last
+    assert any("to a date." in note for note in texts(table.notes))
+
+
+def test_a_date_beside_its_year_and_month_is_the_date(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text("Date,Year,Month,Close\n2026-11-19,2026,11,1.5\n2026-11-20,2026,11,1.6\n")
+    assert str(read_prices(str(path))["prices"].timestamps[-1])[:10] == "2026-11-20"
+
+
+def test_a_column_for_each_month_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    names = ",".join(f"{pd.Timestamp(2020, month, 1):%b}" for month in range(1, 13))
+    rows = "".join(f"{year}," + ",".join(f"1{month % 7}.5" for month in range(12)) + "\n" for year in range(2000, 2020))
+    path.write_text(f"Year,{names}\n{rows}")
+    with pytest.raises(UnreadableSource, match="columns 'Jan', 'Feb', 'Mar' and 9 more are the months of a year"):
+        read_prices(str(path))

@@ -165,7 +165,7 @@ def test_volume_never_stops_a_forecast() -> None:
 
 @pytest.mark.parametrize(
     ("ratio", "parts"),
-    [(2, (2, 1)), (3, (3, 1)), (4, (4, 1)), (5, (5, 1)), (7, (7, 1)), (10, (10, 1)), (20, (20, 1)), (1.5, (3, 2))],
+    [(1.5, (3, 2)), *((ratio, (ratio, 1)) for ratio in (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50))],
 )
 @pytest.mark.parametrize("up", [True, False])
 def test_a_likely_split_is_noted_and_nothing_changed(ratio: float, parts: tuple[int, int], up: bool) -> None:
@@ -207,3 +207,46 @@ def test_the_future_decides_no_repair_of_a_clean_past() -> None:
     """Reading the first rows gives the first rows of the table: later rows change nothing before them."""
     whole, head = read_prices(frame())["item"], read_prices(frame(25))["item"]
     assert (whole.rows(0, 25).close == head.close).all()
+
+
+def test_a_repair_that_would_drop_most_rows_is_not_offered() -> None:
+    with pytest.raises(UnsafeData, match="close must be a number") as error:
+        read_prices(frame().assign(close="12.5 oz"), today=datetime.date(2022, 1, 1))
+    assert "repair" not in str(error.value)
+    with pytest.raises(UnsafeData, match="no date may be in the future") as error:
+        read_prices(frame(), today=datetime.date(2021, 2, 1))
+    assert str(error.value).endswith("Correct the source.")
+
+
+def test_a_volume_of_words_is_ignored() -> None:
+    (series,) = read_prices(frame().assign(volume="n.v."), today=datetime.date(2022, 1, 1))
+    assert series.volume is None
+    assert "ignored column volume: more than half of it is no number, such as 'n.v.'." in texts(series.notes)
+
+
+def test_a_name_on_the_first_row_of_a_block_is_filled_down() -> None:
+    ticker = np.where(np.arange(40) == 0, "AAA", "")
+    both = pd.concat([frame().assign(ticker=ticker), frame().assign(ticker=np.where(ticker == "AAA", "BBB", ""))])
+    table = read_prices(both, today=datetime.date(2022, 1, 1))
+    assert [(series.item_id, len(series)) for series in table] == [("AAA", 40), ("BBB", 40)]
+    assert "column 'ticker' names an asset on its first row alone: filled it down." in texts(table.notes)
+
+
+def test_one_row_without_a_name_is_not_filled_down() -> None:
+    refused(frame().assign(ticker=np.where(np.arange(40) == 3, "", "AAA")), "every row needs an item")
+
+
+def test_negative_prices_of_crsp_are_averages_of_bid_and_ask() -> None:
+    table = frame().rename(columns={"close": "PRC"})[["date", "PRC"]]
+    table.loc[[5, 9], "PRC"] *= -1
+    (series,) = read_prices(table, today=datetime.date(2022, 1, 1))
+    assert (series.close == frame()["close"]).all()
+    assert "took 2 negative closes as CRSP writes averages of bid and ask, without the sign" in texts(series.notes)[0]
+    refused(table.rename(columns={"PRC": "close"}), "close must be positive")
+
+
+def test_a_wide_table_is_sorted_once() -> None:
+    wide = pd.DataFrame({"date": DAYS, "AAA": np.arange(1.0, 41), "BBB": np.arange(2.0, 42)})[::-1]
+    table = read_prices(wide, today=datetime.date(2022, 1, 1))
+    assert texts(table.all_notes()) == ("sorted 40 rows by date.",)
+    assert table["BBB"].close.tolist() == list(range(2, 42))

@@ -52,7 +52,17 @@ def read(frame: pd.DataFrame, *, repair: bool = False) -> tuple[PriceSeries, tup
     return series, texts(series.notes)
 
 
-@pytest.mark.parametrize(("ratio", "name"), [(4.0, "4-for-1 split"), (1.5, "3-for-2 split"), (0.1, "1-for-10 reverse")])
+@pytest.mark.parametrize(
+    ("ratio", "name"),
+    [
+        (4.0, "4-for-1 split"),
+        (1.5, "3-for-2 split"),
+        (0.1, "1-for-10 reverse"),
+        (1.25, "5-for-4 split"),
+        (50.0, "50-for-1 split"),
+        (1 / 12, "1-for-12 reverse"),
+    ],
+)
 def test_a_split_names_its_remedy_and_repair_makes_it(ratio: float, name: str) -> None:
     raw = scaled(scaled(adjusted(), PRICES, ratio), ["volume"], 1 / ratio)
     series, (note,) = read(raw)
@@ -216,3 +226,8 @@ def test_the_real_splits_of_an_unadjusted_file_are_made(shared_data: Path) -> No
     raw = pd.read_csv(shared_data / "daily" / "aapl_raw_unadjusted_ohlcv_2000_2013.csv").drop(columns="adj_close")
     series, _ = read(raw, repair=True)
     assert series.close[0] == pytest.approx(raw["close"][0] / 4)
+
+
+def test_a_move_of_a_quarter_is_a_split_only_beyond_doubt() -> None:
+    _, notes = read(scaled(adjusted(), PRICES, 1.25)[["date", "close"]])
+    assert notes == ()

@@ -6,10 +6,12 @@
   than 256 MB.
 - `headers`: the header rows of a text file become column names; 1, 2, ... where there are none; tables
   that stand `side_by_side` become one.
-- `layouts`: which columns are dates (`date_columns`), items (`items`), prices and volume; long or `wide`. Names decide
-  (`fields`, with `names`, from the tables in `languages`), else values (`shapes`); what the caller said (`choices`)
-  goes before both.
-- `rows`, with `dates` (spelled in `spellings`; `day_month` finds their order), `numbers` and `asides`: cells become
+- `date_parts`: columns of years, months and days become one of dates.
+- `layouts`: which columns are dates (`date_columns`), items (`items`; `blocks` of assets without a common date), prices
+  and volume; long or `wide`. Names decide (`fields`, with `names`, from the tables in `languages`), else values
+  (`shapes`); what the caller said (`choices`) goes before both.
+- `rows`, with `dates` (`date_cells`, spelled in `spellings` amid `date_words`; `column_dates` are those that only their
+  column explains, `day_month` finds their order), `numbers` (both in plain `characters`) and `asides`: cells become
   timestamps and floats; dividend lines, footnotes and rows without a usable date go; the rest is divided by item.
 - `repairs`, with `live_rows`, `splits` (which are beyond doubt: `split_evidence`) and `diagnostics`: an item's rows
   become a `PriceSeries`; each repair and remark is a note.
@@ -30,5 +32,5 @@ What is blank is treated here:
 - a volume: set to 0 by `repairs._fill_volume`
 - most of a column: the column is ignored by `repairs._drop_blank_columns`
 
-What counts as blank is in `numbers.BLANKS` and, of dates, in `dates.BLANKS`.
+What counts as blank is in `numbers.BLANKS` and, of dates, in `date_cells.BLANKS`.
 """

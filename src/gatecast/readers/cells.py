@@ -30,7 +30,7 @@ from gatecast.text import clean, shown
 
 MAX_ROWS = 50_000_000
 MAX_COLUMNS = 10_050  # 10,000 items, dates and a few other columns
-_SEPARATORS = (",", ";", "\t", "|")
+_SEPARATORS = (";", "\t", "|", ",")  # as even as another, a comma is the decimal sign: 08.12.2025;120,40
 _BOMS = (  # the longer ones first: that of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -127,12 +127,24 @@ def _from_frame(frame: pd.DataFrame, findings: Findings) -> Grid:
     columns = [_column(frame.iloc[:, position]) for position in range(frame.shape[1])]
     index, levels = frame.index, frame.index.nlevels
     counts = isinstance(index, pd.RangeIndex) or pd.api.types.is_integer_dtype(index.dtype)
+    counts = counts and not (_may_be_dates(index) and not any("date" in kinds(key(name)) for name, *_ in names))
     for level in reversed(range(0 if counts and index.name is None else levels)):
         values = index.get_level_values(level)
         default = "date" if isinstance(values, (pd.DatetimeIndex, pd.PeriodIndex)) or levels == 1 else "index"
         names.insert(0, (clean(values.name) if values.name is not None else default,))
         columns.insert(0, _column(pd.Series(values)))
     return Grid(tuple(names), tuple(columns), np.arange(1, len(frame) + 1), "row", findings)
+
+
+def _may_be_dates(index: pd.Index) -> bool:
+    """Whether whole numbers without a name can be dates such as 20261120, or counts since 1970 of 1990..2100."""
+    numbers = index.to_numpy(dtype=np.float64, na_value=np.nan)
+    if isinstance(index, pd.RangeIndex) or len(numbers) == 0:
+        return False
+    year, month, day = numbers // 10_000, numbers // 100 % 100, numbers % 100
+    written = (year >= 1800) & (year < 2200) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)
+    counted = [(numbers >= 631_152_000 * unit) & (numbers < 4_102_444_800 * unit) for unit in (1, 1e3, 1e6, 1e9)]
+    return any(bool(may.all()) for may in (written, *counted))
 
 
 def _names(label: object) -> tuple[str, ...]:
@@ -252,8 +264,8 @@ def _decode(content: bytes, name: str, findings: Findings) -> str:
     except UnicodeDecodeError:
         if encoding is not None:
             raise UnreadableSource(f"{name} is damaged {encoding} text. Save it again as UTF-8.") from None
-        text, encoding = _decode_older(content)
-        findings.note(f"read the text as {encoding}: it is not valid UTF-8.")
+        text, encoding, alike = _decode_older(content)
+        findings.note(f"read the text as {encoding}{alike}: it is not valid UTF-8.")
     start = text[:100_000]
     control = sum((c < " " and c not in "\t\n\r\f") or "\x7f" <= c < "\xa0" for c in start)
     if "\0" in text or control > 0.1 * len(start):
@@ -264,18 +276,24 @@ def _decode(content: bytes, name: str, findings: Findings) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _decode_older(content: bytes) -> tuple[str, str]:
-    """The text in the encoding of before Unicode in which most words of its first lines are names of columns."""
+def _decode_older(content: bytes) -> tuple[str, str, str]:
+    """The text in the encoding of before Unicode in which most words of its first lines are names of columns; its name,
+    and words for a note where another text has as many.
+    """
     head = content[: content.find(b"\n", 4000) + 1 or len(content)]
     found: dict[str, int] = {}
+    texts: dict[str, str] = {}
     for name, code in _OLDER.items():
         with suppress(UnicodeDecodeError):
-            lines = head.decode(code).split("\n")[:_HEADER_LINES]
+            texts[name] = head.decode(code)
+            lines = texts[name].split("\n")[:_HEADER_LINES]
             found[name] = sum(bool(kinds(key(word))) for line in lines for word in re.split("[,;\t|]", line))
     for name in sorted(found, key=lambda name: -found[name]):
         with suppress(UnicodeDecodeError):
-            return content.decode(_OLDER[name]), name
-    return content.decode("latin-1"), "Windows-1252"
+            others = {texts[other] for other in found if found[other] == found[name]} - {texts[name]}
+            alike = " or an encoding like it" if others else ""
+            return content.decode(_OLDER[name]), name, alike
+    return content.decode("latin-1"), "Windows-1252", ""
 
 
 def _separator(head: list[str]) -> tuple[str, int]:

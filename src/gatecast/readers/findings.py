@@ -8,6 +8,8 @@ from gatecast.errors import UnsafeData
 from gatecast.notes import Note
 from gatecast.text import counted, listed, shown
 
+_MANY = 10  # rows; of fewer, most can be errors
+
 
 @dataclass
 class Findings:
@@ -33,10 +35,14 @@ class Findings:
             more = f"; and before the first price {before}" if before else ""
             self.note(f"dropped blank rows between prices, on which an item did not trade: {listed(dropped)}{more}.")
 
-    def problem(self, *, rule: str, culprit: str, count: int, repair: str) -> None:
-        """Add an unsafe repair of `count` rows: "close must be positive", the first row that breaks it, "drop it"."""
+    def problem(self, *, rule: str, culprit: str, count: int, repair: str, rows: int, most: float = 0.5) -> None:
+        """Add an unsafe repair of `count` of `rows`: "close must be positive", the first row that breaks it, "drop it".
+
+        One that would change more of the rows than `most` is not offered: they are read in a wrong way, or no prices.
+        """
         more = f", and {counted(count - 1, 'more such row')}" if count > 1 else ""
-        self.problems.append(f"{rule}; {culprit}{more}. Correct the source, or pass repair=True to {repair}.")
+        offer = f", or pass repair=True to {repair}" if count < _MANY or count <= most * rows else ""
+        self.problems.append(f"{rule}; {culprit}{more}. Correct the source{offer}.")
 
     def refuse(self) -> None:
         """Raise `UnsafeData` for the first problem, with the number of the others, if there is any."""

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gatecast.errors import UnreadableSource
+from gatecast.readers.blocks import asset_of_blocks
 from gatecast.readers.cells import Column, Grid, matches
 from gatecast.readers.choices import name_it
 from gatecast.readers.date_columns import find_column
@@ -31,14 +32,14 @@ def item_column(grid: Grid, times: list[int], fields: Mapping[str, int], rest: l
     strong = sorted((at for at in names if key(names[at]) in ranks), key=lambda at: ranks[key(names[at])])
     moments = _codes(grid, times)
     repeated = len(grid) - _distinct(moments)
-    if not repeated:
-        return strong[0] if strong else None
+    if strong and not repeated:
+        return strong[0]
     weak = [at for at in names if at not in strong and is_weak_item(names[at])]
     # A column of any name needs more than the few repeated dates that are errors of one asset.
     others = [at for at in names if at not in strong + weak and not is_no_item(names[at])]
-    others = others if repeated > _ERRORS * len(grid) else []
     others.sort(key=lambda at: isinstance(grid.columns[at], np.ndarray) or _whole_numbers(grid.columns[at]))
-    for at in (*strong, *weak, *others):
+    many = repeated > _ERRORS * len(grid)
+    for at in (*strong, *weak, *(others if many else [])) if repeated else ():
         left = _repeats(moments, _codes(grid, [at]))
         if at in strong and left < 0.5 * repeated:
             return at
@@ -47,7 +48,7 @@ def item_column(grid: Grid, times: list[int], fields: Mapping[str, int], rest: l
                 f"took column {shown(names[at])} as the asset: dates repeat, and it tells their rows apart."
             )
             return at
-    return strong[0] if strong else None
+    return strong[0] if strong else None if many else asset_of_blocks(grid, times[0], weak + others)
 
 
 def refuse_mixed_assets(grid: Grid, times: list[int], close: int, rest: list[int]) -> None:

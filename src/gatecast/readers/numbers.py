@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 
 from gatecast.errors import UnreadableSource
 from gatecast.readers.cells import Column, Grid, matches
+from gatecast.readers.characters import plain_text
 from gatecast.readers.names import writes_commas
-from gatecast.text import counted, shown
+from gatecast.text import counted, listed, shown
 
 BLANKS = (
     "", "nan", "null", "none", "n/a", "#n/a", "na", "<na>", "nat", "-", "--", ".", "?", "missing", "#n/a n/a",
@@ -41,13 +42,17 @@ _CURRENCY = (
 )
 _MAGNITUDES = {
     **{"k": 1e3, "tsd": 1e3, "tys": 1e3, "тыс": 1e3, "千": 1e3, "万": 1e4, "萬": 1e4, "만": 1e4},
-    **{"m": 1e6, "mn": 1e6, "mio": 1e6, "mln": 1e6, "млн": 1e6, "b": 1e9, "bn": 1e9, "mrd": 1e9, "mld": 1e9},
+    **{"m": 1e6, "mm": 1e6, "mn": 1e6, "mio": 1e6, "mln": 1e6, "млн": 1e6, "b": 1e9, "bn": 1e9, "mrd": 1e9, "mld": 1e9},
     **{"млрд": 1e9, "t": 1e12, "亿": 1e8, "億": 1e8, "억": 1e8, "lakh": 1e5, "lac": 1e5, "cr": 1e7, "crore": 1e7},
 }
 _MAGNITUDE = rf"(?i:{'|'.join(sorted(_MAGNITUDES, key=len, reverse=True))})\.?"
-_SPACES = " '\u2019\u00a0\u202f"  # between groups of digits
+# Rand before a number, pence and the percents of bonds after it: signs in a column of prices alone.
+_BEFORE, _AFTER = rf"{_CURRENCY}|R", rf"{_CURRENCY}|p|%"
+_SPACES = " '\u2019\u00a0\u202f\u2009\u2007"  # between groups of digits
+_S = "[\\s\u00a0\u202f\u2009\u2007]*"  # \s of arrow's expressions is ASCII
 LIKE_NUMBER = (
-    rf"^[-+]?\s*({_CURRENCY})?\s*[-+]?[\d.,{_SPACES}]*\d[\d.,{_SPACES}]*([eE][-+]?\d+)?\s*({_MAGNITUDE}|{_CURRENCY})?$"
+    rf"^[-+]?{_S}({_CURRENCY})?{_S}[-+]?[\d.,{_SPACES}]*\d[\d.,{_SPACES}]*([eE][-+]?\d+)?"
+    rf"{_S}({_MAGNITUDE}|{_CURRENCY})?$"
 )
 
 
@@ -72,17 +77,19 @@ def read_numbers(grid: Grid, wanted: list[int], volumes: set[int]) -> dict[int, 
     numbers: dict[int, Numbers] = {}
     cells: dict[int, _Cells] = {}
     votes: dict[int, tuple[int, int]] = {}
+    signs_of: dict[str, list[int]] = {}  # of each currency sign its columns
     for at in wanted:
         column = grid.columns[at]
         plain = _plain(column, grid.options.decimal)
         if plain is None and isinstance(column, pa.ChunkedArray):
-            cells[at] = _tidy(grid, at, column, at in volumes)
+            cells[at] = _tidy(grid, at, column, at in volumes, signs_of)
             votes[at] = _votes(cells[at].text)
         elif plain is not None:
             numbers[at] = Numbers(plain, np.broadcast_to(np.False_, len(plain)))  # takes no memory
             if isinstance(column, pa.ChunkedArray):
                 says_comma = int(matches(column[:40], ",").any())
                 votes[at] = (says_comma, 1 - says_comma)
+    _note_signs(grid, signs_of)
     commas, dots = sum(comma for comma, _ in votes.values()), sum(dot for _, dot in votes.values())
     undecided: dict[int, pa.ChunkedArray] = {}
     for at, tidy in cells.items():
@@ -115,7 +122,7 @@ def look_like_numbers(column: Column) -> bool:
     """Whether most filled cells look like numbers; a blank column counts as an asset without prices."""
     if _plain(column) is not None:
         return isinstance(column, pa.ChunkedArray) or column.dtype.kind == "f"
-    text = pc.utf8_trim_whitespace(column)
+    text = plain_text(pc.utf8_trim_whitespace(column))
     filled = ~_among(pc.utf8_lower(text), BLANKS)
     return bool(2 * matches(text, LIKE_NUMBER).sum() >= filled.sum())
 
@@ -182,14 +189,22 @@ def _note_unclear(grid: Grid, columns: Mapping[int, pa.ChunkedArray]) -> None:
             return
 
 
-def _tidy(grid: Grid, at: int, column: pa.ChunkedArray, volume: bool) -> _Cells:
+def _note_signs(grid: Grid, signs_of: Mapping[str, list[int]]) -> None:
+    """Say of each currency sign where it was, in a single note."""
+    for sign, columns in signs_of.items():
+        labels = listed([shown(grid.names[at][0]) for at in columns])
+        what = "the sign '%' of prices in per cent" if sign == "%" else f"the currency sign {shown(sign)}"
+        grid.findings.note(f"ignored {what} in {'column' if len(columns) == 1 else 'columns'} {labels}.")
+
+
+def _tidy(grid: Grid, at: int, column: pa.ChunkedArray, volume: bool, signs_of: dict[str, list[int]]) -> _Cells:
     """Trimmed text without currency signs, spaces in numbers and letters such as the M of 1.2M."""
     text = pc.utf8_trim_whitespace(column)
     if matches(text, _PLAIN).all():
         return _Cells(text)
     filled = int((~_among(pc.utf8_lower(text), BLANKS)).sum())
-    text = pc.replace_substring(text, "\u2212", "-")  # the minus sign of typesetting
-    text = _without_currency(grid, at, text, filled)
+    text = plain_text(text)
+    text = _without_currency(at, text, filled, signs_of)
     for _ in range(2):  # 1 234 567: a match consumes its digits, so the second pass gets every other space
         text = pc.replace_substring_regex(text, rf"(\d)[{_SPACES}](\d{{3}})", r"\1\2")
     if volume:
@@ -207,10 +222,10 @@ def _tidy(grid: Grid, at: int, column: pa.ChunkedArray, volume: bool) -> _Cells:
     return _Cells(pc.replace_substring_regex(text, rf"(\d)\s*{_MAGNITUDE}$", r"\1"), scale)
 
 
-def _without_currency(grid: Grid, at: int, text: pa.ChunkedArray, filled: int) -> pa.ChunkedArray:
-    """Cells without the currency sign that most of them have, before or after the number."""
+def _without_currency(at: int, text: pa.ChunkedArray, filled: int, signs_of: dict[str, list[int]]) -> pa.ChunkedArray:
+    """Cells without the currency sign that most of them have, before or after the number; `signs_of` keeps it."""
     for before in (True, False):
-        pattern = rf"^[+-]?\s*(?P<sign>{_CURRENCY})\s*[+-]?[.,]?\d" if before else rf"\d[.,]?\s*(?P<sign>{_CURRENCY})$"
+        pattern = rf"^[+-]?\s*(?P<sign>{_BEFORE})\s*[+-]?[.,]?\d" if before else rf"\d[.,]?\s*(?P<sign>{_AFTER})$"
         if not matches(text, pattern).any():
             continue
         signs = pc.drop_null(pc.struct_field(pc.extract_regex(text, pattern), "sign"))
@@ -220,7 +235,7 @@ def _without_currency(grid: Grid, at: int, text: pa.ChunkedArray, filled: int) -
             escaped = re.escape(sign)
             strip = rf"^([+-]?)\s*{escaped}\s*" if before else rf"()\s*{escaped}$"
             text = pc.replace_substring_regex(text, strip, r"\1")
-            grid.findings.note(f"ignored the currency sign {shown(sign)} in column {shown(grid.names[at][0])}.")
+            signs_of.setdefault(sign, []).append(at)
     return text
 
 

@@ -14,6 +14,7 @@ from gatecast.errors import UnreadableSource, UsageError, check_type
 from gatecast.prices import PriceTable
 from gatecast.readers.cells import Grid, read_cells
 from gatecast.readers.choices import ReadOptions
+from gatecast.readers.date_parts import with_joined_dates
 from gatecast.readers.findings import Findings
 from gatecast.readers.headers import with_header
 from gatecast.readers.large import Progress, read_large
@@ -90,6 +91,7 @@ def read_source(
     grid = _grid(content, shown(name), options, progress, findings)
     if not grid.names:
         grid = with_header(grid)
+    grid = with_joined_dates(grid)
     # The later of the dates here and in Greenwich, so that no row of today counts as future.
     today = today or max(datetime.date.today(), datetime.datetime.now(datetime.UTC).date())
     items = split_items(grid, find_layout(grid, name), np.datetime64(today, "D"))

@@ -11,6 +11,7 @@ from gatecast.notes import Note
 from gatecast.prices import PriceSeries, stamp_text
 from gatecast.readers.diagnostics import diagnose
 from gatecast.readers.live_rows import merge_live_row
+from gatecast.readers.names import normalized
 from gatecast.readers.rows import ItemRows
 from gatecast.readers.splits import match_close, repair_splits
 from gatecast.text import counted, shown
@@ -31,6 +32,7 @@ def repair_item(item: ItemRows, calendar: str | None = None) -> PriceSeries | No
     _drop_duplicates(item)
     _trim_blank_ends(item)
     _drop_time_of_day(item)
+    _take_averages(item)
     _check_closes(item)
     if len(item.stamps) == 0:
         item.grid.findings.note(f"left out {shown(item.item_id)}: it has no price.")
@@ -64,6 +66,10 @@ def _drop_blank_columns(item: ItemRows) -> None:
         if 2 * int((missing & priced).sum()) > int(priced.sum()):
             del item.values[name], item.unreadable[name]
             item.note(f"ignored column {name}: more than half of it is blank.")
+        elif name == "volume" and 2 * int((item.unreadable[name] & priced).sum()) > int(priced.sum()):
+            row = int(item.unreadable[name].argmax())
+            item.note(f"ignored column volume: more than half of it is no number, such as {item.text(name, row)}.")
+            del item.values[name], item.unreadable[name]
 
 
 def _sort(item: ItemRows) -> None:
@@ -144,6 +150,17 @@ def _drop_time_of_day(item: ItemRows) -> None:
     if (days != item.stamps).any() and (np.diff(days) > np.timedelta64(0, "ns")).all():
         item.stamps = days
         item.note("removed the time of day from daily rows.")
+
+
+def _take_averages(item: ItemRows) -> None:
+    """In CRSP's column PRC a negative close is the average of bid and ask on a day without a trade."""
+    close = item.values["close"]
+    average = close < 0
+    if average.any() and normalized(item.grid.names[item.fields["close"]][-1]) == "prc":
+        item.values["close"] = np.abs(close)
+        rows = counted(int(average.sum()), "negative close")
+        text = f"took {rows} as CRSP writes averages of bid and ask, without the sign: {item.places(average)}."
+        item.note(text, int(average.argmax()))
 
 
 def _check_closes(item: ItemRows) -> None:

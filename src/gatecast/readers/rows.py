@@ -19,6 +19,8 @@ from gatecast.readers.layouts import MAX_ITEMS, Layout
 from gatecast.readers.numbers import Numbers, read_numbers
 from gatecast.text import clean, counted, listed, shown
 
+_FEW = 0.05  # of the rows, those whose date or item is an error; more are a date or item that is not understood
+
 
 @dataclass(kw_only=True)
 class ItemRows:
@@ -86,7 +88,7 @@ class ItemRows:
         first, count = int(bad.argmax()), int(bad.sum())
         seen = " and ".join(f"{name} {self.text(name, first)}" for name in cells)
         culprit = f"{shown(self.item_id)} has {seen}{has} at {self.place(first)}"
-        self.grid.findings.problem(rule=rule, culprit=culprit, count=count, repair=repair)
+        self.grid.findings.problem(rule=rule, culprit=culprit, count=count, repair=repair, rows=len(bad))
         self.note(f"repair: {done.format(rows=counted(count, 'row'))}: {self.places(bad)}.", first)
 
 
@@ -104,6 +106,9 @@ def split_items(grid: Grid, layout: Layout, today: np.datetime64) -> list[ItemRo
     groups: list[tuple[str, dict[str, int], np.ndarray | range]]
     if layout.item is None:
         kept = range(len(keep)) if keep.all() else np.flatnonzero(keep)
+        if len(layout.assets) > 1 and (np.diff(stamps[kept]) < np.timedelta64(0, "ns")).any():
+            grid.findings.note(f"sorted {counted(len(kept), 'row')} by date.")
+            kept = np.arange(len(keep))[kept][np.argsort(stamps[kept], kind="stable")]
         groups = [(clean(item), fields, kept) for item, fields in layout.assets.items()]
     else:
         (fields,) = layout.assets.values()
@@ -137,6 +142,7 @@ def _rows_by_item(grid: Grid, column: int, keep: np.ndarray) -> list[tuple[str, 
     ids: dict[str, int] = {}  # clean ids in order of appearance; two spellings may be one
     merged = np.array([ids.setdefault(clean(word), len(ids)) for word in coded.dictionary.to_pylist()], dtype=np.int64)
     codes = merged[coded.indices.to_numpy()]
+    codes = _filled_down(grid, column, codes, ids)
     unnamed = keep & (codes == ids.get("", -1))
     blank = f"has a blank in column {shown(grid.names[column][0])}"
     _drop_rows(grid, unnamed, "every row needs an item", lambda row: f"{grid.place(row)} {blank}")
@@ -147,6 +153,17 @@ def _rows_by_item(grid: Grid, column: int, keep: np.ndarray) -> list[tuple[str, 
     ends = np.searchsorted(codes[kept], np.arange(len(ids) + 1))
     groups = [(item, kept[ends[code] : ends[code + 1]]) for item, code in ids.items()]
     return [(item, rows) for item, rows in groups if len(rows)]
+
+
+def _filled_down(grid: Grid, column: int, codes: np.ndarray, ids: Mapping[str, int]) -> np.ndarray:
+    """The items of rows where a report names each on the first row of its block alone: blanks repeat the name above."""
+    named = codes != ids.get("", -1)
+    firsts = np.flatnonzero(named)
+    once = len(firsts) == len(ids) - 1  # no name stands twice
+    if not once or not named[:1].all() or 2 * len(firsts) > len(codes):
+        return codes
+    grid.findings.note(f"column {shown(grid.names[column][0])} names an asset on its first row alone: filled it down.")
+    return np.asarray(codes[firsts[np.cumsum(named) - 1]])
 
 
 def _usable_dates(
@@ -160,8 +177,8 @@ def _usable_dates(
     dates = parse_dates(column, name, grid.findings, day_first=grid.options.day_first)
     blank = lines_without_prices(grid, layout, numbers, dates)
     unreadable = dates.unreadable & ~blank
-    if int(unreadable.sum()) * 2 > int((~blank).sum()):
-        row = int(unreadable.argmax())
+    if int(unreadable.sum()) * 2 > int((~blank).sum()) or (blank.all() and dates.unreadable.any()):
+        row = int((unreadable if unreadable.any() else dates.unreadable).argmax())
         raise UnreadableSource(
             f"a date column must hold dates; column {shown(name)} has {grid.text(layout.date, row)} "
             f"at {grid.place(row)}. Write dates as 2021-03-04."
@@ -187,7 +204,8 @@ def _drop_rows(grid: Grid, bad: np.ndarray, rule: str, culprit: Callable[[int], 
     """Add the unsafe repair that these rows, if any, are dropped, and its note, which describes the first."""
     if bad.any():
         first, count = culprit(int(bad.argmax())), int(bad.sum())
-        grid.findings.problem(rule=rule, culprit=first, count=count, repair="drop such rows")
+        repair = "drop such rows"
+        grid.findings.problem(rule=rule, culprit=first, count=count, repair=repair, rows=len(bad), most=_FEW)
         grid.findings.note(f"repair: dropped {counted(count, 'row')} because {rule}; the first: {first}.")
 
 

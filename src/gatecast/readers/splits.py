@@ -14,8 +14,11 @@ from gatecast.readers.rows import ItemRows
 from gatecast.readers.split_evidence import doubt
 from gatecast.text import counted
 
-_RATIOS = np.array([1.5, 2, 3, 4, 5, 7, 10, 20])  # of common splits: 3-for-2, 2-for-1, ...
-_SMALLEST = 1.4  # times the price before: less is near no ratio
+_SPLITS = ((5, 4), (3, 2), *((many, 1) for many in (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50)))
+_RATIOS = np.array([many / few for many, few in _SPLITS])
+_SMALL = 1.4  # a ratio below it is a split only where nothing speaks against it: many real moves are as large
+_SMALLEST = 1.2  # times the price before: less is near no ratio
+_SCALES = np.array([1.5, 2, 3, 4, 5, 7, 10, 20])  # and their products: by what columns differ
 _NEAR = 0.04  # a day's return blurs the ratio by a few percent
 _LARGE = 6.0  # trailing volatilities; a stock that moves 12% a day can halve without a split
 _TRAILING = 60  # returns of the trailing volatility: a quarter
@@ -71,8 +74,7 @@ def find_splits(close: Float[np.ndarray, " time"], opens: Float[np.ndarray, " ti
     for row, step in zip((end[near] + 1).tolist(), overnight[near].tolist(), strict=True):
         after = float(np.log(np.median(close[row : row + _LATER])))
         if abs(after - np.log(close[row])) < abs(after - np.log(close[row - 1])):
-            ratio = float(_RATIOS[int(np.abs(_RATIOS / np.exp(min(abs(step), 5.0)) - 1).argmin())])
-            many, few = (3, 2) if ratio == 1.5 else (int(ratio), 1)
+            many, few = _SPLITS[int(np.abs(_RATIOS / np.exp(min(abs(step), 5.0)) - 1).argmin())]
             splits.append(Split(row, *((many, few) if step < 0 else (few, many))))
     return splits
 
@@ -90,7 +92,11 @@ def _volatility(close: Float[np.ndarray, " time"], rows: np.ndarray) -> Float[np
 def split_remarks(stamps: np.ndarray, values: Mapping[str, np.ndarray]) -> list[tuple[str, int]]:
     """A sentence for each of the first likely splits, with its remedy, and its row."""
     close, opens = values["close"], values.get("open")
-    splits = find_splits(close, opens)
+    splits = [
+        split
+        for split in find_splits(close, opens)
+        if max(split.ratio, 1 / split.ratio) > _SMALL or doubt(stamps, values, split.row, split.ratio) is None
+    ]
     remarks = []
     for split in splits[:3]:
         before, after = close[split.row - 1], (close if opens is None else opens)[split.row]
@@ -140,7 +146,7 @@ def _scales(close: Float[np.ndarray, " time"], other: Float[np.ndarray, " time"]
     usual = [float(np.median(apart[start:end])) for start, end in itertools.pairwise(starts.tolist())]
     if abs(usual[-1]) < _APART:  # what is usual where both are alike: a close lies below the high
         usual = [level - usual[-1] for level in usual]
-    ratios = np.unique(np.concatenate([_RATIOS, np.outer(_RATIOS, _RATIOS).ravel()]))
+    ratios = np.unique(np.concatenate([_SCALES, np.outer(_SCALES, _SCALES).ravel()]))
     candidates = np.concatenate([[1.0], ratios, 1 / ratios])
     scale = np.ones(len(apart))
     for level, (start, end) in zip(usual, itertools.pairwise(starts.tolist()), strict=True):
