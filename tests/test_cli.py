@@ -87,12 +87,12 @@ def test_a_note_names_the_items_it_is_of(home: Path, tmp_path: Path) -> None:
     days = pd.bdate_range("2020-01-01", periods=120)
     rng = np.random.default_rng(0)
     walks = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, (120, 6)), axis=0))
-    walks[:, 1] = 5.0
+    walks[:, 1] = 5.25
     frame = pd.DataFrame(walks, columns=list("ABCDEF")).assign(date=days)
     frame.to_csv(tmp_path / "wide.csv", index=False)
     options = ("--preset", "base", "--no-verdict", "--paths", 100, "--horizon", 2)
     messages = gatecast("forecast", tmp_path / "wide.csv", *options, home=home).stderr.decode()
-    assert "gatecast: B: the close is 5 in all 120 rows" in messages
+    assert "gatecast: B: the close is 5.25 in all 120 rows" in messages
     assert "gatecast: the network learned from" in messages
 
 
