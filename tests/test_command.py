@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +14,7 @@ from typer.testing import CliRunner
 
 from conftest import simulated_series
 from gatecast.cli import app, main
+from gatecast.cli.outputs import check_outputs
 from gatecast.prices import PriceTable
 
 FAST = ["--preset", "quick", "--set", "epochs=1", "--set", "context_length=10", "--set", "hidden=4", "--no-verdict"]
@@ -69,3 +73,93 @@ def test_a_large_file_is_read_with_its_progress(prices: Path, monkeypatch: pytes
     monkeypatch.setattr("gatecast.cli.console.QUIET", 0.0)
     result = CliRunner().invoke(app, ["forecast", str(prices), *FAST, "--horizon", "2", "--json"])
     assert result.exit_code == 0 and "gatecast: reading 100%" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("forecast", "{source}", "--csv", "{source}"),
+        ("forecast", "{source}", "--csv", "{folder}/./X.csv"),
+        ("forecast", "{folder}/link.csv", "--csv", "{source}"),
+        ("forecast", "{source}", "--csv", "{folder}/link.csv"),
+        ("forecast", "{source}", "--csv", "{folder}/hard.csv"),
+        ("forecast", "{folder}/prices", "--report", "{folder}/prices"),
+        ("backtest", "{source}", "--forecasts", "{source}"),
+        ("backtest", "{folder}/prices", "--report", "{folder}/prices"),
+        ("ablate", "{folder}/prices", "--report", "{folder}/prices"),
+        ("explain", "{folder}/prices", "--out", "{folder}/prices"),
+    ],
+)
+def test_no_output_replaces_the_source(
+    command: tuple[str, ...], prices: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = prices.parent
+    (folder / "link.csv").symlink_to(prices)
+    (folder / "hard.csv").hardlink_to(prices)
+    (folder / "prices").symlink_to(prices)
+    before = prices.read_bytes()
+    arguments = [part.format(source=prices, folder=folder) for part in command]
+    said = refusal(capsys, monkeypatch, *arguments)
+    assert said.startswith(f"gatecast: an output must not be the source; '{Path(arguments[-1])}' is both.")
+    assert prices.read_bytes() == before
+
+
+def test_no_output_replaces_the_file_sent_to_standard_input(prices: Path) -> None:
+    command = [sys.executable, "-m", "gatecast", "forecast", "-", "--csv", str(prices)]
+    with prices.open("rb") as stdin:
+        result = subprocess.run(command, stdin=stdin, capture_output=True, timeout=60, check=False)
+    assert result.returncode == 2 and b"must not be the source" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        ("--csv", "{folder}/same", "--report", "{folder}/./same"),
+        ("--csv", "{folder}/there", "--report", "{folder}/link"),
+        ("--csv", "{folder}/m", "--save", "{folder}/m"),
+    ],
+)
+def test_two_outputs_are_two_files(
+    outputs: tuple[str, ...], prices: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (prices.parent / "there").touch()
+    (prices.parent / "link").symlink_to("there")
+    given = [part.format(folder=prices.parent) for part in outputs]
+    for source in ("sample:aapl", "yahoo:AAPL", "-", prices):
+        assert "each output needs a path of its own" in refusal(capsys, monkeypatch, "forecast", source, *given)
+
+
+@pytest.mark.parametrize("option", ["--save", "--model"])
+def test_no_output_replaces_a_file_of_a_model(
+    option: str, prices: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = prices.parent / "m"
+    folder.mkdir()
+    (folder / "weights-0123.safetensors").touch()
+    (prices.parent / "link").symlink_to(folder / "weights-0123.safetensors")
+    for path in (folder / "weights-0123.safetensors", prices.parent / "link"):
+        said = refusal(capsys, monkeypatch, "forecast", prices, option, folder, "--csv", path)
+        assert "is a file of it" in said
+
+
+def test_a_device_takes_several_outputs() -> None:
+    null = Path("/dev/null")
+    check_outputs("-", page=null, table=null, rows=null)
+    check_outputs(str(null), page=null)
+
+
+def test_an_output_need_not_be_readable(
+    prices: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = prices.parent / "hidden"
+    hidden.touch()
+    access = os.access
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != hidden and access(path, mode))
+    for command, option in (
+        ("forecast", "--csv"),
+        ("forecast", "--report"),
+        ("backtest", "--forecasts"),
+        ("explain", "--out"),
+    ):
+        said = refusal(capsys, monkeypatch, command, prices, option, hidden)
+        assert f"an output can be written; '{hidden}' cannot" in said

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatecast.errors import GatecastError, UsageError
 from gatecast.faces.options import as_options
 
 if TYPE_CHECKING:
@@ -21,7 +18,6 @@ if TYPE_CHECKING:
     from gatecast.notes import Note
     from gatecast.readers.large import ReadProgress
 
-OTHER_FORMATS = (".pdf", ".png", ".jpg", ".svg", ".csv", ".json", ".parquet", ".xlsx", ".docx", ".md", ".txt")
 QUIET = 30.0  # seconds between two lines where there is no bar: a sign of life, not a log
 
 
@@ -49,41 +45,6 @@ def _with_options(value: object, key: str = "") -> object:
     if isinstance(value, list | tuple):
         return [_with_options(inner, key) for inner in value]
     return as_options(value) if key == "notes" and isinstance(value, str) else value
-
-
-def check_writable(*paths: Path | None) -> None:
-    """Refuse an output file whose folder is not there or not ours, before hours of work and not after."""
-    for path in paths:
-        if path is None:
-            continue
-        if path.is_dir() or not path.parent.is_dir():
-            what = "is a folder" if path.is_dir() else f"lies in no folder '{path.parent}'"
-            raise UsageError(f"an output is a file in a folder that exists; '{path}' {what}. Choose another path.")
-        if not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise UsageError(f"an output can be written; '{path}' cannot. Choose another path.")
-
-
-def check_page(path: Path | None) -> None:
-    """`check_writable`, and the name must not promise another format than HTML."""
-    check_writable(path)
-    if path is not None and path.suffix.lower() in OTHER_FORMATS:
-        raise UsageError(f"a page is HTML; '{path.name}' says {path.suffix}. Name it '{path.stem}.html'.")
-
-
-def check_table(path: Path | None) -> None:
-    """`check_writable`, and the name must not promise another format than CSV."""
-    check_writable(path)
-    if path is not None and path.suffix.lower() in {*OTHER_FORMATS, ".html"} - {".csv", ".txt"}:
-        raise UsageError(f"a table is CSV; '{path.name}' says {path.suffix}. Name it '{path.stem}.csv'.")
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """One line where the disk refuses a file."""
-    try:
-        yield
-    except OSError as error:
-        raise GatecastError(f"'{path}' cannot be written ({error.strerror or error}). Free some space.") from None
 
 
 @contextmanager

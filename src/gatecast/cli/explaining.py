@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from gatecast.cli.app import app
-from gatecast.cli.console import check_page, progress_bar, say, say_notes
+from gatecast.cli.console import progress_bar, say, say_notes
 from gatecast.cli.forecasting import config_of
 from gatecast.cli.options import Calendar, Jobs, Json, Model, Preset, Repair, Seed, Settings, Source, reads_source
+from gatecast.cli.outputs import check_outputs
 from gatecast.errors import UsageError
 from gatecast.executors import prepare_process
 from gatecast.readers.choices import ReadOptions
@@ -21,7 +22,9 @@ from gatecast.readers.choices import ReadOptions
 @reads_source
 def explain(
     source: Source,
-    out: Annotated[Path, typer.Option(metavar="FILE.html", help="Where the page goes.")] = Path("inside.html"),
+    out: Annotated[Path, typer.Option(metavar="FILE.html", readable=False, help="Where the page goes.")] = Path(
+        "inside.html"
+    ),
     asset: Annotated[str | None, typer.Option(help="The asset to explain; the first unless given.")] = None,
     member: Annotated[int, typer.Option(min=1, help="Which member of the base network to open.")] = 1,
     seed: Seed = 0,
@@ -34,7 +37,7 @@ def explain(
     reading: ReadOptions,
 ) -> None:
     """Write a page that opens the network of the latest forecast and takes it apart, step by step."""
-    check_page(out)
+    check_outputs(source, page=out, model=model)
     if model is not None and (settings or preset != "default"):
         raise UsageError("--model brings its own settings; it goes with neither --preset nor --set.")
     config = config_of(preset, settings, seed) if model is None else None

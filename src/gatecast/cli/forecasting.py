@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gatecast.cli.app import app
-from gatecast.cli.console import check_page, check_table, print_json, progress_bar, say, say_notes, writing
+from gatecast.cli.console import print_json, progress_bar, say, say_notes
 from gatecast.cli.options import (
     Calendar,
     Json,
@@ -24,6 +24,7 @@ from gatecast.cli.options import (
     Table,
     reads_source,
 )
+from gatecast.cli.outputs import check_outputs, writing
 from gatecast.errors import UsageError
 from gatecast.executors import prepare_process
 from gatecast.readers.choices import ReadOptions
@@ -44,7 +45,9 @@ def forecast(
     preset: Preset = "default",
     settings: Settings = None,
     model: Model = None,
-    save: Annotated[Path | None, typer.Option(metavar="DIR", help="Save the trained model here.")] = None,
+    save: Annotated[
+        Path | None, typer.Option(metavar="DIR", readable=False, help="Save the trained model here.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was cut off.")] = False,
     report: Report = None,
     csv: Table = None,
@@ -58,8 +61,7 @@ def forecast(
     reading: ReadOptions,
 ) -> None:
     """Train on SOURCE, or take the base network, and simulate what the next steps may bring."""
-    check_page(report)
-    check_table(csv)
+    check_outputs(source, page=report, table=csv, save=save, model=model)
     if model is not None and (settings or save or resume or preset != "default"):
         raise UsageError("--model brings its own settings; it goes with none of --preset, --set, --save, --resume.")
     config = None if model is not None else config_of(preset, settings, seed)

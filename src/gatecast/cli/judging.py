@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gatecast.cli.app import app
-from gatecast.cli.console import check_page, check_writable, print_json, progress_bar, say, say_notes, writing
+from gatecast.cli.console import print_json, progress_bar, say, say_notes
 from gatecast.cli.forecasting import config_of
 from gatecast.cli.options import (
     Calendar,
@@ -23,6 +23,7 @@ from gatecast.cli.options import (
     Source,
     reads_source,
 )
+from gatecast.cli.outputs import check_outputs, writing
 from gatecast.executors import prepare_process
 from gatecast.readers.choices import ReadOptions
 
@@ -37,7 +38,9 @@ Cutoffs = Annotated[
 ]
 Horizon = Annotated[int, typer.Option(min=1, help="Steps ahead.")]
 AuditToo = Annotated[bool, typer.Option("--audit", help="Examine the bands by year, step and volatility.")]
-Forecasts = Annotated[Path | None, typer.Option(metavar="FILE.parquet", help="Write a row per forecast.")]
+Forecasts = Annotated[
+    Path | None, typer.Option(metavar="FILE.parquet", readable=False, help="Write a row per forecast.")
+]
 
 
 @app.command()
@@ -66,8 +69,7 @@ def backtest(
     reading: ReadOptions,
 ) -> None:
     """Hold models against each other on days they have not seen, and say which deserve trust."""
-    check_writable(forecasts)
-    check_page(report)
+    check_outputs(source, page=report, rows=forecasts)
     prepare_process()
     from gatecast.runs.backtest import run_backtest
 
@@ -120,7 +122,7 @@ def ablate(
     reading: ReadOptions,
 ) -> None:
     """Turn each of the five improvements of a trained network off, and say what it was worth."""
-    check_page(report)
+    check_outputs(source, page=report)
     config = config_of(preset, settings, seed)
     prepare_process()
     from gatecast.runs.ablate import run_ablation

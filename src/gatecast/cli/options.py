@@ -30,8 +30,12 @@ Calendar = Annotated[
     typer.Option(help="An exchange whose sessions, half days and breaks the forecast follows, such as XNYS."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-Report = Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a self-contained HTML report.")]
-Table = Annotated[Path | None, typer.Option("--csv", metavar="FILE.csv", help="Write the forecast as a table.")]
+Report = Annotated[
+    Path | None, typer.Option(metavar="FILE.html", readable=False, help="Write a self-contained HTML report.")
+]
+Table = Annotated[
+    Path | None, typer.Option("--csv", metavar="FILE.csv", readable=False, help="Write the forecast as a table.")
+]
 Paths = Annotated[int, typer.Option(min=1, help="Simulated paths per asset.")]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Processes at work; the number of cores unless given.")]
 Model = Annotated[Path | None, typer.Option(metavar="DIR", help="Use this saved model; no training.")]

@@ -1,0 +1,89 @@
+"""Where results go: refused before the work where a file cannot be written, or would take the place of another."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import combinations
+from pathlib import Path
+
+from gatecast.errors import GatecastError, UsageError
+
+OTHER_FORMATS = (".pdf", ".png", ".jpg", ".svg", ".csv", ".json", ".parquet", ".xlsx", ".docx", ".md", ".txt")
+_OF_A_MODEL = re.compile(r"model\.json|(weights|training)-.*\.safetensors")  # what a model's folder holds
+
+
+def check_outputs(
+    source: str,
+    *,
+    page: Path | None = None,
+    table: Path | None = None,
+    rows: Path | None = None,
+    save: Path | None = None,
+    model: Path | None = None,
+) -> None:
+    """Refuse, before hours of work and not after, outputs that cannot be written or would cost a file that is needed.
+
+    `page` is HTML, `table` CSV, `rows` Parquet; `save` is the folder of a model to come, `model` that of one to read.
+    """
+    _check_page(page)
+    _check_table(table)
+    files = [path for path in (page, table, rows) if path is not None]
+    for path in files:
+        _check_writable(path)
+    read = Path("/dev/stdin" if source == "-" else source)
+    outputs = [*files, *([] if save is None else [save])]
+    for path in outputs:
+        if _same(path, read):
+            raise UsageError(f"an output must not be the source; '{path}' is both. Choose another path.")
+    for path, other in combinations(outputs, 2):
+        if _same(path, other):
+            raise UsageError(f"each output needs a path of its own; '{path}' is given twice. Choose another path.")
+    for folder, others in ((save, [*files, read]), (model, files)):
+        for path in others:
+            if folder is not None and _of_the_model(path, folder):
+                raise UsageError(f"the folder '{folder}' holds a model, and '{path}' is a file of it. Choose another.")
+
+
+def _same(path: Path, other: Path) -> bool:
+    """Whether both are one file, by whatever names, or would be; a device takes any number of outputs."""
+    try:
+        return os.path.samefile(path, other) and (path.is_file() or path.is_dir())
+    except OSError:  # one of them is not there yet
+        return os.path.realpath(path) == os.path.realpath(other)
+
+
+def _of_the_model(path: Path, folder: Path) -> bool:
+    where, name = os.path.split(os.path.realpath(path))
+    return where == os.path.realpath(folder) and _OF_A_MODEL.fullmatch(name) is not None
+
+
+def _check_writable(path: Path) -> None:
+    if path.is_dir() or not path.parent.is_dir():
+        what = "is a folder" if path.is_dir() else f"lies in no folder '{path.parent}'"
+        raise UsageError(f"an output is a file in a folder that exists; '{path}' {what}. Choose another path.")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageError(f"an output can be written; '{path}' cannot. Choose another path.")
+
+
+def _check_page(path: Path | None) -> None:
+    """The name must not promise another format than HTML."""
+    if path is not None and path.suffix.lower() in OTHER_FORMATS:
+        raise UsageError(f"a page is HTML; '{path.name}' says {path.suffix}. Name it '{path.stem}.html'.")
+
+
+def _check_table(path: Path | None) -> None:
+    """The name must not promise another format than CSV."""
+    if path is not None and path.suffix.lower() in {*OTHER_FORMATS, ".html"} - {".csv", ".txt"}:
+        raise UsageError(f"a table is CSV; '{path.name}' says {path.suffix}. Name it '{path.stem}.csv'.")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """One line where the disk refuses a file."""
+    try:
+        yield
+    except OSError as error:
+        raise GatecastError(f"'{path}' cannot be written ({error.strerror or error}). Free some space.") from None
