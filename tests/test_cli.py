@@ -200,19 +200,20 @@ def test_outputs_that_cannot_be_written_are_refused_before_the_work(option: str,
 
 
 @pytest.mark.parametrize(
-    ("command", "culprit"),
+    ("command", "culprit", "whose"),
     [
-        (("forecast",), "source"),
-        (("forecast", "sample:aapl", "--horizon", 0), "--horizon"),
-        (("forecast", "sample:aapl", "--nope"), "--nope"),
-        (("frcast",), "frcast"),
+        (("forecast",), "source", "gatecast forecast"),
+        (("forecast", "sample:aapl", "--horizon", 0), "--horizon", "gatecast forecast"),
+        (("forecast", "sample:aapl", "--horizon", "1e9"), "it is a whole number; got '1e9'", "gatecast forecast"),
+        (("forecast", "sample:aapl", "--nope"), "--nope", "gatecast forecast"),
+        (("frcast",), "frcast", "gatecast"),
     ],
 )
-def test_a_wrong_command_line_is_one_line(command: tuple[object, ...], culprit: str, home: Path) -> None:
+def test_a_wrong_command_line_is_one_line(command: tuple[object, ...], culprit: str, whose: str, home: Path) -> None:
     result = gatecast(*command, home=home)
     (line,) = result.stderr.decode().splitlines()
     assert culprit in one_line(result, 2) == line
-    assert line.endswith(". See gatecast --help.")
+    assert line.endswith(f". See {whose} --help.")
 
 
 def test_a_full_disk_is_one_line(prices: Path, home: Path) -> None:
@@ -251,7 +252,7 @@ def test_ctrl_c_says_how_to_go_on(prices: Path, tmp_path: Path) -> None:
         _, messages = child.communicate(timeout=60)
     assert child.returncode == 130
     assert b"Traceback" not in messages
-    assert b"the same command goes on" in messages
+    assert b"the same command goes on" in messages and messages.endswith(b"gatecast: interrupted\n")
 
 
 def test_a_model_is_not_given_columns_it_was_not_trained_on(prices: Path, home: Path, tmp_path: Path) -> None:
@@ -268,7 +269,7 @@ def test_a_model_is_not_given_columns_it_was_not_trained_on(prices: Path, home: 
     [
         (("--report", "."), "is a folder"),
         (("--report", "r.pdf"), "'r.html'"),
-        (("--save", "{prices}"), "is a file"),
+        (("--save", __file__), "is a file"),
         (("--set", "seed=5", "--seed", "3"), "give one of them"),
         (("--set", "huber_delta=inf"), "huber_delta"),
     ],

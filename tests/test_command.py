@@ -9,11 +9,14 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from conftest import simulated_series
 from gatecast.cli import app, main
+from gatecast.cli.app import Command
 from gatecast.cli.outputs import check_outputs
 from gatecast.prices import PriceTable
 
@@ -163,3 +166,86 @@ def test_an_output_need_not_be_readable(
     ):
         said = refusal(capsys, monkeypatch, command, prices, option, hidden)
         assert f"an output can be written; '{hidden}' cannot" in said
+
+
+def test_without_arguments_the_help_is_all_that_is_said(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["gatecast"])
+    monkeypatch.setattr("gc.freeze", lambda: None)
+    with pytest.raises(SystemExit) as error:
+        main()
+    said = capfd.readouterr()
+    assert error.value.code == 2 and "backtest" in said.out + said.err and "gatecast:" not in said.err
+
+
+@pytest.mark.parametrize("error", [MemoryError(), pa.lib.ArrowMemoryError("malloc of size 4000000000 failed")])
+def test_too_little_memory_is_one_line(
+    error: Exception, prices: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*arguments: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr("gatecast.runs.forecast.read_source", fails)
+    assert refusal(capsys, monkeypatch, "forecast", prices).startswith("gatecast: not enough memory")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--close", "A", "--close", "B"), "'--close A' and '--close B'"),
+        (("--close=A", "--close", "B"), "'--close A' and '--close B'"),
+        (("--horizon", "5", "--set", "loss=mae", "--horizon", "6"), "'--horizon 5' and '--horizon 6'"),
+        (("--day-first", "--month-first"), "'--day-first' and '--month-first'"),
+    ],
+)
+def test_an_option_is_given_once(
+    given: tuple[str, ...], said: str, prices: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert said in refusal(capsys, monkeypatch, "forecast", prices, *given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--close", "A", "--close", "A", "--json", "--json"),
+        ("--close", "--item", "--item", "X"),  # the first --item is a column's name
+        ("--set", "loss=mae", "--set", "loss=mse", "--", "--json"),
+    ],
+)
+def test_the_same_said_twice_is_said_once(given: tuple[str, ...]) -> None:
+    Command("test", params=_forecast_options())._check_said_once(given)
+
+
+def _forecast_options() -> list[typer.core.TyperOption]:
+    group = typer.main.get_command(app)
+    return group.commands["forecast"].params  # type: ignore[attr-defined]
+
+
+def cut_off(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, where: str, *arguments: object
+) -> list[str]:
+    """What is said where Ctrl-C comes at the first call of `where`."""
+
+    def interrupt(*given: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(where, interrupt)
+    monkeypatch.setattr("sys.argv", ["gatecast", *map(str, arguments)])
+    monkeypatch.setattr("gc.freeze", lambda: None)
+    with pytest.raises(SystemExit) as error:
+        main()
+    assert error.value.code == 130
+    return capsys.readouterr().err.strip().splitlines()
+
+
+def test_ctrl_c_claims_to_have_kept_only_what_there_was(
+    prices: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("forecast", prices, *FAST[:-1], "--horizon", 2)
+    with monkeypatch.context() as patch:
+        assert cut_off(capsys, patch, "gatecast.runs.forecast.read_source", *command) == ["gatecast: interrupted"]
+    kept = "gatecast: what was trained is kept; the same command with --resume goes on from it"
+    with monkeypatch.context() as patch:
+        said = cut_off(capsys, patch, "gatecast.runs.forecast.recent_verdict", *command)
+        assert said == [kept, "gatecast: interrupted"]

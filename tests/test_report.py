@@ -12,7 +12,7 @@ import pytest
 
 from gatecast.errors import GatecastError, UsageError
 from gatecast.faces.report import forecast_report, write_html
-from gatecast.faces.report.page import setting_pairs
+from gatecast.faces.report.page import render, setting_pairs
 from gatecast.forecast import Forecast
 from gatecast.notes import Note
 from gatecast.prices import PriceTable
@@ -179,3 +179,21 @@ def test_the_page_explains_the_words_of_its_verdict():
 
 def test_a_setting_that_was_not_given_is_said_to_be_unset():
     assert setting_pairs({"every": None, "refit": 1}) == [("every", "not set"), ("refit", "1")]
+
+
+def test_a_title_of_a_file_name_that_is_no_text_can_be_written(tmp_path):
+    page = render(
+        "ablation.html",
+        {},
+        {
+            "title": "Forecast of bad\udcff\udcfe.csv",
+            "subtitle": "",
+            "text": "",
+            "table": [],
+            "has_bars": False,
+            "bars_height": 0,
+            "notes": [],
+        },
+    )
+    write_html(tmp_path / "page.html", page)
+    assert "<h1>Forecast of bad.csv</h1>" in (tmp_path / "page.html").read_text()

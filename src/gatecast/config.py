@@ -244,10 +244,16 @@ def _explain(error: ValidationError) -> str:
     reason = reason[0].lower() + reason[1:]
     if not key:
         return f"{reason}."
-    rule = _RULES.get(first["type"], reason.replace("input should be", "it is"))
     default = Config.model_fields[key].default
     example = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower()
-    return f"setting '{key}' cannot be {first['input']!r}: {rule}. Write for example {key}={example or '64,32'}."
+    remedy = f"Write for example {key}={example or '64,32'}."
+    return f"setting '{key}' cannot be {first['input']!r}: {broken_rule(error)}. {remedy}"
+
+
+def broken_rule(error: ValidationError) -> str:
+    """The first rule that was broken, in our words."""
+    first = error.errors()[0]
+    return _RULES.get(first["type"], first["msg"].replace("Input should be", "it is").removeprefix("Value error, "))
 
 
 _RULES = {  # by pydantic's types of errors

@@ -11,7 +11,7 @@ from typer.exceptions import TyperException
 from gatecast.cli import explaining, forecasting, judging
 from gatecast.cli.app import app
 from gatecast.cli.console import say
-from gatecast.errors import GatecastError
+from gatecast.errors import GatecastError, briefly
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _NEW_OBJECTS = 100_000  # between two collections; imports alone make as many, and almost all of them stay
@@ -29,18 +29,23 @@ def main() -> None:
         sys.exit(1)
     try:
         try:
-            code = app(args=arguments, standalone_mode=False)
+            code = app(args=arguments, prog_name="gatecast", standalone_mode=False)
         finally:
             gc.freeze()  # the process ends: to look for garbage among all that torch made would take a quarter second
             sys.stdout.flush()
     except TyperException as error:  # of the command line itself
-        say(f"{' '.join(error.format_message().split()).rstrip('.?')}. See gatecast --help.")
+        _say_misused(error)
         sys.exit(error.exit_code)
     except GatecastError as error:
         if debug:
             raise
         say(str(error))
         sys.exit(error.exit_code)
+    except MemoryError:
+        if debug:
+            raise
+        say("not enough memory for these prices. Free some, give fewer rows or assets, or take fewer --paths.")
+        sys.exit(1)
     except BrokenPipeError:
         _silence_stdout()
         sys.exit(1)
@@ -52,8 +57,22 @@ def main() -> None:
         _silence_stdout()
         sys.exit(1)
     if code == INTERRUPTED:
-        say("interrupted; finished folds are kept and the same command goes on from them, a training with --resume")
+        say("interrupted")
     sys.exit(code)
+
+
+def _say_misused(error: TyperException) -> None:
+    """What is wrong with the command line, and whose help tells more; nothing where typer has shown the help itself."""
+    from pydantic import ValidationError
+
+    from gatecast.config import broken_rule
+
+    if isinstance(error.__cause__, ValidationError):
+        error.message = f"{broken_rule(error.__cause__)}; got {briefly(error.__cause__.errors()[0]['input'])}"
+    message = " ".join(error.format_message().split()).rstrip(".?")
+    context = getattr(error, "ctx", None)
+    if message:
+        say(f"{message}. See {'gatecast' if context is None else context.command_path} --help.")
 
 
 def _silence_stdout() -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+
+from gatecast.errors import UsageError
 
 app = typer.Typer(
     name="gatecast",
@@ -26,3 +30,29 @@ def _options(
 
         print(__version__)
         raise typer.Exit
+
+
+class Command(TyperCommand):
+    """A command that takes an option once: of two values that differ, neither is known to be meant."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As typer does, after the check."""
+        self._check_said_once(args)
+        return super().parse_args(ctx, args)
+
+    def _check_said_once(self, args: Iterable[str]) -> None:
+        options = {name: option for option in self.params for name in (*option.opts, *option.secondary_opts)}
+        said: dict[str | None, str] = {}
+        words = iter(args)
+        for word in words:
+            if word == "--":  # what follows is no option
+                return
+            name, _, value = word.partition("=")
+            if not name.startswith("--") or name not in options:
+                continue
+            option = options[name]
+            text = name
+            if not getattr(option, "is_flag", False):
+                text = f"{name} {value if '=' in word else next(words, '')}"
+            if not getattr(option, "multiple", False) and said.setdefault(option.name, text) != text:
+                raise UsageError(f"an option is given once; got '{said[option.name]}' and '{text}'. Leave one out.")

@@ -48,8 +48,28 @@ def _with_options(value: object, key: str = "") -> object:
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[TrainingProgress | FoldProgress | ReadProgress], None]]:
-    """Progress of a run: of reading a large file, of its training, then of its folds."""
+def progress_bar(
+    what: str, *, training_kept: str = "", folds_kept: str = ""
+) -> Iterator[Callable[[TrainingProgress | FoldProgress | ReadProgress], None]]:
+    """Progress of a run: of reading a large file, of its training, then of its folds.
+
+    Where Ctrl-C ends it, what was kept of its training or of its folds is said, if there was any.
+    """
+    kept: dict[str, None] = {}
+    try:
+        with _progress(what, lambda fold: kept.setdefault(folds_kept if fold else training_kept)) as show:
+            yield show
+    except KeyboardInterrupt:
+        for sentence in filter(None, kept):
+            say(sentence)
+        raise
+
+
+@contextmanager
+def _progress(
+    what: str, began_part: Callable[[bool], None]
+) -> Iterator[Callable[[TrainingProgress | FoldProgress | ReadProgress], None]]:
+    """Calls `began_part` with whether it is a fold that ended, or an epoch of a training."""
     with _bar() as update:
         from gatecast.judge.walkforward import FoldProgress
         from gatecast.readers.large import ReadProgress
@@ -62,6 +82,7 @@ def progress_bar(what: str) -> Iterator[Callable[[TrainingProgress | FoldProgres
                 update("reading", now.done / now.total, f"{now.done / 1e6:,.0f} of {now.total / 1e6:,.0f} MB")
                 began = time.monotonic()
                 return
+            began_part(isinstance(now, FoldProgress))
             if not isinstance(now, FoldProgress):
                 began = time.monotonic()  # the clock of the folds starts where the training ended
                 best = "" if now.validation_loss is None else f", held out {now.validation_loss:.4f}"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gatecast.cli.app import app
+from gatecast.cli.app import Command, app
 from gatecast.cli.console import progress_bar, say, say_notes
 from gatecast.cli.forecasting import config_of
 from gatecast.cli.options import Calendar, Jobs, Json, Model, Preset, Repair, Seed, Settings, Source, reads_source
@@ -18,7 +18,7 @@ from gatecast.executors import prepare_process
 from gatecast.readers.choices import ReadOptions
 
 
-@app.command()
+@app.command(cls=Command)
 @reads_source
 def explain(
     source: Source,
@@ -64,7 +64,7 @@ def explain(
     say(f"page written to {out}")
 
 
-@app.command()
+@app.command(cls=Command)
 def memory(jobs: Jobs = None, as_json: Json = False) -> None:
     """Train every family to recall a value seen k steps ago, and show which can; some 5 to 10 minutes."""
     prepare_process()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatecast.cli.app import app
+from gatecast.cli.app import Command, app
 from gatecast.cli.console import print_json, progress_bar, say, say_notes
 from gatecast.cli.options import (
     Calendar,
@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from gatecast.config import Config
     from gatecast.runs.forecast import ForecastRun
 
+_RESUME = "what was trained is kept; the same command with --resume goes on from it"
 
-@app.command()
+
+@app.command(cls=Command)
 @reads_source
 def forecast(
     source: Source,
@@ -68,7 +70,7 @@ def forecast(
     prepare_process()
     from gatecast.runs.forecast import run_forecast
 
-    with progress_bar("judging") as show:
+    with progress_bar("judging", training_kept=_RESUME) as show:
         run = run_forecast(
             source,
             config,
@@ -97,7 +99,7 @@ def forecast(
             _print(run)
 
 
-@app.command()
+@app.command(cls=Command)
 def samples() -> None:
     """List the price histories that come with gatecast."""
     from gatecast.readers.sources import SAMPLES
@@ -106,7 +108,7 @@ def samples() -> None:
         print(f"sample:{name}  {about}")
 
 
-@app.command(name="settings")
+@app.command(name="settings", cls=Command)
 def show_settings(
     preset: Preset = "default",
     beside: Annotated[str | None, typer.Option(metavar="PRESET", help="A second preset, to see what differs.")] = None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatecast.cli.app import app
+from gatecast.cli.app import Command, app
 from gatecast.cli.console import print_json, progress_bar, say, say_notes
 from gatecast.cli.forecasting import config_of
 from gatecast.cli.options import (
@@ -30,6 +30,7 @@ from gatecast.readers.choices import ReadOptions
 if TYPE_CHECKING:
     from gatecast.runs.backtest import BacktestRun
 
+_GOES_ON = "finished folds are kept; the same command goes on from them"
 _MODELS = "gatecast,random_walk,garch"
 Models = Annotated[str, typer.Option(help="Comma-separated, such as gatecast,gatecast:gru,sma:window=50.")]
 Cutoffs = Annotated[
@@ -43,7 +44,7 @@ Forecasts = Annotated[
 ]
 
 
-@app.command()
+@app.command(cls=Command)
 @reads_source
 def backtest(
     source: Source,
@@ -73,7 +74,7 @@ def backtest(
     prepare_process()
     from gatecast.runs.backtest import run_backtest
 
-    with progress_bar("backtest") as show:
+    with progress_bar("backtest", folds_kept=_GOES_ON) as show:
         run = run_backtest(
             source,
             models,
@@ -101,7 +102,7 @@ def backtest(
         _print(run, as_json)
 
 
-@app.command()
+@app.command(cls=Command)
 @reads_source
 def ablate(
     source: Source,
@@ -127,7 +128,7 @@ def ablate(
     prepare_process()
     from gatecast.runs.ablate import run_ablation
 
-    with progress_bar("ablation") as show:
+    with progress_bar("ablation", folds_kept=_GOES_ON) as show:
         run = run_ablation(
             source,
             config,

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from gatecast.config import Config
+from gatecast.config import Config, broken_rule
 from gatecast.errors import ConfigError, UsageError
 from gatecast.model import Model
 from gatecast.models.baselines import BASELINES
@@ -113,5 +113,8 @@ def _baseline(kind: type[Any], rest: str) -> Model:
     try:
         model: Model = TypeAdapter(kind).validate_python(values) if values else kind()
     except ValidationError as error:
-        raise ConfigError(f"{kind.name}:{rest[:80]} cannot be: {error.errors()[0]['msg'].lower()}.") from None
+        setting, rule = error.errors()[0]["loc"][0], broken_rule(error).removeprefix("it ")
+        raise ConfigError(
+            f"{kind.name} cannot have {rest[:80]}: {setting} {rule}. Correct it, or leave it out."
+        ) from None
     return model

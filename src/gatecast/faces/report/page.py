@@ -18,6 +18,7 @@ from gatecast.faces.figures import DARK
 from gatecast.faces.options import as_options
 from gatecast.faces.wording import setting_text, typeset
 from gatecast.files import write_whole
+from gatecast.text import clean
 from gatecast.version import __version__
 
 CHIPS = {"median": "Median", "bands": "Bands", "honest": "Bands honest", "origins": "Origins"}
@@ -38,14 +39,21 @@ def _templates() -> jinja2.Environment:
 
 
 def render(template: str, figures: Mapping[str, go.Figure], values: Mapping[str, object]) -> str:
-    """The page as text: the template filled with `values` (escaped), the figures as JSON under their ids."""
+    """The page as text: the template filled with `values` (escaped), the figures as JSON under their ids.
+
+    The title may hold the name of a file whose bytes are no text.
+    """
     # Plotly's "json" engine escapes < and >, so that no text in a figure can end its <script>.
     specs = {id: Markup(figure.to_json(validate=False, engine="json")) for id, figure in figures.items()}
     return (
         _templates()
         .get_template(template)
         .render(
-            **values, figures=specs, dark=Markup(json.dumps(DARK)), version=__version__, plotly=Markup(get_plotlyjs())
+            **{**values, "title": clean(values["title"])},
+            figures=specs,
+            dark=Markup(json.dumps(DARK)),
+            version=__version__,
+            plotly=Markup(get_plotlyjs()),
         )
     )
 
