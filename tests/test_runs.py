@@ -207,3 +207,13 @@ def test_a_history_of_months_has_a_single_short_note_on_holidays(source: Path) -
     (note,) = holiday_notes(source)
     assert note.startswith("which days of the forecast are holidays is not known") and 'calendar="XNYS"' in note
     assert not holiday_notes(source, "XNYS")
+
+
+def test_a_cache_that_cannot_be_written_stops_no_run(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = {"horizon": 1, "cutoffs": 2, "paths": 10, "jobs": 1}
+    kept = run_backtest(source, "random_walk", **plan)
+    assert not any("finished folds" in note.text for note in kept.notes)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
+    run = run_backtest(source, "random_walk", **plan)
+    assert run.to_dict() == kept.to_dict()
+    assert any("finished folds were not kept, since '/dev/null/gatecast'" in note.text for note in run.notes)

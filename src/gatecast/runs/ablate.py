@@ -15,7 +15,7 @@ from gatecast.readers.choices import AS_FOUND, ReadOptions
 from gatecast.readers.large import ReadProgress
 from gatecast.readers.read import read_source
 from gatecast.runs.forecast import settings_notes
-from gatecast.runs.workspace import fold_store, timed
+from gatecast.runs.workspace import fold_store, store_notes, timed
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,5 +51,5 @@ def run_ablation(
     about = {"command": "ablate", **plan, "config": config.model_dump(mode="json")}
     with timed(timings, "judge"), fold_store(prices, about) as store:
         ablation = ablate(config, prices, **plan, jobs=jobs or -1, store=store, progress=progress)
-    notes = [*settings_notes(config), *prices.all_notes(), *ablation.notes]
+    notes = [*settings_notes(config), *prices.all_notes(), *ablation.notes, *store_notes(store)]
     return AblationRun(prices=prices, ablation=ablation, notes=merged(notes, prices.item_ids), timings=timings)

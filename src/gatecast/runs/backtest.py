@@ -16,7 +16,7 @@ from gatecast.readers.choices import AS_FOUND, ReadOptions
 from gatecast.readers.large import ReadProgress
 from gatecast.readers.read import read_source
 from gatecast.runs.forecast import settings_notes
-from gatecast.runs.workspace import fold_store, timed
+from gatecast.runs.workspace import fold_store, store_notes, timed
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,7 +83,7 @@ def run_backtest(
         prices=prices,
         report=report,
         audit=found,
-        notes=merged([*unheard, *unused, *prices.all_notes(), *report.notes], prices.item_ids),
+        notes=merged([*unheard, *unused, *prices.all_notes(), *report.notes, *store_notes(store)], prices.item_ids),
         settings={"models": models, **plan, "preset": preset},
         timings=timings,
     )

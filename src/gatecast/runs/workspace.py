@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from gatecast.notes import Note
 from gatecast.prices import PriceTable
 
 
@@ -38,9 +39,26 @@ def timed(seconds: dict[str, float], part: str) -> Iterator[None]:
 
 
 @contextmanager
-def fold_store(prices: PriceTable, about: Mapping[str, object]) -> Iterator[Path]:
-    """A folder for the finished folds of exactly this run; it stays where the run is cut short, and goes at its end."""
+def fold_store(prices: PriceTable, about: Mapping[str, object]) -> Iterator[Path | None]:
+    """A folder for the finished folds of exactly this run; it stays where the run is cut short, and goes at its end.
+
+    None where the cache folder cannot be written: the run needs no store (`store_notes` say so).
+    """
     text = json.dumps([prices.data_hash(), dict(about)], sort_keys=True)
     folder = cache() / "folds" / hashlib.sha256(text.encode()).hexdigest()[:16]
-    yield folder
+    yield folder if _writable(folder) else None
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def store_notes(store: Path | None) -> tuple[Note, ...]:
+    """That finished folds could not be kept, where they could not."""
+    text = f"finished folds were not kept, since '{cache()}' cannot be written; a run that is cut off would start anew"
+    return () if store is not None else (Note("test", text),)
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
