@@ -249,3 +249,41 @@ def test_ctrl_c_claims_to_have_kept_only_what_there_was(
     with monkeypatch.context() as patch:
         said = cut_off(capsys, patch, "gatecast.runs.forecast.recent_verdict", *command)
         assert said == [kept, "gatecast: interrupted"]
+
+
+def test_a_name_in_the_table_is_no_formula(prices: Path, tmp_path: Path) -> None:
+    frame = pd.read_csv(prices)
+    names = ["=cmd|' /C calc'!A0", "@SUM(A1)", "+1+1", "-2", "A=1"]
+    pd.concat([frame.assign(item_id=name) for name in names]).to_csv(prices, index=False)
+    path = tmp_path / "table.csv"
+    result = CliRunner().invoke(app, ["forecast", str(prices), *FAST, "--csv", str(path), "--horizon", "1", "--json"])
+    assert result.exit_code == 0, result.output
+    assert pd.read_csv(path)["item_id"].tolist() == [*(f"'{name}" for name in names[:4]), "A=1"]
+    assert [item["item_id"] for item in json.loads(result.stdout)["items"]] == names
+
+
+@pytest.mark.parametrize(
+    ("options", "hidden"), [(FAST, "4"), (["--preset", "base", "--no-verdict"], "-"), (["--no-verdict"], "-")]
+)
+def test_a_page_has_the_settings_that_have_an_effect(
+    options: list[str], hidden: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    series = simulated_series("X", 150, 3, start="2025-01-01")  # new to the base network
+    PriceTable(series=(series,)).to_frame().to_csv(tmp_path / "X.csv", index=False)
+    page = tmp_path / "page.html"
+    command = ["forecast", str(tmp_path / "X.csv"), *options, "--report", str(page), "--horizon", "1"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    text = page.read_text()
+    assert f"<dt>hidden</dt><dd>{hidden}</dd>" in text and "<dt>seed</dt><dd>0</dd>" in text
+
+
+def test_without_a_verdict_no_note_refers_to_it(tmp_path: Path) -> None:
+    hours = pd.date_range("2025-01-01", periods=200, freq="h")
+    frame = simulated_series("X", 200, 3).columns()
+    pd.DataFrame({"date": hours, **frame}).to_csv(tmp_path / "X.csv", index=False)
+    command = ["forecast", str(tmp_path / "X.csv"), "--preset", "base", "--no-verdict", "--horizon", "1", "--json"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0 and "hours or minutes are read as if daily" in result.stderr
+    assert "the verdict" not in result.stderr

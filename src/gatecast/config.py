@@ -203,11 +203,16 @@ def setting_rows(configs: Sequence[Config]) -> Iterable[tuple[str, str, tuple[An
     group = ""
     for key, field in Config.model_fields.items():
         group = GROUPS.get(key, group)
-        values = (
-            getattr(config, key) if key in _OF_EVERY_START or config.start != "base" else None for config in configs
-        )
+        values = (in_effect(config, base=config.start == "base")[key] for config in configs)
         choices = f" One of {', '.join(get_args(field.annotation))}." if get_origin(field.annotation) is Literal else ""
         yield group, key, tuple(values), f"{field.description}{choices}"
+
+
+def in_effect(config: Config, *, base: bool) -> dict[str, Any]:
+    """The value of each setting; None where it has no effect, as most have none on the `base` network."""
+    return {
+        key: getattr(config, key) if key in _OF_EVERY_START or not base else None for key in type(config).model_fields
+    }
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:

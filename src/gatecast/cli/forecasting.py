@@ -166,9 +166,12 @@ def _write_files(csv: Path | None, report: Path | None, source: str, run: Foreca
 
 
 def _write_table(path: Path, run: ForecastRun) -> None:
+    from gatecast.faces.wording import as_cell
     from gatecast.files import write_whole
 
-    text = run.forecast.to_frame(run.level).to_csv(index=False)
+    frame = run.forecast.to_frame(run.level)
+    frame["item_id"] = frame["item_id"].map(as_cell)
+    text = frame.to_csv(index=False)
     with writing(path):
         if path.exists() and not path.is_file():  # a device such as /dev/stdout
             path.write_text(text, encoding="utf-8")
@@ -178,13 +181,16 @@ def _write_table(path: Path, run: ForecastRun) -> None:
 
 
 def _write_report(path: Path, source: str, run: ForecastRun) -> None:
+    from gatecast.config import in_effect
     from gatecast.faces.report import forecast_report, write_html
+    from gatecast.faces.wording import setting_text
 
+    settings = in_effect(run.config, base=run.forecaster.choice_.folder is not None)
     page = forecast_report(
         run.forecast,
         run.prices,
         level=run.level,
-        config=run.config.model_dump(mode="json"),
+        config={key: setting_text(value) for key, value in settings.items()},
         losses=run.forecaster.losses,
         verdict=None if run.verdict is None else run.verdict.to_dict(),
         title=f"Forecast of {source}" if len(source) < 80 else "Forecast",

@@ -27,6 +27,15 @@ def price_text(price: float, like: float) -> str:
     return f"{price:,.{decimals}f}" if decimals <= 10 else f"{price:.4e}"
 
 
+def as_cell(text: str) -> str:
+    """A text for a cell of a CSV file that a spreadsheet takes for no formula: after an apostrophe, as OWASP has it.
+
+    >>> as_cell("=SUM(A1)"), as_cell("AAPL")
+    ("'=SUM(A1)", 'AAPL')
+    """
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
 def level_text(level: float) -> str:
     """A level or probability as per cent.
 
