@@ -200,6 +200,8 @@ def test_the_page_has_the_verdict_first_and_the_best_in_bold():
     assert best in html and worst not in html
     skill = 1 - whole.at["gatecast", "crps"] / whole.at["random_walk", "crps"]
     assert f"{100 * skill:+.1f}%".replace("-", "\u2212") in text
+    words = text[text.index("Scores") : text.index("Model CRPS")]
+    assert all(word in words for word in ("CRPS", "Skill", "p-value", "log score", "MAE", "RMSE", "MASE", "90% band"))
 
 
 def test_a_page_of_one_model_has_no_best_and_no_rivals():

@@ -121,6 +121,8 @@ def test_an_ablation_has_true_minuses_on_the_page() -> None:
     text = " ".join(Reader(ablation_report(ablation(), title="An ablation")).text.split())
     assert "loss CRPS \u221210.00% \u221215.00% to \u22125.00% hurts loss=mse" in text
     assert "guard MAE \u2013 \u2013 breaks guard=false" in text
+    words = text[text.index("All scores") : text.index("Improvement Score")]
+    assert all(word in words for word in ("An origin is", "CRPS scores", "MAE is", "90% band"))
 
 
 def test_numbers_and_p_values_in_words() -> None:

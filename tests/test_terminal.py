@@ -156,7 +156,12 @@ def test_the_command_says_remedies_with_its_own_options() -> None:
     assert said == "Correct it, or pass --repair; or --no-header and --close 'Last price', --day-first."
     assert as_options("pass start=base, 'x=True'") == "pass start=base, 'x=True'"
     assert as_options('<a href="x">') == '<a href="x">'
-    assert set(NAMES) - {"resume"} == set(inspect.signature(read_prices).parameters) - {"source", "progress", "today"}
+    assert as_options("Give for example level=0.9.") == "Give for example --level 0.9."
+    assert set(NAMES) - {"resume", "level", "seed"} == set(inspect.signature(read_prices).parameters) - {
+        "source",
+        "progress",
+        "today",
+    }
 
 
 def test_pages_and_json_of_the_command_name_its_own_options(capsys: pytest.CaptureFixture[str]) -> None:

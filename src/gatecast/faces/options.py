@@ -7,17 +7,17 @@ import shlex
 
 # Arguments that are options of the command, too; a file may hold other texts such as href="x".
 NAMES = (
-    "calendar", "close", "date", "day_first", "decimal", "header", "high", "item", "low", "open", "repair", "resume",
-    "sheet", "volume",
+    "calendar", "close", "date", "day_first", "decimal", "header", "high", "item", "level", "low", "open", "repair",
+    "resume", "seed", "sheet", "volume",
 )  # fmt: skip
 _ARGUMENT = re.compile(
-    rf"""(?<![\w'"])(?P<name>{"|".join(NAMES)})=(?:(?P<flag>True|False)\b|"(?P<text>[^"]*)"|'(?P<other>[^']*)')"""
+    rf"""(?<![\w'"])(?P<name>{"|".join(NAMES)})=(?:(?P<flag>True|False)\b|(?P<number>\d+(?:\.\d+)?)\b|"(?P<text>[^"]*)"|'(?P<other>[^']*)')"""
 )
 _OPPOSITES = {"day-first": "month-first"}  # of options whose opposite has a name of its own
 
 
 def as_options(text: str) -> str:
-    """A message of the library as the command says it: its keyword arguments with quotes, True or False as options.
+    """A message of the library as the command says it: its keyword arguments as options.
 
     >>> as_options('pass repair=True, or calendar="XNYS"'), as_options("loss=mae")
     ('pass --repair, or --calendar XNYS', 'loss=mae')
@@ -27,7 +27,7 @@ def as_options(text: str) -> str:
 
     def option(argument: re.Match[str]) -> str:
         name = argument["name"].replace("_", "-")
-        text = argument["other"] if argument["text"] is None else argument["text"]
+        text = next((argument[kind] for kind in ("number", "text", "other") if argument[kind] is not None), None)
         if text is not None:
             return f"--{name} {shlex.quote(text)}"
         return f"--{name}" if argument["flag"] == "True" else f"--{_OPPOSITES.get(name, f'no-{name}')}"
