@@ -274,3 +274,19 @@ def test_nothing_in_the_code_can_execute_a_model() -> None:
         text = path.read_text()
         for word in ("pickle", "torch.load", "eval(", "exec("):
             assert word not in text.replace("nn.eval(", "").replace(".eval()", ""), (path, word)
+
+
+def test_only_a_model_that_stood_there_is_said_to_be_unchanged(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forecaster, taken = Forecaster.load(copied), tmp_path / "a.csv"
+    taken.touch()
+    with pytest.raises(TrainingError, match=r"cannot be written \(File exists\)\. Free"):
+        forecaster.save(taken)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(TrainingError, match=r"No space .*\. The model that stood there is unchanged\. Free"):
+        forecaster.save(copied)

@@ -13,8 +13,8 @@ from gatecast.judge.verdict_text import fallback_text, paragraph, untested_text
 
 HONEST = Honesty(level=0.9, coverage=0.893, low=0.84, high=0.931, ok=True)
 OPENING = (
-    "m was tested on 60 past dates (origins) from 2020-01-01 to 2020-12-31: 5 steps ahead, 2 items, with the prices up "
-    "to each date alone."
+    "m was tested on 60 past dates (origins) from 2020-01-01 to 2020-12-31: 5 steps ahead, 2 assets, with the prices "
+    "up to each date alone."
 )
 
 
@@ -71,7 +71,8 @@ def test_a_whole_verdict() -> None:
 
 def test_what_it_was_judged_on() -> None:
     opening = (
-        "m was tested on a past date (origin), 2020-01-01: 1 step ahead, 1 item, with the prices up to that date alone."
+        "m was tested on a past date (origin), 2020-01-01: 1 step ahead, 1 asset, with the prices up to that date "
+        "alone."
     )
     assert text(origins=1, steps=1, items=1).startswith(f"{opening} Median")
     assert text(origins=2).startswith(f"{OPENING.replace('60', '2')} Median")

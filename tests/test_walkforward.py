@@ -267,18 +267,23 @@ def test_an_item_takes_part_once_it_is_long_enough_and_while_it_has_a_future(log
         ({"start": "5 May"}, "a start is a date; got '5 May'"),
         ({"start": "9999-01-01"}, "a start is a date; got '9999-01-01'"),
         ({"cutoffs": 200}, "200 cutoffs 5 rows apart need 995 rows"),
-        ({"start": "2031-01-01"}, "cutoffs 5 rows apart"),
-        ({"every": 3, "start": "2031-01-01"}, "no cutoff after the start"),
+        ({"start": "2031-01-01"}, "2031-01-01 is after the last, LAST. Start earlier."),
+        ({"start": "LAST"}, "cutoffs 5 rows apart"),
+        ({"every": 3, "start": "LAST"}, "no cutoff after the start"),
         ({"min_rows": 299}, "needs 299 rows before a cutoff and 5 after it; the longest item has 300"),
     ],
 )
 def test_a_plan_that_cannot_be_is_refused_in_one_line(ways: dict[str, object], rule: str) -> None:
+    last = str(walk()["A0"].timestamps[-1])[:10]
+    given = {name: last if value == "LAST" else value for name, value in ways.items()}
     with pytest.raises((UsageError, TooFewRows)) as caught:
-        backtest([RandomWalk()], walk(), **{"paths": 10, **ways})  # type: ignore[arg-type]
-    assert rule in str(caught.value) and "\n" not in str(caught.value)
+        backtest([RandomWalk()], walk(), **{"paths": 10, **given})  # type: ignore[arg-type]
+    assert rule.replace("LAST", last) in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_models_need_names_of_their_own_and_forecasts_of_every_item(log: Path) -> None:
+    with pytest.raises(UsageError, match="a test needs a model; got none"):
+        backtest([], walk())
     with pytest.raises(UsageError, match="random_walk, random_walk"):
         backtest([RandomWalk(), RandomWalk()], walk())
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from gatecast.errors import DataError, UsageError, briefly, check_texts, check_type
 from gatecast.notes import Note
-from gatecast.text import listed
+from gatecast.text import counted, listed
 
 COLUMNS = ("open", "high", "low", "close", "volume")  # the order of every frame and hash
 
@@ -74,6 +74,10 @@ class PriceSeries:
     def __len__(self) -> int:
         return len(self.timestamps)
 
+    def __repr__(self) -> str:
+        dates = f"{stamp_text(self.timestamps[0])} to {stamp_text(self.timestamps[-1])}"
+        return f"PriceSeries({self.item_id!r}: {counted(len(self), 'row')}, {dates}; {', '.join(self.columns())})"
+
     def rows(self, start: int, stop: int) -> PriceSeries:
         """The rows `start..stop` (a Python slice) as a series of their own, without notes on later rows."""
         cut: dict[str, Any] = {name: values[start:stop] for name, values in self.columns().items()}
@@ -94,6 +98,8 @@ class PriceTable:
     >>> table = PriceTable.from_close({"X": ([100.0, 101.0], ["2024-01-02", "2024-01-03"])})
     >>> table.item_ids, len(table["X"])
     (('X',), 2)
+    >>> table, table["X"]
+    (PriceTable(1 item: X; 2 rows), PriceSeries('X': 2 rows, 2024-01-02 to 2024-01-03; close))
     """
 
     series: tuple[PriceSeries, ...]
@@ -138,6 +144,10 @@ class PriceTable:
 
     def __len__(self) -> int:
         return len(self.series)
+
+    def __repr__(self) -> str:
+        rows = counted(sum(len(series) for series in self.series), "row")
+        return f"PriceTable({counted(len(self), 'item')}: {listed(self.item_ids)}; {rows})"
 
     def __iter__(self) -> Iterator[PriceSeries]:
         return iter(self.series)

@@ -23,7 +23,7 @@ Preset = Annotated[str, typer.Option(help="default, base (no training), referenc
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated.")
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of training and of the simulated paths.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of training and of the simulated paths.")]
 Repair = Annotated[bool, typer.Option("--repair", help="Make the repairs that are a guess, and say which.")]
 Calendar = Annotated[
     str | None,

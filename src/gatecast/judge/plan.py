@@ -11,7 +11,7 @@ import pandas as pd
 
 from gatecast.errors import TooFewRows, UsageError, check_whole
 from gatecast.notes import Note
-from gatecast.prices import PriceSeries, PriceTable
+from gatecast.prices import PriceSeries, PriceTable, stamp_text
 
 YEAR_OF_SESSIONS = 250  # rows an item needs before it takes part, where the table is long enough
 DEFAULT_CUTOFFS = 12
@@ -80,6 +80,10 @@ def plan_walk(
     gap = every or horizon
     if start is not None:
         begin = int(np.searchsorted(calendar, _stamp(start)))
+        if begin == len(calendar):
+            raise TooFewRows(
+                f"a start is a day of the prices; {start} is after the last, {stamp_text(calendar[-1])}. Start earlier."
+            )
     else:
         begin = len(calendar) // 2 - 1
         if count is not None:  # enough room for the origins asked for comes first

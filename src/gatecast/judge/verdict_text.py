@@ -39,7 +39,7 @@ def _opening(found: Decision) -> str:
     first, last = stamp_text(found.first), stamp_text(found.last)
     dates = f"{found.origins:,} past dates (origins) from {first} to {last}"
     dates, known = (dates, "each date") if found.origins > 1 else (f"a past date (origin), {first}", "that date")
-    what = f"{counted(found.steps, 'step')} ahead, {counted(found.items, 'item')}"
+    what = f"{counted(found.steps, 'step')} ahead, {counted(found.items, 'asset')}"
     return f"{found.model} was tested on {dates}: {what}, with the prices up to {known} alone."
 
 

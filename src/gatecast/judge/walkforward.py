@@ -147,8 +147,10 @@ def _names(models: object) -> list[str]:
         wrong = briefly(strangers[0] if strangers else models)
         raise UsageError(f"models are a list of models; got {wrong}. Give for example models=[RandomWalk()].")
     names = [model.name for model in given]
-    if not names or len(set(names)) != len(names):
-        raise UsageError(f"each model needs a name of its own; got {', '.join(names) or 'no model'}.")
+    if not names:
+        raise UsageError("a test needs a model; got none. Give for example models=[RandomWalk()].")
+    if len(set(names)) != len(names):
+        raise UsageError(f"each model needs a name of its own; got {', '.join(names)}. Rename one.")
     return names
 
 

@@ -107,7 +107,7 @@ class BaseNetworks:
             notes = [Note("learned", f"{learned}: rows after that day are new to it")]
         kind = describe(series.timestamps).freq
         if kind not in "BD":
-            notes.append(Note("model", f"{_UNITS[kind]} are read as if daily: judge the forecast by the verdict"))
+            notes.append(Note("model", f"{_UNITS[kind]} are read as if daily: a verdict or a backtest tells how well"))
         return tuple(notes)
 
     def to_dict(self) -> dict[str, Any]:

@@ -145,7 +145,8 @@ def _checked(series: PriceSeries, trained: Trained) -> tuple[Note, ...]:
     if series.item_id in trained.items:
         return trained.notes
     stranger = (
-        f"the network was trained on {listed(trained.items, 5)} and not on this item; judge its forecast by the verdict"
+        f"the network was trained on {listed(trained.items, 5)} and not on this item; a verdict or a backtest tells "
+        "how well it forecasts it"
     )
     return (*trained.notes, Note("model", stranger, (series.item_id,)))
 

@@ -87,9 +87,10 @@ def check_target(folder: Path) -> None:
 
 
 def _refused(folder: Path, error: OSError) -> TrainingError:
+    unchanged = "The model that stood there is unchanged. " if (folder / _MODEL_FILE).is_file() else ""
     return TrainingError(
-        f"a model is saved whole or not at all; '{folder}' cannot be written ({error.strerror}). The model that stood "
-        "there is unchanged. Free some space or choose another folder."
+        f"a model is saved whole or not at all; '{folder}' cannot be written ({error.strerror}). {unchanged}Free some "
+        "space or choose another folder."
     )
 
 
