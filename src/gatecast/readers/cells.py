@@ -21,6 +21,7 @@ from jaxtyping import Bool
 from gatecast.errors import UnreadableSource
 from gatecast.executors import caught_warnings
 from gatecast.readers.choices import ReadOptions
+from gatecast.readers.endings import without_cut_line
 from gatecast.readers.findings import Findings
 from gatecast.readers.footnotes import with_quoted_sentences
 from gatecast.readers.json_tables import json_table, looks_like_json
@@ -66,6 +67,7 @@ class Grid:
     findings: Findings
     options: ReadOptions = field(default_factory=ReadOptions)  # what the caller said
     headed: bool = True  # False: the names are 1, 2, ...
+    ended: bool = True  # False: the last row is a line without a line end
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -200,6 +202,7 @@ def _from_text(content: bytes, name: str, findings: Findings) -> Grid:
     separator, width = _separator(head)
     if (quoted := with_quoted_sentences("\n".join(head), head, separator)) != "\n".join(head):
         text, width = with_quoted_sentences(text, head, separator), _separator(quoted.split("\n"))[1]
+    text = without_cut_line(text, separator, findings)
     _check_size(name, rows=text.count("\n"), columns=width)
     try:
         frame = _parse(text, separator, width, name)
@@ -212,7 +215,8 @@ def _from_text(content: bytes, name: str, findings: Findings) -> Grid:
     if '"' in text:  # cells in quotes may hold line breaks
         breaks = sum((frame[at].str.count("\n").to_numpy(dtype=np.int64) for at in frame), np.zeros(len(frame), int))
         lines[1:] += np.cumsum(breaks)[:-1]
-    return Grid((), tuple(text_column(frame[at]) for at in range(width)), lines, "line", findings)
+    columns = tuple(text_column(frame[at]) for at in range(width))
+    return Grid((), columns, lines, "line", findings, ended=text.endswith("\n"))
 
 
 def _parse(text: str, separator: str, width: int, name: str) -> pd.DataFrame:
