@@ -238,7 +238,7 @@ def test_yahoo(monkeypatch: pytest.MonkeyPatch) -> None:
     assert table.item_ids == ("AAPL",) and texts(table["AAPL"].notes)
     with pytest.raises(UnreadableSource, match="no prices for 'NONE'"):
         read_prices("yahoo:NONE")
-    with pytest.raises(UnreadableSource, match="no routeto host"):
+    with pytest.raises(UnreadableSource, match="no route to host"):
         read_prices("yahoo:MSFT")
     with pytest.raises(UsageError, match="a Yahoo ticker is"):
         read_prices("yahoo:../etc")

@@ -7,7 +7,7 @@ import datetime
 import io
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -73,6 +73,10 @@ class Grid:
         """The number of rows."""
         return len(self.lines)
 
+    def any_text(self, columns: Iterable[int]) -> bool:
+        """Whether any of these columns is written as text in the source, as all are in a text file."""
+        return self.word == "line" or any(isinstance(self.columns[at], pa.ChunkedArray) for at in columns)
+
     def text(self, column: int, row: int) -> str:
         """A cell as the source wrote it, for a message."""
         cell = self.columns[column][row]
@@ -113,12 +117,14 @@ def _parquet(content: bytes, name: str) -> pd.DataFrame:
     """The frame in a Parquet file; raises `UnreadableSource` where it is damaged or too long."""
     import pyarrow.parquet as pq
 
+    if not content.endswith(b"PAR1"):
+        raise UnreadableSource(f"the Parquet file {name} ends too early. Download it again.")
     try:
         parquet = pq.ParquetFile(io.BytesIO(content))
         _check_size(name, rows=parquet.metadata.num_rows)
         return pd.DataFrame(parquet.read().to_pandas())
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError) as error:
-        why = clean(error, 100)
+        why = clean(error, 100).rstrip(".")
         raise UnreadableSource(f"the Parquet file {name} can't be read: {why}. Write it again.") from None
 
 
@@ -195,7 +201,7 @@ def _from_text(content: bytes, name: str, findings: Findings) -> Grid:
     """A grid of the cells of a CSV file, whose header is still a row, or of JSON."""
     text = _decode(content, name, findings)
     if looks_like_json(text):
-        return _from_json(json_table(text, name), findings)
+        return _from_json(json_table(text, name, findings), findings)
     head = [line for line in text[:200_000].split("\n")[:60] if line.strip()]
     if not head:
         raise UnreadableSource("a table needs a header; this one is blank. Add one such as date,close.")

@@ -45,7 +45,7 @@ def read_workbook(content: bytes, name: str, options: ReadOptions, findings: Fin
             return _chosen(book, name, options, findings)
     except (calamine.CalamineError, OSError, ValueError) as error:
         old = ", an old Excel workbook," if content.startswith(_OLD) else ""
-        why = clean(error, 100)
+        why = clean(error, 100).rstrip(".")
         raise UnreadableSource(f"the spreadsheet {name}{old} can't be read: {why}. Export it as CSV.") from None
 
 
