@@ -6,6 +6,7 @@ import gzip
 import io
 import sys
 import tracemalloc
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -159,3 +160,17 @@ class Zeros(io.RawIOBase):
     def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
         buffer[:] = bytes(len(buffer))
         return len(buffer)
+
+
+def test_a_sheet_is_looked_at_in_parts(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.xlsx"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("[Content_Types].xml", "<a/>")
+        with archive.open("xl/worksheets/sheet1.xml", "w") as sheet:
+            for _ in range(100):
+                sheet.write(bytes(1_000_000))
+    with traced() as peak:
+        with pytest.raises(UnreadableSource, match="damaged, cut off or locked"):
+            read_prices(path)
+        taken = peak()
+    assert taken < 12_000_000

@@ -83,6 +83,7 @@ def test_date_spellings(tmp_path: Path, spelling: str) -> None:
     table = read_prices(write(tmp_path, table_text(date=spelling, quote='"')))
     same(table)
     assert any("first" in note for note in texts(table.notes)) == (spelling[:2] in {"%m", "%d"} and "b" not in spelling)
+    assert any("which is UTC" in note for note in texts(table.notes)) == spelling.endswith(("Z", "00:00"))
     assert any("time zone" in note for note in texts(table.notes)) == spelling.endswith(("Z", "00:00", "05:00"))
 
 

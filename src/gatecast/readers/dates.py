@@ -192,6 +192,9 @@ def _drop_zones(cells: Cells) -> None:
     moment = wall - cells.offsets[cells.zoned]
     midnight = bool((wall == wall.astype("datetime64[D]")).all())
     repeats = len(np.unique(wall)) != len(np.unique(moment))
+    if not cells.offsets[cells.zoned].any():
+        cells.findings.note("kept the times of dates with a time zone, which is UTC, and dropped the zone.")
+        return
     if midnight or not (repeats or cells.from_greenwich):
         cells.findings.note("kept the local time of dates with a time zone and dropped the zone.")
         return
