@@ -162,6 +162,16 @@ class Zeros(io.RawIOBase):
         return len(buffer)
 
 
+def test_zeros_are_refused_before_they_are_text(tmp_path: Path) -> None:
+    path = tmp_path / "zeros.csv.gz"
+    path.write_bytes(gzip.compress(bytes(50_000_000)))
+    with traced() as peak:
+        with pytest.raises(UnreadableSource, match="binary data"):
+            read_prices(path)
+        taken = peak()
+    assert taken < 80_000_000  # the zeros, which grow by an eighth
+
+
 def test_a_sheet_is_looked_at_in_parts(tmp_path: Path) -> None:
     path = tmp_path / "bomb.xlsx"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -267,8 +267,11 @@ def _parse_failure(message: str, name: str, width: int) -> str:
 def _decode(content: bytes, name: str, findings: Findings) -> str:
     """The text of the bytes with `\\n` line ends; an older encoding than Unicode is noted."""
     encoding = next((code for bom, code in _BOMS if content.startswith(bom)), None)
-    if encoding is None and content[1:200:2].count(0) > 60:
+    if encoding is None and content[1:200:2].count(0) > 60 > content[:200:2].count(0):
         encoding = "utf-16-le"  # a Windows export without a byte order mark
+    binary = UnreadableSource(f"a source is {FORMATS}; {name} holds binary data. Export it as CSV.")
+    if encoding is None and b"\0" in content:
+        raise binary  # before its text takes memory as well
     try:
         text = content.decode(encoding or "utf-8")
     except UnicodeDecodeError:
@@ -279,7 +282,7 @@ def _decode(content: bytes, name: str, findings: Findings) -> str:
     start = text[:100_000]
     control = sum((c < " " and c not in "\t\n\r\f") or "\x7f" <= c < "\xa0" for c in start)
     if "\0" in text or control > 0.1 * len(start):
-        raise UnreadableSource(f"a source is {FORMATS}; {name} holds binary data. Export it as CSV.")
+        raise binary
     opening = start.lstrip().lower()
     if opening.startswith(("<!doctype", "<html", "<?xml")):
         raise UnreadableSource(f"a source is {FORMATS}; {name} is a web page or XML. Export it as CSV.")
