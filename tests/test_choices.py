@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
+import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from gatecast.errors import UnreadableSource, UsageError
@@ -76,3 +81,72 @@ def test_prices_with_a_currency_below_title_lines(tmp_path: Path) -> None:
     days = [f"June {day:02}, 2021;R$ 1{day},5;x\n" for day in range(4, 9)]
     table = read(tmp_path, "Export of prices\n\nc0;c1;c2\n" + "".join(days))
     assert table.item_ids == ("c1",) and table["c1"].close[0] == 14.5
+
+
+WEEKS = [f"2024-{month:02}-{day:02}" for month in range(1, 6) for day in range(1, 28)]
+FULL = "Date,Open,Close,Volume\n" + "".join(f"{day},9.{at},{at}.5,{at % 7}00\n" for at, day in enumerate(WEEKS, 20))
+WIDE = "Date,AAPL,MSFT\n" + "".join(f"{day},9.{at},{at}.5\n" for at, day in enumerate(WEEKS, 20))
+BARE = FULL.partition("\n")[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "refusal"),
+    [
+        (
+            FULL,
+            {"volume": "Close"},
+            r"^a table needs a close; 'Close' was given as the volume,.* Name another column as",
+        ),
+        (WIDE, {"close": "Nope"}, r'such as close="AAPL"\.$'),
+        (BARE, {"header": False, "close": "9"}, r'such as close="2"\.$'),
+        (FULL, {"date": "Nope"}, r'such as date="Date"\.$'),
+        (FULL, {"item": "Nope"}, r"Pass one of these\.$"),
+        (FULL.replace("\n2", "\nX,2").replace("Date", "Kind,Date"), {"item": "Nope"}, r'such as item="Kind"\.$'),
+        (FULL, {"item": "Date"}, r"^one column can't hold both dates and assets; 'Date'"),
+        (FULL, {"item": "Close"}, r"column 'Close', given as the item, has 135 different cells in 135 rows\."),
+        (FULL, {"decimal": ","}, r'Pass decimal="\." or leave it out\.$'),
+        ("5\n6\n", {}, r"has a single column, which begins with '5'\. Give both, separated by commas\.$"),
+    ],
+)
+def test_a_refusal_offers_what_can_help(text: str, said: dict[str, Any], refusal: str, tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text(text)
+    with pytest.raises(UnreadableSource, match=refusal):
+        read_prices(path, **said)
+
+
+@pytest.mark.parametrize("date", ["", pd.NaT, None, datetime.time(10)])
+def test_a_column_without_dates_is_not_taken_for_several_assets(date: object) -> None:
+    frame = pd.DataFrame({"Date": [date] * 700, "Close": np.arange(1.0, 701.0)})
+    with pytest.raises(
+        UnreadableSource, match="needs a date; column 'Date' has none|must hold dates; column 'Date' has '10"
+    ):
+        read_prices(frame)
+
+
+@pytest.mark.parametrize("kind", ["frame", "parquet", "json"])
+@pytest.mark.parametrize("said", [{"header": False}, {"decimal": ","}, {"decimal": "."}, {"day_first": True}])
+def test_what_does_not_apply_to_a_source_is_refused(kind: str, said: dict[str, Any], tmp_path: Path) -> None:
+    frame = pd.DataFrame({"date": pd.bdate_range("2024-01-02", periods=30), "close": np.arange(1.0, 31.0)})
+    path = tmp_path / f"prices.{kind}"
+    if kind == "parquet":
+        frame.to_parquet(path)
+    else:
+        path.write_text(json.dumps([{"date": day.value // 10**6, "close": 1.0 + day.day} for day in frame["date"]]))
+    source = frame if kind == "frame" else path
+    assert len(next(iter(read_prices(source)))) == 30
+    ((option, value),) = said.items()
+    with pytest.raises(UsageError, match=f"^{option}=\\W?{value}.* Leave it out\\.$"):
+        read_prices(source, **said)
+
+
+def test_what_says_how_text_is_read_applies_to_text_in_a_frame() -> None:
+    frame = pd.DataFrame({"date": ["01/02/2024", "02/02/2024"], "close": ["1,234", "1,250"]})
+    (series,) = read_prices(frame, decimal=",", day_first=True)
+    assert series.close.tolist() == [1.234, 1.25] and stamp_text(series.timestamps[0]) == "2024-02-01"
+
+
+def test_a_break_in_a_columns_name_is_a_space(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text('date,"A\nB",X\n' + "".join(f"2024-01-{day},{day * day},{day}.5\n" for day in range(10, 30)))
+    assert read_prices(path).item_ids == ("A B", "X")

@@ -191,7 +191,8 @@ def test_json_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "rule"), [('[{"a": 1}, {', "damaged JSON"), ("{}", "JSON must hold rows"), ("[" * 100_000, "damaged JSON")]
+    ("text", "rule"),
+    [('[{"a": 1}, {', "damaged JSON"), ("{}", "JSON must hold rows"), ("[" * 100_000, "too deeply nested")],
 )
 def test_json_without_a_table(tmp_path: Path, text: str, rule: str) -> None:
     path = tmp_path / "prices.json"
@@ -327,3 +328,19 @@ def test_a_column_for_each_month_is_refused(tmp_path: Path) -> None:
     path.write_text(f"Year,{names}\n{rows}")
     with pytest.raises(UnreadableSource, match="columns 'Jan', 'Feb', 'Mar' and 9 more are the months of a year"):
         read_prices(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "refusal"),
+    [("a.parquet", "the Parquet file 'a' ends too early"), ("a.xlsx", "damaged, cut off or locked. Download it again")],
+)
+def test_half_a_file_is_named_as_such(name: str, refusal: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    if name == "a.parquet":
+        FRAME.to_parquet(path)
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("[Content_Types].xml", "<a/>" * 1000)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(UnreadableSource, match=refusal):
+        read_prices(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from conftest import texts
 from gatecast.errors import UnreadableSource
 from gatecast.prices import PriceTable
 from gatecast.readers.read import read_prices
@@ -145,3 +146,33 @@ def test_cells_with_their_type_or_spelling_keep_their_name(tmp_path: Path) -> No
     )
     assert series.close.tolist() == CLOSES
     assert series.open is not None and series.open.tolist() == [close + 1 for close in CLOSES]
+
+
+ROWS = [{"date": f"2024-01-{day:02}", "close": day / 2} for day in range(2, 22)]
+TEXT = json.dumps(ROWS)
+
+
+def test_of_a_name_that_stands_twice_in_an_object_the_first_is_kept_and_noted(tmp_path: Path) -> None:
+    path = tmp_path / "X.json"
+    path.write_text(TEXT.replace("}", ', "close": 99}'))
+    table = read_prices(path)
+    assert table["X"].close.tolist() == [row["close"] for row in ROWS]
+    assert texts(table.notes) == ("kept the first of 2 values named 'close' in an object of JSON.",)
+
+
+@pytest.mark.parametrize(
+    ("text", "refusal"),
+    [
+        (TEXT.replace("1.0", "9" * 5000, 1), r"a number in JSON has at most 4,300 digits; 'X' has a longer one"),
+        ("[" * 200_000, "'X' is too deeply nested"),
+        ('{"date": ["2024-01-02", "2024-01-03"], "close": [1]}', "'X' has 2 cells in 'date', 1 cell in 'close'"),
+        (TEXT[:-1] + ", 5]", "'X' has '5' in place of row 21"),
+        (TEXT.replace("2024-01-03", "\\ud800"), r"'X' has half of one, such as \\ud800"),
+        (TEXT[:-9], "'X' is damaged JSON"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong(text: str, refusal: str, tmp_path: Path) -> None:
+    path = tmp_path / "X.json"
+    path.write_text(text)
+    with pytest.raises(UnreadableSource, match=refusal):
+        read_prices(path)

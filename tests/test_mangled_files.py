@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 
 from conftest import texts
-from gatecast.errors import GatecastError
+from gatecast.errors import GatecastError, UnsafeData
 from gatecast.prices import PriceTable
+from gatecast.readers import sources
 from gatecast.readers.read import read_prices
 
 TODAY = datetime.date(2026, 1, 1)
@@ -124,3 +125,59 @@ def test_two_thousand_mangled_files(part: int, tmp_path: Path) -> None:
             if outcome != "UnsafeData":
                 break  # --repair changes only what is refused as unsafe
     assert seen["table"] > 200 and seen["UnsafeData"] > 30 and seen["UnreadableSource"] > 100, seen
+
+
+DAILY = [
+    f"{day:%Y-%m-%d},{66 + step % 3}.25,{66 + step % 3}.75"
+    for step, day in enumerate(pd.bdate_range("2024-01-02", periods=40))
+]
+
+
+@pytest.mark.parametrize("last", ["2024-02-27,67.", "2024-02-27", "2024-02-2", "20"])
+@pytest.mark.parametrize("large", [False, True])
+def test_a_last_line_that_is_cut_off_is_dropped_and_named(
+    last: str, large: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "X.csv"
+    path.write_text("\n".join(["date,open,close", *DAILY, last]))
+    if large:
+        monkeypatch.setattr(sources, "LARGE", 10)
+    table = read_prices(path, today=TODAY)
+    cells = last.count(",") + 1
+    assert texts(table.all_notes()) == (
+        f"dropped line 42, the last, which is cut off: '{last}' has {cells} of 3 cells and no line end.",
+    )
+    assert len(table["X"]) == 40 and table["X"].close[-1] == 66.75
+
+
+@pytest.mark.parametrize("last", ["2024-02-27,67.5,67.1", "Source: exchange", ""])
+def test_a_last_line_that_is_whole_or_a_footnote_is_no_cut(last: str, tmp_path: Path) -> None:
+    path = tmp_path / "X.csv"
+    path.write_text("\n".join(["date,open,close", *DAILY, last]))
+    table = read_prices(path, today=TODAY)
+    assert not any("cut off" in note for note in texts(table.all_notes()))
+    assert len(table["X"]) == 40 + last.startswith("2024")
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("large", [False, True])
+def test_a_last_price_without_a_line_end_that_lost_a_digit_is_refused(
+    newest_first: bool, large: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = [line.rsplit(",", 1)[0] for line in DAILY]
+    lines = ["date,close", *(days[::-1] if newest_first else days)]
+    lines[-1] = lines[-1].split(",")[0] + ",6"
+    path = tmp_path / "X.csv"
+    path.write_text("\n".join(lines))
+    if large:
+        monkeypatch.setattr(sources, "LARGE", 10)
+    with pytest.raises(
+        UnsafeData, match=r"last line must be whole.*has close '6(\.0)?', 11 times smaller.*at line 41 "
+    ):
+        read_prices(path, today=TODAY)
+    assert len(read_prices(path, repair=True, today=TODAY)["X"]) == 39
+    path.write_text("\n".join(lines) + "\n")  # which says that the line is whole
+    table = read_prices(path, today=TODAY)
+    assert len(table["X"]) == 40
+    if not newest_first:
+        assert any("last price, 6, is 11 times smaller" in note for note in texts(table.all_notes()))

@@ -83,6 +83,7 @@ def test_date_spellings(tmp_path: Path, spelling: str) -> None:
     table = read_prices(write(tmp_path, table_text(date=spelling, quote='"')))
     same(table)
     assert any("first" in note for note in texts(table.notes)) == (spelling[:2] in {"%m", "%d"} and "b" not in spelling)
+    assert any("which is UTC" in note for note in texts(table.notes)) == spelling.endswith(("Z", "00:00"))
     assert any("time zone" in note for note in texts(table.notes)) == spelling.endswith(("Z", "00:00", "05:00"))
 
 
@@ -238,7 +239,7 @@ def test_yahoo(monkeypatch: pytest.MonkeyPatch) -> None:
     assert table.item_ids == ("AAPL",) and texts(table["AAPL"].notes)
     with pytest.raises(UnreadableSource, match="no prices for 'NONE'"):
         read_prices("yahoo:NONE")
-    with pytest.raises(UnreadableSource, match="no routeto host"):
+    with pytest.raises(UnreadableSource, match="no route to host"):
         read_prices("yahoo:MSFT")
     with pytest.raises(UsageError, match="a Yahoo ticker is"):
         read_prices("yahoo:../etc")

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 
 def clean(text: object, limit: int = 200) -> str:
-    """A user's text on a single line: invisible characters removed, at most `limit` characters.
+    """A user's text on a single line: invisible characters removed, breaks and tabs made spaces, at most `limit`
+    characters.
 
-    >>> clean("AA\\x00PL\\n")
-    'AAPL'
+    >>> clean("AA\\x00PL\\n"), clean("line 1\\r\\nline 2")
+    ('AAPL', 'line 1 line 2')
     """
     kept = str(text)[: 10 * limit]
     if not kept.isprintable():  # control characters, lone surrogates, marks that turn the writing direction
-        kept = "".join(c if c.isprintable() else " " * c.isspace() * (c not in "\r\n") for c in kept)
+        kept = "".join(c if c.isprintable() else " " * (c.isspace() and c != "\r") for c in kept)
     return kept.strip()[:limit]
 
 

@@ -7,7 +7,7 @@ import datetime
 import io
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -21,6 +21,7 @@ from jaxtyping import Bool
 from gatecast.errors import UnreadableSource
 from gatecast.executors import caught_warnings
 from gatecast.readers.choices import ReadOptions
+from gatecast.readers.endings import without_cut_line
 from gatecast.readers.findings import Findings
 from gatecast.readers.footnotes import with_quoted_sentences
 from gatecast.readers.json_tables import json_table, looks_like_json
@@ -66,10 +67,15 @@ class Grid:
     findings: Findings
     options: ReadOptions = field(default_factory=ReadOptions)  # what the caller said
     headed: bool = True  # False: the names are 1, 2, ...
+    ended: bool = True  # False: the last row is a line without a line end
 
     def __len__(self) -> int:
         """The number of rows."""
         return len(self.lines)
+
+    def any_text(self, columns: Iterable[int]) -> bool:
+        """Whether any of these columns is written as text in the source, as all are in a text file."""
+        return self.word == "line" or any(isinstance(self.columns[at], pa.ChunkedArray) for at in columns)
 
     def text(self, column: int, row: int) -> str:
         """A cell as the source wrote it, for a message."""
@@ -111,12 +117,14 @@ def _parquet(content: bytes, name: str) -> pd.DataFrame:
     """The frame in a Parquet file; raises `UnreadableSource` where it is damaged or too long."""
     import pyarrow.parquet as pq
 
+    if not content.endswith(b"PAR1"):
+        raise UnreadableSource(f"the Parquet file {name} ends too early. Download it again.")
     try:
         parquet = pq.ParquetFile(io.BytesIO(content))
         _check_size(name, rows=parquet.metadata.num_rows)
         return pd.DataFrame(parquet.read().to_pandas())
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError) as error:
-        why = clean(error, 100)
+        why = clean(error, 100).rstrip(".")
         raise UnreadableSource(f"the Parquet file {name} can't be read: {why}. Write it again.") from None
 
 
@@ -193,13 +201,14 @@ def _from_text(content: bytes, name: str, findings: Findings) -> Grid:
     """A grid of the cells of a CSV file, whose header is still a row, or of JSON."""
     text = _decode(content, name, findings)
     if looks_like_json(text):
-        return _from_json(json_table(text, name), findings)
+        return _from_json(json_table(text, name, findings), findings)
     head = [line for line in text[:200_000].split("\n")[:60] if line.strip()]
     if not head:
         raise UnreadableSource("a table needs a header; this one is blank. Add one such as date,close.")
     separator, width = _separator(head)
     if (quoted := with_quoted_sentences("\n".join(head), head, separator)) != "\n".join(head):
         text, width = with_quoted_sentences(text, head, separator), _separator(quoted.split("\n"))[1]
+    text = without_cut_line(text, separator, findings)
     _check_size(name, rows=text.count("\n"), columns=width)
     try:
         frame = _parse(text, separator, width, name)
@@ -212,7 +221,8 @@ def _from_text(content: bytes, name: str, findings: Findings) -> Grid:
     if '"' in text:  # cells in quotes may hold line breaks
         breaks = sum((frame[at].str.count("\n").to_numpy(dtype=np.int64) for at in frame), np.zeros(len(frame), int))
         lines[1:] += np.cumsum(breaks)[:-1]
-    return Grid((), tuple(text_column(frame[at]) for at in range(width)), lines, "line", findings)
+    columns = tuple(text_column(frame[at]) for at in range(width))
+    return Grid((), columns, lines, "line", findings, ended=text.endswith("\n"))
 
 
 def _parse(text: str, separator: str, width: int, name: str) -> pd.DataFrame:
@@ -257,8 +267,11 @@ def _parse_failure(message: str, name: str, width: int) -> str:
 def _decode(content: bytes, name: str, findings: Findings) -> str:
     """The text of the bytes with `\\n` line ends; an older encoding than Unicode is noted."""
     encoding = next((code for bom, code in _BOMS if content.startswith(bom)), None)
-    if encoding is None and content[1:200:2].count(0) > 60:
+    if encoding is None and content[1:200:2].count(0) > 60 > content[:200:2].count(0):
         encoding = "utf-16-le"  # a Windows export without a byte order mark
+    binary = UnreadableSource(f"a source is {FORMATS}; {name} holds binary data. Export it as CSV.")
+    if encoding is None and b"\0" in content:
+        raise binary  # before its text takes memory as well
     try:
         text = content.decode(encoding or "utf-8")
     except UnicodeDecodeError:
@@ -269,7 +282,7 @@ def _decode(content: bytes, name: str, findings: Findings) -> str:
     start = text[:100_000]
     control = sum((c < " " and c not in "\t\n\r\f") or "\x7f" <= c < "\xa0" for c in start)
     if "\0" in text or control > 0.1 * len(start):
-        raise UnreadableSource(f"a source is {FORMATS}; {name} holds binary data. Export it as CSV.")
+        raise binary
     opening = start.lstrip().lower()
     if opening.startswith(("<!doctype", "<html", "<?xml")):
         raise UnreadableSource(f"a source is {FORMATS}; {name} is a web page or XML. Export it as CSV.")

@@ -14,6 +14,7 @@ from gatecast.readers.choices import name_it
 from gatecast.readers.dates import parse_dates
 from gatecast.readers.findings import Findings
 from gatecast.readers.names import is_time, key, kinds, known
+from gatecast.readers.numbers import look_like_numbers
 from gatecast.text import listed, shown
 
 _SAMPLE = 200  # rows from the top
@@ -31,6 +32,10 @@ def date_columns(grid: Grid) -> tuple[int, int | None]:
     """The columns of dates and of times; raises `UnreadableSource` where no column holds dates."""
     names = [key(levels[0]) for levels in grid.names]
     date = _date_column(grid, names)
+    if len(grid) and not _filled(grid.columns[date]):
+        raise UnreadableSource(
+            f"every row needs a date; column {shown(grid.names[date][0])} has none. Write dates as 2021-03-04."
+        )
     for at, levels in enumerate(grid.names):
         named = is_time(levels[0])
         if at != date and _all_match(grid.columns[at], _CLOCK if named else _SURE_CLOCK):
@@ -75,11 +80,37 @@ def find_column(grid: Grid, what: str, name: str) -> int:
         same = [at for at, label in enumerate(labels) if spelling(label) == spelling(wanted)]
         if same:
             return same[0]
-    likely = next((label for label in labels if what in kinds(key(label))), labels[0] if labels else "COLUMN")
+    likely = _likely(grid, what)
+    remedy = "Pass one of these" if likely is None else f"Pass one of these, such as {name_it(what, labels[likely])}"
     raise UnreadableSource(
-        f"a named column must be in the table; {shown(wanted)} is not among {column_names(grid)}. "
-        f"Pass one of these, such as {name_it(what, likely)}."
+        f"a named column must be in the table; {shown(wanted)} is not among {column_names(grid)}. {remedy}."
     )
+
+
+def _likely(grid: Grid, what: str) -> int | None:
+    """The first column that could be what the caller looks for: by its name, else by its cells; None where none is."""
+    said = set(grid.options.columns().values())
+    free = [at for at, levels in enumerate(grid.names) if "/".join(levels) not in said]
+    for at in free:
+        if what in kinds(key("/".join(grid.names[at]))):
+            return at
+    for at in (at for at in free if _filled(grid.columns[at])):
+        dates, numbers = holds_dates(grid, at), look_like_numbers(grid.columns[at])
+        if dates if what == "date" else not dates and numbers is (what != "item"):
+            return at
+    return None
+
+
+def holds_dates(grid: Grid, at: int) -> bool:
+    """Whether the first cells of a column are dates."""
+    return _score(grid, at) > 0
+
+
+def _filled(column: Column) -> bool:
+    """Whether a column has a cell that is not blank."""
+    if isinstance(column, np.ndarray):
+        return not bool((np.isnat(column) if column.dtype.kind == "M" else np.isnan(column)).all())
+    return pc.any(pc.match_substring_regex(column, r"\S")).as_py() is True
 
 
 def column_names(grid: Grid) -> str:
@@ -100,7 +131,7 @@ def _score(grid: Grid, at: int, *, named: bool = False) -> int:
     head = _sample(grid.columns[at])
     if isinstance(head, np.ndarray):
         if head.dtype.kind == "M":
-            return _TIMESTAMPS
+            return _TIMESTAMPS if _filled(grid.columns[at]) else 0
         digits, may_be = True, len(head) > 0 and bool(named or (head == np.floor(head)).all())
     else:
         digits = len(head) > 0 and bool((matches(head, _DIGITS) & ~matches(head, _NUMBERED)).mean() > 0.5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -29,6 +30,7 @@ from gatecast.readers.date_words import are_weekdays, rewritten, without_word
 from gatecast.readers.findings import Findings
 
 _MANY = 50_000  # cells; of more, equal days and equal times are read once
+_BLOCK = 10_000  # cells of a long column that are read together
 _PARTS = r"^(?P<day>[^\sT,]+)[T ,]+(?P<clock>\d{1,2}:\d{2}(?::\d{2})?)$"
 
 
@@ -60,7 +62,11 @@ def parse_dates(column: Column, name: str, findings: Findings, *, day_first: boo
         try:  # most files have ISO dates, which arrow reads fast
             plain = pc.cast(text, pa.timestamp("us")).to_numpy()
         except pa.ArrowInvalid:
-            return _by_parts(text, name, findings, day_first) or _by_spelling(text, name, findings, day_first)
+            return (
+                _by_parts(text, name, findings, day_first)
+                or _by_blocks(text, name, findings, day_first)
+                or _by_spelling(text, name, findings, day_first)
+            )
     return _checked(plain, plain, np.zeros(len(plain), bool))
 
 
@@ -78,6 +84,35 @@ def _by_parts(column: pa.ChunkedArray, name: str, findings: Findings, day_first:
     stamps = dates.stamps + seconds[codes].astype("timedelta64[s]")
     stamps[wrong[codes]] = NAT
     return Dates(stamps, dates.unreadable | wrong[codes], dates.outside)
+
+
+def _by_blocks(column: pa.ChunkedArray, name: str, findings: Findings, day_first: bool | None) -> Dates | None:
+    """Of a long column in which few cells are no ISO dates, the blocks around those alone are read cell by cell: a
+    column of Python's texts takes many times the memory of its dates.
+    """
+    if len(column) <= _MANY:
+        return None
+    starts = range(0, len(column), _BLOCK)
+    blocks = {start: column.slice(start, _BLOCK) for start in starts}
+    plain: dict[int, np.ndarray] = {}
+    for start, block in blocks.items():
+        with suppress(pa.ArrowInvalid):
+            plain[start] = pc.cast(block, pa.timestamp("us")).to_numpy()
+    odd = [start for start in starts if start not in plain]
+    if 2 * len(odd) > len(starts):
+        return None
+    spelled = _by_spelling(
+        pa.chunked_array([chunk for start in odd for chunk in blocks[start].chunks]), name, findings, day_first
+    )
+    parts: list[Dates] = []
+    done = 0
+    for start in starts:
+        if start in plain:
+            parts.append(_checked(plain[start], plain[start], np.zeros(len(plain[start]), bool)))
+        else:
+            rows = slice(done, done := done + len(blocks[start]))
+            parts.append(Dates(spelled.stamps[rows], spelled.unreadable[rows], spelled.outside[rows]))
+    return Dates(*(np.concatenate([getattr(part, of) for part in parts]) for of in ("stamps", "unreadable", "outside")))
 
 
 def _epochs(column: np.ndarray, findings: Findings) -> Dates:
@@ -157,6 +192,9 @@ def _drop_zones(cells: Cells) -> None:
     moment = wall - cells.offsets[cells.zoned]
     midnight = bool((wall == wall.astype("datetime64[D]")).all())
     repeats = len(np.unique(wall)) != len(np.unique(moment))
+    if not cells.offsets[cells.zoned].any():
+        cells.findings.note("kept the times of dates with a time zone, which is UTC, and dropped the zone.")
+        return
     if midnight or not (repeats or cells.from_greenwich):
         cells.findings.note("kept the local time of dates with a time zone and dropped the zone.")
         return

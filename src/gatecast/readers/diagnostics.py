@@ -13,6 +13,7 @@ from gatecast.readers.splits import split_remarks
 from gatecast.text import counted
 
 _LONG_GAP = 10  # sessions
+_FAR = 7.0  # times the price before; hardly a share moves so far in a day, and a lost digit makes it ten
 
 
 def diagnose(
@@ -38,6 +39,12 @@ def diagnose(
         remarks.append((f"the close is {close[0]:g} in all {rows}: there is no movement to learn from.", None))
     if not adjusted:
         remarks += split_remarks(stamps, values)
+    if len(close) > 1 and not any(row == len(close) - 1 for _, row in remarks):
+        ratio = float(close[-2] / close[-1])
+        if max(ratio, 1 / ratio) > _FAR:
+            times = f"{max(ratio, 1 / ratio):.0f} times {'smaller' if ratio > 1 else 'larger'}"
+            what = f"the last price, {close[-1]:g}, is {times} than the one before"
+            remarks.append((f"{what}: check that its line is whole.", len(close) - 1))
     missing = gaps(stamps)
     long = np.flatnonzero(missing > _LONG_GAP)
     remarks += [

@@ -11,7 +11,7 @@ from gatecast.errors import UnreadableSource
 from gatecast.readers.cells import Grid, matches
 from gatecast.readers.choices import name_it
 from gatecast.readers.date_columns import column_names
-from gatecast.readers.names import FIELDS, is_money, key, known, normalized
+from gatecast.readers.names import FIELDS, is_money, key, kinds, known, normalized
 from gatecast.readers.numbers import look_like_numbers
 from gatecast.text import listed, shown
 
@@ -100,6 +100,13 @@ def note_ignored(grid: Grid, columns: list[int]) -> None:
 
 def refuse_without_close(grid: Grid, numeric: list[int]) -> None:
     """Refuse a table without prices; `numeric`: columns that could be the close, the likeliest first."""
+    for what, name in grid.options.columns().items():
+        if "close" in kinds(key(name)) and what not in ("date", "item", "close"):
+            raise UnreadableSource(
+                f"a table needs a close; {shown(name)} was given as the {what}, and no other column is known to be "
+                f"one. Name another column as the {what}, or none."
+            )
+    numeric = [at for at in numeric if "volume" not in kinds(key(grid.names[at][0]))]
     ways = ["Name a column 'close' (or adj_close, price, last, y)", "give a numeric column per asset"]
     if numeric:
         ways.append(f"pass {name_it('close', grid.names[numeric[0]][0])}")

@@ -12,11 +12,12 @@ from gatecast.errors import UnreadableSource
 from gatecast.readers.blocks import asset_of_blocks
 from gatecast.readers.cells import Column, Grid, matches
 from gatecast.readers.choices import name_it
-from gatecast.readers.date_columns import find_column
+from gatecast.readers.date_columns import find_column, holds_dates
 from gatecast.readers.names import is_no_item, is_weak_item, key, known
 from gatecast.text import shown
 
 _ERRORS = 0.1  # of the rows, those that repeat an earlier date
+_ENOUGH_ROWS = 10  # that two rows of an asset are to be expected
 _OTHER_ASSETS = 0.5  # of the rows, those on a date that has another close as well; fewer are errors of one asset
 
 
@@ -26,7 +27,7 @@ def item_column(grid: Grid, times: list[int], fields: Mapping[str, int], rest: l
     Where dates repeat, it is the column that tells their rows apart, whatever its name.
     """
     if grid.options.item is not None:
-        return find_column(grid, "item", grid.options.item)
+        return _chosen_item(grid, times, grid.options.item)
     names = {at: grid.names[at][0] for at in rest if at not in fields.values()}
     ranks = known("item")
     strong = sorted((at for at in names if key(names[at]) in ranks), key=lambda at: ranks[key(names[at])])
@@ -51,6 +52,23 @@ def item_column(grid: Grid, times: list[int], fields: Mapping[str, int], rest: l
     return strong[0] if strong else None if many else asset_of_blocks(grid, times[0], weak + others)
 
 
+def _chosen_item(grid: Grid, times: list[int], name: str) -> int:
+    """The column that the caller named; raises `UnreadableSource` where it can't name the asset of rows."""
+    at = find_column(grid, "item", name)
+    if at in times:
+        raise UnreadableSource(
+            f"one column can't hold both dates and assets; {shown(name)} was given as the item. "
+            "Pass another column, or leave it out."
+        )
+    assets = _distinct(_codes(grid, [at]))
+    if 2 * assets > len(grid) >= _ENOUGH_ROWS:
+        raise UnreadableSource(
+            f"an asset has many rows; column {shown(name)}, given as the item, has {assets:,} different cells in "
+            f"{len(grid):,} rows. Pass another column, or leave it out."
+        )
+    return at
+
+
 def refuse_mixed_assets(grid: Grid, times: list[int], close: int, rest: list[int]) -> None:
     """Refuse rows of several assets without a column that tells them apart: `repair` would keep one asset's rows."""
     moments = _codes(grid, times)
@@ -59,7 +77,7 @@ def refuse_mixed_assets(grid: Grid, times: list[int], close: int, rest: list[int
     pairs = np.unique(np.stack([moments, _codes(grid, [close])]), axis=1)[0]
     dates, count = np.unique(pairs, return_counts=True)
     clashing = np.isin(moments, dates[count > 1])
-    if clashing.mean() <= _OTHER_ASSETS:
+    if clashing.mean() <= _OTHER_ASSETS or not holds_dates(grid, times[0]):  # what is no date is refused later
         return
     row = int(clashing.argmax())
     rows = int((moments == moments[row]).sum())

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pandas as pd
 
 from gatecast.errors import UnreadableSource
+from gatecast.readers.findings import Findings
 from gatecast.readers.json_assets import Table, flat_rows, joined_tables, wrapped
 from gatecast.readers.names import FIELDS, key, kinds, known
-from gatecast.text import clean
+from gatecast.text import clean, counted, listed, shown
 
 _DEEPEST = 6  # levels of an answer that are searched for a table
 _DAY = r"\d{4}-?\d\d-?\d\d|\d{10,13}(,|$)"  # how a date or a count since 1970 begins
@@ -25,30 +27,76 @@ def looks_like_json(text: str) -> bool:
     return bool(start) and ("".join(start)[:2] in ("[{", "[[", '{"', "{}", "[]", "{'") or start[0] in ("[", "{"))
 
 
-def json_table(text: str, name: str) -> Table:
+def json_table(text: str, name: str, findings: Findings) -> Table:
     """A frame of the rows or columns, or rows whose columns have no names; raises `UnreadableSource`.
 
     Tables of several assets are joined, and the column "symbol" holds their names.
 
-    >>> json_table('{"date": ["2024-01-02", "2024-01-03"], "close": [1.5, 2.5]}', "a.json").shape
+    >>> json_table('{"date": ["2024-01-02", "2024-01-03"], "close": [1.5, 2.5]}', "a.json", Findings()).shape
     (2, 2)
     """
-    try:
-        document = _parsed(_without_call(text))
-    except (ValueError, RecursionError):
-        raise UnreadableSource(f"{name} is damaged JSON. Download it again.") from None
+    repeated: Counter[str] = Counter()
+    document = _document(text, name, repeated)
+    for label, times in repeated.items():
+        findings.note(f"kept the first of {times} values named {shown(label)} in an object of JSON.")
     try:
         table = _table(document, 0)
+    except UnicodeEncodeError:
+        raise UnreadableSource(
+            f"a text in JSON is whole characters; {name} has half of one, such as \\ud800. Correct it."
+        ) from None
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
         raise UnreadableSource(
             f"each row of JSON has a cell for each column; {name} has others ({clean(error, 80)}). Correct it."
         ) from None
     if table is None:
         raise UnreadableSource(
-            f'JSON must hold rows, as in [{{"date": ..., "close": ...}}], or columns; {name} has neither. '
-            "Export it as CSV."
+            f'JSON must hold rows, as in [{{"date": ..., "close": ...}}], or columns of one length; {name} has '
+            f"{_what_it_has(document)}. Correct it, or export it as CSV."
         )
     return table
+
+
+def _document(text: str, name: str, repeated: Counter[str]) -> Any:
+    """What a text of JSON says; `repeated` counts the names that stand twice in an object."""
+
+    def first_of_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            first = dict(reversed(pairs))
+            found = {label: first[label] for label in found}
+            for label, times in Counter(label for label, _ in pairs).items():
+                if times > 1:
+                    repeated[label] = max(repeated[label], times)
+        return found
+
+    try:
+        return _parsed(_without_call(text), first_of_each)
+    except json.JSONDecodeError:
+        raise UnreadableSource(f"{name} is damaged JSON. Download it again.") from None
+    except RecursionError:
+        raise UnreadableSource(
+            f"a table stands near the top of JSON; {name} is too deeply nested. Correct it."
+        ) from None
+    except ValueError:  # of a number
+        most = sys.get_int_max_str_digits()
+        raise UnreadableSource(
+            f"a number in JSON has at most {most:,} digits; {name} has a longer one. Correct it."
+        ) from None
+
+
+def _what_it_has(document: Any) -> str:
+    """What stands where a table is looked for, for a message."""
+    if isinstance(document, dict):
+        lengths = {label: len(cells) for label, cells in document.items() if isinstance(cells, list)}
+        if len(set(lengths.values())) > 1:
+            return listed([f"{counted(length, 'cell')} in {shown(label)}" for label, length in lengths.items()], 6)
+    if isinstance(document, list):
+        rows = [isinstance(row, dict | list) for row in document]
+        if any(rows) and not all(rows):
+            other = rows.index(False)
+            return f"{shown(document[other])} in place of row {other + 1}"
+    return "neither"
 
 
 def _without_call(text: str) -> str:
@@ -57,12 +105,12 @@ def _without_call(text: str) -> str:
     return text[call.end() :].rstrip().rstrip(";").rstrip().removesuffix(")") if call else text
 
 
-def _parsed(text: str) -> Any:
+def _parsed(text: str, object_of: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> Any:
     """A document, or the documents of as many lines (JSON Lines)."""
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=object_of)
     except json.JSONDecodeError:
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
+        return [json.loads(line, object_pairs_hook=object_of) for line in text.splitlines() if line.strip()]
 
 
 def _table(value: Any, depth: int) -> Table | None:

@@ -17,9 +17,10 @@ from pyarrow import csv
 from gatecast.errors import UnreadableSource
 from gatecast.readers.cells import MAX_ROWS, Column, Grid, read_cells
 from gatecast.readers.choices import ReadOptions
+from gatecast.readers.endings import cut_off
 from gatecast.readers.findings import Findings
 from gatecast.readers.headers import with_header
-from gatecast.text import clean
+from gatecast.readers.sources import FORMATS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ Progress: TypeAlias = Callable[[ReadProgress], None]
 
 _HEAD = 1 << 20  # bytes that show header, separator and columns
 _BLOCK = 1 << 19  # bytes of the file that are parsed at a time; arrow reads many such blocks ahead
+_TAIL = 1 << 16  # bytes at the end, which hold the last line
 
 
 def read_large(
@@ -63,33 +65,91 @@ def read_large(
     expected = min(int(1.1 * size / len(head) * len(cells)), MAX_ROWS)  # memory that stays unused is never taken
     columns = [_Growing(expected) for _ in range(width)]
     rows = 0
+    lines = _Lines(path, name, width)
     try:
-        for batch, read in _batches(path, separator, width, above):
+        for batch, read in _batches(path, separator, width, above, lines):
             rows += len(batch)
             if rows > MAX_ROWS:
                 raise UnreadableSource(f"a source holds at most {MAX_ROWS:,} rows; {name} has more. Split it.")
             for column, chunk in zip(columns, batch.columns, strict=True):
-                column.add(chunk)
+                if not column.add(chunk) and pc.any(pc.match_substring(chunk, "\0")).as_py():
+                    raise UnreadableSource(
+                        f"a source is {FORMATS}; {name} holds binary data after line {above + rows - len(batch)}. "
+                        "Download it again, or correct that line."
+                    )
             if progress is not None:
                 progress(ReadProgress(done=min(read, size), total=size))
     except pa.ArrowInvalid as error:
-        raise UnreadableSource(f"{name} can't be read as a table: {clean(error, 100)}. Correct that line.") from None
+        raise lines.refusal(str(error), above + rows) from None
     if progress is not None:
         progress(ReadProgress(done=size, total=size))
     grid = with_header(replace(cells, findings=findings))  # for its notes
+    if lines.cut_off is not None:
+        findings.note(lines.cut_off)
     whole = tuple(column.whole() for column in columns)
     pa.default_memory_pool().release_unused()  # of the blocks' text, more than the numbers take
-    return replace(grid, columns=whole, lines=range(above + 1, above + 1 + rows))
+    return replace(grid, columns=whole, lines=lines.numbers(above, rows), ended=lines.ended or bool(lines.cut_off))
 
 
-def _batches(path: Path, separator: str, width: int, above: int) -> Iterator[tuple[pa.RecordBatch, int]]:
+class _Lines:
+    """Lines of a large file that hold no row: blank ones, a last one that was cut off, and one that is refused."""
+
+    def __init__(self, path: Path, name: str, width: int) -> None:
+        self.name, self.width = name, width
+        self.blank: list[int] = []
+        self.cut_off: str | None = None  # the note that tells of it
+        self.wrong: csv.InvalidRow | None = None
+        with open(path, "rb") as stream:
+            stream.seek(max(0, os.stat(path).st_size - _TAIL))
+            self._last = stream.read().rpartition(b"\n")[2].decode("utf-8", "replace")
+        self.ended = not self._last
+
+    def judge(self, row: csv.InvalidRow) -> str:
+        """What arrow should do with a line that has not the header's number of cells."""
+        if not row.text.strip():
+            self.blank.append(row.number)
+        elif row.text == self._last and row.actual_columns < self.width and row.text[:1].isdigit():
+            self.cut_off = cut_off(row.number, row.text, row.actual_columns, self.width)
+        else:
+            self.wrong = row
+            return "error"
+        return "skip"
+
+    def numbers(self, above: int, rows: int) -> np.ndarray | range:
+        """The line of each row."""
+        if not self.blank:
+            return range(above + 1, above + 1 + rows)
+        every = np.arange(above + 1, above + 1 + rows + len(self.blank))
+        return np.delete(every, np.array(self.blank) - above - 1)
+
+    def refusal(self, error: str, read: int) -> UnreadableSource:
+        """Why a line can't be read; `read`: how many lines were."""
+        if self.wrong is not None:
+            few = self.wrong.actual_columns < self.width
+            rule = f"a line of a large file has the header's {self.width} cells"
+            rule = rule if few else f"a line has at most the header's {self.width} cells"
+            where = f"line {self.wrong.number} of {self.name} has {self.wrong.actual_columns}"
+            return UnreadableSource(f"{rule}; {where}. Quote or correct it.")
+        if "UTF" in error:
+            return UnreadableSource(
+                f"a large file is UTF-8; {self.name} is not, somewhere after line {read}. Save it again as UTF-8."
+            )
+        return UnreadableSource(
+            f"a cell of a large file ends on its line; {self.name} has a quote that is open at a line's end, somewhere "
+            f"after line {read}. Correct it."
+        )
+
+
+def _batches(path: Path, separator: str, width: int, above: int, lines: _Lines) -> Iterator[tuple[pa.RecordBatch, int]]:
     """Blocks of rows as text, and how many bytes are read after each."""
     names = [str(at) for at in range(width)]
     with pa.OSFile(str(path)) as file:
         reader = csv.open_csv(
             file,
             read_options=csv.ReadOptions(block_size=_BLOCK, column_names=names, skip_rows=above, use_threads=False),
-            parse_options=csv.ParseOptions(delimiter=separator),
+            parse_options=csv.ParseOptions(
+                delimiter=separator, ignore_empty_lines=False, invalid_row_handler=lines.judge
+            ),
             convert_options=csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
             ),
@@ -108,19 +168,20 @@ class _Growing:
         self.rows = 0
         self.texts: list[pa.Array] = []
 
-    def add(self, text: pa.Array) -> None:
-        """Add the cells of a block."""
+    def add(self, text: pa.Array) -> bool:
+        """Add the cells of a block; say whether they are numbers or timestamps."""
         for kind in (self.kind,) if self.kind is not None else (pa.float64(), pa.timestamp("us")):
             chunk = None if kind == pa.string() else _cast(text, kind)
             if chunk is not None:
                 self.kind = kind
                 self._append(chunk.to_numpy(zero_copy_only=False))
-                return
+                return True
         self.kind = pa.string()
         if self.rows:  # the blocks before become text as well
             self.texts.append(pc.fill_null(pc.cast(pa.array(self._filled(), from_pandas=True), pa.large_string()), ""))
             self.values, self.rows = np.empty(0), 0
         self.texts.append(pc.cast(text, pa.large_string()))
+        return False
 
     def _append(self, numbers: np.ndarray) -> None:
         """Fill an array of the expected size or grow it: a list of blocks would be in memory twice when joined."""

@@ -126,6 +126,11 @@ def _refuse_without_header(grid: Grid) -> None:
     if grid.headed or not grid.options.header:
         return
     first = shown(grid.columns[0][0].as_py())
+    if len(grid.names) == 1:
+        raise UnreadableSource(
+            "a table needs a column of dates and one of prices; this one has a single column, which begins with "
+            f"{first}. Give both, separated by commas."
+        )
     prices = [at for at in range(1, len(grid.names)) if look_like_numbers(grid.columns[at])]
     # Of open, high, low and close the fourth; else a volume follows the close.
     likely = grid.names[prices[3 if len(prices) > 3 else 0] if prices else 0][0]

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gatecast.errors import UnreadableSource
+from gatecast.errors import UnreadableSource, UsageError
 from gatecast.readers.cells import Column, Grid, matches
 from gatecast.readers.characters import plain_text
 from gatecast.readers.names import writes_commas
@@ -73,7 +73,14 @@ class _Cells:
 
 
 def read_numbers(grid: Grid, wanted: list[int], volumes: set[int]) -> dict[int, Numbers]:
-    """The wanted columns as floats; raises `UnreadableSource` where the decimal sign is unclear."""
+    """The wanted columns as floats; raises `UnreadableSource` where the decimal sign is unclear, and `UsageError` where
+    one is given for what is no text.
+    """
+    if grid.options.decimal is not None and not grid.any_text(wanted):
+        raise UsageError(
+            f'decimal="{grid.options.decimal}" says how text is to be read; the prices of this source are numbers. '
+            "Leave it out."
+        )
     numbers: dict[int, Numbers] = {}
     cells: dict[int, _Cells] = {}
     votes: dict[int, tuple[int, int]] = {}
@@ -114,7 +121,7 @@ def _check_sign(grid: Grid, at: int, cells: _Cells, given: Numbers) -> None:
         row, sign = int(wrong.argmax()), "," if grid.options.decimal == "." else "."
         raise UnreadableSource(
             f"numbers must have the decimal sign that is given; {grid.place(row)} has {grid.text(at, row)} in column "
-            f'{shown(grid.names[at][0])}. Leave it out, or pass decimal="{sign}".'
+            f'{shown(grid.names[at][0])}. Pass decimal="{sign}" or leave it out.'
         )
 
 
@@ -183,8 +190,8 @@ def _note_unclear(grid: Grid, columns: Mapping[int, pa.ChunkedArray]) -> None:
             cell, column = grid.text(at, int(unclear.argmax())), shown(grid.names[at][0])
             other = f" and {counted(len(columns) - 1, 'other column')}" if len(columns) > 1 else ""
             grid.findings.note(
-                f"read {cell} in column {column}{other} with a dot as decimal sign; if it divides thousands, pass "
-                'decimal=",".'
+                f"read {cell} in column {column}{other} with a dot as decimal sign; pass "
+                'decimal="," if it divides thousands.'
             )
             return
 

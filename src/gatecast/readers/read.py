@@ -123,4 +123,7 @@ def _grid(
         if large is not None:
             return large
         content = whole(content, name)
-    return replace(read_cells(content, name, findings), options=options)
+    grid = replace(read_cells(content, name, findings), options=options)
+    if grid.names and not options.header:
+        raise UsageError(f"header=False is for columns that have no names; those of {name} have. Leave it out.")
+    return grid

@@ -22,6 +22,7 @@ _LEAST, _MOST = 1e-100, 1e100  # beyond, ratios of prices would leave the range 
 _ENDED = 10  # blank rows; after more of them an item is no day late: it has ended
 _DAILY = 20 * 3_600_000_000_000  # nanoseconds at least from row to row, in the median, of daily rows
 _FAR = 7.0  # an open or close this many times outside [low, high] is an error, not rounding or a late quote
+_TENTH = 7.0  # times; a price that lost its last digit before the decimal point is 10 to 20 times smaller
 
 
 def repair_item(item: ItemRows, calendar: str | None = None) -> PriceSeries | None:
@@ -38,6 +39,7 @@ def repair_item(item: ItemRows, calendar: str | None = None) -> PriceSeries | No
         item.grid.findings.note(f"left out {shown(item.item_id)}: it has no price.")
         item.grid.findings.notes.extend(Note(note.kind, str(note)) for note in item.notes)
         return None
+    _check_last_line(item)
     _check_other_prices(item)
     _fill_volume(item)
     for name in ("open", "high", "low", "close", "adj_close"):
@@ -168,6 +170,27 @@ def _check_closes(item: ItemRows) -> None:
     for name in ("close", "adj_close"):
         if name in item.values:
             item.take(_check(item, name, "drop such rows", f"dropped {{rows}} for an unusable {name}"))
+
+
+def _check_last_line(item: ItemRows) -> None:
+    """A file's last line whose price is about a tenth of its neighbour's, 6 for 67.44, and has no line end."""
+    if item.grid.ended or item.rows[0] == item.rows[-1]:
+        return
+    close, cut = item.values["close"], np.zeros(len(item.stamps), dtype=bool)
+    for row, beside in ((0, 1), (-1, -2)):  # where the newest rows stand first, the last line is the oldest
+        if item.rows[row] == len(item.grid) - 1:
+            ratio = close[beside] / close[row]
+            cut[row] = ratio > _TENTH
+    if cut.any():
+        item.problem(
+            cut,
+            rule="a file's last line must be whole and end with a line end",
+            cells=("close",),
+            has=f", {ratio:.0f} times smaller than the row beside it, and no line end",
+            repair="drop it",
+            done="dropped {rows} as cut off",
+        )
+        item.take(~cut)
 
 
 def _check_other_prices(item: ItemRows) -> None:

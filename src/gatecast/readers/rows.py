@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gatecast.errors import UnreadableSource
+from gatecast.errors import UnreadableSource, UsageError
 from gatecast.notes import Note
 from gatecast.prices import stamp_text
 from gatecast.readers.asides import lines_without_prices
@@ -171,6 +171,11 @@ def _usable_dates(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Timestamps of all rows, and which to keep: lines without prices are skipped, others need a usable date."""
     column, name = grid.columns[layout.date], grid.names[layout.date][0]
+    if grid.options.day_first is not None and not grid.any_text([layout.date]):
+        raise UsageError(
+            f"day_first={grid.options.day_first} says how text is to be read; column {shown(name)} holds no text. "
+            "Leave it out."
+        )
     times = None if layout.time is None else grid.columns[layout.time]
     if isinstance(column, pa.ChunkedArray) and isinstance(times, pa.ChunkedArray):
         column = _with_time(column, times)

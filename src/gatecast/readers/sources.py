@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import logging
 import os
 import re
@@ -10,6 +12,7 @@ import sys
 import zlib
 from importlib import resources
 from pathlib import Path
+from typing import BinaryIO
 
 import pandas as pd
 import pyarrow as pa
@@ -20,6 +23,7 @@ from gatecast.text import clean, shown
 
 LARGE = 256 * 1024**2  # bytes; a larger CSV file is read in parts
 MAX_BYTES = 2 * 1024**3  # of a file, and of what it unpacks to
+_CHUNK = 1 << 20  # bytes that are read at a time
 _ENDINGS = re.compile(r"(\.(csv|tsv|txt|dat|parquet|pq|json|jsonl|ndjson|xlsx|xlsm|xls|ods|gz))+$", re.IGNORECASE)
 FORMATS = "CSV, Parquet, JSON or a spreadsheet"
 SAMPLES = {
@@ -57,7 +61,9 @@ def open_source(source: object) -> tuple[str, bytes | pd.DataFrame | Path]:
             raise UnreadableSource(
                 "standard input is closed. Give it a price history, as in: gatecast forecast - < prices.csv"
             )
-        return "stdin", _unpack(sys.stdin.buffer.read(MAX_BYTES + 1), "standard input")
+        return "stdin", _unpack(_bounded(sys.stdin.buffer, "standard input"), "standard input")
+    if source == "":
+        raise UnreadableSource("a source is a file; its name is empty. Check the path, or give sample:aapl.")
     kind, colon, name = str(source).partition(":")
     if colon and kind == "sample":
         return _sample(name)
@@ -66,9 +72,7 @@ def open_source(source: object) -> tuple[str, bytes | pd.DataFrame | Path]:
     if colon and kind in {"http", "https", "ftp", "s3"}:
         raise UsageError(f"a source is a file, not a web address; got {shown(source)}. Download it and give the file.")
     path = Path(source)
-    stem = re.sub(
-        r"(\.(csv|tsv|txt|dat|parquet|pq|json|jsonl|ndjson|xlsx|xlsm|xls|ods|gz))+$", "", path.name, flags=re.IGNORECASE
-    )
+    stem = _ENDINGS.sub("", path.name)
     return clean(stem) or "item", _file(path)
 
 
@@ -115,7 +119,7 @@ def _file(path: Path) -> bytes | Path:
         if status.st_size > LARGE and not _packed(path):
             return path
         with open(path, "rb") as stream:
-            return _unpack(stream.read(MAX_BYTES + 1), name)
+            return _unpack(_bounded(stream, name), name)
     except FileNotFoundError:
         raise UnreadableSource(f"no file {name}. Check the path, or give sample:aapl.") from None
     except PermissionError:
@@ -133,13 +137,21 @@ def _packed(path: Path) -> bool:
 def whole(path: Path, name: str) -> bytes:
     """The bytes of a large file that can't be read in parts."""
     with open(path, "rb") as stream:
-        return _unpack(stream.read(MAX_BYTES + 1), name)
+        return _unpack(_bounded(stream, name), name)
+
+
+def _bounded(stream: BinaryIO | gzip.GzipFile, name: str, holds: str = "holds") -> bytes:
+    """All bytes of a stream, in memory as they come; raises `UnreadableSource` where there are more than 2 GB."""
+    content = io.BytesIO()
+    while chunk := stream.read(_CHUNK):
+        content.write(chunk)
+        if content.tell() > MAX_BYTES:
+            raise UnreadableSource(f"a source {holds} at most 2 GB; {name} is larger. Split it.")
+    return content.getvalue()
 
 
 def _unpack(content: bytes, name: str) -> bytes:
     """The bytes, unpacked if gzip by its magic number; raises `UnreadableSource` for other formats."""
-    if len(content) > MAX_BYTES:
-        raise UnreadableSource(f"a source holds at most 2 GB; {name} is larger. Split it.")
     if content.startswith(b"\x1f\x8b"):
         content = _gunzip(content, name)
     for magic, what in _OTHER_FORMATS.items():
@@ -151,23 +163,14 @@ def _unpack(content: bytes, name: str) -> bytes:
 
 
 def _gunzip(content: bytes, name: str) -> bytes:
-    """Every member of a gzip stream, never more than `MAX_BYTES` of output."""
-    parts: list[bytes] = []
-    size = 0
+    """Every member of a gzip stream."""
     try:
-        while content.startswith(b"\x1f\x8b"):
-            member = zlib.decompressobj(wbits=31)
-            part = member.decompress(content, MAX_BYTES + 1 - size)
-            parts.append(part)
-            size += len(part)
-            if size > MAX_BYTES:
-                raise UnreadableSource(f"a source unpacks to at most 2 GB; {name} is larger. Split it.")
-            if not member.eof:
-                raise UnreadableSource(f"the gzip file {name} ends too early. Download it again.")
-            content = member.unused_data
-    except zlib.error:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
+            return _bounded(stream, name, "unpacks to")
+    except EOFError:
+        raise UnreadableSource(f"the gzip file {name} ends too early. Download it again.") from None
+    except (zlib.error, gzip.BadGzipFile):
         raise UnreadableSource(f"the gzip file {name} is damaged. Download it again.") from None
-    return b"".join(parts)
 
 
 def _yahoo(ticker: str) -> pd.DataFrame:

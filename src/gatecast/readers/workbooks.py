@@ -6,6 +6,7 @@ import datetime
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -23,6 +24,8 @@ from gatecast.text import clean, counted, listed, shown
 _ZIP, _OLD = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _MAX_CELLS = 50_000_000  # of a sheet up to its last filled row and column, which the library holds at once
 _MAX_BYTES = 2 * 1024**3  # unpacked
+_CHUNK = 1 << 20  # bytes of a sheet that are unpacked at a time; no tag is longer
+_XLSX_CELL = re.compile(rb'<c [^>]*?r="([A-Z]{1,3})(\d{1,7})"')
 _ODS_TAG = re.compile(rb"<table:(table|table-row|table-cell|covered-table-cell)(\s[^>]*)?>")
 
 
@@ -42,7 +45,7 @@ def read_workbook(content: bytes, name: str, options: ReadOptions, findings: Fin
             return _chosen(book, name, options, findings)
     except (calamine.CalamineError, OSError, ValueError) as error:
         old = ", an old Excel workbook," if content.startswith(_OLD) else ""
-        why = clean(error, 100)
+        why = clean(error, 100).rstrip(".")
         raise UnreadableSource(f"the spreadsheet {name}{old} can't be read: {why}. Export it as CSV.") from None
 
 
@@ -110,7 +113,7 @@ def _check(content: bytes, name: str) -> None:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             files = {entry.filename: entry.file_size for entry in archive.infolist()}
             if "[Content_Types].xml" not in files and "content.xml" not in files:
-                raise zipfile.BadZipFile
+                raise UnreadableSource(f"a source is {FORMATS}; {name} is a zip archive. Give the file that is in it.")
             if sum(files.values()) > _MAX_BYTES:
                 raise UnreadableSource(f"a source unpacks to at most 2 GB; {name} is larger. Split it.")
             # A stray value in the last corner of a sheet would make a table of 17 billion cells.
@@ -118,12 +121,12 @@ def _check(content: bytes, name: str) -> None:
                 size
                 for file in files
                 if re.fullmatch(r"xl/worksheets/[^/]+\.xml|content\.xml", file)
-                for size in (_ods_sizes if file == "content.xml" else _xlsx_sizes)(archive.read(file))
+                for size in (_ods_sizes if file == "content.xml" else _xlsx_sizes)(_tags(archive, file))
             ]
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError):
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError):
         raise UnreadableSource(
-            f"a source is {FORMATS}; {name} is a zip archive, or an Excel workbook that is "
-            "damaged or locked. Give the file that is in it."
+            f"a source is {FORMATS}; {name} is a zip archive or an Excel workbook that is damaged, cut off or locked. "
+            "Download it again, or save it without a password."
         ) from None
     if max((rows * columns for rows, columns in sizes), default=0) > _MAX_CELLS:
         rows, columns = max(sizes, key=lambda size: size[0] * size[1])
@@ -133,10 +136,26 @@ def _check(content: bytes, name: str) -> None:
         )
 
 
-def _xlsx_sizes(xml: bytes) -> Iterator[tuple[int, int]]:
+def _tags(archive: zipfile.ZipFile, file: str) -> Iterator[bytes]:
+    """A file of an archive in parts that end with a tag, so that it is never in memory as a whole."""
+    rest = b""
+    with archive.open(file) as stream:
+        while chunk := stream.read(_CHUNK):
+            text, end, rest = (rest + chunk).rpartition(b">")
+            if len(rest) > _CHUNK:
+                raise ValueError("no XML")
+            yield text + end
+    yield rest
+
+
+def _found(pattern: re.Pattern[bytes], xml: Iterator[bytes]) -> Iterator[re.Match[bytes]]:
+    return (match for part in xml for match in pattern.finditer(part))
+
+
+def _xlsx_sizes(xml: Iterator[bytes]) -> Iterator[tuple[int, int]]:
     """Up to which row and column the cells of a sheet reach."""
     rows = columns = 0
-    for match in re.finditer(rb'<c [^>]*?r="([A-Z]{1,3})(\d{1,7})"', xml):
+    for match in _found(_XLSX_CELL, xml):
         column = 0
         for letter in match[1]:
             column = column * 26 + letter - 64
@@ -144,10 +163,10 @@ def _xlsx_sizes(xml: bytes) -> Iterator[tuple[int, int]]:
     yield rows, columns
 
 
-def _ods_sizes(xml: bytes) -> Iterator[tuple[int, int]]:
+def _ods_sizes(xml: Iterator[bytes]) -> Iterator[tuple[int, int]]:
     """Up to which row and column the filled cells of each sheet reach; a cell may stand for many."""
     rows = columns = row = column = height = 0
-    for match in _ODS_TAG.finditer(xml):
+    for match in _found(_ODS_TAG, xml):
         kind, attributes = match[1], match[2] or b""
         repeated = re.search(rb'repeated="(\d{1,7})"', attributes)
         times = int(repeated[1]) if repeated else 1
