@@ -3,7 +3,7 @@
 - `sources`: a file, standard input, a sample or Yahoo becomes bytes or a frame; so does a table of polars or pyarrow.
 - `cells`: bytes or a frame become a grid of cells; encoding, separator, Parquet. `workbooks` does it for spreadsheets,
   `json_tables` for JSON (nested rows and several assets: `json_assets`), `large` block by block for CSV files of more
-  than 256 MB.
+  than 64 MB.
 - `endings`: a last line that was cut off is dropped.
 - `headers`: the header rows of a text file become column names; 1, 2, ... where there are none; tables
   that stand `side_by_side` become one.

@@ -35,6 +35,7 @@ Progress: TypeAlias = Callable[[ReadProgress], None]
 
 _HEAD = 1 << 20  # bytes that show header, separator and columns
 _BLOCK = 1 << 19  # bytes of the file that are parsed at a time; arrow reads many such blocks ahead
+_CELLS = 1 << 12  # bytes of a column in a block, at least: each of a wide table's columns costs time in every block
 _TAIL = 1 << 16  # bytes at the end, which hold the last line
 
 
@@ -142,11 +143,11 @@ class _Lines:
 
 def _batches(path: Path, separator: str, width: int, above: int, lines: _Lines) -> Iterator[tuple[pa.RecordBatch, int]]:
     """Blocks of rows as text, and how many bytes are read after each."""
-    names = [str(at) for at in range(width)]
+    names, block = [str(at) for at in range(width)], max(_BLOCK, _CELLS * width)
     with pa.OSFile(str(path)) as file:
         reader = csv.open_csv(
             file,
-            read_options=csv.ReadOptions(block_size=_BLOCK, column_names=names, skip_rows=above, use_threads=False),
+            read_options=csv.ReadOptions(block_size=block, column_names=names, skip_rows=above, use_threads=False),
             parse_options=csv.ParseOptions(
                 delimiter=separator, ignore_empty_lines=False, invalid_row_handler=lines.judge
             ),

@@ -56,7 +56,7 @@ def read_prices(
 
     Safe repairs are made and noted; unsafe ones raise `UnsafeData` unless `repair`, which makes and notes
     them. `calendar` is an exchange code such as "XNYS"; `today` (default: the real date) is the last date
-    that is not in the future. `progress` is called with a `ReadProgress` while a file of more than 256 MB is read.
+    that is not in the future. `progress` is called with a `ReadProgress` while a file of more than 64 MB is read.
     Raises `UsageError` for a wrong argument, `UnreadableSource` where no table can be made.
 
     >>> table = read_prices("sample:aapl")

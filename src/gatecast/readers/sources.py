@@ -21,7 +21,7 @@ from gatecast.errors import UnreadableSource, UsageError
 from gatecast.executors import caught_warnings
 from gatecast.text import clean, shown
 
-LARGE = 256 * 1024**2  # bytes; a larger CSV file is read in parts
+LARGE = 64 * 1024**2  # bytes; a larger CSV file is read in parts
 MAX_BYTES = 2 * 1024**3  # of a file, and of what it unpacks to
 _CHUNK = 1 << 20  # bytes that are read at a time
 _ENDINGS = re.compile(r"(\.(csv|tsv|txt|dat|parquet|pq|json|jsonl|ndjson|xlsx|xlsm|xls|ods|gz))+$", re.IGNORECASE)
