@@ -221,6 +221,7 @@ def test_a_large_file_is_read_in_blocks_as_a_small_one_is(
     monkeypatch.setattr(sources, "LARGE", 100)
     monkeypatch.setattr("gatecast.readers.large._HEAD", 400)
     monkeypatch.setattr("gatecast.readers.large._BLOCK", 200)
+    monkeypatch.setattr("gatecast.readers.large._CELLS", 1)
     assert check(str(path)) == small
     read_prices(path, progress=lambda now: seen.append((now.done, now.total)), today=TODAY)
     size = path.stat().st_size
@@ -234,6 +235,7 @@ def test_a_word_late_in_a_large_file_is_refused_by_its_line(tmp_path: Path, monk
     monkeypatch.setattr(sources, "LARGE", 100)
     monkeypatch.setattr("gatecast.readers.large._HEAD", 400)
     monkeypatch.setattr("gatecast.readers.large._BLOCK", 200)
+    monkeypatch.setattr("gatecast.readers.large._CELLS", 1)
     with pytest.raises(UnsafeData, match="close must be a number; 'prices' has close 'oops' at line 30"):
         read_prices(path, today=TODAY)
 
@@ -245,6 +247,7 @@ def test_a_blank_before_a_word_in_a_large_file_stays_blank(tmp_path: Path, monke
     monkeypatch.setattr(sources, "LARGE", 100)
     monkeypatch.setattr("gatecast.readers.large._HEAD", 400)
     monkeypatch.setattr("gatecast.readers.large._BLOCK", 200)
+    monkeypatch.setattr("gatecast.readers.large._CELLS", 1)
     kept.append(read_prices(path, today=TODAY, repair=True).series[0].close.tolist())
     assert kept[0] == kept[1]
 

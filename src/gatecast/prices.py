@@ -130,8 +130,8 @@ class PriceTable:
             series=tuple(
                 PriceSeries(
                     item_id=item_id,
-                    close=close,  # type: ignore[arg-type]
-                    timestamps=stamps,  # type: ignore[arg-type]
+                    close=_array(item_id, "close", close, "float64"),
+                    timestamps=_array(item_id, "timestamps", stamps, "datetime64[ns]"),
                 )
                 for item_id, (close, stamps) in items.items()
             )

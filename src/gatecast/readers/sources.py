@@ -12,7 +12,7 @@ import sys
 import zlib
 from importlib import resources
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol, runtime_checkable
 
 import pandas as pd
 import pyarrow as pa
@@ -128,6 +128,12 @@ def _file(path: Path) -> bytes | Path:
         raise UnreadableSource(f"the file {name} can't be opened: {clean(error, 120)}. Check the path.") from None
 
 
+@runtime_checkable
+class _Stream(Protocol):
+    def read(self, size: int, /) -> bytes:
+        """At most so many bytes; none at the end."""
+
+
 def _packed(path: Path) -> bool:
     """Whether a file begins as one that is read whole: packed, Parquet, a spreadsheet."""
     with open(path, "rb") as stream:
@@ -140,7 +146,7 @@ def whole(path: Path, name: str) -> bytes:
         return _unpack(_bounded(stream, name), name)
 
 
-def _bounded(stream: BinaryIO | gzip.GzipFile, name: str, holds: str = "holds") -> bytes:
+def _bounded(stream: _Stream, name: str, holds: str = "holds") -> bytes:
     """All bytes of a stream, in memory as they come; raises `UnreadableSource` where there are more than 2 GB."""
     content = io.BytesIO()
     while chunk := stream.read(_CHUNK):
