@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -65,7 +65,10 @@ FARTHEST = 10.0  # of a log return: tails explode after a crash, and 22,000-fold
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ItemForecast:
-    """One asset's simulated paths. `paths` is (paths, horizon) in price units; `timestamps` is (horizon,)."""
+    """One asset's simulated paths. `paths` is (paths, horizon) in price units; `timestamps` is (horizon,).
+
+    `highs` and `lows` are those of each simulated day, as `paths` are its closes; None where the prices have no ranges.
+    """
 
     item_id: str
     last_timestamp: np.datetime64
@@ -74,6 +77,8 @@ class ItemForecast:
     paths: Float[np.ndarray, "paths horizon"]
     density: Density | None = None
     notes: tuple[Note, ...] = ()
+    highs: Float[np.ndarray, "paths horizon"] | None = None
+    lows: Float[np.ndarray, "paths horizon"] | None = None
 
     @classmethod
     def of(
@@ -132,6 +137,12 @@ class ItemForecast:
         """log(path / last close)."""
         return np.asarray(np.log(self.paths / self.last_close))
 
+    def moved(self, paths: Float[np.ndarray, "paths horizon"]) -> ItemForecast:
+        """The forecast with other closes; each day's high and low keep their distance, in logs, to its close."""
+        factor = paths / self.paths
+        highs, lows = (None if extreme is None else extreme * factor for extreme in (self.highs, self.lows))
+        return replace(self, paths=paths, highs=highs, lows=lows)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Forecast:
@@ -148,6 +159,7 @@ class Forecast:
 
     items: tuple[ItemForecast, ...]
     seed: int
+    joint: bool = False  # whether path p of one item belongs with path p of the others
 
     def __iter__(self) -> Iterator[ItemForecast]:
         return iter(self.items)
@@ -167,6 +179,24 @@ class Forecast:
     def n_paths(self) -> int:
         """Number of simulated paths per asset."""
         return len(self.items[0].paths)
+
+    def paths_of(self, item_ids: Sequence[str]) -> Float[np.ndarray, "items paths horizon"]:
+        """The paths of these items, price units: path p is one future of them all.
+
+        Raises `UsageError` where the items were simulated independently, or have different timestamps.
+        """
+        items = [self[item_id] for item_id in item_ids]
+        if len(items) > 1 and not self.joint:
+            raise UsageError(
+                "paths of several items belong together only where they were simulated so; these were not. Forecast "
+                "with joint=true."
+            )
+        if any(not np.array_equal(item.timestamps, items[0].timestamps) for item in items):
+            raise UsageError(
+                "paths of several items are aligned by step where these have the same timestamps; "
+                f"{', '.join(item_ids)} have not. Ask for items that trade on the same days."
+            )
+        return np.stack([item.paths for item in items])
 
     def noted(self, *notes: Note) -> Forecast:
         """The forecast with more notes on every item."""

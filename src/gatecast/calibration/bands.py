@@ -277,9 +277,8 @@ def _stretched(item: ItemForecast, theta: Float[np.ndarray, "steps levels"]) -> 
     offsets[:half] = np.minimum.accumulate(offsets[:half][::-1], axis=0)[::-1]
     out = np.empty_like(moves)
     np.put_along_axis(out, order, middle + offsets, axis=0)
-    return replace(
-        item, paths=item.last_close * np.exp(out), density=_scaled(item.density, middle, np.exp(theta.mean(axis=1)))
-    )
+    density = _scaled(item.density, middle, np.exp(theta.mean(axis=1)))
+    return replace(item.moved(item.last_close * np.exp(out)), density=density)
 
 
 def _scaled(

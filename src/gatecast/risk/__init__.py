@@ -1,0 +1,1 @@
+"""Questions asked of simulated paths: levels touched, value at risk, drawdowns, portfolios, scenarios."""
