@@ -44,6 +44,10 @@ class Config(BaseModel):
     cross_section: bool = _setting(
         True, "Recent moves of all items of a table enter the base network's forecast of each."
     )
+    joint: bool = _setting(
+        True,
+        "Items of a table are simulated together: path p of each is one future of all, with their past dependence.",
+    )
 
     context_length: int = _setting(60, "Rows of lookback. 60 sessions are a quarter of a year.", ge=2, le=20_000)
     returns: Literal["log", "simple", "none"] = _setting(
@@ -177,7 +181,7 @@ _PRESETS = {  # as settings that a user could give
 }
 PRESETS = tuple(_PRESETS)
 # Settings that mean the same for the base network.
-_OF_EVERY_START = {"start", "seed", "device", "validation", "calibrate", "cross_section"}
+_OF_EVERY_START = {"start", "seed", "device", "validation", "calibrate", "cross_section", "joint"}
 # What a setting takes to have an effect: in words, and as a check.
 _TAKES: Mapping[str, tuple[str, Callable[[Config], bool]]] = {
     "validation": ("a training: start=scratch or start=adapt", lambda config: config.start != "base"),

@@ -50,4 +50,7 @@ def _first_of(item: ItemForecast, steps: int) -> ItemForecast:
     density = item.density
     if density is not None:
         density = Density(loc=density.loc[:, :steps], scale=density.scale[:, :steps], df=density.df[:, :steps])
-    return replace(item, timestamps=item.timestamps[:steps], paths=item.paths[:, :steps], density=density)
+    highs, lows = (None if extreme is None else extreme[:, :steps] for extreme in (item.highs, item.lows))
+    return replace(
+        item, timestamps=item.timestamps[:steps], paths=item.paths[:, :steps], density=density, highs=highs, lows=lows
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from gatecast.prices import PriceSeries
 
@@ -66,6 +66,10 @@ class Windows(Protocol):
     def log_return(self) -> Float[np.ndarray, " row"]:
         """The log return of each path since its start."""
 
+    @property
+    def day_range(self) -> Float[np.ndarray, " row"] | None:
+        """The Parkinson volatility of each path's newest day; None where the series has no ranges."""
+
     def inputs(self) -> Inputs:
         """Before any day the context, (time, start, ...); later the newest day, (1, row, ...) or (1, start, ...)."""
 
@@ -82,6 +86,15 @@ class Features(Protocol):
 
     def history(self, table: Sequence[PriceSeries]) -> list[Any]:
         """The last rows of each series as the network reads them before its first prediction."""
+
+    def across(self, items: int) -> bool:
+        """Whether what an item of a table of so many does along a path is seen by the others, who `meet` each day."""
+
+    def meet(self, windows: Sequence[Windows], tables: Sequence[Int[np.ndarray, " start"]]) -> None:
+        """Let windows, all at the same step of the same paths, see the newest days of their tables.
+
+        `tables` numbers the table of each start of each of the windows.
+        """
 
     def alike(self, rows: Any) -> Hashable:
         """Histories with the same key can be simulated in one block."""

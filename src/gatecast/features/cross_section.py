@@ -32,12 +32,12 @@ class ItemSignals:
     @cached_property
     def values(self) -> Float[np.ndarray, "time part"]:
         """What it contributes: the AVERAGED signals, and its log scale."""
-        return np.column_stack([self.signals.values[:, AVERAGED], np.log(self.signals.scale)])
+        return contribution(self.signals)
 
     @cached_property
     def has(self) -> Bool[np.ndarray, " part"]:
         """Which of these it has."""
-        return np.array([self.has_range or signal not in _RANGES for signal in AVERAGED] + [True])
+        return contributes(self.has_range)
 
 
 def cross_section_rows(items: Sequence[ItemSignals]) -> list[Float[np.ndarray, "_ cross_section"]]:
@@ -55,17 +55,58 @@ def cross_section_rows(items: Sequence[ItemSignals]) -> list[Float[np.ndarray, "
     for item, rows in zip(items, places, strict=True):
         count[rows] += item.has
         total[rows] += np.where(item.has, item.values, 0.0)
-    means = np.where(count >= LEAST_ITEMS, total / np.maximum(count, 1), np.nan)
-    move = means[:, 0]
-    squared = np.where(np.isnan(move), np.nan, 0.0)
+    means = _means(total, count)
+    squared = np.zeros(len(calendar))
     for item, rows in zip(items, places, strict=True):
-        squared[rows] += np.square(item.values[:, 0] - move[rows])
-    spread = np.sqrt(squared / np.maximum(count[:, 0], 1))
-    common = np.column_stack([means[:, :-1], np.log(spread + SOFT), np.log(np.abs(move) + SOFT), -means[:, -1]])
-    found = []
-    for item, rows in zip(items, places, strict=True):
-        seen = common[rows]
-        seen[:, -1] += item.values[:, -1]
-        seen[:, np.flatnonzero(~item.has[:-1])] = np.nan
-        found.append(seen)
-    return found
+        squared[rows] += np.square(item.values[:, 0] - means[rows, 0])
+    common = _common(means, squared, count[:, 0])
+    return [_seen(common[rows], item.values, item.has) for item, rows in zip(items, places, strict=True)]
+
+
+def cross_section_of(
+    values: Float[np.ndarray, "item path part"], has: Bool[np.ndarray, "item part"]
+) -> Float[np.ndarray, "item path cross_section"]:
+    """The cross-section of one day of many paths, as `cross_section_rows` has it of the days of a history.
+
+    `values` and `has` are what each item contributes (`ItemSignals`).
+    """
+    present = has[:, None, :]
+    count = np.broadcast_to(has.sum(axis=0), values.shape[1:])
+    means = _means(np.where(present, values, 0.0).sum(axis=0), count)
+    squared = np.square(values[..., 0] - means[:, 0]).sum(axis=0)
+    common = _common(means, squared, count[:, 0])
+    return np.stack([_seen(common, of, there) for of, there in zip(values, has, strict=True)])
+
+
+def contribution(signals: Signals) -> Float[np.ndarray, "row part"]:
+    """What rows contribute to a cross-section: the AVERAGED signals, and the log scale."""
+    return np.column_stack([signals.values[:, AVERAGED], np.log(signals.scale)])
+
+
+def contributes(has_range: bool) -> Bool[np.ndarray, " part"]:
+    """Which of these a series has."""
+    return np.array([has_range or signal not in _RANGES for signal in AVERAGED] + [True])
+
+
+def _means(total: Float[np.ndarray, "day part"], count: Float[np.ndarray, "day part"]) -> Float[np.ndarray, "day part"]:
+    return np.asarray(np.where(count >= LEAST_ITEMS, total / np.maximum(count, 1), np.nan))
+
+
+def _common(
+    means: Float[np.ndarray, "day part"], squared: Float[np.ndarray, " day"], count: Float[np.ndarray, " day"]
+) -> Float[np.ndarray, "day cross_section"]:
+    """What all items of a day have in common; the last column lacks their own log scale."""
+    move, spread = means[:, 0], np.sqrt(squared / np.maximum(count, 1))
+    return np.column_stack([means[:, :-1], np.log(spread + SOFT), np.log(np.abs(move) + SOFT), -means[:, -1]])
+
+
+def _seen(
+    common: Float[np.ndarray, "day cross_section"],
+    values: Float[np.ndarray, "day part"],
+    has: Bool[np.ndarray, " part"],
+) -> Float[np.ndarray, "day cross_section"]:
+    """What one item sees of it."""
+    seen = common.copy()
+    seen[:, -1] += values[:, -1]
+    seen[:, np.flatnonzero(~has[:-1])] = np.nan
+    return seen

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from gatecast.features.contract import FLOOR, RANGE_FLOOR, Day, Student
+from gatecast.features.contract import FLOOR, RANGE_FLOOR, Day, Student, Windows
 from gatecast.features.indicators import CLOSES, FeatureSpec, Trailing, evaluate, log_volume, padded, series_features
 from gatecast.features.long_run import LongRun, without_drift
 from gatecast.features.targets import Scaler, to_log_return
@@ -58,6 +58,13 @@ class Indicators:
             for series in table
         ]
 
+    def across(self, items: int) -> bool:
+        """No indicator looks at other items."""
+        return False
+
+    def meet(self, windows: Sequence[Windows], tables: Sequence[Int[np.ndarray, " start"]]) -> None:
+        """No indicator looks at other items."""
+
     def alike(self, rows: Context) -> Hashable:
         """None is: each is simulated by itself, to the same last digit whatever stands beside it."""
         return id(rows)
@@ -91,6 +98,11 @@ class IndicatorWindows:
     def log_return(self) -> Float[np.ndarray, " row"]:
         """The log return of each path since its start."""
         return np.asarray(self._log_close_now - self._start)
+
+    @property
+    def day_range(self) -> Float[np.ndarray, " row"] | None:
+        """The Parkinson volatility of each path's newest day; None without ranges."""
+        return None if self._log_range is None else np.exp(self._log_range)
 
     def inputs(self) -> Float[np.ndarray, "time batch feature"]:
         """Scaled features of the contexts, (time, start, feature); later of the newest row, (1, row, feature)."""

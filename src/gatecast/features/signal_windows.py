@@ -7,10 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-from gatecast.features.contract import WINDOW, Day, Student
-from gatecast.features.cross_section import ItemSignals, cross_section_rows
+from gatecast.features.contract import WINDOW, Day, Student, Windows
+from gatecast.features.cross_section import (
+    CROSS_SECTION,
+    LEAST_ITEMS,
+    ItemSignals,
+    contributes,
+    contribution,
+    cross_section_of,
+    cross_section_rows,
+)
 from gatecast.features.event_calendar import EventCalendar, future_events, history_events, summary
 from gatecast.features.long_run import LongRun, without_drift
 from gatecast.features.signals import (
@@ -112,6 +120,26 @@ class SignalFeatures:
 
     cross_section: bool = True
 
+    def across(self, items: int) -> bool:
+        """With the cross-section of a table that has one, which goes on along paths."""
+        return self.cross_section and items >= LEAST_ITEMS
+
+    def meet(self, windows: Sequence[Windows], tables: Sequence[np.ndarray]) -> None:
+        """Each path's cross-section of its newest day: over the items of its table that trade on it, if enough do."""
+        grown = [window for window in windows if isinstance(window, SignalWindows)]
+        values = np.concatenate([window.contribution() for window in grown])
+        has = np.concatenate([window.has for window in grown])
+        dates = np.unique(np.concatenate([window.dates for window in grown]), return_inverse=True)[1]
+        days = dates + len(dates) * np.concatenate(tables)
+        across = np.full((*values.shape[:2], CROSS_SECTION), np.nan)
+        for day in np.unique(days):
+            on = days == day
+            if on.sum() >= LEAST_ITEMS:
+                across[on] = cross_section_of(values[on], has[on])
+        ends = np.cumsum([len(table) for table in tables])[:-1]
+        for window, seen in zip(grown, np.split(across, ends), strict=True):
+            window.see(seen)
+
     def history(self, table: Sequence[PriceSeries]) -> list[SignalRows]:
         """The last MEMORY rows of each series; of a series only the last LOOKBACK rows are read."""
         recent = [series.rows(max(len(series) - LOOKBACK, 0), len(series)) for series in table]
@@ -122,7 +150,7 @@ class SignalFeatures:
         return (*rows.flags, len(rows.expected))
 
     def start(self, rows: Sequence[SignalRows], future: Sequence[np.ndarray], paths: int) -> SignalWindows:
-        """Windows of `paths` paths from the end of each history; beyond it there is no cross-section."""
+        """Windows of `paths` paths from the end of each history; beyond it a cross-section is known where they meet."""
         return SignalWindows(rows, future, paths)
 
 
@@ -130,7 +158,7 @@ class SignalWindows:
     """The trailing windows of every path and the sums over them; they slide by one row a day."""
 
     def __init__(self, rows: Sequence[SignalRows], future: Sequence[np.ndarray], paths: int) -> None:
-        self._rows, self._paths = rows, paths
+        self._rows, self._paths, self._future = rows, paths, future
         self._ahead = np.stack([future_events(part.calendar, ahead) for part, ahead in zip(rows, future, strict=True)])
         self._past = joined([part.moves for part in rows], _last_windows)
         self._drawn: list[Moves] = []  # what each path drew since, a day each
@@ -139,22 +167,47 @@ class SignalWindows:
         self._now = joined([part.signals for part in rows], lambda parts: _last(parts).repeat(paths, axis=0))
         long_run = np.repeat([long_run_volatility(part.moves) for part in rows], paths)
         self._long_run = LongRun(volatility=long_run, pull=PULL)
+        self._current = True  # whether sums and signals are of the newest day
         self._total = np.zeros(len(rows) * paths)
+        self._across: Float[np.ndarray, "1 row cross_section"] | None = None
 
     @property
     def log_return(self) -> Float[np.ndarray, " row"]:
         """The log return of each path since its start."""
         return self._total
 
+    @property
+    def day_range(self) -> Float[np.ndarray, " row"] | None:
+        """The Parkinson volatility of each path's newest day; None without ranges."""
+        return self._drawn[-1].day_range
+
+    @property
+    def dates(self) -> np.ndarray:
+        """The timestamp of the newest day of each start."""
+        return np.array([ahead[len(self._drawn) - 1] for ahead in self._future])
+
+    @property
+    def has(self) -> Bool[np.ndarray, "start part"]:
+        """Which parts of a cross-section each start contributes to."""
+        return np.stack([contributes(part.moves.day_range is not None) for part in self._rows])
+
+    def contribution(self) -> Float[np.ndarray, "start path part"]:
+        """What the newest day of each path contributes to a cross-section."""
+        self._bring_up_to_date()
+        return contribution(self._now).reshape(len(self._rows), self._paths, -1)
+
+    def see(self, cross_section: Float[np.ndarray, "start path cross_section"]) -> None:
+        """The cross-section of the newest day."""
+        self._across = cross_section.reshape(1, len(self._total), -1)
+
     def inputs(self) -> BaseInputs:
         """The histories, (time, start, ...); later the newest day, (1, row, ...), its events (1, start, ...)."""
         if self._drawn:
-            self._sums = self._sums.moved(self._before)
-            self._now = evaluate(self._sums)
+            self._bring_up_to_date()
             return BaseInputs(
                 signals=self._now.values[None],
                 flags=np.broadcast_to(self._rows[0].flags, (1, len(self._total), 2)),
-                cross_section=None,
+                cross_section=self._across,
                 events=self._ahead[None, :, len(self._drawn)],
                 expected=summary(self._ahead[None, :, len(self._drawn) - 1]),
             )
@@ -182,6 +235,14 @@ class SignalWindows:
         day_range = None if past.day_range is None else range_of(day.log_range, scale, now.overnight)
         log_volume = None if past.log_volume is None else now.usual_volume + day.log_volume
         self._drawn.append(Moves(log_return=move, day_range=day_range, log_volume=log_volume))
+        self._current = False
+
+    def _bring_up_to_date(self) -> None:
+        """The signals of the newest day, once they are asked for: the last day of a path needs none."""
+        if not self._current:
+            self._sums = self._sums.moved(self._before)
+            self._now = evaluate(self._sums)
+            self._current = True
 
     @property
     def _step(self) -> int:

@@ -18,7 +18,7 @@ from gatecast.features.signal_windows import SignalFeatures
 from gatecast.forecast import Forecast
 from gatecast.model import Request
 from gatecast.models.shipped import MIN_ROWS, day_of, end_of, load_ensemble, members_of, tensors_of
-from gatecast.models.simulated import forecasts_of
+from gatecast.models.simulated import forecasts_of, places_of
 from gatecast.nn.base_network import BaseNetwork
 from gatecast.nn.sampling.sampler import PathModel
 from gatecast.nn.training.adapting import Adaptation, adapt
@@ -35,12 +35,13 @@ _UNITS = {"h": "hours or minutes", "W": "weeks", "M": "months"}
 class BaseNetworks:
     """The members of the ensemble, the last day they learned from, and what adapting them said.
 
-    Without `cross_section` each item is forecast by itself.
+    Without `cross_section` each item is forecast by itself; without `joint` its paths are drawn by themselves.
     """
 
     members: tuple[BaseNetwork, ...]
     until: np.datetime64
     cross_section: bool = True
+    joint: bool = True
     mc_dropout: bool = True
     noise: bool = True
     adaptation: Adaptation | None = None
@@ -56,7 +57,9 @@ class BaseNetworks:
     def learn(cls, prices: PriceTable, config: Config, folder: Path) -> BaseNetworks:
         """The ensemble in `folder`; with start=adapt trained further on `prices`, and kept so where that helps."""
         ensemble = load_ensemble(folder)
-        as_it_comes = cls(members=ensemble.members, until=ensemble.until, cross_section=config.cross_section)
+        as_it_comes = cls(
+            members=ensemble.members, until=ensemble.until, cross_section=config.cross_section, joint=config.joint
+        )
         if config.start == "base":
             return as_it_comes
         adaptation = adapt(ensemble.members, list(prices), config, known=ensemble.until)
@@ -84,7 +87,10 @@ class BaseNetworks:
 
         Raises `TooFewRows` for an item under MIN_ROWS rows.
         """
-        forecasts = forecasts_of(self.model, prices, request, check=self._checked, together=self.cross_section)
+        places = places_of(prices, request) if self.joint else None
+        forecasts = forecasts_of(
+            self.model, prices, request, check=self._checked, together=self.cross_section, places=places
+        )
         for number, forecast in enumerate(forecasts):
             if self.cross_section and len(forecast.items) >= LEAST_ITEMS:
                 text = f"recent moves of all {len(forecast.items)} items enter the forecast of each"
@@ -125,6 +131,7 @@ class BaseNetworks:
             members=members_of(tensors, int(document["members"])),
             until=end_of(document["until"]),
             cross_section=config.cross_section,
+            joint=config.joint,
             notes=tuple(Note("adapted", str(text)) for text in document["notes"]),
         )
 

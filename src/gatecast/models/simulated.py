@@ -2,39 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float
 
 from gatecast.calendars import future_timestamps
+from gatecast.calibration.dependence import Dependence
+from gatecast.features.extremes import CloseInRange
 from gatecast.forecast import Forecast, ItemForecast, item_rng
 from gatecast.model import Request
-from gatecast.nn.sampling.sampler import PathModel, Start
+from gatecast.nn.sampling.sampler import PathModel, Simulated, Start
 from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable
 
 MEASURED = 250  # steps ahead; bands were measured up to there (docs/bands.md)
+_EXTREMES = "highs and lows"  # no item's own stream
 Check = Callable[[PriceSeries], tuple[Note, ...]]  # refuses a series that cannot be forecast, or notes something of it
 
 
 def forecasts_of(
-    model: PathModel, prices: PriceTable, request: Request, *, check: Check, together: bool = True
+    model: PathModel,
+    prices: PriceTable,
+    request: Request,
+    *,
+    check: Check,
+    together: bool = True,
+    places: Mapping[tuple[str, int], Float[np.ndarray, "horizon paths"]] | None = None,
 ) -> list[Forecast]:
     """Raw forecasts from each cutoff, in one batch; without `together` each item is read by itself.
 
-    Each item draws from a random stream of its own (seed and item id), so that its draws do not depend on the items
-    beside it.
+    `places` of an item and the number of a cutoff are those of its shocks (`places_of`). Without them each item draws
+    from a random stream of its own (seed and item id), so that its draws do not depend on the items beside it.
     """
     tables = [prices.until(cutoff) for cutoff in request.cutoffs]
     notes = [[check(series) for series in table] for table in tables]
+    placed = places or {}
     starts = [
         [
             Start(
                 series=series,
                 future=future_timestamps(series, request.horizon, table.calendar),
                 rng=item_rng(series.item_id, seed),
+                places=placed.get((series.item_id, number)),
             )
             for series in table
         ]
-        for table, seed in zip(tables, request.seeds, strict=True)
+        for number, (table, seed) in enumerate(zip(tables, request.seeds, strict=True))
     ]
     far = _far(request.horizon)
     groups = starts if together else [[start] for group in starts for start in group]
@@ -44,9 +59,32 @@ def forecasts_of(
         items = []
         for start, more in zip(group, noted, strict=True):
             drawn, known = next(simulated), (*table.notes, *start.series.notes, *more, *far)
-            items.append(ItemForecast.of(start.series, start.future, drawn.log_returns, drawn.density, known))
-        forecasts.append(Forecast(items=tuple(items), seed=seed))
+            item = ItemForecast.of(start.series, start.future, drawn.log_returns, drawn.density, known)
+            items.append(_with_extremes(item, start.series, drawn, seed))
+        forecasts.append(Forecast(items=tuple(items), seed=seed, joint=bool(placed) and len(items) > 1))
     return forecasts
+
+
+def places_of(prices: PriceTable, request: Request) -> dict[tuple[str, int], Float[np.ndarray, "horizon paths"]]:
+    """The places of all shocks of joint paths, by item and number of the cutoff; none for a table of one item."""
+    found: dict[tuple[str, int], np.ndarray] = {}
+    for number, (cutoff, seed) in enumerate(zip(request.cutoffs, request.seeds, strict=True)):
+        table = prices.until(cutoff)
+        if len(table) > 1:
+            futures = [future_timestamps(series, request.horizon, table.calendar) for series in table]
+            drawn = Dependence.learn(table).places(futures, request.paths, seed)
+            found |= {(item_id, number): of for item_id, of in zip(table.item_ids, drawn, strict=True)}
+    return found
+
+
+def _with_extremes(item: ItemForecast, series: PriceSeries, drawn: Simulated, seed: int) -> ItemForecast:
+    """The forecast with the highs and lows of its days, where the network simulates ranges."""
+    shape = None if drawn.day_range is None else CloseInRange.of(series)
+    if shape is None or drawn.day_range is None:
+        return item
+    moves = np.diff(drawn.log_returns, prepend=0.0, axis=1)
+    above, below = shape.extremes(moves, drawn.day_range, item_rng(f"{_EXTREMES}: {item.item_id}", seed))
+    return replace(item, highs=item.paths * np.exp(above), lows=item.paths * np.exp(-below))
 
 
 def _far(horizon: int) -> tuple[Note, ...]:

@@ -15,7 +15,7 @@ from gatecast.features.indicators import WARMUP, FeatureSpec
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.model import Request
 from gatecast.models.shipped import tensors_of
-from gatecast.models.simulated import forecasts_of
+from gatecast.models.simulated import forecasts_of, places_of
 from gatecast.models.trained import Trained, describe, learn, revive
 from gatecast.nn.training.loop import Checkpoint, Progress
 from gatecast.notes import Note
@@ -93,15 +93,22 @@ class TrainedNetworks:
         table = prices.until(request.cutoffs[-1])
         of = {series.item_id: self.network_of(series.item_id) for series in table}
         by_item: dict[tuple[str, int], ItemForecast] = {}
+        places = places_of(prices, request) if self.config.joint else {}
         for trained in {id(network): network for network in of.values()}.values():
             mine = table.select(tuple(item for item, network in of.items() if network is trained))
             first = min(series.timestamps[0] for series in mine)
             begun = [number for number, cutoff in enumerate(request.cutoffs) if first <= cutoff]
-            forecasts = forecasts_of(trained.model, mine, request.at(begun), check=partial(_checked, trained=trained))
+            own = {(item, begun.index(number)): of for (item, number), of in places.items() if number in begun}
+            check = partial(_checked, trained=trained)
+            forecasts = forecasts_of(trained.model, mine, request.at(begun), check=check, places=own)
             for number, forecast in zip(begun, forecasts, strict=True):
                 by_item |= {(item.item_id, number): item for item in forecast}
         return [
-            Forecast(items=tuple(by_item[series.item_id, number] for series in prices.until(cutoff)), seed=seed)
+            Forecast(
+                items=tuple(by_item[series.item_id, number] for series in prices.until(cutoff)),
+                seed=seed,
+                joint=bool(places),
+            )
             for number, (cutoff, seed) in enumerate(zip(request.cutoffs, request.seeds, strict=True))
         ]
 

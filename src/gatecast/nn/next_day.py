@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.special import ndtri, stdtrit
 from torch import Tensor
 
 from gatecast.config import Config
@@ -18,6 +19,7 @@ from gatecast.features.targets import CLIP
 
 FARTHEST = 30.0  # trailing scales; the base network's returns beyond count as this far, in training and on paths
 Rngs = Sequence[np.random.Generator]  # one for each start, whose paths are neighbouring rows
+Places = Float[np.ndarray, " row"]
 AnyDay = TypeVar("AnyDay", bound="NextDay")
 
 
@@ -28,8 +30,11 @@ class NextDay(Protocol):
     def log_prob(self, observed: Float[Tensor, "*rows ..."]) -> Float[Tensor, "*rows"]:
         """The log density of what was observed; nats, but for a point up to a constant."""
 
-    def sample(self, rngs: Rngs, *, noise: bool = True) -> Day:
-        """One day of each path; without `noise` the expected day."""
+    def sample(self, rngs: Rngs, *, noise: bool = True, places: Places | None = None) -> Day:
+        """One day of each path; without `noise` the expected day.
+
+        `places` is where the shock of each path stands in its distribution, (row,) in (0, 1); drawn where it is None.
+        """
 
     def density(self) -> Student | None:
         """The distribution of the return in trailing scales; None where it is no single Student-t a row, or none."""
@@ -43,6 +48,12 @@ def student_t_log_prob(
         return -0.5 * (squared + math.log(2 * math.pi)) - log_scale
     constant = torch.lgamma((df + 1) / 2) - torch.lgamma(df / 2) - 0.5 * torch.log(math.pi * df) - log_scale
     return constant - (df + 1) / 2 * torch.log1p(squared / df)
+
+
+def student_t_at(places: Float[np.ndarray, " row"], df: Float[np.ndarray, " row"]) -> Float[np.ndarray, " row"]:
+    """The quantiles of Student-t distributions at these places in (0, 1); infinite `df`: of normals."""
+    normal = np.isinf(df)
+    return np.asarray(np.where(normal, ndtri(places), stdtrit(np.where(normal, 1.0, df), places)))
 
 
 def joined(parts: Sequence[AnyDay], order: np.ndarray) -> AnyDay:
@@ -71,8 +82,11 @@ class HeldOutDays:
     volume_ratio: Float[np.ndarray, " day"]
     shrinkage: float = 1.0
 
-    def draw(self, paths: int, rngs: Rngs, *, noise: bool) -> Day:
-        """One held-out day for each path; without noise no error, the median range and volume."""
+    def draw(self, paths: int, rngs: Rngs, *, noise: bool, places: Places | None = None) -> Day:
+        """One held-out day for each path; without noise no error, the median range and volume.
+
+        With `places` that whose error stands there among all errors.
+        """
         rows = paths * len(rngs)
         if not noise:
             return Day(
@@ -80,8 +94,20 @@ class HeldOutDays:
                 log_range=np.full(rows, np.median(self.range_ratio)),
                 log_volume=np.full(rows, np.median(self.volume_ratio)),
             )
-        day = np.concatenate([rng.integers(len(self.error), size=paths) for rng in rngs])
+        if places is None:
+            day = np.concatenate([rng.integers(len(self.error), size=paths) for rng in rngs])
+        else:
+            day = np.argsort(self.error, kind="stable")[(places * len(self.error)).astype(int)]
         return Day(value=self.error[day], log_range=self.range_ratio[day], log_volume=self.volume_ratio[day])
+
+
+def _student_t(rngs: Rngs, df: Float[np.ndarray, " row"]) -> Float[np.ndarray, " row"]:
+    """Draws of each start from its own stream; infinite `df` (of all its rows): of a normal."""
+    draws = [
+        rng.standard_normal(len(part)) if np.isinf(part).any() else rng.standard_t(part)
+        for rng, part in zip(rngs, np.split(df, len(rngs)), strict=True)
+    ]
+    return np.concatenate(draws)
 
 
 def shrinkage_of(predicted: Float[np.ndarray, " day"], observed: Float[np.ndarray, " day"]) -> float:
@@ -129,13 +155,13 @@ class PointDay:
         delta = self.config.huber_delta
         return -torch.where(size <= delta, 0.5 * error.square(), delta * (size - 0.5 * delta))
 
-    def sample(self, rngs: Rngs, *, noise: bool = True) -> Day:
+    def sample(self, rngs: Rngs, *, noise: bool = True, places: Places | None = None) -> Day:
         """The value, its mean over the paths of a start shrunk, with the error of a held-out day."""
         assert self.held_out is not None, "a point has no spread before days were held out"
         values = self.value.numpy().reshape(len(rngs), -1)
         mean = values.mean(axis=1, keepdims=True)
         centred = (values - (1 - self.held_out.shrinkage) * mean).ravel()
-        day = self.held_out.draw(values.shape[1], rngs, noise=noise)
+        day = self.held_out.draw(values.shape[1], rngs, noise=noise, places=places)
         return replace(day, value=centred + day.value, drift=centred)
 
     def density(self) -> None:
@@ -166,7 +192,7 @@ class MixtureDay:
         each = student_t_log_prob(squared, self.df, self.scale.log())
         return torch.logsumexp(self.log_weight + each, dim=-1)
 
-    def sample(self, rngs: Rngs, *, noise: bool = True) -> Day:
+    def sample(self, rngs: Rngs, *, noise: bool = True, places: Places | None = None) -> Day:
         """A component, then a return from it; the day's density is that component."""
         assert self.held_out is not None, "ranges and volumes are those of held-out days"
         rows, paths = len(self.location), len(self.location) // len(rngs)
@@ -178,13 +204,7 @@ class MixtureDay:
         component = Student(location=location, scale=scale, df=df)
         if not noise:
             return replace(day, value=self.mean.numpy(), density=component, drift=self.mean.numpy())
-        split = np.split(df, len(rngs))
-        errors = np.concatenate(
-            [
-                rng.standard_normal(paths) if np.isinf(part).any() else rng.standard_t(part)
-                for rng, part in zip(rngs, split, strict=True)
-            ]
-        )
+        errors = _student_t(rngs, df) if places is None else student_t_at(places, df)
         value = location + scale * np.clip(errors, -CLIP, CLIP)
         return replace(day, value=value, density=component, drift=self.mean.numpy())
 
@@ -249,15 +269,18 @@ class JointDay:
         """The mean of the volume of a day whose range was off by so many of its spreads."""
         return self.volume_level + self.volume_slope * range_error
 
-    def sample(self, rngs: Rngs, *, noise: bool = True) -> Day:
+    def sample(self, rngs: Rngs, *, noise: bool = True, places: Places | None = None) -> Day:
         """A return, a range that fits it, a volume that fits both; each start draws from its own stream."""
         paths = len(self.scale) // len(rngs)
         student, errors = np.zeros(len(self.scale)), np.zeros((2, len(self.scale)))
         if noise:
-            freedom = self.df.numpy().reshape(len(rngs), paths)
-            for place, (rng, df) in enumerate(zip(rngs, freedom, strict=True)):
+            freedom = self.df.numpy()
+            if places is not None:
+                student = student_t_at(places, freedom)
+            for place, rng in enumerate(rngs):
                 rows = slice(place * paths, (place + 1) * paths)
-                student[rows] = rng.standard_t(df)
+                if places is None:
+                    student[rows] = rng.standard_t(freedom[rows])
                 errors[:, rows] = rng.standard_normal((2, paths))
         y = (self.location + self.scale * torch.from_numpy(student)).clamp(-FARTHEST, FARTHEST)
         range_error, volume_error = torch.from_numpy(errors)

@@ -5,44 +5,48 @@ Monte Carlo dropout as Gal and Ghahramani (2016): one mask per path, drawn once 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
 
-from gatecast.features.contract import Features, Inputs
+from gatecast.features.contract import Day, Features, Inputs, Student, Windows
 from gatecast.forecast import Density
-from gatecast.nn.encoders import State, expanded, repeated
-from gatecast.nn.masks import Masks
+from gatecast.nn.encoders import State
 from gatecast.nn.network import PathNetwork, own_memory
 from gatecast.nn.next_day import NextDay, joined
 from gatecast.nn.parallel import INLINE, Workers, workers_on
+from gatecast.nn.sampling.blocks import Block, blocks_of
+from gatecast.nn.sampling.strands import Strand, read_histories, strands_of
 from gatecast.prices import PriceSeries
-
-_PATHS_AT_ONCE = 8192  # of all starts of a block; bounds memory, and more would leave the caches
-_UNITS_AT_ONCE = 192_000  # paths times units of one thread: 500 paths of the recipe, whose state stays in its cache
 
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """One place to forecast from: a series up to its last row, the timestamps to come, a random stream of its own."""
+    """One place to forecast from: a series up to its last row, the timestamps to come, a random stream of its own.
+
+    `places` says where the shock of each path stands in its distribution, in (0, 1); None: it is drawn.
+    """
 
     series: PriceSeries
     future: np.ndarray
     rng: np.random.Generator
+    places: Float[np.ndarray, "horizon paths"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Simulated:
-    """Log returns since the start, (paths, horizon), and their density where the network predicts one."""
+    """Log returns since the start, (paths, horizon), their density where the network predicts one, and days' ranges.
+
+    A range is a Parkinson volatility; None where the series has none.
+    """
 
     log_returns: Float[np.ndarray, "paths horizon"]
     density: Density | None
+    day_range: Float[np.ndarray, "paths horizon"] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,140 +71,169 @@ class PathModel:
 
         The starts of a table are read together, up to where they stand. Starts that are alike (`Features.alike`) are
         simulated in blocks, which changes the time it takes and the last digits of single precision: a step of a
-        thousand rows costs little more than one of ten. Blocks run side by side, or, where there is one alone, the
-        shares of its paths do.
+        thousand rows costs little more than one of ten. Where starts are placed (`Start.places`) and what one does is
+        seen by the others (`Features.across`), a block holds whole tables, with a share of their paths if need be.
+        Blocks run side by side, or, where there is one alone, the shares of its paths do.
         """
         starts = [start for table in tables for start in table]
         if not starts:
             return []
         rows = [part for table in tables for part in self.features.history([start.series for start in table])]
-        alike: dict[object, list[int]] = {}
-        for place, part in enumerate(rows):
-            alike.setdefault(self.features.alike(part), []).append(place)
-        at_once = max(_PATHS_AT_ONCE // paths, 1)
-        blocks = [
-            block
-            for places in alike.values()
-            for block in np.array_split(np.array(places), math.ceil(len(places) / at_once))
-        ]
+        numbers = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+        placed = starts[0].places is not None
+        in_step = [placed and self.features.across(len(table)) for table in tables]
+        blocks = blocks_of([self.features.alike(part) for part in rows], numbers, in_step, paths)
+        job = _Job(model=self, starts=starts, rows=rows, tables=numbers, in_step=in_step, paths=paths)
         device = next(self.networks[0].parameters()).device
         with workers_on(device, 1) as single, workers_on(device) as several:
             outside, inside = (several, INLINE) if len(blocks) > 1 else (single, several)
-
-            def simulate_block(places: Int[np.ndarray, " start"]) -> list[Simulated]:
-                block = [starts[place] for place in places]
-                return _simulate_block(self, block, [rows[place] for place in places], paths, inside)
-
-            answers = outside.map(simulate_block, blocks)
-        flat = [answer for answered in answers for answer in answered]
-        return [flat[place] for place in np.argsort(np.concatenate(blocks))]
-
-
-@torch.inference_mode()
-def _simulate_block(
-    model: PathModel, starts: Sequence[Start], rows: Sequence[Any], paths: int, workers: Workers
-) -> list[Simulated]:
-    """`simulate` for starts that are alike; rows of every array are the paths of the first start, of the second, ..."""
-    horizon, rngs = len(starts[0].future), [start.rng for start in starts]
-    windows = model.features.start(rows, [start.future for start in starts], paths)
-    strands = _strands(model, starts, paths)
-    order = np.argsort(np.concatenate([strand.rows for strand in strands]))
-    log_returns = np.empty((len(order), horizon))
-    densities = []
-    for step in range(horizon):
-        next_day = _predict(strands, windows.inputs(), order, workers)
-        day = next_day.sample(rngs, noise=model.noise)
-        densities.append(windows.density(day))
-        windows.append(day)
-        log_returns[:, step] = windows.log_return
-    known = [density for density in densities if density is not None]
-    location, scale, df = (
-        np.stack([getattr(density, name) for density in known], axis=1) if known else None
-        for name in ("location", "scale", "df")
-    )
-    answers = []
-    for first in range(0, len(log_returns), paths):
-        mine = slice(first, first + paths)
-        density = None
-        if location is not None and scale is not None and df is not None:
-            density = Density(loc=location[mine], scale=scale[mine], df=df[mine])
-        answers.append(Simulated(log_returns=log_returns[mine], density=density))
-    return answers
+            job.prepare(blocks, outside)
+            answers = outside.map(lambda block: job.simulate(block, inside), blocks)
+        return _whole(blocks, answers)
 
 
 @dataclass(kw_only=True)
-class _Strand:
-    """A share of the paths of every start under one network: which rows they are, their masks, the state carried."""
+class _Job:
+    """All that is simulated at once: every start, the rows it looks back on and the number of its table.
 
-    network: PathNetwork
-    rows: Int[np.ndarray, " row"]
-    starts: int
-    masks: Masks | None
-    state: State | None = None
+    Where the paths of a start are divided into shares, each share has a random stream of its own, and the histories
+    are read once for all: `_streams` by start and `_read` by group.
+    """
 
-    def predict(self, inputs: Inputs) -> NextDay:
-        """The day after these inputs; a context is read once for all paths of a start."""
-        given = self._tensors(inputs)
-        next_day, state = self.network(given, self.state, self.masks, last=1)
-        self.state = expanded(state, len(self.rows))
-        parts = {
-            field.name: repeated(getattr(next_day, field.name), len(self.rows))[0]
-            for field in fields(next_day)
-            if isinstance(getattr(next_day, field.name), Tensor)
-        }
-        return replace(next_day, **parts)  # type: ignore[no-any-return]
+    model: PathModel
+    starts: Sequence[Start]
+    rows: Sequence[Any]
+    tables: Int[np.ndarray, " start"]
+    in_step: Sequence[bool]
+    paths: int
+    _streams: list[list[np.random.Generator]] = field(default_factory=list)
+    _read: dict[tuple[int, ...], list[State]] = field(default_factory=dict)
 
-    def _tensors(self, inputs: Inputs) -> Any:
-        """The inputs of this share as fresh tensors, whose memory is aligned; see `own_memory`."""
-        if is_dataclass(inputs):
-            parts = {field.name: getattr(inputs, field.name) for field in fields(inputs)}
-            return replace(inputs, **{name: self._tensor(part) for name, part in parts.items()})  # type: ignore[type-var]
-        return self._tensor(inputs)
+    def prepare(self, blocks: Sequence[Block], workers: Workers) -> None:
+        """What the blocks share."""
+        if blocks[-1].of == 1:
+            return
+        self._streams = [start.rng.spawn(blocks[-1].of) for start in self.starts]
+        groups = {tuple(places.tolist()): places for block in blocks if block.of > 1 for places in block.groups}
 
-    def _tensor(self, values: np.ndarray | None) -> Tensor | None:
-        if values is None:
-            return None
-        if self.state is not None:  # along the paths; what holds for a start holds for each of its paths
-            if values.shape[1] == self.starts:
-                values = np.repeat(values, len(self.rows) // self.starts, axis=1)
-            else:
-                values = values[:, self.rows]
-        device = next(self.network.parameters()).device
-        return torch.tensor(values, dtype=torch.float32, device=device)
+        def read(places: Int[np.ndarray, " start"]) -> list[State]:
+            return read_histories(self.model.networks, self._windows(places, 1).inputs())
+
+        self._read = dict(zip(groups, workers.map(read, groups.values()), strict=True))
+
+    @torch.inference_mode()
+    def simulate(self, block: Block, workers: Workers) -> list[Simulated]:
+        """The starts of a block, group by group, all in step."""
+        groups = [self._group(places, block) for places in block.groups]
+        meeting = self.in_step[self.tables[block.groups[0][0]]]
+        for step in range(len(self.starts[0].future)):
+            if step and meeting:
+                windows = [group.windows for group in groups]
+                self.model.features.meet(windows, [self.tables[places] for places in block.groups])
+            for group in groups:
+                group.advance(workers)
+        return [simulated for group in groups for simulated in group.simulated()]
+
+    def _group(self, places: Int[np.ndarray, " start"], block: Block) -> _Group:
+        starts = [self.starts[place] for place in places]
+        rngs = [self._streams[place][block.number] if self._streams else self.starts[place].rng for place in places]
+        networks, dropout = self.model.networks, self.model.mc_dropout
+        read = self._read.get(tuple(places.tolist()))
+        strands = strands_of(networks, rngs, block.paths, self.paths, dropout=dropout, read=read)
+        shocks = [start.places[:, block.paths.start : block.paths.stop] for start in starts if start.places is not None]
+        return _Group(
+            windows=self._windows(places, len(block.paths)),
+            strands=strands,
+            rngs=rngs,
+            places=np.concatenate(shocks, axis=1) if shocks else None,
+            noise=self.model.noise,
+        )
+
+    def _windows(self, places: Int[np.ndarray, " start"], paths: int) -> Windows:
+        futures = [self.starts[place].future for place in places]
+        return self.model.features.start([self.rows[place] for place in places], futures, paths)
 
 
-def _strands(model: PathModel, starts: Sequence[Start], paths: int) -> list[_Strand]:
-    """The paths in shares, a network each or less, the same on every machine; each start draws its own masks."""
-    generators = []
-    device = next(model.networks[0].parameters()).device
-    for start in starts:
-        generators.append(torch.Generator(device).manual_seed(int(start.rng.integers(2**63))))
-    first = np.arange(len(starts))[:, None] * paths
-    strands = []
-    for network, share in zip(model.networks, np.array_split(np.arange(paths), len(model.networks)), strict=True):
-        if not len(share):
-            continue
-        masks = [network.draw_masks(len(share), generator) for generator in generators]
-        most = max(_UNITS_AT_ONCE // (network.units * len(starts)), 1) if device.type == "cpu" else paths
-        for begin in range(0, len(share), most):
-            part = slice(begin, begin + most)
-            drawn = [mask.rows(part) for mask in masks if mask is not None] if model.mc_dropout else []
-            strands.append(
-                _Strand(
-                    network=network,
-                    rows=(first + share[part]).ravel(),
-                    starts=len(starts),
-                    masks=Masks.joined(drawn) if drawn else None,
-                )
+@dataclass(kw_only=True)
+class _Group:
+    """The paths of starts that are alike; rows of every array are those of the first start, of the second, ..."""
+
+    windows: Windows
+    strands: Sequence[Strand]
+    rngs: Sequence[np.random.Generator]
+    places: Float[np.ndarray, "horizon row"] | None
+    noise: bool
+    _returns: list[np.ndarray] = field(default_factory=list)
+    _densities: list[Student | None] = field(default_factory=list)
+    _ranges: list[np.ndarray | None] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._order = np.argsort(np.concatenate([strand.rows for strand in self.strands]))
+
+    def advance(self, workers: Workers) -> None:
+        """One more day of every path."""
+        next_day = _predict(self.strands, self.windows.inputs(), self._order, workers)
+        places = None if self.places is None else self.places[len(self._returns)]
+        day: Day = next_day.sample(self.rngs, noise=self.noise, places=places)
+        self._densities.append(self.windows.density(day))
+        self.windows.append(day)
+        self._returns.append(self.windows.log_return)
+        self._ranges.append(self.windows.day_range)
+
+    def simulated(self) -> list[Simulated]:
+        """What was simulated from each start."""
+        known = [density for density in self._densities if density is not None]
+        ranges = [day_range for day_range in self._ranges if day_range is not None]
+        location, scale, df = (
+            self._split([getattr(density, name) for density in known]) for name in ("location", "scale", "df")
+        )
+        parts = zip(self._split(self._returns), location, scale, df, self._split(ranges), strict=True)
+        return [
+            Simulated(
+                log_returns=log_returns,
+                density=None if loc is None else Density(loc=loc, scale=spread, df=freedom),
+                day_range=day_range,
             )
-    return strands
+            for log_returns, loc, spread, freedom, day_range in parts
+        ]
+
+    def _split(self, steps: Sequence[np.ndarray]) -> list[Any]:
+        """Arrays of each step as one of each start, (paths, horizon); None where there are none."""
+        count = len(self.rngs)
+        return np.split(np.stack(steps, axis=1), count) if steps else [None] * count
 
 
-def _predict(strands: Sequence[_Strand], inputs: Inputs, order: np.ndarray, workers: Workers) -> NextDay:
+def _whole(blocks: Sequence[Block], answers: Sequence[list[Simulated]]) -> list[Simulated]:
+    """The answers of all blocks by start, the paths of each in their order."""
+    parts: dict[int, list[Simulated]] = {}
+    for block, answered in zip(blocks, answers, strict=True):
+        for place, answer in zip(np.concatenate(block.groups).tolist(), answered, strict=True):
+            parts.setdefault(place, []).append(answer)
+    return [_joined(parts.pop(place)) for place in sorted(parts)]
+
+
+def _joined(parts: Sequence[Simulated]) -> Simulated:
+    """Shares of the paths of a start as one."""
+    if len(parts) == 1:
+        return parts[0]
+    densities = [part.density for part in parts if part.density is not None]
+    ranges = [part.day_range for part in parts if part.day_range is not None]
+    density = None
+    if densities:
+        loc, scale, df = (np.concatenate([getattr(d, name) for d in densities]) for name in ("loc", "scale", "df"))
+        density = Density(loc=loc, scale=scale, df=df)
+    return Simulated(
+        log_returns=np.concatenate([part.log_returns for part in parts]),
+        density=density,
+        day_range=np.concatenate(ranges) if ranges else None,
+    )
+
+
+def _predict(strands: Sequence[Strand], inputs: Inputs, order: np.ndarray, workers: Workers) -> NextDay:
     """The next day of every path, rows in their order."""
 
     @torch.inference_mode()
-    def predict(strand: _Strand) -> NextDay:
+    def predict(strand: Strand) -> NextDay:
         return strand.predict(inputs)
 
     return joined((workers if len(strands) > 1 else INLINE).map(predict, strands), order)

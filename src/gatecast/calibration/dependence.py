@@ -1,0 +1,113 @@
+"""How the items of a table move together: ranks of their outcomes day by day, and days of the past drawn for paths.
+
+An item's outcome of a day is its move in units of the volatility that was known the day before. Its rank among the
+item's own outcomes says how unusual the day was for it; the ranks of all items on one day say how they move together,
+whatever each one's distribution is: their copula (Sklar 1959), taken as it was, tails included. A step of a path takes
+one such day for all items, and each item the shock that stands there in the distribution of its own forecast (filtered
+historical simulation across assets: Barone-Adesi, Giannopoulos and Vosper 1999). The places themselves are independent
+draws, put in the order of the ranks, so that the paths of an item are what they would be without the other items.
+Days come in blocks of random length (the stationary bootstrap of Politis and Romano 1994), recent ones oftener, so
+that which item follows which is kept too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.signal import lfilter
+from scipy.stats import rankdata
+
+from gatecast.forecast import item_rng
+from gatecast.prices import PriceSeries, PriceTable
+
+DAYS = 1250  # of the past from which days are drawn: five years of sessions
+HALF_LIFE = 500.0  # days after which a day is drawn half as often
+BLOCK = 3.0  # days that follow each other in a path, on average
+DECAY = 0.94  # of the variance that an outcome is held against; RiskMetrics (1996), daily
+WARMUP = 20  # moves of an item before its first outcome that counts
+LEAST = 60  # outcomes of an item; with fewer nothing is known of it, and it moves by itself
+_STREAM = "dependence of the items"  # no item's own stream
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dependence:
+    """The days that the items of a table have in common, oldest first: each one's rank in (0, 1), NaN without one."""
+
+    item_ids: tuple[str, ...]
+    ranks: Float[np.ndarray, "day item"]
+
+    @classmethod
+    def learn(cls, prices: PriceTable) -> Dependence:
+        """From the last DAYS days of a table."""
+        calendar = np.unique(np.concatenate([series.timestamps[-DAYS:] for series in prices]))[-DAYS:]
+        ranks = np.full((len(calendar), len(prices)), np.nan, dtype=np.float32)
+        for place, series in enumerate(prices):
+            stamps, outcomes = _outcomes(series, calendar[0])
+            if len(outcomes) >= LEAST:
+                ranks[np.searchsorted(calendar, stamps), place] = (rankdata(outcomes) - 0.5) / len(outcomes)
+        return cls(item_ids=prices.item_ids, ranks=ranks)
+
+    def places(self, futures: Sequence[np.ndarray], paths: int, seed: int) -> list[Float[np.ndarray, "horizon paths"]]:
+        """For each item, step and path the place in (0, 1) of the shock in the item's own distribution.
+
+        `futures` are the timestamps to come, an array an item: items meet on days that they have in common. A day on
+        which an item did not trade places it at random.
+        """
+        rng = item_rng(_STREAM, seed)
+        calendar, at = np.unique(np.concatenate(futures), return_inverse=True)
+        steps = np.split(at, np.cumsum([len(future) for future in futures])[:-1])
+        trades = np.zeros((len(calendar), len(futures)), dtype=bool)
+        for place, mine in enumerate(steps):
+            trades[mine, place] = True
+        days = self._days(trades, paths, rng)
+        found = []
+        for place, (item_id, mine) in enumerate(zip(self.item_ids, steps, strict=True)):
+            own = item_rng(f"{_STREAM}: {item_id}", seed)
+            ranks, chance = self.ranks[:, place][days[mine]], own.random((2, len(mine), paths))
+            known = ~np.isnan(ranks)
+            within = (chance[0] - 0.5) / max(np.count_nonzero(~np.isnan(self.ranks[:, place])), 1)
+            order = np.argsort(np.where(known, ranks + within, chance[0]), axis=1)
+            placed = np.empty_like(chance[1])
+            np.put_along_axis(placed, order, np.sort(chance[1], axis=1), axis=1)
+            found.append(placed)
+        return found
+
+    def _days(
+        self, trades: Bool[np.ndarray, "date item"], paths: int, rng: np.random.Generator
+    ) -> Int[np.ndarray, "date path"]:
+        """A past day for every date to come and path, rather one on which the items that trade on that date did."""
+        traded = (~np.isnan(self.ranks)).astype(np.float32)
+        count = len(traded)
+        recency = 0.5 ** (np.arange(count)[::-1] / HALF_LIFE)
+        shares = trades @ traded.T / trades.sum(axis=1, keepdims=True)  # (date, day): of the items of that date
+        days = np.empty((len(trades), paths), dtype=np.int64)
+        for date, share in enumerate(shares):
+            weight = recency * np.square(share)
+            if not weight.any():
+                weight = recency
+            drawn = rng.choice(count, size=paths, p=weight / weight.sum())
+            if date:
+                following = np.minimum(days[date - 1] + 1, count - 1)
+                goes_on = (rng.random(paths) > 1 / BLOCK) & (days[date - 1] + 1 < count) & (share[following] > 0.5)
+                drawn = np.where(goes_on, following, drawn)
+            days[date] = drawn
+        return days
+
+
+def _outcomes(series: PriceSeries, since: np.datetime64) -> tuple[np.ndarray, Float[np.ndarray, " day"]]:
+    """The days from `since` on and their moves, each in units of the volatility known the day before."""
+    first = max(int(np.searchsorted(series.timestamps, since)) - 2 * WARMUP, 0)
+    recent = series.rows(first, len(series))
+    moves = np.diff(np.log(recent.close))
+    if len(moves) <= WARMUP:
+        return recent.timestamps[:0], moves[:0]
+    squares = np.square(moves)
+    start = squares[:WARMUP].mean()
+    variance = lfilter([1 - DECAY], [1, -DECAY], squares, zi=[DECAY * start])[0]
+    outcomes = moves[WARMUP:] / np.sqrt(np.maximum(variance[WARMUP - 1 : -1], 1e-24))
+    stamps = recent.timestamps[WARMUP + 1 :]
+    kept = stamps >= since
+    return stamps[kept], outcomes[kept]
