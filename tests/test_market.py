@@ -159,7 +159,7 @@ def test_a_lesson_by_itself_has_no_market() -> None:
 
 def test_market_false_forecasts_each_item_by_itself() -> None:
     table = table_of(LEAST_ITEMS, 300)
-    config = Config.from_preset("base", ["calibrate=false", "cross_section=false"])
+    config = Config.from_preset("base", ["calibrate=false", "cross_section=false", "joint=false"])
     apart = Forecaster(config).fit(table).predict(table, 3, paths=50)
     for item in apart:
         alone = (

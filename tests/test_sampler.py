@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from conftest import simulated_series
-from gatecast.features.contract import Day, Student
+from gatecast.features.contract import Day, Student, Windows
 from gatecast.nn.masks import Masks, draw_masks
 from gatecast.nn.network import PathNetwork
 from gatecast.nn.parallel import Workers
-from gatecast.nn.sampling import sampler
+from gatecast.nn.sampling import blocks, sampler, strands
 from gatecast.nn.sampling.sampler import PathModel, Start
 
 
@@ -25,9 +25,12 @@ class Sum:
 
     value: torch.Tensor
 
-    def sample(self, rngs: Sequence[np.random.Generator], *, noise: bool = True) -> Day:
+    def sample(
+        self, rngs: Sequence[np.random.Generator], *, noise: bool = True, places: np.ndarray | None = None
+    ) -> Day:
         value = self.value.numpy()
         drawn = np.concatenate([rng.random(len(value) // len(rngs)) for rng in rngs]) if noise else 0 * value
+        drawn = drawn if places is None else places
         density = Student(location=value, scale=value + 1, df=value + 2)
         return Day(value=value + drawn, log_range=value, log_volume=value, density=density)
 
@@ -73,6 +76,10 @@ class Growing:
     def log_return(self) -> np.ndarray:
         return self.total.copy()
 
+    @property
+    def day_range(self) -> np.ndarray:
+        return self.last + 1
+
     def inputs(self) -> np.ndarray:
         if self.step == 0:
             return np.array(self.rows, dtype=float)[None, :, None]
@@ -90,6 +97,12 @@ class Lengths:
     """Features that know of a series its length alone; series of other lengths are not alike."""
 
     alone: bool = False
+
+    def across(self, items: int) -> bool:
+        return False
+
+    def meet(self, windows: Sequence[Windows], tables: Sequence[np.ndarray]) -> None:
+        raise AssertionError("these do not look at each other")
 
     def history(self, table: Sequence[Any]) -> list[float]:
         return [float(len(series)) for series in table]
@@ -146,8 +159,8 @@ def test_tables_blocks_and_strands_change_nothing_but_the_time(monkeypatch: pyte
     lengths = (10, 20, 15, 20, 10)
     whole = PathModel(networks=(Counter(0.25),), features=Lengths()).simulate([starts(*lengths)], 12)
     apart = PathModel(networks=(Counter(0.25),), features=Lengths(alone=True)).simulate([starts(*lengths)], 12)
-    monkeypatch.setattr(sampler, "_PATHS_AT_ONCE", 24)
-    monkeypatch.setattr(sampler, "_UNITS_AT_ONCE", 10)
+    monkeypatch.setattr(blocks, "PATHS_AT_ONCE", 24)
+    monkeypatch.setattr(strands, "_UNITS_AT_ONCE", 10)
     network = Counter(0.25)
     torn = PathModel(networks=(network,), features=Lengths()).simulate([starts(*lengths)], 12)
     for first, second, third in zip(whole, apart, torn, strict=True):
@@ -239,23 +252,94 @@ class Blocks(Lengths):
 
 
 def test_starts_are_simulated_in_blocks_of_those_that_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    def blocks(alone: bool, at_once: int) -> list[list[float]]:
-        monkeypatch.setattr(sampler, "_PATHS_AT_ONCE", at_once)
+    def divided(alone: bool, at_once: int) -> list[list[float]]:
+        monkeypatch.setattr(blocks, "PATHS_AT_ONCE", at_once)
         features = Blocks(alone=alone)
         PathModel(networks=(Counter(0.25),), features=features).simulate([starts(10, 20, 15, 20, 10)], 12)
         return sorted(features.seen)
 
-    assert blocks(False, 8192) == [[10, 20, 15, 20, 10]]
-    assert blocks(True, 8192) == [[10, 10], [15], [20, 20]]
-    assert sorted(len(block) for block in blocks(False, 30)) == [1, 2, 2]
-    assert sorted(len(block) for block in blocks(False, 1)) == [1, 1, 1, 1, 1]
+    assert divided(False, 8192) == [[10, 20, 15, 20, 10]]
+    assert divided(True, 8192) == [[10, 10], [15], [20, 20]]
+    assert sorted(len(block) for block in divided(False, 30)) == [1, 2, 2]
+    assert sorted(len(block) for block in divided(False, 1)) == [1, 1, 1, 1, 1]
 
 
 def test_a_share_of_the_paths_may_be_as_small_as_one_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampler, "_UNITS_AT_ONCE", 1)
+    monkeypatch.setattr(strands, "_UNITS_AT_ONCE", 1)
     network = Counter(0.25)
     PathModel(networks=(network,), features=Lengths()).simulate([starts(10, 20)], 4)
     assert network.calls.count((1, 2)) == len(network.calls) == 4 * 3
+
+
+class Meeting(Growing):
+    """Windows that see the sum of the newest values of their table, path by path, added to their own."""
+
+    seen: Any = 0.0
+
+    def inputs(self) -> np.ndarray:
+        return super().inputs() if self.step == 0 else (self.last + self.seen)[None, :, None]
+
+
+@dataclass(frozen=True)
+class Sums(Lengths):
+    """Starts of a table of two or more see each other's newest values."""
+
+    met: list[int] = field(default_factory=list)
+
+    def across(self, items: int) -> bool:
+        return items > 1
+
+    def meet(self, windows: Sequence[Any], tables: Sequence[np.ndarray]) -> None:
+        self.met.append(windows[0].paths)
+        values = np.concatenate([window.last.reshape(-1, window.paths) for window in windows])
+        numbers = np.concatenate(tables)
+        sums = np.stack([values[numbers == number].sum(axis=0) for number in numbers])
+        for window, seen in zip(windows, np.split(sums, np.cumsum([len(t) for t in tables])[:-1]), strict=True):
+            window.seen = seen.ravel()
+
+    def start(self, rows: Sequence[float], future: Sequence[np.ndarray], paths: int) -> Growing:
+        return Meeting(rows, paths)
+
+
+def placed(*lengths: int, paths: int, seed: int = 0) -> list[Start]:
+    rng = np.random.default_rng(seed)
+    return [replace(start, places=rng.random((3, paths))) for start in starts(*lengths)]
+
+
+@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize("at_once", [8192, 12, 1])
+def test_items_that_see_each_other_are_simulated_in_step_whatever_the_blocks(
+    alone: bool, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By hand: step 1 is context + number + place; later steps add what all of a table drew on that path."""
+    monkeypatch.setattr(blocks, "PATHS_AT_ONCE", at_once)
+    features = Sums(alone=alone)
+    model = PathModel(networks=(Counter(0.5), Counter(100.0)), features=features, mc_dropout=False)
+    tables = [placed(30, 40, paths=5), placed(20, 30, 30, paths=5, seed=1)]
+    answers = iter(model.simulate(tables, 5))
+    for table in tables:
+        got = [next(answers) for _ in table]
+        for path in range(5):
+            number = 0.5 if path < 3 else 100.0
+            states = [float(len(start.series)) for start in table]
+            totals = np.zeros(len(table))
+            for step in range(3):
+                drawn = np.array([s + number + t.places[step, path] for s, t in zip(states, table, strict=True)])
+                totals += drawn
+                np.testing.assert_allclose([answer.log_returns[path, step] for answer in got], totals, rtol=1e-5)
+                states = [state + value + drawn.sum() for state, value in zip(states, drawn, strict=True)]
+        for answer in got:
+            assert answer.density is not None and answer.density.loc.shape == (5, 3)
+            np.testing.assert_allclose(answer.day_range, np.diff(answer.log_returns, axis=1, prepend=0) + 1)
+    assert set(features.met) == {8192: {5}, 12: {2, 3}, 1: {1}}[at_once]
+
+
+def test_tables_that_do_not_see_each_other_need_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without places nothing is shared along the paths, so nothing meets."""
+    features = Sums()
+    PathModel(networks=(Counter(0.5),), features=features).simulate([starts(30, 40)], 4)
+    PathModel(networks=(Counter(0.5),), features=features).simulate([placed(30, paths=4)], 4)
+    assert features.met == []
 
 
 class Named(Workers):

@@ -55,7 +55,7 @@ def test_features_along_a_path_equal_those_of_a_history(
 
 
 def test_same_seed_same_paths_and_each_item_its_own_stream(table: PriceTable) -> None:
-    forecaster = fitted(table)
+    forecaster = fitted(table, joint=False)
     both = forecaster.predict(table, 5, paths=50, seed=3)
     np.testing.assert_array_equal(both["B"].paths, forecaster.predict(table, 5, paths=50, seed=3)["B"].paths)
     alone = forecaster.predict(table.select(("B",)), 5, paths=50, seed=3)
