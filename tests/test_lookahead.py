@@ -12,6 +12,7 @@ import torch
 from conftest import TINY, base_networks, simulated_series
 from gatecast.calibration.bands import Calibrator
 from gatecast.calibration.cache import CachedForecasts
+from gatecast.calibration.dependence import Dependence
 from gatecast.config import Config
 from gatecast.features import indicators as features
 from gatecast.features import signals
@@ -25,6 +26,7 @@ from gatecast.models.baselines import EwmaT
 from gatecast.models.calibrated import Calibrated
 from gatecast.models.forecaster import Forecaster
 from gatecast.models.shipped import shipped
+from gatecast.models.simulated import places_of
 from gatecast.nn.training.sequences import TrainingSequence
 from gatecast.prices import PriceSeries, PriceTable
 
@@ -214,7 +216,9 @@ def base_forecast(table: PriceTable, cutoff: np.datetime64, config: Config) -> l
     in_a_batch = model.predict_at(
         table, Request(cutoffs=[table.series[0].timestamps[CUT - 9], cutoff], horizon=5, paths=20, seeds=[1, 0])
     )
-    return [item.paths for forecast in (alone, *in_a_batch) for item in forecast]
+    items = [item for forecast in (alone, *in_a_batch) for item in forecast]
+    assert all(item.highs is not None and item.lows is not None for item in items)
+    return [part for item in items for part in (item.paths, item.highs, item.lows) if part is not None]
 
 
 def base_calibrated(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
@@ -248,7 +252,14 @@ def markets(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np
     return [np.nan_to_num(row) for row in rows]
 
 
-BASE_PARTS = [signal_rows, event_rows, training_sequences, base_forecast, base_calibrated, base_cached]
+def joint_places(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+    """Where the shocks of joint paths stand, drawn from a table that goes on."""
+    stamps = table.series[0].timestamps
+    request = Request(cutoffs=[stamps[CUT - 9], cutoff], horizon=5, paths=20, seeds=[1, 0])
+    return list(places_of(table, request).values())
+
+
+BASE_PARTS = [joint_places, signal_rows, event_rows, training_sequences, base_forecast, base_calibrated, base_cached]
 
 
 @pytest.mark.parametrize("part", BASE_PARTS)
@@ -259,6 +270,16 @@ def test_the_future_changes_nothing_for_the_base_network(part: Callable[..., lis
 @pytest.mark.parametrize("part", [markets, training_sequences, base_forecast, base_calibrated])
 def test_the_future_changes_nothing_in_a_table_that_has_a_market(part: Callable[..., list[np.ndarray]]) -> None:
     assert same(part, TINY, items=LEAST_ITEMS)
+
+
+def test_control_a_dependence_that_peeks_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = Dependence.learn
+
+    def greedy(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+        monkeypatch.setattr(Dependence, "learn", lambda prices: honest(table))
+        return joint_places(table, cutoff, config)
+
+    assert not same(greedy, TINY)
 
 
 @pytest.mark.parametrize("part", [markets, training_sequences])
