@@ -16,7 +16,7 @@ from gatecast.prices import stamp_text
 from gatecast.risk.estimates import Estimate, chance, mean
 from gatecast.text import listed, shown
 
-Price = float | str  # a price of the only item, or of one that is named: "AAPL=60"
+Price = float | int | str  # a price of the only item, or of one that is named: "AAPL=60"
 _ROUNDING = 1e-12  # share of a price; a path that is this close is there
 
 

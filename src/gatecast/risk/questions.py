@@ -23,12 +23,12 @@ class RiskQuestions:
     5
     """
 
-    touch: tuple[Price, ...] = ()  # prices to touch
-    above: tuple[Price, ...] = ()  # prices to close above
+    touch: Sequence[Price] = ()  # prices to touch
+    above: Sequence[Price] = ()  # prices to close above
     stop: Price | None = None  # a price to touch before the target
     target: Price | None = None
-    levels: tuple[float, ...] = (0.01, 0.05, 0.1)  # shares of worst paths: of value at risk and expected shortfall
-    falls: tuple[float, ...] = (0.05, 0.1, 0.2)  # shares of a peak, of which the chance to fall as far is told
+    levels: Sequence[float] = (0.01, 0.05, 0.1)  # shares of worst paths: of value at risk and expected shortfall
+    falls: Sequence[float] = (0.05, 0.1, 0.2)  # shares of a peak, of which the chance to fall as far is told
     portfolio: Portfolio | None = None
     given: Scenario | str | None = None  # a scenario, or its text: "SPY<=-5%@5"
 

@@ -13,6 +13,7 @@ from typing import Literal
 from gatecast.errors import DataError, UnreadableSource, UsageError, briefly, check_number
 from gatecast.text import clean, listed, shown
 
+Holdings = Mapping[str, float] | Literal["equal"]
 MOST = 20.0  # times the value that may be held, long and short together; more are weights in per cent
 _LARGEST = 10_000_000  # bytes of a file of weights
 
@@ -29,7 +30,7 @@ class Portfolio:
     {'A': 0.6, 'B': -0.2}
     """
 
-    weights: Mapping[str, float] | Literal["equal"] = "equal"
+    weights: Holdings = "equal"
     rebalanced: bool = False
     value: float | None = None
 
