@@ -414,8 +414,8 @@ def test_independent_paths_are_said_to_be_of_no_use_to_a_portfolio() -> None:
     for together in (True, False):
         risk = assess_risk(joint(*items, together=together), RiskQuestions(portfolio=Portfolio()))
         assert any("simulated independently" in note.text for note in risk.notes) is not together
-    one = assess_risk(joint(*items, together=False), RiskQuestions(portfolio=Portfolio(weights={"A": 1.0})))
-    assert not any("simulated independently" in note.text for note in one.notes)
+    alone = assess_risk(joint(*items, together=False), RiskQuestions(portfolio=Portfolio(weights={"A": 1.0})))
+    assert not any("simulated independently" in note.text for note in alone.notes)
 
 
 @pytest.mark.parametrize(
