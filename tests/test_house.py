@@ -150,6 +150,12 @@ calls += [lambda name=name, value=value: gc.backtest([gc.RandomWalk()], prices, 
 calls += [lambda config=config: gc.ablate(config, prices) for config in ("quick", None)]
 calls += [lambda: gc.ablate(gc.Config(), frame), lambda: gc.ablate(gc.Config(), prices, seeds="3")]
 calls += [lambda: gc.RandomWalk().fit(frame), lambda: walk.predict(frame, 2), lambda: walk.predict(prices, 5.0)]
+calls += [lambda thing=thing: gc.assess_risk(thing) for thing in (frame, None, forecast.items[0])]
+calls += [lambda: gc.assess_risk(forecast, {"touch": 60}), lambda: gc.assess_risk(forecast, prices=frame)]
+calls += [lambda name=name: gc.RiskQuestions(**{name: 5}) for name in ("touch", "levels", "portfolio", "given")]
+calls += [lambda: gc.RiskQuestions(levels=("5%",)), lambda: gc.assess_risk(forecast, gc.RiskQuestions(touch=[None]))]
+calls += [lambda weights=weights: gc.Portfolio(weights=weights) for weights in ([0.5], "even", {"A": "x"}, None)]
+calls += [lambda value=value: gc.Portfolio(value=value) for value in ("x", float("nan"))]
 calls += [lambda: gc.Sma(window="5"), lambda: gc.Ema(half_life=None)]
 calls += [lambda stamp=stamp: prices.until(stamp) for stamp in ("someday", None)]
 calls += [lambda: prices.select("EURUSD"), lambda: gc.PriceTable.from_close({"X": 5})]
@@ -221,14 +227,18 @@ PUBLIC = [
     "ItemForecast",
     "Kalman",
     "Ols",
+    "Portfolio",
     "PriceSeries",
     "PriceTable",
     "RandomWalk",
     "Report",
+    "Risk",
+    "RiskQuestions",
     "Sma",
     "Theta",
     "Verdict",
     "ablate",
+    "assess_risk",
     "backtest",
     "plot",
     "read_prices",
