@@ -163,19 +163,21 @@ def _of_walk(chances: pd.DataFrame, model: str) -> Iterator[Comparison]:
 
 def _loss_text(found: LossFinding) -> str:
     ahead = "" if found.step == 1 else f" {found.step} steps ahead"
-    items = "" if found.n == found.origins else f" ({counted(found.n, 'forecast')})"
-    few = found.word == "too few to tell"
-    share = f"{found.crossed * found.n:.0f}" if few and not items else f"{found.crossed:.1%}"
-    count = f"{share} of {counted(found.origins, 'past day')}{items}"
+    count = f"on {found.crossed:.1%} of {counted(found.origins, 'past day')}"
+    if found.n != found.origins:
+        count = f"in {found.crossed:.1%} of {counted(found.n, 'forecast')} from {counted(found.origins, 'past day')}"
+    elif found.word == "too few to tell":
+        count = f"on {found.crossed * found.n:.0f} of {counted(found.origins, 'past day')}"
     p = "" if found.p_value is None else p_text(found.p_value)
+    crossings = "are" if found.n == found.origins else "independent crossings would be"
     ends = {
         "no evidence against": f" (Kupiec {p}): no evidence against it",
         "too often": f" (Kupiec {p}): too often, more can be lost than it says",
         "too seldom": f" (Kupiec {p}): too seldom, less can be lost than it says",
         "in clusters": f", but in clusters (Christoffersen {p}): it is slow to see bad times",
-        "too few to tell": f", where {found.expected:.2g} would be expected: too few to tell",
+        "too few to tell": f", where {found.expected:.2g} {crossings} expected: too few to tell",
     }
-    return f"{found.level:.0%} VaR{ahead} was crossed on {count}{ends[found.word]}."
+    return f"{found.level:.0%} VaR{ahead} was crossed {count}{ends[found.word]}."
 
 
 def _score_texts(scores: tuple[Comparison, ...]) -> Iterator[str]:

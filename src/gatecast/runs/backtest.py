@@ -48,7 +48,7 @@ class BacktestRun:
     risk: RiskFindings | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON document of `gatecast backtest --json`: that of the report, `audit` and `risk` where there are any."""
+        """The JSON document of `gatecast backtest --json`: the report's, with `audit` and `risk` where asked for."""
         parts = {"audit": self.audit, "risk": self.risk}
         return self.report.to_dict() | {name: part.to_dict() for name, part in parts.items() if part is not None}
 
