@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from gatecast.models.forecaster import Forecaster
     from gatecast.prices import PriceSeries, PriceTable
     from gatecast.readers.read import read_prices
+    from gatecast.risk.answers import Risk
+    from gatecast.risk.assess import assess_risk
+    from gatecast.risk.questions import RiskQuestions
+    from gatecast.risk.weights import Portfolio
 
 # Loaded when first asked for, so that `gatecast --help` loads neither torch nor pandas.
 _NAMES = {
@@ -38,13 +42,17 @@ _NAMES = {
     "models.forecaster": ["Forecaster"],
     "prices": ["PriceSeries", "PriceTable"],
     "readers.read": ["read_prices"],
+    "risk.answers": ["Risk"],
+    "risk.assess": ["assess_risk"],
+    "risk.questions": ["RiskQuestions"],
+    "risk.weights": ["Portfolio"],
 }
 _HOMES = {name: f"gatecast.{module}" for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "Ablation", "Config", "Drift", "Ema", "EwmaT", "Forecast", "Forecaster", "Garch", "GatecastError", "Har",
-    "ItemForecast", "Kalman", "Ols", "PriceSeries", "PriceTable", "RandomWalk", "Report", "Sma", "Theta", "Verdict",
-    "ablate", "backtest", "plot", "read_prices",
+    "ItemForecast", "Kalman", "Ols", "Portfolio", "PriceSeries", "PriceTable", "RandomWalk", "Report", "Risk",
+    "RiskQuestions", "Sma", "Theta", "Verdict", "ablate", "assess_risk", "backtest", "plot", "read_prices",
 ]  # fmt: skip
 
 

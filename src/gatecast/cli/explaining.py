@@ -10,10 +10,9 @@ import typer
 
 from gatecast.cli.app import Command, app
 from gatecast.cli.console import progress_bar, say, say_notes
-from gatecast.cli.forecasting import config_of
+from gatecast.cli.forecasting import config_unless_saved
 from gatecast.cli.options import Calendar, Jobs, Json, Model, Preset, Repair, Seed, Settings, Source, reads_source
 from gatecast.cli.outputs import check_outputs
-from gatecast.errors import UsageError
 from gatecast.executors import prepare_process
 from gatecast.readers.choices import ReadOptions
 
@@ -38,9 +37,7 @@ def explain(
 ) -> None:
     """Write a page that opens the network of the latest forecast and takes it apart, step by step."""
     check_outputs(source, page=out, model=model)
-    if model is not None and (settings or preset != "default"):
-        raise UsageError("--model brings its own settings; it goes with neither --preset nor --set.")
-    config = config_of(preset, settings, seed) if model is None else None
+    config = config_unless_saved(model, preset, settings, seed)
     prepare_process()
     from gatecast.faces.report.explain import explain_report
     from gatecast.faces.report.page import write_html

@@ -22,9 +22,10 @@ from gatecast.cli.options import (
     Settings,
     Source,
     Table,
+    Verdict,
     reads_source,
 )
-from gatecast.cli.outputs import check_outputs, writing
+from gatecast.cli.outputs import check_outputs, write_table
 from gatecast.errors import UsageError
 from gatecast.executors import prepare_process
 from gatecast.readers.choices import ReadOptions
@@ -55,9 +56,7 @@ def forecast(
     csv: Table = None,
     calendar: Calendar = None,
     repair: Repair = False,
-    verdict: Annotated[
-        bool, typer.Option("--verdict/--no-verdict", help="Judge the model on recent days it has not seen.")
-    ] = True,
+    verdict: Verdict = True,
     as_json: Json = False,
     *,
     reading: ReadOptions,
@@ -147,6 +146,15 @@ def config_of(preset: str, settings: list[str] | None, seed: int) -> Config:
     return Config.from_preset(preset, given if chosen else [*given, f"seed={seed}"])
 
 
+def config_unless_saved(model: Path | None, preset: str, settings: list[str] | None, seed: int) -> Config | None:
+    """The settings asked for; None where a saved model brings its own."""
+    if model is None:
+        return config_of(preset, settings, seed)
+    if settings or preset != "default":
+        raise UsageError("--model brings its own settings; it goes with neither --preset nor --set.")
+    return None
+
+
 def _print(run: ForecastRun) -> None:
     from rich.console import Console
 
@@ -160,24 +168,9 @@ def _print(run: ForecastRun) -> None:
 
 def _write_files(csv: Path | None, report: Path | None, source: str, run: ForecastRun) -> None:
     if csv is not None:
-        _write_table(csv, run)
+        write_table(csv, run.forecast.to_frame(run.level))
     if report is not None:
         _write_report(report, source, run)
-
-
-def _write_table(path: Path, run: ForecastRun) -> None:
-    from gatecast.faces.wording import as_cell
-    from gatecast.files import write_whole
-
-    frame = run.forecast.to_frame(run.level)
-    frame["item_id"] = frame["item_id"].map(as_cell)
-    text = frame.to_csv(index=False)
-    with writing(path):
-        if path.exists() and not path.is_file():  # a device such as /dev/stdout
-            path.write_text(text, encoding="utf-8")
-        else:
-            write_whole(path, text.encode())
-    say(f"table written to {path}")
 
 
 def _write_report(path: Path, source: str, run: ForecastRun) -> None:

@@ -38,6 +38,9 @@ Table = Annotated[
 ]
 Paths = Annotated[int, typer.Option(min=1, help="Simulated paths per asset.")]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Processes at work; the number of cores unless given.")]
+Verdict = Annotated[
+    bool, typer.Option("--verdict/--no-verdict", help="Judge the model on recent days it has not seen.")
+]
 Model = Annotated[Path | None, typer.Option(metavar="DIR", help="Use this saved model; no training.")]
 
 

@@ -8,8 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import combinations
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from gatecast.cli.console import say
 from gatecast.errors import GatecastError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 OTHER_FORMATS = (".pdf", ".png", ".jpg", ".svg", ".csv", ".json", ".parquet", ".xlsx", ".docx", ".md", ".txt")
 _OF_A_MODEL = re.compile(r"model\.json|(weights|training)-.*\.safetensors")  # what a model's folder holds
@@ -87,3 +92,17 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise GatecastError(f"'{path}' cannot be written ({error.strerror or error}). Free some space.") from None
+
+
+def write_table(path: Path, frame: pd.DataFrame) -> None:
+    """A frame with a column `item_id` as CSV; a name that a spreadsheet would take for a formula is no formula."""
+    from gatecast.faces.wording import as_cell
+    from gatecast.files import write_whole
+
+    text = frame.assign(item_id=frame["item_id"].map(as_cell)).to_csv(index=False)
+    with writing(path):
+        if path.exists() and not path.is_file():  # a device such as /dev/stdout
+            path.write_text(text, encoding="utf-8")
+        else:
+            write_whole(path, text.encode())
+    say(f"table written to {path}")

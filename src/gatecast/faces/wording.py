@@ -58,6 +58,17 @@ def share_text(share: float) -> str:
     return f"{share:.0%}"
 
 
+def estimate_text(value: float, error: float) -> str:
+    """A share in per cent with its sampling error in brackets, to the first digit of that error.
+
+    >>> estimate_text(0.0512, 0.0031), estimate_text(0.371, 0.0152), estimate_text(0.0, 0.0005)
+    ('5.1% (0.3)', '37% (2)', '0.00% (0.05)')
+    """
+    per_cent = 100 * error
+    decimals = min(max(-math.floor(math.log10(per_cent)), 0), 2) if per_cent > 0 else 2
+    return f"{100 * value:.{decimals}f}% ({per_cent:.{decimals}f})"
+
+
 def change_text(price: float, base: float) -> str:
     """The change from `base` to `price`, signed.
 

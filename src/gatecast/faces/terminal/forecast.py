@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from rich import box
-from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from gatecast.faces import wording
+from gatecast.faces.terminal.layout import fitted_table, safe, style_of
 from gatecast.forecast import Forecast, ItemForecast, check_level
 from gatecast.prices import PriceSeries, PriceTable
 
 FULL_ITEMS = 3  # beyond it each item has a single row; more fans than this scroll off the screen
 TABLE_ROWS = 12
 FAN_ROWS = 15
-NAME_COLUMNS = 28  # of an item id; longer ones are cut
 WIDEST = 120  # columns of a fan; beyond it a fan is no easier to read
 
 _ACCENT = "blue"
@@ -55,8 +52,8 @@ def show_forecast(forecast: Forecast, prices: PriceTable, *, level: float, conso
         console.print(_summary(forecast, level, console))
         return
     for item in forecast:
-        console.print(Text(_safe(item.item_id, console), style=_style("bold", console)))
-        console.print(Text(_safe(wording.reading(item, level), console)))
+        console.print(Text(safe(item.item_id, console), style=style_of("bold", console)))
+        console.print(Text(safe(wording.reading(item, level), console)))
         console.print()
         history = prices[item.item_id] if item.item_id in prices.item_ids else None
         for line in fan_lines(item, history, level=level, width=console.width, ascii_only=console.options.ascii_only):
@@ -65,50 +62,12 @@ def show_forecast(forecast: Forecast, prices: PriceTable, *, level: float, conso
         console.print(_steps_table(item, level, console))
 
 
-def _style(style: str, console: Console) -> str:
-    return "" if console.no_color else style
-
-
-def _safe(text: str, console: Console) -> str:
-    """Text without control characters (an item id must not steer the terminal), in the stream's encoding."""
-    visible = "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
-    return visible.encode(console.encoding, "replace").decode(console.encoding)
-
-
 def _coloured(line: str, console: Console) -> Text:
     """The line with its bands and median in the accent colour."""
     text = Text(line)
     for letters, style in (("░▒▓", _ACCENT), ("━", f"bold {_ACCENT}")):
-        text.highlight_regex(f"[{letters}]+", _style(style, console))
+        text.highlight_regex(f"[{letters}]+", style_of(style, console))
     return text
-
-
-def _fitted(columns: dict[str, list[str]], spare: tuple[str, ...], console: Console) -> Table:
-    """A table that fits the width: `spare` columns are left out, in order, then names are cut, never numbers."""
-
-    def width(names: Iterable[str]) -> int:
-        return sum(max(map(cell_len, [name, *columns[name]])) + 3 for name in names)
-
-    for name in spare:
-        if width(columns) > console.width:
-            columns.pop(name)
-    if "item" in columns:
-        room = max(console.width - width(columns.keys() - {"item"}) - 3, 6)
-        columns["item"] = [_cut(name, min(room, NAME_COLUMNS)) for name in columns["item"]]
-    table = Table(
-        box=box.ASCII if console.options.ascii_only else box.SIMPLE_HEAD,
-        header_style=_style("bold", console),
-        show_edge=False,
-    )
-    for name in columns:
-        table.add_column(name, justify="left" if name in ("item", "date") else "right", overflow="fold")
-    for row in zip(*columns.values(), strict=True):
-        table.add_row(*(Text(cell) for cell in row))
-    return table
-
-
-def _cut(name: str, room: int) -> str:
-    return name if cell_len(name) <= room else set_cell_size(name, room - 2) + ".."
 
 
 def _value_columns(rows: list[wording.StepText], level: float) -> dict[str, list[str]]:
@@ -125,18 +84,18 @@ def _steps_table(item: ItemForecast, level: float, console: Console) -> Table:
     texts = wording.step_texts(item, level)
     rows = [texts[step - 1] for step in shown_steps(item.horizon)]
     columns = {"step": [str(row.step) for row in rows], "date": [row.date for row in rows]}
-    return _fitted(columns | _value_columns(rows, level), ("above last", "step"), console)
+    return fitted_table(columns | _value_columns(rows, level), ("above last", "step"), console)
 
 
 def _summary(forecast: Forecast, level: float, console: Console) -> Table:
     """A row for each item: the last step alone."""
     columns = {
-        "item": [_safe(item.item_id, console) for item in forecast],
+        "item": [safe(item.item_id, console) for item in forecast],
         "last": [wording.price_text(item.last_close, item.last_close) for item in forecast],
         "change": [wording.change_text(float(item.median[-1]), item.last_close) for item in forecast],
         **_value_columns([wording.step_texts(item, level)[-1] for item in forecast], level),
     }
-    return _fitted(columns, ("last", "above last", "change"), console)
+    return fitted_table(columns, ("last", "above last", "change"), console)
 
 
 def shown_steps(horizon: int) -> list[int]:

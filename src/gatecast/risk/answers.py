@@ -1,0 +1,247 @@
+"""The answers about risk, as values: of each item, of a portfolio, of a scenario; their JSON and their table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gatecast.notes import Note
+from gatecast.prices import stamp_text
+from gatecast.risk.drawdown import Drawdown
+from gatecast.risk.estimates import Estimate
+from gatecast.risk.levels import LevelChances, StopTarget, level_dict, step_rows, stop_target_dict
+from gatecast.risk.portfolio import Contributions
+from gatecast.risk.scenario import Scenario
+from gatecast.risk.tails import TailRisk
+from gatecast.risk.weights import Portfolio
+
+PORTFOLIO = "(portfolio)"  # its name in a table of items
+Row = tuple[str, np.datetime64 | None, int | None, str, float | None, Estimate]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outlook:
+    """What an item or a portfolio may do: estimates by step are (horizon,), shares of the first value.
+
+    `volatility` is annualised; None where a value may be 0 or less, which has no logarithm.
+    """
+
+    timestamps: np.ndarray
+    volatility: Estimate | None
+    implied_move: Estimate
+    tails: tuple[TailRisk, ...]
+    drawdown: Drawdown
+
+    def to_dict(self) -> dict[str, Any]:
+        """`{"steps": [{"timestamp", "step", "implied_move", "volatility", "tails": [...]}], "drawdown": {...}}`."""
+        columns = {"implied_move": self.implied_move}
+        if self.volatility is not None:
+            columns["volatility"] = self.volatility
+        rows = step_rows(self.timestamps, columns)
+        for row in rows:
+            row.setdefault("volatility", None)
+            row["tails"] = [
+                {
+                    "level": tail.level,
+                    "value_at_risk": tail.value_at_risk[row["step"] - 1].to_dict(),
+                    "expected_shortfall": tail.expected_shortfall[row["step"] - 1].to_dict(),
+                }
+                for tail in self.tails
+            ]
+        return {"steps": rows, "drawdown": self.drawdown.to_dict()}
+
+    def rows(self, name: str) -> Iterator[Row]:
+        """The rows of a table."""
+        by_step: list[tuple[str, float | None, Estimate]] = [("implied_move", None, self.implied_move)]
+        if self.volatility is not None:
+            by_step.append(("volatility", None, self.volatility))
+        for tail in self.tails:
+            by_step.append(("value_at_risk", tail.level, tail.value_at_risk))
+            by_step.append(("expected_shortfall", tail.level, tail.expected_shortfall))
+        yield from _by_step(name, self.timestamps, by_step)
+        for q, estimate in self.drawdown.worst.items():
+            yield name, None, None, "worst_fall_quantile", q, estimate
+        for fall, estimate in self.drawdown.falls.items():
+            yield name, None, None, "falls_at_least", fall, estimate
+        yield name, None, None, "steps_under_water", None, self.drawdown.under_water
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ItemRisk:
+    """The answers of one item. `ranges`: whether highs and lows of the simulated days count, or closes alone."""
+
+    item_id: str
+    last_timestamp: np.datetime64
+    last_close: float
+    ranges: bool
+    outlook: Outlook
+    touch: tuple[LevelChances, ...] = ()
+    above: tuple[LevelChances, ...] = ()
+    stop_target: StopTarget | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types for JSON."""
+        stamps = self.outlook.timestamps
+        return {
+            "item_id": self.item_id,
+            "last": {"timestamp": stamp_text(self.last_timestamp), "close": self.last_close},
+            "ranges": self.ranges,
+            **self.outlook.to_dict(),
+            "touch": [level_dict(level, stamps) for level in self.touch],
+            "above": [level_dict(level, stamps) for level in self.above],
+            "stop_target": None if self.stop_target is None else stop_target_dict(self.stop_target, stamps),
+        }
+
+    def rows(self) -> Iterator[Row]:
+        """The rows of a table."""
+        yield from self.outlook.rows(self.item_id)
+        by_step: list[tuple[str, float | None, Estimate]] = []
+        by_step += [("touch", level.price, level.touch) for level in self.touch]
+        for level in self.above:
+            by_step += [
+                ("close_above", level.price, level.close_above),
+                ("close_below", level.price, level.close_below),
+            ]
+        if (found := self.stop_target) is not None:
+            by_step += [
+                ("stop_first", found.stop, found.stop_first),
+                ("target_first", found.target, found.target_first),
+            ]
+        yield from _by_step(self.item_id, self.outlook.timestamps, by_step)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PortfolioRisk:
+    """The answers of a portfolio; `weights` are those other than 0, `ruined` the chance to lose all of its value."""
+
+    portfolio: Portfolio
+    weights: Mapping[str, float]
+    outlook: Outlook
+    contributions: tuple[Contributions, ...]
+    ruined: Estimate
+
+    @property
+    def cash(self) -> float:
+        """What the weights leave of 1; below 0 it is borrowed."""
+        return 1.0 - sum(self.weights.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types for JSON. With a `value`, each tail of a step has its losses in money beside the shares."""
+        told = self.outlook.to_dict()
+        value = self.portfolio.value
+        if value is not None:
+            for tail in (tail for row in told["steps"] for tail in row["tails"]):
+                tail["money"] = {name: value * tail[name]["value"] for name in ("value_at_risk", "expected_shortfall")}
+        return {
+            "weights": dict(self.weights),
+            "cash": self.cash,
+            "rebalanced": self.portfolio.rebalanced,
+            "value": value,
+            **told,
+            "contributions": [part.to_dict() for part in self.contributions],
+            "ruined": self.ruined.to_dict(),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Moves:
+    """How far a value moves from the first, as a share: its mean, and three of its quantiles; single numbers."""
+
+    mean: Estimate
+    q05: Estimate
+    median: Estimate
+    q95: Estimate
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types for JSON."""
+        return {name: getattr(self, name).to_dict() for name in ("mean", "q05", "median", "q95")}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ScenarioMoves:
+    """What an item, or the portfolio, does by a day: in the paths of a scenario, and in all paths."""
+
+    item_id: str
+    timestamp: np.datetime64
+    given: Moves
+    all_paths: Moves
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types for JSON."""
+        return {
+            "item_id": self.item_id,
+            "timestamp": stamp_text(self.timestamp),
+            "given": self.given.to_dict(),
+            "all_paths": self.all_paths.to_dict(),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ScenarioRisk:
+    """The answers in the paths of a scenario: how many these are, and the moves by its day and by the last day."""
+
+    scenario: Scenario
+    step: int
+    timestamp: np.datetime64
+    paths: int
+    chance: Estimate
+    moves: tuple[ScenarioMoves, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types for JSON."""
+        return {
+            "given": str(self.scenario),
+            "item_id": self.scenario.item_id,
+            "move": self.scenario.move,
+            "step": self.step,
+            "timestamp": stamp_text(self.timestamp),
+            "paths": self.paths,
+            "chance": self.chance.to_dict(),
+            "moves": [moves.to_dict() for moves in self.moves],
+        }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Risk:
+    """The answers to `RiskQuestions`, each with its sampling error; `notes` say what a reader should know."""
+
+    items: tuple[ItemRisk, ...]
+    portfolio: PortfolioRisk | None
+    scenario: ScenarioRisk | None
+    notes: tuple[Note, ...]
+
+    def __getitem__(self, item_id: str) -> ItemRisk:
+        return next(item for item in self.items if item.item_id == item_id)
+
+    def to_dict(self) -> dict[str, Any]:
+        """`{"items": [...], "portfolio": {...} or None, "scenario": {...} or None}`: plain types, finite numbers."""
+        return {
+            "items": [item.to_dict() for item in self.items],
+            "portfolio": None if self.portfolio is None else self.portfolio.to_dict(),
+            "scenario": None if self.scenario is None else self.scenario.to_dict(),
+        }
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each number: `item_id, timestamp, step, measure, level, value, error`.
+
+        `level` is the share, the quantile, the fall or the price that a measure takes; those of the whole horizon
+        have neither timestamp nor step. The portfolio's rows have the item "(portfolio)".
+        """
+        rows = [row for item in self.items for row in item.rows()]
+        if self.portfolio is not None:
+            rows += self.portfolio.outlook.rows(PORTFOLIO)
+        names = ["item_id", "timestamp", "step", "measure", "level"]
+        frame = pd.DataFrame([row[:5] for row in rows], columns=names).astype({"step": "Int64", "level": "float64"})
+        for part in ("value", "error"):
+            frame[part] = [float(getattr(row[5], part)) for row in rows]
+        return frame
+
+
+def _by_step(name: str, timestamps: np.ndarray, estimates: list[tuple[str, float | None, Estimate]]) -> Iterator[Row]:
+    for measure, level, estimate in estimates:
+        for step, stamp in enumerate(timestamps):
+            yield name, stamp, step + 1, measure, level, estimate[step]

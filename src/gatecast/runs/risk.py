@@ -1,0 +1,109 @@
+"""The risk run: the forecast of a source, and the questions asked of its paths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gatecast.config import Config
+from gatecast.errors import check_type
+from gatecast.notes import Note
+from gatecast.readers.choices import AS_FOUND, ReadOptions
+from gatecast.risk.answers import Risk
+from gatecast.risk.assess import assess_risk
+from gatecast.risk.questions import RiskQuestions
+from gatecast.runs.forecast import ForecastRun, Progress, run_forecast
+from gatecast.runs.workspace import timed
+
+_DEFAULT = RiskQuestions()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RiskRun:
+    """What a risk run made: the forecast with its verdict, the answers, and what a reader should know.
+
+    `timings` are seconds by part: those of the forecast, and risk.
+    """
+
+    forecast_run: ForecastRun
+    risk: Risk
+    notes: tuple[Note, ...]
+    timings: Mapping[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document of `gatecast risk --json`. Shares are of the value, chances 0..1, losses positive.
+
+        `{value, error}` is a number with its sampling error (one standard error):
+
+            {"items": [{"item_id", "last": {"timestamp", "close"},
+                        "ranges": whether highs and lows of simulated days count, or closes alone,
+                        "steps": [{"timestamp", "step", "implied_move": {value, error}, "volatility": {value, error},
+                                   "tails": [{"level", "value_at_risk": {value, error},
+                                              "expected_shortfall": {value, error}}]}],
+                        "drawdown": {"worst": [{"quantile", value, error}], "falls": [{"fall", value, error}],
+                                     "under_water": {value, error} in steps, "still_under": {value, error}},
+                        "touch": [{"price", "side": "above" | "below" | "at", "touch": {value, error},
+                                   "steps": [{"timestamp", "step", "touch", "close_above", "close_below"}]}],
+                        "above": [as in touch],
+                        "stop_target": {"stop", "target", "stop_first", "target_first", "same_day",
+                                        "stop_step": {value, error} | null, "target_step",
+                                        "steps": [{"timestamp", "step", "stop_first", "target_first"}]} | null}],
+             "portfolio": {"weights": {item: weight}, "cash", "rebalanced", "value": money | null,
+                           "steps": as of an item ("volatility" null where all may be lost; each of "tails" with
+                                    "money": {"value_at_risk", "expected_shortfall"} where there is a value),
+                           "drawdown": as of an item,
+                           "contributions": [{"level", "expected_shortfall", "diversification": ratio | null,
+                                              "holdings": [{"item_id", "contribution", "alone"}]}],
+                           "ruined": {value, error}} | null,
+             "scenario": {"given": "SPY<=-5%@5", "item_id", "move", "step", "timestamp", "paths", "chance",
+                          "moves": [{"item_id" ("(portfolio)" for the portfolio), "timestamp",
+                                     "given": {"mean", "q05", "median", "q95"}, "all_paths": as given}]} | null,
+             "verdict": as of `gatecast forecast` | null, "paths", "seed", "config", "notes": [text]}
+        """
+        told = self.forecast_run.to_dict()
+        return {
+            **self.risk.to_dict(),
+            **{name: told[name] for name in ("verdict", "paths", "seed", "config")},
+            "notes": [str(note) for note in self.notes],
+        }
+
+
+def run_risk(
+    source: Any,
+    config: Config | None = None,
+    *,
+    questions: RiskQuestions = _DEFAULT,
+    model: Path | None = None,
+    horizon: int = 20,
+    paths: int = 1000,
+    seed: int = 0,
+    verdict: bool = True,
+    calendar: str | None = None,
+    repair: bool = False,
+    reading: ReadOptions = AS_FOUND,
+    progress: Progress | None = None,
+) -> RiskRun:
+    """Forecast `source` as `run_forecast` does, and ask `questions` of its paths.
+
+    Raises `GatecastError` with one line.
+    """
+    check_type("questions", questions, RiskQuestions, "Give for example RiskQuestions(touch=(60,)).")
+    run = run_forecast(
+        source,
+        config,
+        model=model,
+        horizon=horizon,
+        paths=paths,
+        seed=seed,
+        verdict=verdict,
+        calendar=calendar,
+        repair=repair,
+        reading=reading,
+        progress=progress,
+    )
+    timings = dict(run.timings)
+    with timed(timings, "risk"):
+        risk = assess_risk(run.forecast, questions, prices=run.prices)
+    return RiskRun(forecast_run=run, risk=risk, notes=(*run.notes, *risk.notes), timings=timings)
