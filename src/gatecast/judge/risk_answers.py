@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
 
 from gatecast.features.contract import FLOOR
 from gatecast.forecast import Forecast, ItemForecast, item_rng
-from gatecast.judge.metrics import pit_sorted, quantile_sorted
+from gatecast.judge.metrics import pit_sorted
 from gatecast.judge.scores import Rows
 from gatecast.judge.walk_chances import first_of_two_chance, touch_chance
 from gatecast.models.baselines.noise import last_volatility
 from gatecast.prices import PriceSeries, PriceTable
+from gatecast.risk.levels import first_touch
+from gatecast.risk.tails import tail_risks
 
 LEVELS = (0.01, 0.05)  # of value at risk
 LOSS_STEPS = (1, 5, 20)  # ahead; those within the horizon
@@ -92,14 +93,15 @@ def _within(steps: tuple[int, ...], horizon: int) -> tuple[int, ...]:
 
 
 def _losses(case: _Case, horizon: int) -> Iterator[dict[str, Any]]:
-    """Value at risk and expected shortfall by step and level."""
-    for step in _within(LOSS_STEPS, horizon):
-        ordered = np.sort(case.item.paths[:, step - 1] / case.item.last_close - 1)
+    """Value at risk and expected shortfall by step and level, as returns."""
+    steps = np.array(_within(LOSS_STEPS, horizon))
+    tails = tail_risks(case.item.paths[:, steps - 1] / case.item.last_close, LEVELS)
+    for place, step in enumerate(steps.tolist()):
         came = case.came.paths[0, step - 1] / case.item.last_close - 1
         about = {"item_id": case.item.item_id, "question": "loss", "step": step, "observed": came}
-        for level, var in zip(LEVELS, quantile_sorted(ordered, np.array(LEVELS)), strict=True):
-            values = {"at": level, "value": var, "shortfall": ordered[ordered <= var].mean()}
-            yield {**about, "timestamp": case.came.timestamps[step - 1], **values}
+        for tail in tails:
+            lost = {"value": -tail.value_at_risk.value[place], "shortfall": -tail.expected_shortfall.value[place]}
+            yield {**about, "timestamp": case.came.timestamps[step - 1], "at": tail.level, **lost}
 
 
 def _touches(case: _Case, horizon: int) -> Iterator[dict[str, Any]]:
@@ -111,33 +113,20 @@ def _touches(case: _Case, horizon: int) -> Iterator[dict[str, Any]]:
     for step in _within(TOUCH_STEPS, horizon):
         usual = volatility * np.sqrt(step)
         first = {
-            move: tuple(_first_touch(of, case.item.last_close * np.exp(move * usual)) for of in (case.item, case.came))
+            move: tuple(first_touch(of, case.item.last_close * np.exp(move * usual)) for of in (case.item, case.came))
             for move in TOUCHED
         }
         about = {"item_id": case.item.item_id, "timestamp": case.came.timestamps[step - 1], "step": step}
         about |= {"ranged": ranged}
         for move, days in first.items():
             walk = touch_chance(abs(move) * np.sqrt(step), step, ranged=ranged)
-            chance, came = (float((day <= step).mean()) for day in days)
+            chance, came = (float((day < step).mean()) for day in days)
             yield {**about, "question": "touch", "at": move, "value": chance, "walk": float(walk), "observed": came}
         for move in STOPS:
             walk = first_of_two_chance(move * np.sqrt(step), step, ranged=ranged)
             pairs = zip(first[-move], first[move], strict=True)
-            chance, came = (float(((stop <= step) & (stop <= target)).mean()) for stop, target in pairs)
+            chance, came = (float(((stop < step) & (stop <= target)).mean()) for stop, target in pairs)
             yield {**about, "question": "stop", "at": move, "value": chance, "walk": float(walk), "observed": came}
-
-
-def _touched(item: ItemForecast, price: float) -> Bool[np.ndarray, "paths horizon"]:
-    """Whether each path has touched a price by each step."""
-    if price >= item.last_close:
-        return np.logical_or.accumulate((item.paths if item.highs is None else item.highs) >= price, axis=1)
-    return np.logical_or.accumulate((item.paths if item.lows is None else item.lows) <= price, axis=1)
-
-
-def _first_touch(item: ItemForecast, price: float) -> Float[np.ndarray, " paths"]:
-    """The step at which each path first touches a price; infinite where it never does."""
-    touched = _touched(item, price)
-    return np.where(touched[:, -1], 1 + (~touched).sum(axis=1), np.inf)
 
 
 def _portfolio(forecast: Forecast, cases: list[_Case], horizon: int) -> Iterator[dict[str, Any]]:

@@ -22,14 +22,14 @@ _QUESTIONS = {"touch": "touch a level", "stop": "touch a stop before its target"
 
 @dataclass(frozen=True, kw_only=True)
 class LossFinding:
-    """How often a value at risk (VaR) was crossed; `expected` crossings by as many independent forecasts."""
+    """How often a value at risk (VaR) was crossed in `n` forecasts, worth `effective` independent ones."""
 
     step: int
     level: float
     n: int
     origins: int
+    effective: float
     crossed: float
-    expected: float
     p_value: float | None
     word: Crossed
 
@@ -102,12 +102,12 @@ def _number(value: float) -> float | None:
 
 
 def _loss(row: dict[str, Any]) -> LossFinding:
-    level, expected = row["level"], row["effective"] * row["level"]
+    level = row["level"]
     refused = row["kupiec_p"] < ALPHA
     word: Crossed = "no evidence against"
     if refused and row["crossed"] > level:
         word = "too often"
-    elif expected < LEAST_EXPECTED:
+    elif row["effective"] * level < LEAST_EXPECTED:
         word = "too few to tell"
     elif refused:
         word = "too seldom"
@@ -118,8 +118,8 @@ def _loss(row: dict[str, Any]) -> LossFinding:
         level=level,
         n=int(row["n"]),
         origins=int(row["origins"]),
+        effective=row["effective"],
         crossed=row["crossed"],
-        expected=expected,
         p_value=_number(row["christoffersen_p" if word == "in clusters" else "kupiec_p"]),
         word=word,
     )
@@ -169,13 +169,13 @@ def _loss_text(found: LossFinding) -> str:
     elif found.word == "too few to tell":
         count = f"on {found.crossed * found.n:.0f} of {counted(found.origins, 'past day')}"
     p = "" if found.p_value is None else p_text(found.p_value)
-    crossings = "are" if found.n == found.origins else "independent crossings would be"
+    alike = "" if found.effective > 0.95 * found.n else f", worth {found.effective:.0f} independent ones"
     ends = {
         "no evidence against": f" (Kupiec {p}): no evidence against it",
         "too often": f" (Kupiec {p}): too often, more can be lost than it says",
         "too seldom": f" (Kupiec {p}): too seldom, less can be lost than it says",
         "in clusters": f", but in clusters (Christoffersen {p}): it is slow to see bad times",
-        "too few to tell": f", where {found.expected:.2g} {crossings} expected: too few to tell",
+        "too few to tell": f", where {found.level * found.n:.2g} are expected{alike}: too few to tell",
     }
     return f"{found.level:.0%} VaR{ahead} was crossed {count}{ends[found.word]}."
 
