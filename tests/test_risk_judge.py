@@ -109,6 +109,28 @@ def test_a_true_value_at_risk_is_seldom_accused_even_where_outcomes_overlap(over
     assert 0.35 < np.mean(np.array(p_values) < 0.5) < 0.65
 
 
+def test_few_crossings_of_overlapping_outcomes_do_not_prove_caution() -> None:
+    """At 1%, five steps ahead and a day apart, crossings come in groups: none in a long time is luck often enough."""
+    rng, n, claims = np.random.default_rng(3), 1000, []
+    days = pd.bdate_range("2015-01-01", periods=n + 5).to_numpy()
+    about = {
+        "model": "ours",
+        "item_id": "X",
+        "question": "loss",
+        "step": 5,
+        "at": 0.01,
+        "shortfall": -0.06,
+        "walk": 0.0,
+    }
+    for _ in range(100):
+        noise = rng.standard_normal(n + 4)
+        moves = SIGMA * sum(noise[lag : n + lag] for lag in range(5))
+        rows = pd.DataFrame({"cutoff": days[:n], "timestamp": days[5:], "observed": moves})
+        rows = rows.assign(**about, value=SIGMA * np.sqrt(5) * stats.norm.ppf(0.01), ranged=False, joint=False)
+        claims.append(risk_verdict(risk_record(rows), "ours").losses[0].word)
+    assert claims.count("too seldom") + claims.count("too often") <= 8
+
+
 # What happened.
 
 

@@ -111,18 +111,24 @@ def pit_test(pit: Float[np.ndarray, " rows"], dates: np.ndarray, *, gap: int = 1
 
 
 def miss_tests(
-    violated: Bool[np.ndarray, " rows"], items: np.ndarray, dates: np.ndarray, *, rate: float, overlap: int = 0
+    violated: Bool[np.ndarray, " rows"],
+    items: np.ndarray,
+    dates: np.ndarray,
+    *,
+    rate: float,
+    overlap: int = 0,
+    least_effect: float = 1.0,
 ) -> dict[str, float]:
     """Kupiec's ratio, Christoffersen's, and their sum, each divided by its design effect, with p-values.
 
     Keys: `kupiec`, `kupiec_p`, `christoffersen`, `christoffersen_p`, `both`, `both_p`; NaN where the rows are too few.
     `rate` is the promised chance of a violation. Each date's forecasts share days with those of `overlap` later ones:
     the number of violations is held against its HAC variance, their independence is tested over forecasts that share
-    no days.
+    no days. `least_effect` is the least design effect of their number.
     """
     number = independence = math.nan
     if len(violated) >= LEAST_ROWS:
-        effect = design_effect(violated.astype(float), dates, overlap=overlap)
+        effect = max(design_effect(violated.astype(float), dates, overlap=overlap), least_effect)
         number = kupiec(int(violated.sum()), len(violated), rate) / effect
         independence = _independence(violated, items, dates, overlap + 1)
     found: dict[str, float] = {}

@@ -40,7 +40,8 @@ class RiskRecord:
     portfolio's values in the band, with its 95% interval. Empty for a table of one item.
 
     Outcomes several steps ahead overlap where origins stand closer: Kupiec's ratio is divided by the design effect of
-    a HAC variance, Christoffersen's looks at forecasts that share no days, Diebold-Mariano tests count the overlap.
+    a HAC variance, which is at least their overlap where fewer were crossed than promised; Christoffersen's looks at
+    forecasts that share no days; Diebold-Mariano tests count the overlap.
     """
 
     losses: pd.DataFrame
@@ -100,13 +101,16 @@ def _evidence(rows: pd.DataFrame) -> dict[str, int]:
 def _loss(rows: pd.DataFrame) -> dict[str, Any]:
     level, dates, overlap = float(rows["at"].iloc[0]), rows["cutoff"].to_numpy(), overlap_of(rows)
     crossed = (rows["observed"] < rows["value"]).to_numpy()
-    effect = design_effect(crossed.astype(float), dates, overlap=overlap)
+    # Crossings that did not happen do not show how they would have come together. Without this, true values at risk
+    # five and twenty steps ahead, a day apart, were called too cautious at 5% in 9 and 14% of trials; with it, in none.
+    least = overlap + 1.0 if crossed.mean() < level else 1.0
+    effect = max(design_effect(crossed.astype(float), dates, overlap=overlap), least)
     scores = _fz0(rows)
     return {
         **_evidence(rows),
         "crossed": float(crossed.mean()),
         "effective": len(rows) / effect,
-        **miss_tests(crossed, rows["item_id"].to_numpy(), dates, rate=level, overlap=overlap),
+        **miss_tests(crossed, rows["item_id"].to_numpy(), dates, rate=level, overlap=overlap, least_effect=least),
         "fz0": float(np.nanmean(scores)) if np.isfinite(scores).any() else np.nan,
     }
 

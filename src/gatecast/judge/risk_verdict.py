@@ -169,13 +169,15 @@ def _loss_text(found: LossFinding) -> str:
     elif found.word == "too few to tell":
         count = f"on {found.crossed * found.n:.0f} of {counted(found.origins, 'past day')}"
     p = "" if found.p_value is None else p_text(found.p_value)
-    alike = "" if found.effective > 0.95 * found.n else f", worth {found.effective:.0f} independent ones"
+    few = f", where {found.level * found.n:.2g} are expected"
+    if found.effective < 0.95 * found.n:
+        few = f", worth {found.effective:.0f} independent ones with {found.level * found.effective:.2g} crossings"
     ends = {
         "no evidence against": f" (Kupiec {p}): no evidence against it",
         "too often": f" (Kupiec {p}): too often, more can be lost than it says",
         "too seldom": f" (Kupiec {p}): too seldom, less can be lost than it says",
         "in clusters": f", but in clusters (Christoffersen {p}): it is slow to see bad times",
-        "too few to tell": f", where {found.level * found.n:.2g} are expected{alike}: too few to tell",
+        "too few to tell": f"{few}: too few to tell",
     }
     return f"{found.level:.0%} VaR{ahead} was crossed {count}{ends[found.word]}."
 
