@@ -11,10 +11,10 @@ import pandas as pd
 
 from gatecast.notes import Note
 from gatecast.prices import stamp_text
+from gatecast.risk.contributions import Contributions
 from gatecast.risk.drawdown import Drawdown
 from gatecast.risk.estimates import Estimate
 from gatecast.risk.levels import LevelChances, StopTarget, level_dict, step_rows, stop_target_dict
-from gatecast.risk.portfolio import Contributions
 from gatecast.risk.scenario import Scenario
 from gatecast.risk.tails import TailRisk
 from gatecast.risk.weights import Portfolio

@@ -10,11 +10,12 @@ from gatecast.forecast import Forecast, ItemForecast
 from gatecast.notes import Note
 from gatecast.prices import PriceTable, check_prices
 from gatecast.risk.answers import PORTFOLIO, ItemRisk, Moves, Outlook, PortfolioRisk, Risk, ScenarioMoves, ScenarioRisk
+from gatecast.risk.contributions import contributions
 from gatecast.risk.drawdown import drawdown
 from gatecast.risk.estimates import chance, mean, quantile
 from gatecast.risk.levels import level_chances, stop_before_target
 from gatecast.risk.limits import has_ranges, path_notes, portfolio_notes
-from gatecast.risk.portfolio import PortfolioPaths, contributions, portfolio_paths
+from gatecast.risk.portfolio import PortfolioPaths, portfolio_paths
 from gatecast.risk.questions import ItemPrices, RiskQuestions
 from gatecast.risk.scenario import Scenario, scenario_paths, scenario_step
 from gatecast.risk.tails import implied_move, periods_per_year, tail_risks, volatility
@@ -113,7 +114,7 @@ def _portfolio_risk(
         portfolio=portfolio,
         weights=held.weights,
         outlook=_outlook(held.timestamps, held.values, None, questions, periods),
-        contributions=tuple(contributions(held, tuple(questions.levels))),
+        contributions=tuple(contributions(held, questions.levels)),
         ruined=chance(held.ruined),
     )
 

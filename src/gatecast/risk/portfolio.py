@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -12,7 +11,6 @@ from jaxtyping import Bool, Float
 from gatecast.errors import UsageError
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.prices import stamp_text
-from gatecast.risk.tails import tail_weights
 from gatecast.risk.weights import Portfolio
 from gatecast.text import shown
 
@@ -111,55 +109,3 @@ def _on(timestamps: np.ndarray, item: ItemForecast) -> Float[np.ndarray, "paths 
     at = np.searchsorted(item.timestamps, timestamps, side="right")
     known = np.concatenate([np.ones((len(item.paths), 1)), item.paths / item.last_close], axis=1)
     return np.asarray(known[:, at])
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Contributions:
-    """What each holding adds to a portfolio's expected shortfall at its last step, at one level.
-
-    `shares` sum to `total`, the shortfall as a share of the first value; below 0 a holding softens the loss. `alone` is
-    the shortfall of each holding by itself, in the same unit.
-    """
-
-    level: float
-    total: float
-    shares: Mapping[str, float]
-    alone: Mapping[str, float]
-
-    @property
-    def diversification(self) -> float | None:
-        """The shortfalls of the holdings by themselves over that of the portfolio: 1 or more; None without a loss."""
-        return sum(self.alone.values()) / self.total if self.total > 0 else None
-
-    def to_dict(self) -> dict[str, Any]:
-        """`{"level", "expected_shortfall", "diversification", "holdings": [{"item_id", "contribution", "alone"}]}`."""
-        return {
-            "level": self.level,
-            "expected_shortfall": self.total,
-            "diversification": self.diversification,
-            "holdings": [
-                {"item_id": item_id, "contribution": share, "alone": self.alone[item_id]}
-                for item_id, share in self.shares.items()
-            ],
-        }
-
-
-def contributions(paths: PortfolioPaths, levels: tuple[float, ...]) -> list[Contributions]:
-    """The mean loss of each holding in the paths of the portfolio's worst share, for each level.
-
-    With what is held these are the Euler contributions, the derivative of the shortfall by a holding times the holding
-    (Tasche 1999); with what is rebalanced they divide the same loss among the holdings, step by step. The holdings'
-    own shortfalls are never less together (Acerbi and Tasche 2002).
-    """
-    order = np.argsort(paths.values[:, -1], kind="stable")
-    tails = [tail_weights(len(order), level) for level in levels]
-    shares: list[dict[str, float]] = [{} for _ in levels]
-    alone: list[dict[str, float]] = [{} for _ in levels]
-    for item_id, gains in paths.gains():
-        losses = -gains[:, -1]
-        worst = np.sort(losses)[::-1]
-        for tail, share, own in zip(tails, shares, alone, strict=True):
-            share[item_id], own[item_id] = float(tail @ losses[order]), float(tail @ worst)
-    totals = [float(tail @ (1.0 - paths.values[order, -1])) for tail in tails]
-    columns = zip(levels, totals, shares, alone, strict=True)
-    return [Contributions(level=level, total=total, shares=share, alone=own) for level, total, share, own in columns]

@@ -63,9 +63,7 @@ def scenario_step(forecast: Forecast, scenario: Scenario) -> int:
     horizon = forecast[scenario.item_id].horizon
     step = horizon if scenario.step is None else scenario.step
     if not 1 <= step <= horizon:
-        raise UsageError(
-            f"a scenario lies within the forecast's {horizon} steps; got step {step}. Lengthen the horizon."
-        )
+        raise UsageError(f"a scenario lies within the forecast's {horizon} steps; got {step}. Lengthen the horizon.")
     return step
 
 

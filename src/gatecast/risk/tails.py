@@ -62,7 +62,8 @@ def volatility(relative: Float[np.ndarray, "paths horizon"], periods: float) -> 
     """The standard deviation of the log return to each step, annualised by the square root of time; (horizon,).
 
     `relative` holds positive values relative to the first; `periods` is steps a year (`periods_per_year`). The error
-    follows from the fourth moment, as tails are heavier than a normal's (Cramer 1946, chapter 27).
+    follows from the fourth moment (Cramer 1946, chapter 27); where tails are so heavy that they have none, it is too
+    small: by a third for Student's t with 4 degrees of freedom.
     """
     returns = np.log(relative)
     squares = (returns - returns.mean(axis=0)) ** 2

@@ -36,7 +36,7 @@ class Portfolio:
 
     def __post_init__(self) -> None:
         if self.value is not None:
-            check_number("value", self.value, example=10000)
+            check_number("value", self.value, example=10_000.0)
             if self.value <= 0:
                 raise UsageError(f"the value of a portfolio is positive; got {self.value:g}. Give for example 10000.")
         if self.weights == "equal":

@@ -54,8 +54,8 @@ class RiskRun:
                            "steps": as of an item ("volatility" null where all may be lost; each of "tails" with
                                     "money": {"value_at_risk", "expected_shortfall"} where there is a value),
                            "drawdown": as of an item,
-                           "contributions": [{"level", "expected_shortfall", "diversification": ratio | null,
-                                              "holdings": [{"item_id", "contribution", "alone"}]}],
+                           "contributions": [{"level", "expected_shortfall", "diversification": {value, error} | null,
+                                              "holdings": [{"item_id", "contribution", "alone"}]}], at the last step
                            "ruined": {value, error}} | null,
              "scenario": {"given": "SPY<=-5%@5", "item_id", "move", "step", "timestamp", "paths", "chance",
                           "moves": [{"item_id" ("(portfolio)" for the portfolio), "timestamp",

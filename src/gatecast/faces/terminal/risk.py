@@ -163,19 +163,19 @@ def _show_portfolio(risk: PortfolioRisk, console: Console) -> None:
     console.print(fitted_table(_steps(risk.outlook, risk.portfolio.value), ("step", "volatility"), console))
     level = _tail(risk.outlook).level
     part = next(part for part in risk.contributions if part.level == level)
-    largest = sorted(part.shares, key=lambda item_id: -abs(part.shares[item_id]))[:MOST_HOLDINGS]
+    largest = sorted(part.shares, key=lambda item_id: -abs(float(part.shares[item_id].value)))[:MOST_HOLDINGS]
     more = f" (the {MOST_HOLDINGS} largest)" if len(largest) < len(part.shares) else ""
     console.print()
     _say(f"What each holding adds to the expected shortfall at the end{more}:", console)
     columns = {
         "item": [safe(item_id, console) for item_id in largest],
         "weight": [f"{100 * risk.weights[item_id]:.1f}%" for item_id in largest],
-        "adds": [f"{100 * part.shares[item_id]:.2f}%" for item_id in largest],
-        "alone": [f"{100 * part.alone[item_id]:.2f}%" for item_id in largest],
+        "adds": [_cell(part.shares[item_id]) for item_id in largest],
+        "alone": [_cell(part.alone[item_id]) for item_id in largest],
     }
     console.print(fitted_table(columns, ("alone",), console))
     if part.diversification is not None and len(part.shares) > 1:
-        _say(f"Alone they would lose {part.diversification:.2f} times as much as together.", console)
+        _say(f"Alone they would lose {float(part.diversification.value):.1f} times as much as together.", console)
 
 
 def _show_scenario(risk: ScenarioRisk, console: Console) -> None:
