@@ -351,6 +351,8 @@ def test_a_backtest_run_adds_the_rivals_and_the_field(
     assert "…" not in shown
     with pytest.raises(UsageError, match="risk=True needs 1000 paths or more"):
         asked(with_risk=True, paths=999)
+    with pytest.raises(UsageError, match="risk=True needs 1000 paths or more"):
+        backtest([RandomWalk()], independent_walks(np.full(300, SIGMA)), paths=999, risk=True)
 
 
 def test_recent_days_judge_the_risk_of_the_chosen_network(monkeypatch: pytest.MonkeyPatch) -> None:

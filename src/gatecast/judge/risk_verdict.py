@@ -171,7 +171,7 @@ def _loss_text(found: LossFinding) -> str:
     p = "" if found.p_value is None else p_text(found.p_value)
     few = f", where {found.level * found.n:.2g} are expected"
     if found.effective < 0.95 * found.n:
-        few = f", worth {found.effective:.0f} independent ones with {found.level * found.effective:.2g} crossings"
+        few = f", worth {found.effective:.0f} independent ones, where {found.level * found.effective:.2g} are expected"
     ends = {
         "no evidence against": f" (Kupiec {p}): no evidence against it",
         "too often": f" (Kupiec {p}): too often, more can be lost than it says",

@@ -20,6 +20,7 @@ from gatecast.judge.comparisons import compare
 from gatecast.judge.fold_store import FORMAT, Fold, FoldStore, settings_of
 from gatecast.judge.plan import Stamp, WalkForward, left_out, plan_walk
 from gatecast.judge.risk_answers import risk_answers
+from gatecast.judge.risk_record import check_paths
 from gatecast.judge.scores import COLUMNS, join_rows, score_forecast, score_table
 from gatecast.judge.verdict import Verdict, judge
 from gatecast.judge.verdict_text import fallback_text
@@ -134,6 +135,8 @@ def backtest(
     check_whole("seed", seed, least=0, example=0)
     if jobs != -1:  # a process for each core
         check_whole("jobs", jobs, least=1, example=2)
+    if risk:
+        check_paths(paths)
     if store is not None:
         check_path("store", store)
     walk = plan_walk(
