@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 
 from conftest import texts
+from gatecast.errors import ConfigError
 from gatecast.features.indicators import DECAY, FeatureSpec, series_features, volatility
 from gatecast.model import Model
-from gatecast.models.baselines import Drift, Ema, EwmaT, Garch, Har, Kalman, Ols, RandomWalk, Sma, Theta
+from gatecast.models.baselines import Drift, Ema, EwmaT, Garch, Har, Historical, Kalman, Ols, RandomWalk, Sma, Theta
 from gatecast.models.baselines.garch import GarchParameters, _unusable
 from gatecast.models.baselines.noise import fit_student_t
 from gatecast.prices import PriceSeries, PriceTable
@@ -411,3 +412,14 @@ def test_garch_searches_again_from_usual_values(monkeypatch):
     learned = Garch().fit(table).fitted_[table.item_ids[0]].learned
     assert learned is not None and abs(learned.mu) < 1
     assert len(starts) == 2
+
+
+def test_historical_simulation_draws_the_last_returns_alone_and_keeps_their_lean() -> None:
+    table = from_returns(np.concatenate([np.full(300, 0.3), np.tile([0.01, 0.01, 0.01, -0.04], 50)]))
+    item = Historical(span=200).fit(table).predict(table, 2, paths=20_000, seed=1)["X"]
+    first = item.log_returns()[:, 0]
+    np.testing.assert_allclose(np.unique(first.round(9)), [-0.04, 0.01])
+    assert np.mean(first < 0) == pytest.approx(0.25, abs=0.01)
+    assert np.mean(item.log_returns()[:, 1] < -0.07) == pytest.approx(1 / 16, abs=0.005)  # days are drawn apart
+    with pytest.raises(ConfigError, match="a span is 20 to"):
+        Historical(span=3)

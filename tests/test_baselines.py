@@ -13,7 +13,7 @@ import pytest
 from conftest import texts
 from gatecast.errors import ConfigError, TooFewRows, UsageError
 from gatecast.model import Model
-from gatecast.models.baselines import Drift, Ema, EwmaT, Garch, Har, Kalman, Ols, RandomWalk, Sma, Theta
+from gatecast.models.baselines import Drift, Ema, EwmaT, Garch, Har, Historical, Kalman, Ols, RandomWalk, Sma, Theta
 from gatecast.prices import PriceSeries, PriceTable
 
 MODELS: dict[str, Callable[[], Model]] = {
@@ -29,6 +29,7 @@ MODELS: dict[str, Callable[[], Model]] = {
     "har": Har,
     "theta": Theta,
     "ewma_t": EwmaT,
+    "historical": Historical,
 }
 every_model = pytest.mark.parametrize("make", MODELS.values(), ids=MODELS.keys())
 

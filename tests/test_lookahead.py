@@ -21,8 +21,10 @@ from gatecast.features.event_calendar import EventCalendar, history_events
 from gatecast.features.indicators import FeatureSpec, series_features, volatility
 from gatecast.features.signals import START, Moves, Signals, history_signals
 from gatecast.features.windows import assemble, learn_scaler, split_timestamp, training_samples
+from gatecast.judge import risk_answers
+from gatecast.judge.walkforward import backtest
 from gatecast.model import Request
-from gatecast.models.baselines import EwmaT
+from gatecast.models.baselines import EwmaT, Historical
 from gatecast.models.calibrated import Calibrated
 from gatecast.models.forecaster import Forecaster
 from gatecast.models.shipped import shipped
@@ -103,6 +105,26 @@ def calibrated(table: PriceTable, cutoff: np.datetime64, config: Config) -> list
     return [known.missed, known.usual, *(item.paths for item in seen)]
 
 
+def past_risk(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+    """Risk answers of cutoffs up to this one, and what had come by then, from a walk that goes on after it."""
+    report = backtest(
+        [EwmaT(), Historical()],
+        table,
+        horizon=5,
+        every=3,
+        start=table.series[0].timestamps[100],
+        min_rows=60,
+        refit=0,
+        risk=True,
+    )
+    assert report.risk is not None
+    answers = report.risk[report.risk["cutoff"] <= cutoff]
+    settled = answers[answers["timestamp"] <= cutoff]
+    assert 0 < len(settled) < len(answers)
+    said = answers[answers["question"] != "portfolio"]  # whose value is the place of what came
+    return [np.nan_to_num(rows) for rows in (said[["value", "shortfall", "walk"]], settled[["value", "observed"]])]
+
+
 PARTS: list[Callable[[PriceTable, np.datetime64, Config], list[np.ndarray]]] = [
     feature_rows,
     scales,
@@ -112,7 +134,7 @@ PARTS: list[Callable[[PriceTable, np.datetime64, Config], list[np.ndarray]]] = [
     weights_before_the_split,
     forecast,
 ]
-UNSET = [calibrated]  # parts that no setting of a network touches
+UNSET = [calibrated, past_risk]  # parts that no setting of a network touches
 SETTINGS = [
     {},
     {"returns": "simple"},
@@ -154,6 +176,12 @@ def test_control_a_calibrator_that_settles_early_is_caught() -> None:
         return [onward.settle(table).missed]
 
     assert not same(early, TINY)
+
+
+def test_control_a_usual_move_of_later_days_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = risk_answers._case
+    monkeypatch.setattr(risk_answers, "_case", lambda item, seen, days: honest(item, days, days))
+    assert not same(past_risk, TINY)
 
 
 @pytest.mark.parametrize("part", [feature_rows, scaler, windows, weights_before_the_split])

@@ -39,6 +39,9 @@ Cutoffs = Annotated[
 ]
 Horizon = Annotated[int, typer.Option(min=1, help="Steps ahead.")]
 AuditToo = Annotated[bool, typer.Option("--audit", help="Examine the bands by year, step and volatility.")]
+RiskToo = Annotated[
+    bool, typer.Option("--risk", help="Judge value at risk and chances of levels too, against garch and historical.")
+]
 Forecasts = Annotated[
     Path | None, typer.Option(metavar="FILE.parquet", readable=False, help="Write a row per forecast.")
 ]
@@ -63,6 +66,7 @@ def backtest(
     calendar: Calendar = None,
     repair: Repair = False,
     audit: AuditToo = False,
+    risk: RiskToo = False,
     forecasts: Forecasts = None,
     report: Report = None,
     as_json: Json = False,
@@ -89,6 +93,7 @@ def backtest(
             paths=paths,
             seed=seed,
             with_audit=audit,
+            with_risk=risk,
             jobs=jobs,
             calendar=calendar,
             reading=reading,
@@ -162,11 +167,13 @@ def _print(run: BacktestRun, as_json: bool) -> None:
     if as_json:
         print_json(run.to_dict())
         return
-    from gatecast.faces.terminal.scores import show_audit, show_scores
+    from gatecast.faces.terminal.scores import show_audit, show_risk, show_scores
 
     show_scores(run.report)
     if run.audit is not None:
         show_audit(run.audit, run.report.verdict.model)
+    if run.risk is not None:
+        show_risk(run.risk.record, run.risk.verdict)
 
 
 def _write_files(run: BacktestRun, title: str, forecasts: Path | None, report: Path | None) -> None:

@@ -11,6 +11,8 @@ import pandas as pd
 
 from gatecast.judge.audit import ALPHA, Audit
 from gatecast.judge.comparisons import RANDOM_WALK
+from gatecast.judge.risk_record import RiskRecord
+from gatecast.judge.risk_verdict import LEAST_EXPECTED
 
 Form = Callable[[float], str]
 
@@ -179,3 +181,56 @@ def pit_texts(audit: Audit, model: str) -> tuple[str, str]:
     """Per cent of the prices in each tenth of the fan, and the p-value of the test that they are even."""
     whole = audit.pit[(audit.pit["model"] == model) & (audit.pit["step"].astype(str) == "all")].iloc[0]
     return " ".join(f"{100 * share:.0f}" for share in whole["shares"]), number_text(whole["p_value"], p_text)
+
+
+LOSS_COLUMNS = ("VaR", "step", "n", "crossed", "number p", "clusters p", "FZ score")
+CHANCE_COLUMNS = ("question", "steps", "n", "chance", "share", "Brier", "walk's", "p")
+PORTFOLIO_COLUMNS = ("paths", "step", "n", "50%", "80%", "90%", "95%")
+_QUESTIONS = {"touch": "touch", "stop": "stop first"}
+
+
+def loss_rows(record: RiskRecord) -> list[tuple[str, list[Cell]]]:
+    """Each model's value at risk by level and step: the cells of `LOSS_COLUMNS`; in bold where p is a finding.
+
+    With few crossings expected their number is a finding only where there are too many.
+    """
+    rows = []
+    for row in record.losses.sort_values(["level", "step"], kind="stable").to_dict("records"):
+        texts = (percent(0)(row["level"]), str(row["step"]), f"{row['n']:,}", percent(1)(row["crossed"]))
+        enough = row["effective"] * row["level"] >= LEAST_EXPECTED or row["crossed"] > row["level"]
+        tests = [
+            Cell(number_text(p, p_text), bool(p < ALPHA and told))
+            for p, told in ((row["kupiec_p"], enough), (row["christoffersen_p"], True))
+        ]
+        rows.append((row["model"], [*map(Cell, texts), *tests, Cell(number_text(row["fz0"], "{:.3f}".format))]))
+    return rows
+
+
+def chance_rows(record: RiskRecord) -> list[tuple[str, list[Cell]]]:
+    """Each model's chances of all distances together: the cells of `CHANCE_COLUMNS`; p in bold where a finding."""
+    rows = []
+    for row in record.chances.to_dict("records"):
+        if row["at"] == "all":
+            texts = (_QUESTIONS[row["question"]], str(row["step"]), f"{row['n']:,}")
+            shares = map(percent(1), (row["predicted"], row["observed"]))
+            scores = map("{:.3f}".format, (row["brier"], row["brier_walk"]))
+            p_value = Cell(number_text(row["p_value"], p_text), row["p_value"] < ALPHA)
+            rows.append((row["model"], [*map(Cell, (*texts, *shares, *scores)), p_value]))
+    return rows
+
+
+def portfolio_rows(record: RiskRecord) -> list[tuple[str, list[Cell]]]:
+    """The share of portfolio values in each band: the cells of `PORTFOLIO_COLUMNS`.
+
+    In bold where the level of the band lies outside the share's interval.
+    """
+    rows = []
+    groups = record.portfolio.groupby(["model", "joint", "step"], sort=False) if len(record.portfolio) else ()
+    for (model, joint, step), part in groups:
+        texts = ("joint" if joint else "independent", str(step), f"{part['n'].iloc[0]:,}")
+        shares = [
+            Cell(percent(0)(held), not low <= level / 100 <= high)
+            for level, held, low, high in part[["level", "held", "low", "high"]].itertuples(index=False)
+        ]
+        rows.append((str(model), [*map(Cell, texts), *shares]))
+    return rows

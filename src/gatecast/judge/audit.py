@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import chdtrc
 
 from gatecast.features.indicators import volatility
 from gatecast.forecast import BANDS
 from gatecast.judge.comparisons import overlap_of
-from gatecast.judge.coverage import christoffersen, design_effect, kupiec, pairs, pit_test
+from gatecast.judge.coverage import miss_tests, pit_test
 from gatecast.judge.scores import by_step, held
 from gatecast.judge.significance import coverage_interval
 from gatecast.prices import PriceTable
@@ -23,7 +21,6 @@ from gatecast.prices import PriceTable
 BINS = 10  # of the PIT histogram
 TIMES = ("calm", "usual", "wild")  # thirds of an item's own cutoffs, by its trailing volatility there; a to z
 TAILS = {5: "q05", 1: "q01"}  # percent; what a value at risk promises
-LEAST_ROWS = 12  # forecasts; a test on fewer says nothing
 ALPHA = 0.05  # below it a p-value is shown as a finding
 
 
@@ -125,26 +122,6 @@ def _violations(rows: pd.DataFrame) -> list[dict[str, Any]]:
     events |= {f"below {tail}%": (tail / 100, (rows["actual"] < rows[q]).to_numpy()) for tail, q in TAILS.items()}
     found = []
     for name, (rate, violated) in events.items():
-        number = independence = math.nan
-        if len(rows) >= LEAST_ROWS:
-            effect = design_effect(violated.astype(float), dates, overlap=overlap)
-            number = kupiec(int(violated.sum()), len(rows), rate) / effect
-            independence = _independence(violated, items, dates, overlap + 1)
         row = {"event": name, "expected": rate, "found": float(violated.mean()), "n": len(rows)}
-        ratios = {"kupiec": (1, number), "christoffersen": (1, independence), "both": (2, number + independence)}
-        for test, (freedom, ratio) in ratios.items():
-            row |= {test: ratio, f"{test}_p": float(chdtrc(freedom, ratio))}
-        found.append(row)
+        found.append({**row, **miss_tests(violated, items, dates, rate=rate, overlap=overlap)})
     return found
-
-
-def _independence(violated: np.ndarray, items: np.ndarray, dates: np.ndarray, gap: int) -> float:
-    """Christoffersen's ratio over forecasts that share no days, all items' transitions together."""
-    before, after, when = pairs(violated, items, dates, gap=gap)
-    if len(before) < LEAST_ROWS:
-        return math.nan
-    counts = np.array([[np.sum((before == i) & (after == j)) for j in (False, True)] for i in (False, True)])
-    rate = float(violated.mean())
-    # Luck alone leaves these products without memory: only the assets of a date move together.
-    effect = design_effect((before - rate) * (after - rate), when, kernel="rectangular")
-    return christoffersen(counts) / effect

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.special import eval_legendre, fdtrc, xlogy
+from scipy.special import chdtrc, eval_legendre, fdtrc, xlogy
 
 from gatecast.judge.significance import Kernel, by_date, variance_of_mean
 
 MOMENTS = 4  # of the PIT: where it lies, how wide, how lopsided, how heavy its ends
 FEW_MOMENTS, MANY_BLOCKS = 2, 40  # with fewer blocks of dates only the first two can be distinguished
 LEAST_DATES = 12  # fewer cannot tell
+LEAST_ROWS = 12  # forecasts; a test of the misses of fewer says nothing
 
 
 def kupiec(violations: int, n: int, rate: float) -> float:
@@ -105,3 +108,43 @@ def pit_test(pit: Float[np.ndarray, " rows"], dates: np.ndarray, *, gap: int = 1
     squared = float(mean @ np.linalg.solve(covariance, mean))
     statistic = squared * (blocks - count) / (count * (blocks - 1))
     return statistic, float(fdtrc(count, blocks - count, statistic))
+
+
+def miss_tests(
+    violated: Bool[np.ndarray, " rows"],
+    items: np.ndarray,
+    dates: np.ndarray,
+    *,
+    rate: float,
+    overlap: int = 0,
+    least_effect: float = 1.0,
+) -> dict[str, float]:
+    """Kupiec's ratio, Christoffersen's, and their sum, each divided by its design effect, with p-values.
+
+    Keys: `kupiec`, `kupiec_p`, `christoffersen`, `christoffersen_p`, `both`, `both_p`; NaN where the rows are too few.
+    `rate` is the promised chance of a violation. Each date's forecasts share days with those of `overlap` later ones:
+    the number of violations is held against its HAC variance, their independence is tested over forecasts that share
+    no days. `least_effect` is the least design effect of their number.
+    """
+    number = independence = math.nan
+    if len(violated) >= LEAST_ROWS:
+        effect = max(design_effect(violated.astype(float), dates, overlap=overlap), least_effect)
+        number = kupiec(int(violated.sum()), len(violated), rate) / effect
+        independence = _independence(violated, items, dates, overlap + 1)
+    found: dict[str, float] = {}
+    ratios = {"kupiec": (1, number), "christoffersen": (1, independence), "both": (2, number + independence)}
+    for test, (freedom, ratio) in ratios.items():
+        found |= {test: ratio, f"{test}_p": float(chdtrc(freedom, ratio))}
+    return found
+
+
+def _independence(violated: np.ndarray, items: np.ndarray, dates: np.ndarray, gap: int) -> float:
+    """Christoffersen's ratio over forecasts that share no days, all items' transitions together."""
+    before, after, when = pairs(violated, items, dates, gap=gap)
+    if len(before) < LEAST_ROWS:
+        return math.nan
+    counts = np.array([[np.sum((before == i) & (after == j)) for j in (False, True)] for i in (False, True)])
+    rate = float(violated.mean())
+    # Luck alone leaves these products without memory: only the assets of a date move together.
+    effect = design_effect((before - rate) * (after - rate), when, kernel="rectangular")
+    return christoffersen(counts) / effect

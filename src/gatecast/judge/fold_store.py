@@ -25,16 +25,18 @@ FORMAT = 4  # raised when what a fold holds, or how it is scored, changes
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """One model's scored forecasts at one cutoff, and every note of each of them."""
+    """One model's scored forecasts at one cutoff, every note of each of them, and what they say of risk, if asked."""
 
     rows: Rows
     notes: tuple[Note, ...] = ()
     too_few: str | None = None  # why it could not be fitted
+    risk: Rows | None = None  # `risk_answers.COLUMNS`
 
 
 @dataclass(frozen=True)
 class FoldStore:
-    """Finished folds in a folder. `<key>.parquet` holds the rows; `<key>.json`, written last, seals them."""
+    """Finished folds in a folder. `<key>.parquet` holds the rows; `<key>.risk.parquet` the answers on risk, where they
+    were asked for; `<key>.json`, written last, seals both."""
 
     folder: Path
     about: Mapping[str, object]  # all that a fold depends on but its cutoff
@@ -44,29 +46,40 @@ class FoldStore:
         key, rows_file, seal_file = self._places(cutoff)
         try:
             seal = json.loads(seal_file.read_text())
-            content = rows_file.read_bytes()
-            if seal["key"] != key or seal["sha256"] != hashlib.sha256(content).hexdigest():
+            contents = [file.read_bytes() for file in _files(rows_file)[: 1 + ("risk" in seal)]]
+            sealed = [seal["sha256"], seal.get("risk")]
+            digests = [hashlib.sha256(content).hexdigest() for content in contents]
+            if seal["key"] != key or digests != sealed[: len(digests)]:
                 return None
             notes = tuple(Note(kind, text, tuple(items)) for kind, text, items in seal["notes"])
         except (OSError, ValueError, KeyError, TypeError):
             return None  # a damaged fold is a fold not yet done
-        frame = pd.read_parquet(io.BytesIO(content))
-        return Fold({name: frame[name].to_numpy() for name in frame.columns}, notes)
+        frames = [pd.read_parquet(io.BytesIO(content)) for content in contents]
+        rows, *risk = ({name: frame[name].to_numpy() for name in frame.columns} for frame in frames)
+        return Fold(rows, notes, risk=risk[0] if risk else None)
 
     def save(self, cutoff: np.datetime64, fold: Fold) -> None:
         """Write a finished fold so that a kill at any moment leaves it whole or absent."""
         self.folder.mkdir(parents=True, exist_ok=True)
         key, rows_file, seal_file = self._places(cutoff)
-        content = pd.DataFrame(fold.rows).to_parquet(None)
-        write_whole(rows_file, content)
-        notes = [(note.kind, note.text, note.items) for note in fold.notes]
-        seal = {"key": key, "sha256": hashlib.sha256(content).hexdigest(), "notes": notes}
+        seal: dict[str, object] = {"key": key}
+        for name, file, rows in zip(("sha256", "risk"), _files(rows_file), (fold.rows, fold.risk), strict=True):
+            if rows is not None:
+                content = pd.DataFrame(rows).to_parquet(None)
+                write_whole(file, content)
+                seal[name] = hashlib.sha256(content).hexdigest()
+        seal["notes"] = [(note.kind, note.text, note.items) for note in fold.notes]
         write_whole(seal_file, json.dumps(seal, indent=1).encode())
 
     def _places(self, cutoff: np.datetime64) -> tuple[dict[str, object], Path, Path]:
         key = {**self.about, "cutoff": stamp_text(cutoff)}
         name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
         return key, self.folder / f"{name}.parquet", self.folder / f"{name}.json"
+
+
+def _files(rows_file: Path) -> tuple[Path, Path]:
+    """The file of a fold's rows, and that of its answers on risk."""
+    return rows_file, rows_file.with_suffix(".risk.parquet")
 
 
 def settings_of(model: object) -> dict[str, str] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,23 @@ ORIGINS = 40  # recent origins; enough for a t-test, few enough for seconds
 STEPS = 5  # ahead at most: skill, where there is any, is found in the first days
 ITEMS = 4  # of a table at most; more cost time and, moving together, add little evidence
 PATHS = 200  # of each forecast; the fair CRPS does not depend on their number
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecentDays:
+    """Which recent days can judge: `rows` of each of these items, the network fitted before them on `least` or more."""
+
+    items: tuple[str, ...]
+    rows: int
+    least: int
+
+    def limits(self, choice: Choice, prices: PriceTable) -> list[str]:
+        """What a verdict adds where other items were not judged."""
+        if len(self.items) == len(prices):
+            return []
+        crossed = choice.folder is not None and choice.config.cross_section and len(prices) >= LEAST_ITEMS
+        alone = ", without the cross-section of all items" if crossed else ""
+        return [f"It was judged on {len(self.items)} of the {len(prices)} items{alone}: {', '.join(self.items)}."]
 
 
 def recent_verdict(
@@ -44,6 +61,33 @@ def recent_verdict(
     # HAR stands for the models of volatility: GARCH is no stronger a rival, and takes as long to import as all this.
     steps = min(horizon, STEPS)
     model = Forecaster(steps=steps, choice=choice, cached=cached)
+    days = recent_days(choice, prices, steps)
+    if isinstance(days, str):
+        return cannot_tell(model.name, days)
+    try:
+        report = backtest(
+            [model, RandomWalk(), Har()],
+            prices.select(days.items),
+            horizon=steps,
+            every=steps,
+            cutoffs=min(ORIGINS, days.rows // steps),
+            refit=0,
+            min_rows=days.least,
+            paths=PATHS,
+            seed=seed,
+            progress=progress,
+        )
+    except TooFewRows as error:
+        return cannot_tell(model.name, str(error))
+    limits = [f"Steps beyond {steps} were not judged."] if horizon > steps else []
+    return replace(report.verdict, text=" ".join([report.verdict.text, *limits, *days.limits(choice, prices)]))
+
+
+def recent_days(choice: Choice, prices: PriceTable, steps: int) -> RecentDays | str:
+    """The first few items that still trade and have rows enough for all origins, or where none has, for some.
+
+    Where none has enough for two origins `steps` rows apart: the reason.
+    """
     least = rows_needed(choice.config) if choice.folder is None else MIN_ROWS  # before the first origin
     last = max(series.timestamps[-1] for series in prices)
     live = [series for series in prices if series.timestamps[-1] == last]
@@ -56,29 +100,9 @@ def recent_verdict(
         most = max(live, key=lambda item: fresh[item.item_id])
         needed = f"{least + 2 * steps} rows are needed, {2 * steps} of them new to the network"
         there = f"there are {len(most)}, {_new(choice, most)} of them new"
-        return cannot_tell(model.name, f"{needed}, to judge it on days it has not seen; {there}")
+        return f"{needed}, to judge it on days it has not seen; {there}"
     items = tuple(series.item_id for series in judged)
-    try:
-        report = backtest(
-            [model, RandomWalk(), Har()],
-            prices.select(items),
-            horizon=steps,
-            every=steps,
-            cutoffs=min(ORIGINS, min(fresh[item] for item in items) // steps),
-            refit=0,
-            min_rows=least,
-            paths=PATHS,
-            seed=seed,
-            progress=progress,
-        )
-    except TooFewRows as error:
-        return cannot_tell(model.name, str(error))
-    limits = [f"Steps beyond {steps} were not judged."] if horizon > steps else []
-    if len(items) < len(prices):
-        crossed = choice.folder is not None and choice.config.cross_section and len(prices) >= LEAST_ITEMS
-        alone = ", without the cross-section of all items" if crossed else ""
-        limits.append(f"It was judged on {len(items)} of the {len(prices)} items{alone}: {', '.join(items)}.")
-    return replace(report.verdict, text=" ".join([report.verdict.text, *limits]))
+    return RecentDays(items=items, rows=min(fresh[item] for item in items), least=least)
 
 
 def _new(choice: Choice, series: PriceSeries) -> int:

@@ -66,7 +66,7 @@ def _evidence(found: Decision) -> list[str]:
     ]
 
 
-def _p_text(p_value: float) -> str:
+def p_text(p_value: float) -> str:
     """Three significant digits, on the side of the threshold where the number is."""
     if p_value < 0.001:
         return "p < 0.001"
@@ -82,14 +82,14 @@ def _finding_text(part: str, score: str, finding: Finding) -> str:
     size = f"{abs(finding.gain):.1%} {'smaller' if finding.gain >= 0 else 'larger'} than the random walk's"
     if np.isnan(finding.p_value):
         return f"{part.capitalize()}: no evidence of skill. Its {score} is {size}."
-    p_text = _p_text(finding.p_value)
+    p = p_text(finding.p_value)
     if finding.word == "worse":
-        return f"{part.capitalize()}: worse. Its {score} is {size} ({p_text})."
+        return f"{part.capitalize()}: worse. Its {score} is {size} ({p})."
     if finding.word == "skill":
         steps = f"; by itself at step {', '.join(map(str, finding.steps))}" if finding.steps else ""
-        return f"{part.capitalize()}: skill. Its {score} is {size} ({p_text}{steps})."
+        return f"{part.capitalize()}: skill. Its {score} is {size} ({p}{steps})."
     least = f"; a gain under {finding.detectable:.1%} would often go undetected"
-    luck = f"which may be luck ({p_text}{least if np.isfinite(finding.detectable) else ''})"
+    luck = f"which may be luck ({p}{least if np.isfinite(finding.detectable) else ''})"
     return f"{part.capitalize()}: no evidence of skill. Its {score} is {size}, {luck}."
 
 

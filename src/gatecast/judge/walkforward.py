@@ -19,6 +19,8 @@ from gatecast.forecast import Forecast
 from gatecast.judge.comparisons import compare
 from gatecast.judge.fold_store import FORMAT, Fold, FoldStore, settings_of
 from gatecast.judge.plan import Stamp, WalkForward, left_out, plan_walk
+from gatecast.judge.risk_answers import risk_answers
+from gatecast.judge.risk_record import check_paths
 from gatecast.judge.scores import COLUMNS, join_rows, score_forecast, score_table
 from gatecast.judge.verdict import Verdict, judge
 from gatecast.judge.verdict_text import fallback_text
@@ -57,6 +59,7 @@ class Report:
     tests: pd.DataFrame
     verdict: Verdict
     notes: tuple[Note, ...] = ()
+    risk: pd.DataFrame | None = None  # the answers on risk by model (`risk_answers.COLUMNS`), where asked for
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document: plain types; None where a number does not exist."""
@@ -84,6 +87,7 @@ class _Task:
     paths: int
     seed: int
     store: FoldStore | None
+    risk: bool
 
 
 def backtest(
@@ -101,6 +105,7 @@ def backtest(
     seed: int = 0,
     jobs: int = 1,
     store: str | Path | None = None,
+    risk: bool = False,
     progress: Progress | None = None,
 ) -> Report:
     """Judge models on days they have not seen; the verdict is on the first that is not the random walk.
@@ -110,7 +115,8 @@ def backtest(
     comes from `seed` and the cutoff alone, so that models share it and other cutoffs do not matter. `jobs`
     processes; the answer is the same for any number. `store`: a folder for finished folds; a run that was cut
     short goes on from there. The folds of a model are not stored where a setting of it, such as a function,
-    has no text of its own. `progress` is called with a `FoldProgress` after the folds of each fit.
+    has no text of its own. `risk`: keep what each fold says of risk, for `risk_record`. `progress` is called with
+    a `FoldProgress` after the folds of each fit.
 
     Early cutoffs at which a model has too few rows are left out for all models, with a note. Raises
     `UsageError`, `TooFewRows`, or a model's own `GatecastError` with the model and the cutoff named.
@@ -129,13 +135,15 @@ def backtest(
     check_whole("seed", seed, least=0, example=0)
     if jobs != -1:  # a process for each core
         check_whole("jobs", jobs, least=1, example=2)
+    if risk:
+        check_paths(paths)
     if store is not None:
         check_path("store", store)
     walk = plan_walk(
         prices, horizon=horizon, cutoffs=cutoffs, every=every, start=start, span=span, refit=refit, min_rows=min_rows
     )
     folder = None if store is None else Path(store)
-    folds = _folds(models, prices, walk, paths=paths, seed=seed, folder=folder, jobs=jobs, progress=progress)
+    folds = _folds(models, prices, walk, paths=paths, seed=seed, folder=folder, jobs=jobs, risk=risk, progress=progress)
     return _report(names, walk, folds, prices)
 
 
@@ -163,6 +171,7 @@ def _folds(
     seed: int,
     folder: Path | None,
     jobs: int,
+    risk: bool,
     progress: Progress | None,
 ) -> dict[_Key, Fold]:
     """Every fold by model and cutoff: from the store where finished, else run, `jobs` at a time."""
@@ -183,14 +192,12 @@ def _folds(
                 "min_rows": walk.min_rows,
                 "paths": paths,
                 "seed": seed,
-            }
+            } | ({"risk": True} if risk else {})
             store = None if folder is None or settings is None else FoldStore(folder, about)
             stored = {} if store is None else {cutoff: store.load(cutoff) for cutoff in group}
             folds |= {(model.name, cutoff): fold for cutoff, fold in stored.items() if fold is not None}
             if todo := tuple(cutoff for cutoff in group if stored.get(cutoff) is None):
-                tasks.append(
-                    _Task(model, prices, walk, fitted=group[0], todo=todo, paths=paths, seed=seed, store=store)
-                )
+                tasks.append(_Task(model, prices, walk, group[0], todo, paths, seed, store, risk))
     total, resumed = len(models) * len(walk.cutoffs), len(folds)
     if resumed and progress:
         progress(FoldProgress(done=resumed, total=total, resumed=resumed))
@@ -217,7 +224,9 @@ def _run_task(task: _Task) -> tuple[str, dict[np.datetime64, Fold]]:
             forecast = next(forecasts)
             rows = score_forecast(forecast, seen, task.prices, cutoff=cutoff, horizon=task.walk.horizon)
             scored = set(rows.get("item_id", ()))
-            fold = Fold(rows, tuple(note for item in forecast if item.item_id in scored for note in item.notes))
+            notes = tuple(note for item in forecast if item.item_id in scored for note in item.notes)
+            risk = risk_answers(forecast, seen, task.prices, cutoff, task.walk.horizon) if task.risk else None
+            fold = Fold(rows, notes, risk=risk)
             if task.store is not None:
                 task.store.save(cutoff, fold)
             finished[cutoff] = fold
@@ -247,13 +256,15 @@ def cutoff_seed(seed: int, cutoff: np.datetime64) -> int:
 
 def _report(names: list[str], walk: WalkForward, folds: dict[_Key, Fold], prices: PriceTable) -> Report:
     kept, notes = _kept(walk, folds)
-    parts, kinds = [], {}
+    parts, risk, kinds = [], [], {}
     for name in names:
         own = [folds[name, cutoff] for cutoff in kept]
         rows = join_rows([fold.rows for fold in own])
         if not rows:
             raise TooFewRows(f"no item has {walk.horizon} rows after any cutoff. Shorten the horizon.")
         parts.append({"model": np.full(len(rows["step"]), name, dtype=object), **rows})
+        answers = join_rows([fold.risk for fold in own if fold.risk is not None])
+        risk += [pd.DataFrame({"model": name, **answers})] if answers else []
         noted = [note for fold in own for note in fold.notes]
         kinds[name] = Counter(note.kind for note in noted)
         notes += _model_notes(name, noted, kinds[name]["fallback"], len(rows["step"]) // walk.horizon)
@@ -265,7 +276,14 @@ def _report(names: list[str], walk: WalkForward, folds: dict[_Key, Fold], prices
     tests = compare(forecasts)
     fallbacks, seen = ({name: of[kind] for name, of in kinds.items()} for kind in ("fallback", "seen"))
     verdict = judge(forecasts, tests, fallbacks, seen)
-    return Report(forecasts=forecasts, scores=score_table(forecasts), tests=tests, verdict=verdict, notes=merged(notes))
+    return Report(
+        forecasts=forecasts,
+        scores=score_table(forecasts),
+        tests=tests,
+        verdict=verdict,
+        notes=merged(notes),
+        risk=pd.concat(risk, ignore_index=True) if risk else None,
+    )
 
 
 def _kept(walk: WalkForward, folds: dict[_Key, Fold]) -> tuple[list[np.datetime64], list[Note]]:

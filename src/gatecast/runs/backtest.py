@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gatecast.judge.audit import Audit, audit
+from gatecast.judge.comparisons import subject_of
+from gatecast.judge.risk_record import RIVALS, RiskRecord, check_paths, risk_record
+from gatecast.judge.risk_verdict import RiskVerdict, risk_verdict
 from gatecast.judge.walkforward import FoldProgress, Report, backtest
+from gatecast.models.baselines import BASELINES
 from gatecast.models.forecaster import Forecaster
 from gatecast.models.registry import parse_models, takes_settings
 from gatecast.notes import Note, merged
@@ -20,6 +24,18 @@ from gatecast.runs.workspace import fold_store, store_notes, timed
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class RiskFindings:
+    """What the past says of the models' risk answers; the verdict is on the one under judgement."""
+
+    record: RiskRecord
+    verdict: RiskVerdict
+
+    def to_dict(self) -> dict[str, Any]:
+        """The field `risk` of the JSON document: the tables of the record, and the verdict."""
+        return {**self.record.to_dict(), "verdict": self.verdict.to_dict()}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class BacktestRun:
     """What a backtest run made; `settings` are those it was asked for, `timings` seconds by part: read, judge."""
 
@@ -29,10 +45,12 @@ class BacktestRun:
     notes: tuple[Note, ...]
     settings: Mapping[str, Any]
     timings: Mapping[str, float]
+    risk: RiskFindings | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON document of `gatecast backtest --json`: that of the report, with `audit` where there is one."""
-        return {**self.report.to_dict(), **({} if self.audit is None else {"audit": self.audit.to_dict()})}
+        """The JSON document of `gatecast backtest --json`: the report's, with `audit` and `risk` where asked for."""
+        parts = {"audit": self.audit, "risk": self.risk}
+        return self.report.to_dict() | {name: part.to_dict() for name, part in parts.items() if part is not None}
 
 
 def run_backtest(
@@ -50,6 +68,7 @@ def run_backtest(
     paths: int = 1000,
     seed: int = 0,
     with_audit: bool = False,
+    with_risk: bool = False,
     jobs: int | None = None,
     calendar: str | None = None,
     repair: bool = False,
@@ -59,17 +78,23 @@ def run_backtest(
     """Judge the `models` that a text names (`models.registry.parse_models`) on the prices of `source`.
 
     Finished folds wait in the user's cache folder until the run has ended, so that the same call goes on from them.
+    `with_risk`: what the past says of their risk answers; the rivals `garch` and `historical` join where not named.
     `jobs` processes, the number of cores unless given. Raises `GatecastError` with one line.
     """
     timings: dict[str, float] = {}
     chosen = parse_models(models, preset=preset, settings=(f"seed={seed}", *settings))
+    if with_risk:
+        check_paths(paths)
+        named = {model.name for model in chosen}
+        chosen += [BASELINES[rival]() for rival in RIVALS if rival not in named]
     with timed(timings, "read"):
         prices = read_source(source, reading, calendar=calendar, repair=repair, progress=progress)
     plan: dict[str, Any] = {"horizon": horizon, "cutoffs": cutoffs, "every": every, "start": start, "span": span}
     plan |= {"refit": refit, "paths": paths, "seed": seed}
     about = {"command": "backtest", "models": models, **plan, "preset": preset, "settings": list(settings)}
+    about |= {"risk": True} if with_risk else {}
     with timed(timings, "judge"), fold_store(prices, about) as store:
-        report = backtest(chosen, prices, **plan, jobs=jobs or -1, store=store, progress=progress)
+        report = backtest(chosen, prices, **plan, jobs=jobs or -1, store=store, risk=with_risk, progress=progress)
         found = audit(report.forecasts, prices) if with_audit else None
     unheard = []
     if settings and not takes_settings(models):
@@ -86,4 +111,13 @@ def run_backtest(
         notes=merged([*unheard, *unused, *prices.all_notes(), *report.notes, *store_notes(store)], prices.item_ids),
         settings={"models": models, **plan, "preset": preset},
         timings=timings,
+        risk=_risk_findings(report),
     )
+
+
+def _risk_findings(report: Report) -> RiskFindings | None:
+    if report.risk is None:
+        return None
+    record = risk_record(report.risk)
+    subject = subject_of(list(dict.fromkeys(report.risk["model"])))
+    return RiskFindings(record=record, verdict=risk_verdict(record, subject))

@@ -12,6 +12,8 @@ from rich.text import Text
 from gatecast.faces import tables
 from gatecast.judge.ablation import SCORES, Ablation
 from gatecast.judge.audit import Audit
+from gatecast.judge.risk_record import RiskRecord
+from gatecast.judge.risk_verdict import RiskVerdict
 from gatecast.judge.walkforward import Report
 from gatecast.text import clean
 
@@ -66,6 +68,33 @@ def show_audit(audit: Audit, model: str) -> None:
         "Number: Kupiec's test; clusters: Christoffersen's. Bold: p under 5%, which luck alone gives in one test of "
         "twenty.",
     )
+
+
+def show_risk(record: RiskRecord, verdict: RiskVerdict) -> None:
+    """What past days say of risk: the verdict, each model's value at risk, its chances, and portfolio bands."""
+    console = Console()
+    console.print()
+    console.print(Text(f"Risk. {verdict.text}"))
+    console.print()
+    _print(console, "model", tables.LOSS_COLUMNS, tables.loss_rows(record))
+    _hint(
+        console,
+        "Crossed: per cent of the returns below the value at risk (VaR). Number: Kupiec's test; clusters: "
+        "Christoffersen's; FZ score: of VaR with expected shortfall, smaller is better.",
+    )
+    if chances := tables.chance_rows(record):
+        console.print()
+        _print(console, "model", tables.CHANCE_COLUMNS, chances)
+        _hint(
+            console,
+            "Mean chance, and the share that came true. Touch: levels 1, 2 and 3 usual moves above and below the last "
+            "close; stop first: a stop before a target, each 1 or 2 away. Walk's: the Brier score of a random walk "
+            "with the volatility at the cutoff.",
+        )
+    if portfolio := tables.portfolio_rows(record):
+        console.print()
+        _print(console, "model", tables.PORTFOLIO_COLUMNS, portfolio)
+        _hint(console, "Per cent of the values of an equal-weight portfolio in each band. Bold: not as promised.")
 
 
 def _print(
