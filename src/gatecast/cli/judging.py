@@ -39,6 +39,9 @@ Cutoffs = Annotated[
 ]
 Horizon = Annotated[int, typer.Option(min=1, help="Steps ahead.")]
 AuditToo = Annotated[bool, typer.Option("--audit", help="Examine the bands by year, step and volatility.")]
+Timeout = Annotated[
+    float, typer.Option(min=0.1, metavar="SECONDS", help="Limit of a fit or a forecast of a model that you bring.")
+]
 Forecasts = Annotated[
     Path | None, typer.Option(metavar="FILE.parquet", readable=False, help="Write a row per forecast.")
 ]
@@ -60,6 +63,7 @@ def backtest(
     preset: Preset = "default",
     settings: Settings = None,
     jobs: Jobs = None,
+    timeout: Timeout = 300.0,
     calendar: Calendar = None,
     repair: Repair = False,
     audit: AuditToo = False,
@@ -90,6 +94,7 @@ def backtest(
             seed=seed,
             with_audit=audit,
             jobs=jobs,
+            timeout=timeout,
             calendar=calendar,
             reading=reading,
             repair=repair,

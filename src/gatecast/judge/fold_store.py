@@ -30,6 +30,7 @@ class Fold:
     rows: Rows
     notes: tuple[Note, ...] = ()
     too_few: str | None = None  # why it could not be fitted
+    failed: str | None = None  # why a foreign model is left out
 
 
 @dataclass(frozen=True)

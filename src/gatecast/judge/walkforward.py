@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gatecast.errors import GatecastError, TooFewRows, UsageError, briefly, check_path, check_whole
+from gatecast.errors import ForeignError, GatecastError, TooFewRows, UsageError, briefly, check_path, check_whole
 from gatecast.executors import run_tasks
 from gatecast.forecast import Forecast
 from gatecast.judge.comparisons import compare
@@ -195,8 +195,11 @@ def _folds(
     if resumed and progress:
         progress(FoldProgress(done=resumed, total=total, resumed=resumed))
     # A generator, so that progress is reported as each task ends and an error stops the rest at once.
-    for name, finished in run_tasks(_run_task, tasks, jobs=jobs):
+    failed: set[str] = set()
+    going = (task for task in tasks if task.model.name not in failed)  # asked as workers become free
+    for name, finished in run_tasks(_run_task, going, jobs=jobs):
         folds |= {(name, cutoff): fold for cutoff, fold in finished.items()}
+        failed |= {name for fold in finished.values() if fold.failed}
         if progress:  # once a fit, whose first fold takes nearly all the time
             last = next(reversed(finished))
             progress(FoldProgress(done=len(folds), total=total, resumed=resumed, model=name, cutoff=last))
@@ -224,6 +227,8 @@ def _run_task(task: _Task) -> tuple[str, dict[np.datetime64, Fold]]:
     except TooFewRows as error:
         reason = f"model '{name}' at cutoff {stamp_text(cutoff)}: {error}"
         finished |= {lost: Fold({}, too_few=reason) for lost in task.todo if lost not in finished}
+    except ForeignError as error:
+        finished[cutoff] = Fold({}, failed=f"at cutoff {stamp_text(cutoff)}: {error}")
     except GatecastError as error:
         raise type(error)(f"model '{name}' at cutoff {stamp_text(cutoff)}: {error}") from error
     return name, finished
@@ -246,7 +251,9 @@ def cutoff_seed(seed: int, cutoff: np.datetime64) -> int:
 
 
 def _report(names: list[str], walk: WalkForward, folds: dict[_Key, Fold], prices: PriceTable) -> Report:
-    kept, notes = _kept(walk, folds)
+    names, failures = _without_failed(names, folds)
+    kept, notes = _kept(walk, {key: fold for key, fold in folds.items() if key[0] in names})
+    notes = [*failures, *notes]
     parts, kinds = [], {}
     for name in names:
         own = [folds[name, cutoff] for cutoff in kept]
@@ -266,6 +273,16 @@ def _report(names: list[str], walk: WalkForward, folds: dict[_Key, Fold], prices
     fallbacks, seen = ({name: of[kind] for name, of in kinds.items()} for kind in ("fallback", "seen"))
     verdict = judge(forecasts, tests, fallbacks, seen)
     return Report(forecasts=forecasts, scores=score_table(forecasts), tests=tests, verdict=verdict, notes=merged(notes))
+
+
+def _without_failed(names: list[str], folds: dict[_Key, Fold]) -> tuple[list[str], list[Note]]:
+    """The models that answered at every cutoff, and a note for each that did not; raises where none did."""
+    failed = {name: fold.failed for (name, _), fold in sorted(folds.items(), reverse=True) if fold.failed}
+    notes = [Note("test", f"model '{name}' is left out: {failed[name]}") for name in names if name in failed]
+    kept = [name for name in names if name not in failed]
+    if not kept:
+        raise ForeignError(" ".join(note.text for note in notes[:1]))
+    return kept, notes
 
 
 def _kept(walk: WalkForward, folds: dict[_Key, Fold]) -> tuple[list[np.datetime64], list[Note]]:

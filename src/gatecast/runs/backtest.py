@@ -9,6 +9,7 @@ from typing import Any
 from gatecast.judge.audit import Audit, audit
 from gatecast.judge.walkforward import FoldProgress, Report, backtest
 from gatecast.models.forecaster import Forecaster
+from gatecast.models.foreign.isolated import TIMEOUT
 from gatecast.models.registry import parse_models, takes_settings
 from gatecast.notes import Note, merged
 from gatecast.prices import PriceTable
@@ -51,6 +52,7 @@ def run_backtest(
     seed: int = 0,
     with_audit: bool = False,
     jobs: int | None = None,
+    timeout: float = TIMEOUT,
     calendar: str | None = None,
     repair: bool = False,
     reading: ReadOptions = AS_FOUND,
@@ -59,10 +61,11 @@ def run_backtest(
     """Judge the `models` that a text names (`models.registry.parse_models`) on the prices of `source`.
 
     Finished folds wait in the user's cache folder until the run has ended, so that the same call goes on from them.
-    `jobs` processes, the number of cores unless given. Raises `GatecastError` with one line.
+    `jobs` processes, the number of cores unless given. `timeout`: seconds of a fit or a forecast of a model that is not
+    gatecast's. Raises `GatecastError` with one line.
     """
     timings: dict[str, float] = {}
-    chosen = parse_models(models, preset=preset, settings=(f"seed={seed}", *settings))
+    chosen = parse_models(models, preset=preset, settings=(f"seed={seed}", *settings), timeout=timeout)
     with timed(timings, "read"):
         prices = read_source(source, reading, calendar=calendar, repair=repair, progress=progress)
     plan: dict[str, Any] = {"horizon": horizon, "cutoffs": cutoffs, "every": every, "start": start, "span": span}
