@@ -81,9 +81,10 @@ def _model(word: str, preset: str, settings: tuple[str, ...], timeout: float) ->
         target = find(word)
         if target is not None:
             return Isolated(target, name=word, timeout=timeout)
+        known = ", ".join([NETWORK, *BASELINES, *ADAPTERS, *entry_names()])
         raise UsageError(
-            f"no model '{kind[:80]}'. There are: {', '.join([NETWORK, *BASELINES, *ADAPTERS, *entry_names()])}; any may "
-            f"follow {CALIBRATED}:, as in {CALIBRATED}:garch; a file's model is named FILE.py:NAME."
+            f"no model '{kind[:80]}'. There are: {known}; any may follow "
+            f"{CALIBRATED}:, as in {CALIBRATED}:garch; a file's model is named FILE.py:NAME."
         )
     model = _baseline(BASELINES[kind], rest)
     if rest:

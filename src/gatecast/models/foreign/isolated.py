@@ -57,12 +57,13 @@ class Child:
         return answer
 
     def _exchange(self, request: tuple[Any, ...], answers: list[tuple[str, Any]]) -> None:
-        pipes = self._process
-        assert pipes.stdin is not None and pipes.stdout is not None
+        requests, replies = self._process.stdin, self._process.stdout
+        assert requests is not None
+        assert replies is not None
         with suppress(OSError, EOFError, ValueError, pickle.UnpicklingError):
-            pickle.dump(request, pipes.stdin)
-            pipes.stdin.flush()
-            answers.append(pickle.load(pipes.stdout))
+            pickle.dump(request, requests)
+            requests.flush()
+            answers.append(pickle.load(replies))
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""Where a foreign model is found: a Python file of the user's, an entry point of a package, an adapter of gatecast's."""
+"""Where a foreign model is found: a Python file, an entry point of a package, an adapter that gatecast has."""
 
 from __future__ import annotations
 
