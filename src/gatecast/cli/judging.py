@@ -31,8 +31,19 @@ if TYPE_CHECKING:
     from gatecast.runs.backtest import BacktestRun
 
 _GOES_ON = "finished folds are kept; the same command goes on from them"
-_MODELS = "gatecast,random_walk,garch"
-Models = Annotated[str, typer.Option(help="Comma-separated, such as gatecast,gatecast:gru,sma:window=50.")]
+Models = Annotated[
+    str | None,
+    typer.Option(
+        help="Comma-separated (gatecast,random_walk,garch unless given), such as gatecast:gru,sma:window=50; your own "
+        "as FILE.py:NAME, a package's by its name."
+    ),
+]
+Judge = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", readable=False, help="Judge the forecasts of this Parquet or CSV file, at its own cutoffs."
+    ),
+]
 Cutoffs = Annotated[
     int | None,
     typer.Option(min=1, help="How many origins (12 unless given), spread over the history; with --every, the last."),
@@ -51,8 +62,9 @@ Forecasts = Annotated[
 @reads_source
 def backtest(
     source: Source,
-    models: Models = _MODELS,
-    horizon: Horizon = 5,
+    models: Models = None,
+    judge: Judge = None,
+    horizon: Annotated[int | None, typer.Option(min=1, help="Steps ahead (5 unless given).")] = None,
     cutoffs: Cutoffs = None,
     every: Annotated[int | None, typer.Option(min=1, help="An origin every so many sessions.")] = None,
     start: Annotated[str | None, typer.Option(help="Date of the first origin.")] = None,
@@ -82,6 +94,7 @@ def backtest(
         run = run_backtest(
             source,
             models,
+            judge=judge,
             preset=preset,
             settings=settings or (),
             horizon=horizon,

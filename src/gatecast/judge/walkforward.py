@@ -40,7 +40,7 @@ class FoldProgress:
 
 
 Progress = Callable[[FoldProgress], None]
-_Key = tuple[str, np.datetime64]  # model and cutoff
+Key = tuple[str, np.datetime64]  # model and cutoff
 _ONE_A_FORECAST = frozenset({"adapted", "bands", "learned", "seen", "uncalibrated"})  # kinds of notes
 
 
@@ -124,7 +124,7 @@ def backtest(
     ('no evidence', 40)
     """
     check_prices(prices)
-    names = _names(models)
+    names = names_of(models)
     check_whole("paths", paths, least=2, example=1000)
     check_whole("seed", seed, least=0, example=0)
     if jobs != -1:  # a process for each core
@@ -135,11 +135,11 @@ def backtest(
         prices, horizon=horizon, cutoffs=cutoffs, every=every, start=start, span=span, refit=refit, min_rows=min_rows
     )
     folder = None if store is None else Path(store)
-    folds = _folds(models, prices, walk, paths=paths, seed=seed, folder=folder, jobs=jobs, progress=progress)
-    return _report(names, walk, folds, prices)
+    folds = run_folds(models, prices, walk, paths=paths, seed=seed, folder=folder, jobs=jobs, progress=progress)
+    return report_of(names, walk, folds, prices)
 
 
-def _names(models: object) -> list[str]:
+def names_of(models: object) -> list[str]:
     """The name of each model; raises `UsageError` for what is no list of models, or has a name twice."""
     given = models if isinstance(models, list | tuple) else ()
     strangers = [model for model in given if isinstance(model, type) or not isinstance(model, Model)]
@@ -154,7 +154,7 @@ def _names(models: object) -> list[str]:
     return names
 
 
-def _folds(
+def run_folds(
     models: Sequence[Model],
     prices: PriceTable,
     walk: WalkForward,
@@ -164,10 +164,10 @@ def _folds(
     folder: Path | None,
     jobs: int,
     progress: Progress | None,
-) -> dict[_Key, Fold]:
+) -> dict[Key, Fold]:
     """Every fold by model and cutoff: from the store where finished, else run, `jobs` at a time."""
     data = prices.data_hash() if folder else ""
-    folds: dict[_Key, Fold] = {}
+    folds: dict[Key, Fold] = {}
     tasks: list[_Task] = []
     for model in models:
         settings = settings_of(model)
@@ -250,10 +250,19 @@ def cutoff_seed(seed: int, cutoff: np.datetime64) -> int:
     return int(np.random.SeedSequence([seed, moment]).generate_state(1)[0])
 
 
-def _report(names: list[str], walk: WalkForward, folds: dict[_Key, Fold], prices: PriceTable) -> Report:
+def report_of(
+    names: list[str],
+    walk: WalkForward,
+    folds: dict[Key, Fold],
+    prices: PriceTable,
+    *,
+    notes: Sequence[Note] = (),
+    judged: pd.DataFrame | None = None,
+) -> Report:
+    """The report on finished folds, after `notes`; of `judged` items, cutoffs and steps alone where they are given."""
     names, failures = _without_failed(names, folds)
-    kept, notes = _kept(walk, {key: fold for key, fold in folds.items() if key[0] in names})
-    notes = [*failures, *notes]
+    kept, early = _kept(walk, {key: fold for key, fold in folds.items() if key[0] in names})
+    notes = [*notes, *failures, *early]
     parts, kinds = [], {}
     for name in names:
         own = [folds[name, cutoff] for cutoff in kept]
@@ -265,6 +274,8 @@ def _report(names: list[str], walk: WalkForward, folds: dict[_Key, Fold], prices
         kinds[name] = Counter(note.kind for note in noted)
         notes += _model_notes(name, noted, kinds[name]["fallback"], len(rows["step"]) // walk.horizon)
     forecasts = pd.DataFrame(join_rows(parts), columns=list(COLUMNS))
+    if judged is not None:
+        forecasts = forecasts.merge(judged, on=["item_id", "cutoff", "step"])
     notes += left_out(walk, prices, set(forecasts["item_id"]))
     if forecasts.groupby(["model", "cutoff"]).size().nunique() > 1:
         each = "tests and verdict count every cutoff once, the score table every forecast"
@@ -275,7 +286,7 @@ def _report(names: list[str], walk: WalkForward, folds: dict[_Key, Fold], prices
     return Report(forecasts=forecasts, scores=score_table(forecasts), tests=tests, verdict=verdict, notes=merged(notes))
 
 
-def _without_failed(names: list[str], folds: dict[_Key, Fold]) -> tuple[list[str], list[Note]]:
+def _without_failed(names: list[str], folds: dict[Key, Fold]) -> tuple[list[str], list[Note]]:
     """The models that answered at every cutoff, and a note for each that did not; raises where none did."""
     failed = {name: fold.failed for (name, _), fold in sorted(folds.items(), reverse=True) if fold.failed}
     notes = [Note("test", f"model '{name}' is left out: {failed[name]}") for name in names if name in failed]
@@ -285,7 +296,7 @@ def _without_failed(names: list[str], folds: dict[_Key, Fold]) -> tuple[list[str
     return kept, notes
 
 
-def _kept(walk: WalkForward, folds: dict[_Key, Fold]) -> tuple[list[np.datetime64], list[Note]]:
+def _kept(walk: WalkForward, folds: dict[Key, Fold]) -> tuple[list[np.datetime64], list[Note]]:
     """The cutoffs at which every model could be fitted, and a note of the early ones at which some could not."""
     by_cutoff = sorted(folds.items(), key=lambda item: item[0][1])
     short = {cutoff: fold.too_few for (_, cutoff), fold in by_cutoff if fold.too_few}

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from gatecast.errors import UsageError
 from gatecast.judge.audit import Audit, audit
+from gatecast.judge.given import read_given
+from gatecast.judge.judge_given import judge_given
 from gatecast.judge.walkforward import FoldProgress, Report, backtest
 from gatecast.models.forecaster import Forecaster
 from gatecast.models.foreign.isolated import TIMEOUT
@@ -18,6 +22,9 @@ from gatecast.readers.large import ReadProgress
 from gatecast.readers.read import read_source
 from gatecast.runs.forecast import settings_notes
 from gatecast.runs.workspace import fold_store, store_notes, timed
+
+MODELS = "gatecast,random_walk,garch"  # that are judged unless others are named
+RIVALS = "random_walk,garch"  # beside a file of forecasts: they need no training
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,11 +45,12 @@ class BacktestRun:
 
 def run_backtest(
     source: Any,
-    models: str,
+    models: str | None = None,
     *,
+    judge: str | Path | None = None,
     preset: str = "default",
     settings: Sequence[str] = (),
-    horizon: int = 5,
+    horizon: int | None = None,
     cutoffs: int | None = None,
     every: int | None = None,
     start: str | None = None,
@@ -60,19 +68,35 @@ def run_backtest(
 ) -> BacktestRun:
     """Judge the `models` that a text names (`models.registry.parse_models`) on the prices of `source`.
 
+    `judge`: a file of forecasts made elsewhere (`judge.given.read_given`), which are held against the models at the
+    file's own cutoffs and steps. Unless `models` are given they are `MODELS`, beside a file of forecasts `RIVALS`.
+    `horizon`: steps, 5 unless given.
+
     Finished folds wait in the user's cache folder until the run has ended, so that the same call goes on from them.
     `jobs` processes, the number of cores unless given. `timeout`: seconds of a fit or a forecast of a model that is not
     gatecast's. Raises `GatecastError` with one line.
     """
     timings: dict[str, float] = {}
+    if judge is not None and any(value is not None for value in (horizon, cutoffs, every, start)):
+        raise UsageError(
+            "a file of forecasts has cutoffs and steps of its own; got horizon, cutoffs, every or start beside judge. "
+            "Leave them out."
+        )
+    models = models or (MODELS if judge is None else RIVALS)
     chosen = parse_models(models, preset=preset, settings=(f"seed={seed}", *settings), timeout=timeout)
     with timed(timings, "read"):
         prices = read_source(source, reading, calendar=calendar, repair=repair, progress=progress)
-    plan: dict[str, Any] = {"horizon": horizon, "cutoffs": cutoffs, "every": every, "start": start, "span": span}
-    plan |= {"refit": refit, "paths": paths, "seed": seed}
+    given = None if judge is None else read_given(judge, prices)
+    work: dict[str, Any] = {"span": span, "refit": refit, "paths": paths, "seed": seed}
+    origins: dict[str, Any] = {"horizon": horizon or 5, "cutoffs": cutoffs, "every": every, "start": start}
+    plan = {**(origins if given is None else {"horizon": given.horizon, "judge": str(judge)}), **work}
     about = {"command": "backtest", "models": models, **plan, "preset": preset, "settings": list(settings)}
     with timed(timings, "judge"), fold_store(prices, about) as store:
-        report = backtest(chosen, prices, **plan, jobs=jobs or -1, store=store, progress=progress)
+        work |= {"jobs": jobs or -1, "store": store, "progress": progress}
+        if given is None:
+            report = backtest(chosen, prices, **origins, **work)
+        else:
+            report = judge_given(given, chosen, prices, **work)
         found = audit(report.forecasts, prices) if with_audit else None
     unheard = []
     if settings and not takes_settings(models):

@@ -93,7 +93,7 @@ def _plain(item: ItemForecast) -> ItemForecast:
         density = Density(loc=loc, scale=scale, df=df)
     return ItemForecast(
         item_id=str(item.item_id),
-        last_timestamp=np.array(item.last_timestamp, dtype="datetime64[ns]")[()],
+        last_timestamp=pd.Timestamp(item.last_timestamp).to_datetime64(),
         last_close=float(item.last_close),
         timestamps=np.array(item.timestamps, dtype="datetime64[ns]"),
         paths=np.array(item.paths, dtype=np.float64),

@@ -37,28 +37,47 @@ def level_of(name: object) -> float | None:
 
 
 def check_quantiles(
-    levels: Float[np.ndarray, " levels"], values: Float[np.ndarray, "levels steps"], where: str
+    levels: Float[np.ndarray, " levels"], values: Float[np.ndarray, "levels steps"], where: str, *, step: int = 1
 ) -> None:
-    """Refuse values that are no quantiles of a price; `levels` ascend. Raises `ForeignError` that says `where`."""
+    """Refuse values that are no quantiles of a price; `levels` ascend, `step` is that of the first column.
+
+    Raises `ForeignError` that says `where`.
+    """
     if not len(levels) or (len(levels) == 1 and levels[0] != POINT):
         given = listed([f"{level:g}" for level in levels]) or "none"
-        raise ForeignError(
-            f"{where}: quantiles are two or more, or the median; got {given}. Give for example 0.1, 0.9."
-        )
+        raise ForeignError(f"{where}: quantiles are two or more, or the median; got {given}. Give 0.1 and 0.9.")
     for wrong, rule in ((~np.isfinite(values), "finite"), (values <= 0, "positive")):
         if wrong.any():
-            level, step = np.argwhere(wrong)[0]
+            level, place = np.argwhere(wrong)[0]
             raise ForeignError(
-                f"{where}: prices are finite and positive; the {levels[level]:g} quantile is {values[level, step]:g}, "
-                f"not {rule}, at step {step + 1}. Correct it."
+                f"{where}: prices are finite and positive; the {levels[level]:g} quantile is {values[level, place]:g}, "
+                f"not {rule}, at step {place + step}. Correct it."
             )
     falls = values[1:] < values[:-1] * (1 - 1e-9)  # not by rounding alone
     if falls.any():
-        level, step = np.argwhere(falls)[0]
+        level, place = np.argwhere(falls)[0]
         raise ForeignError(
-            f"{where}: quantiles must not cross; at step {step + 1} that of {levels[level + 1]:g} is "
-            f"{values[level + 1, step]:g}, below {values[level, step]:g} of {levels[level]:g}. Sort them."
+            f"{where}: quantiles must not cross; at step {place + step} that of {levels[level + 1]:g} is "
+            f"{values[level + 1, place]:g}, below {values[level, place]:g} of {levels[level]:g}. Sort them."
         )
+
+
+def ordered_prices(
+    levels: Float[np.ndarray, " levels"], values: Float[np.ndarray, "levels horizon"], paths: int
+) -> Float[np.ndarray, "paths horizon"]:
+    """Prices in ascending order whose quantiles at each step are those given; of a median alone, all the same.
+
+    The quantile function of the log price is linear in the normal score between the levels, and goes on with the
+    slope of the outermost pair beyond them: tails are those of a log-normal price. It is inverted at the midpoints
+    of `paths` equal parts, so that no luck is in a step's quantiles.
+    """
+    if len(levels) == 1:
+        return np.repeat(values, paths, axis=0)
+    logs, scores = np.log(values), ndtri(levels)
+    places = ndtri((np.arange(paths) + 0.5) / paths)
+    left = np.clip(np.searchsorted(scores, places) - 1, 0, len(levels) - 2)  # the pair, or the outermost one
+    share = ((places - scores[left]) / (scores[left + 1] - scores[left]))[:, None]
+    return np.asarray(np.exp(logs[left] * (1 - share) + logs[left + 1] * share))
 
 
 def price_paths(
@@ -67,24 +86,13 @@ def price_paths(
     paths: int,
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "paths horizon"]:
-    """Price paths whose quantiles at each step are those given; of a median alone, the same price on every path.
+    """Price paths through `ordered_prices` in the order of a Gaussian random walk's paths at each step.
 
-    The quantile function of the log price is linear in the normal score between the levels, and goes on with the
-    slope of the outermost pair beyond them: tails are those of a log-normal price. It is inverted at the midpoints
-    of `paths` equal parts, so that no luck is in a step's quantiles. The order of the paths at each step is that of a
-    Gaussian random walk (the Schaake shuffle, Clark et al. 2004), since quantiles say nothing of how steps depend.
+    Quantiles say nothing of how steps depend, and prices depend so (the Schaake shuffle, Clark et al. 2004).
     """
-    logs = np.log(values)
-    horizon = logs.shape[1]
-    if len(levels) == 1:
-        return np.repeat(values, paths, axis=0)
-    scores = ndtri(levels)
-    places = ndtri((np.arange(paths) + 0.5) / paths)
-    left = np.clip(np.searchsorted(scores, places) - 1, 0, len(levels) - 2)  # the pair, or the outermost one
-    share = ((places - scores[left]) / (scores[left + 1] - scores[left]))[:, None]
-    ordered = logs[left] * (1 - share) + logs[left + 1] * share  # (P, H)
-    ranks = rng.standard_normal((paths, horizon)).cumsum(axis=1).argsort(axis=0).argsort(axis=0)
-    return np.asarray(np.exp(np.take_along_axis(ordered, ranks, axis=0)))
+    ordered = ordered_prices(levels, values, paths)
+    ranks = rng.standard_normal(ordered.shape).cumsum(axis=1).argsort(axis=0).argsort(axis=0)
+    return np.asarray(np.take_along_axis(ordered, ranks, axis=0))
 
 
 def forecast_from(
