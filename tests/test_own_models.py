@@ -82,9 +82,9 @@ def crossing(prices, horizon):
 number = 5
 '''
 FAILURES = {
-    "raises": "its predict raised ValueError: the disk is gone (line 44). Correct it.",
+    "raises": "its predict raised ValueError: the disk is gone (line 45). Correct it.",
     "Fails": "its fit raised KeyError: 'no such\\nfile' (line 38). Correct it.",
-    "leaves": "its predict raised SystemExit: 0 (line 47). Correct it.",
+    "leaves": "its predict raised SystemExit: 0 (line 48). Correct it.",
     "crashes": "its process ended during predict (exit status 7). Correct it.",
     "hangs": "its predict took longer than 3 seconds. Give it more: timeout=12.",
     "crossing": "quantiles must not cross; at step 1 that of 0.9 is 1, below 2 of 0.1",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from gatecast.errors import TooFewRows
-from gatecast.forecast import Forecast, ItemForecast
+from gatecast.forecast import QUANTILES, Forecast, ItemForecast
 from gatecast.judge.fold_store import Fold
 from gatecast.judge.given import GivenForecasts
+from gatecast.judge.metrics import crps_sorted
 from gatecast.judge.plan import YEAR_OF_SESSIONS, WalkForward
 from gatecast.judge.scores import Rows, join_rows, score_forecast
 from gatecast.judge.walkforward import Key, Progress, Report, names_of, report_of, run_folds
@@ -40,7 +42,9 @@ def judge_given(
 ) -> Report:
     """Judge given forecasts beside `models`, which forecast from the same cutoffs; the verdict is on the first given.
 
-    Every model is judged on the items, cutoffs and steps that all of the file's models have. Arguments as in
+    Every model is judged on the items, cutoffs and steps that all of the file's models have. Where the file's levels
+    are among `forecast.QUANTILES`, the CRPS of a rival is of its quantiles at these levels, too: a file that holds a
+    rival's own forecasts ties with it. Arguments as in
     `walkforward.backtest`. Raises `UsageError`, `TooFewRows`, `ForeignError`.
     """
     everything = prices.select(tuple(item_id for item_id in prices.item_ids if item_id in set(given.rows["item_id"])))
@@ -56,9 +60,10 @@ def judge_given(
     folds = _given_folds(given, judged, everything, walk)
     if models:
         folder = None if store is None else Path(store)
-        folds |= run_folds(
+        rivals = run_folds(
             models, everything, walk, paths=paths, seed=seed, folder=folder, jobs=jobs, progress=progress
         )
+        folds |= {key: replace(fold, rows=_reduced(fold.rows, given.levels)) for key, fold in rivals.items()}
     notes = [*given.notes, *_left_out(given, judged)]
     return report_of(names, walk, folds, everything, notes=notes, judged=judged)
 
@@ -89,6 +94,16 @@ def _left_out(given: GivenForecasts, judged: pd.DataFrame) -> list[Note]:
         "or the prices have too few rows before their cutoff or after it"
     )
     return [Note("test", text)] if lost else []
+
+
+def _reduced(rows: Rows, levels: tuple[float, ...]) -> Rows:
+    """A rival's rows with the CRPS of its quantiles at these levels, made paths as those of the file are."""
+    names = [name for level in levels for name, stored in QUANTILES.items() if np.isclose(level, stored)]
+    if not rows or len(levels) < 2 or len(names) < len(levels):
+        return rows
+    values = np.stack([rows[name] for name in names])
+    moves = np.log(ordered_prices(np.array(levels), values, _PATHS).T / rows["last_close"][:, None])  # (rows, P)
+    return {**rows, "crps": crps_sorted(moves, np.log(rows["actual"] / rows["last_close"]))}
 
 
 def _given_folds(given: GivenForecasts, judged: pd.DataFrame, prices: PriceTable, walk: WalkForward) -> dict[Key, Fold]:

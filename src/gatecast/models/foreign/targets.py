@@ -94,7 +94,7 @@ def _names(tree: ast.Module) -> tuple[list[str], bool]:
 def _adapter(kind: str, argument: str) -> Target:
     adapter = ADAPTERS[kind]
     if importlib.util.find_spec(kind) is None:
-        raise UsageError(f"'{kind}' is not installed. Install it with: pip install 'gatecast[rivals]' or {kind}.")
+        raise UsageError(f"'{kind}' is not installed. Install it with: pip install 'gatecast[rivals]'.")
     if adapter.example and not argument.isidentifier():
         raise UsageError(f"a model of {kind} is named after a colon; got {shown(argument)}. Give {adapter.example}.")
     if not adapter.example and argument:
