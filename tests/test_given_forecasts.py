@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from conftest import simulated_series, texts
+from gatecast.cli.outputs import check_outputs
 from gatecast.errors import ForeignError, TooFewRows, UsageError
 from gatecast.forecast import QUANTILES
 from gatecast.judge.given import read_given
@@ -183,3 +184,9 @@ def test_the_run_judges_a_file_and_refuses_a_plan_beside_it(
     assert list(run.report.forecasts["model"].unique()) == ["theirs", "random_walk", "garch"]
     with pytest.raises(UsageError, match="cutoffs and steps of its own"):
         run_backtest(prices.to_frame(), judge=path, horizon=3)
+
+
+def test_no_output_replaces_the_file_of_forecasts(prices: PriceTable, tmp_path: Path) -> None:
+    path = written(simple(prices), tmp_path, "theirs.parquet")
+    with pytest.raises(UsageError, match="must not be the file to judge"):
+        check_outputs("sample:aapl", rows=tmp_path / "." / "theirs.parquet", judge=path)
