@@ -12,6 +12,7 @@ from gatecast.judge.audit import Audit, audit
 from gatecast.judge.given import read_given
 from gatecast.judge.judge_given import judge_given
 from gatecast.judge.walkforward import FoldProgress, Report, backtest
+from gatecast.model import Model
 from gatecast.models.forecaster import Forecaster
 from gatecast.models.foreign.isolated import TIMEOUT
 from gatecast.models.registry import parse_models, takes_settings
@@ -24,6 +25,7 @@ from gatecast.runs.forecast import settings_notes
 from gatecast.runs.workspace import fold_store, store_notes, timed
 
 MODELS = "gatecast,random_walk,garch"  # that are judged unless others are named
+HORIZON = 5  # steps unless given: a week of sessions
 RIVALS = "random_walk,garch"  # beside a file of forecasts: they need no training
 
 
@@ -41,6 +43,19 @@ class BacktestRun:
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `gatecast backtest --json`: that of the report, with `audit` where there is one."""
         return {**self.report.to_dict(), **({} if self.audit is None else {"audit": self.audit.to_dict()})}
+
+
+def _given(options: Mapping[str, Any]) -> str:
+    """Those that were given, by name."""
+    return ", ".join(name for name, value in options.items() if value is not None)
+
+
+def _settings_notes(models: str, chosen: Sequence[Model], settings: Sequence[str]) -> list[Note]:
+    """That settings have no effect: on any of the models, or one of them on a network."""
+    text = "settings without effect: of the models, only a network without a preset of its own takes them"
+    unheard = [Note("model", text)] if settings and not takes_settings(models) else []
+    networks = (model for model in chosen if isinstance(model, Forecaster))
+    return [*unheard, *(note for network in networks for note in settings_notes(network.config))]
 
 
 def run_backtest(
@@ -70,25 +85,23 @@ def run_backtest(
 
     `judge`: a file of forecasts made elsewhere (`judge.given.read_given`), which are held against the models at the
     file's own cutoffs and steps. Unless `models` are given they are `MODELS`, beside a file of forecasts `RIVALS`.
-    `horizon`: steps, 5 unless given.
+    `horizon`: steps, `HORIZON` unless given.
 
     Finished folds wait in the user's cache folder until the run has ended, so that the same call goes on from them.
     `jobs` processes, the number of cores unless given. `timeout`: seconds of a fit or a forecast of a model that is not
     gatecast's. Raises `GatecastError` with one line.
     """
     timings: dict[str, float] = {}
-    if judge is not None and any(value is not None for value in (horizon, cutoffs, every, start)):
-        raise UsageError(
-            "a file of forecasts has cutoffs and steps of its own; got horizon, cutoffs, every or start beside judge. "
-            "Leave them out."
-        )
+    origins: dict[str, Any] = {"horizon": horizon, "cutoffs": cutoffs, "every": every, "start": start}
+    if judge is not None and any(value is not None for value in origins.values()):
+        raise UsageError(f"a file of forecasts has cutoffs and steps of its own; got {_given(origins)}. Leave it out.")
+    origins["horizon"] = horizon or HORIZON
     models = models or (MODELS if judge is None else RIVALS)
     chosen = parse_models(models, preset=preset, settings=(f"seed={seed}", *settings), timeout=timeout)
     with timed(timings, "read"):
         prices = read_source(source, reading, calendar=calendar, repair=repair, progress=progress)
     given = None if judge is None else read_given(judge, prices)
     work: dict[str, Any] = {"span": span, "refit": refit, "paths": paths, "seed": seed}
-    origins: dict[str, Any] = {"horizon": horizon or 5, "cutoffs": cutoffs, "every": every, "start": start}
     plan = {**(origins if given is None else {"horizon": given.horizon, "judge": str(judge)}), **work}
     about = {"command": "backtest", "models": models, **plan, "preset": preset, "settings": list(settings)}
     with timed(timings, "judge"), fold_store(prices, about) as store:
@@ -98,19 +111,12 @@ def run_backtest(
         else:
             report = judge_given(given, chosen, prices, **work)
         found = audit(report.forecasts, prices) if with_audit else None
-    unheard = []
-    if settings and not takes_settings(models):
-        unheard = [
-            Note(
-                "model", "settings without effect: of the models, only a network without a preset of its own takes them"
-            )
-        ]
-    unused = (note for model in chosen if isinstance(model, Forecaster) for note in settings_notes(model.config))
+    unused = _settings_notes(models, chosen, settings)
     return BacktestRun(
         prices=prices,
         report=report,
         audit=found,
-        notes=merged([*unheard, *unused, *prices.all_notes(), *report.notes, *store_notes(store)], prices.item_ids),
+        notes=merged([*unused, *prices.all_notes(), *report.notes, *store_notes(store)], prices.item_ids),
         settings={"models": models, **plan, "preset": preset},
         timings=timings,
     )

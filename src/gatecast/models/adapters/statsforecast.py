@@ -43,7 +43,12 @@ class StatsForecast:
         return forecast_from(prices, horizon, answers, paths=paths, seed=seed)
 
     def _quantiles(self, logs: Float[np.ndarray, " time"], horizon: int) -> dict[float, np.ndarray]:
-        found = self._model.forecast(y=logs, h=horizon, level=_LEVELS)
+        try:
+            found = self._model.forecast(y=logs, h=horizon, level=_LEVELS)
+        except Exception as error:
+            if "prediction_intervals" not in str(error):  # which a model without intervals of its own asks for
+                raise
+            found = self._model.forecast(y=logs, h=horizon)
         quantiles = {POINT: np.exp(found["mean"])}
         for level in _LEVELS:
             for side, q in (("lo", 0.5 - level / 200), ("hi", 0.5 + level / 200)):
