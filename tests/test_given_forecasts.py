@@ -190,3 +190,11 @@ def test_no_output_replaces_the_file_of_forecasts(prices: PriceTable, tmp_path: 
     path = written(simple(prices), tmp_path, "theirs.parquet")
     with pytest.raises(UsageError, match="must not be the file to judge"):
         check_outputs("sample:aapl", rows=tmp_path / "." / "theirs.parquet", judge=path)
+
+
+@pytest.mark.parametrize(("name", "why"), [("none.csv", "there is no file"), ("bad.parquet", "is not (")])
+def test_what_is_no_file_of_forecasts_is_refused(prices: PriceTable, tmp_path: Path, name: str, why: str) -> None:
+    (tmp_path / "bad.parquet").write_bytes(b"no parquet")
+    with pytest.raises(ForeignError) as error:
+        read_given(tmp_path / name, prices)
+    assert why in str(error.value) and "\n" not in str(error.value)

@@ -76,6 +76,8 @@ def read_given(path: str | Path, prices: PriceTable) -> GivenForecasts:
 
 
 def _frame(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise ForeignError(f"forecasts are a Parquet or CSV file; there is no file {shown(path)}. Check the path.")
     try:
         parquet = path.suffix.lower() in (".parquet", ".pq")
         frame = pd.read_parquet(path) if parquet else pd.read_csv(path)

@@ -84,7 +84,7 @@ def run_backtest(
     """Judge the `models` that a text names (`models.registry.parse_models`) on the prices of `source`.
 
     `judge`: a file of forecasts made elsewhere (`judge.given.read_given`), which are held against the models at the
-    file's own cutoffs and steps. Unless given, `models` are `MODELS`, beside such a file `RIVALS`; `horizon` is `HORIZON`.
+    file's own cutoffs and steps. Unless given, `models` are `MODELS`, beside such a file `RIVALS`; `horizon` `HORIZON`.
     Finished folds wait in the user's cache folder until the run has ended, so that the same call goes on from them.
     `jobs` processes, the number of cores unless given. `timeout`: seconds of a fit or a forecast of a model that is not
     gatecast's. Raises `GatecastError` with one line.
