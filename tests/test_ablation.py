@@ -16,9 +16,10 @@ from gatecast.errors import UsageError
 from gatecast.faces import figures
 from gatecast.judge import ablation
 from gatecast.judge.ablation import ALL, ALL_BUT_GUARD, OFF, SCORES, Ablation, ablate
+from gatecast.judge.report import Report
 from gatecast.judge.scores import score_table
 from gatecast.judge.significance import change_interval
-from gatecast.judge.walkforward import FoldProgress, Report
+from gatecast.judge.walkforward import FoldProgress
 from gatecast.models.forecaster import Forecaster
 from gatecast.prices import PriceTable
 

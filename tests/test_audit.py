@@ -19,7 +19,8 @@ from gatecast.faces.report import backtest_report
 from gatecast.faces.terminal.scores import show_audit
 from gatecast.judge.audit import TIMES, audit
 from gatecast.judge.coverage import christoffersen, design_effect, kupiec, pairs, pit_test
-from gatecast.judge.walkforward import Report, backtest
+from gatecast.judge.report import Report
+from gatecast.judge.walkforward import backtest
 from gatecast.models.baselines import EwmaT, RandomWalk
 from gatecast.prices import PriceTable
 from test_report import Reader

@@ -16,9 +16,9 @@ from gatecast.faces.report import backtest_report
 from gatecast.faces.report.page import verdict_values
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.judge.comparisons import compare
+from gatecast.judge.report import Report
 from gatecast.judge.scores import COLUMNS, join_rows, score_forecast, score_table
 from gatecast.judge.verdict import cannot_tell, judge
-from gatecast.judge.walkforward import Report
 from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable
 from test_figures import EVIL, colours, edges, trace

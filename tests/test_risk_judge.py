@@ -19,12 +19,13 @@ from gatecast.faces.terminal.scores import show_risk
 from gatecast.forecast import Forecast
 from gatecast.judge import recent_risk as recent
 from gatecast.judge.coverage import miss_tests
+from gatecast.judge.report import Report
 from gatecast.judge.risk_answers import COLUMNS, LEVELS, PORTFOLIO, risk_answers
 from gatecast.judge.risk_record import risk_record
 from gatecast.judge.risk_tests import brier, fz0, reliability
 from gatecast.judge.risk_verdict import RiskVerdict, risk_verdict
 from gatecast.judge.walk_chances import first_of_two_chance, touch_chance
-from gatecast.judge.walkforward import Report, backtest
+from gatecast.judge.walkforward import backtest
 from gatecast.models.baselines import RandomWalk
 from gatecast.models.choice import choose
 from gatecast.prices import PriceSeries, PriceTable

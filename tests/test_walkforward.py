@@ -21,8 +21,9 @@ from gatecast.forecast import QUANTILES, Density, Forecast, ItemForecast
 from gatecast.judge import metrics
 from gatecast.judge.fold_store import settings_of
 from gatecast.judge.plan import apart, overlaps, plan_walk
+from gatecast.judge.report import Report
 from gatecast.judge.scores import COLUMNS
-from gatecast.judge.walkforward import Report, backtest, cutoff_seed
+from gatecast.judge.walkforward import backtest, cutoff_seed
 from gatecast.models.baselines import BASELINES, Drift, RandomWalk, Sma
 from gatecast.models.forecaster import Forecaster
 from gatecast.notes import Note

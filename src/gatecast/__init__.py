@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from gatecast.faces.figures.fans import plot
     from gatecast.forecast import Forecast, ItemForecast
     from gatecast.judge.ablation import Ablation, ablate
+    from gatecast.judge.report import Report
     from gatecast.judge.verdict import Verdict
-    from gatecast.judge.walkforward import Report, backtest
+    from gatecast.judge.walkforward import backtest
     from gatecast.models.baselines import Drift, Ema, EwmaT, Garch, Har, Kalman, Ols, RandomWalk, Sma, Theta
     from gatecast.models.forecaster import Forecaster
     from gatecast.prices import PriceSeries, PriceTable
@@ -37,7 +38,8 @@ _NAMES = {
     "forecast": ["Forecast", "ItemForecast"],
     "judge.ablation": ["Ablation", "ablate"],
     "judge.verdict": ["Verdict"],
-    "judge.walkforward": ["Report", "backtest"],
+    "judge.report": ["Report"],
+    "judge.walkforward": ["backtest"],
     "models.baselines": ["Drift", "Ema", "EwmaT", "Garch", "Har", "Kalman", "Ols", "RandomWalk", "Sma", "Theta"],
     "models.forecaster": ["Forecaster"],
     "prices": ["PriceSeries", "PriceTable"],

@@ -8,6 +8,7 @@ GatecastError                 one clear line: the rule, the culprit, the remedy
 │   ├── UnsafeData            a repair would be a guess; `repair=True` makes it
 │   └── TooFewRows            the history is shorter than the model needs
 ├── ModelError                a saved model cannot be used               (exit 1)
+├── ForeignError              a model or forecasts brought along break their contract  (exit 1)
 └── TrainingError             training cannot go on (loss is NaN, disk full)  (exit 1)
 
 A remedy is written as the library has it, `repair=True`; the command says `--repair` (`faces.options.as_options`).
@@ -56,6 +57,10 @@ class TooFewRows(DataError):
 
 class ModelError(GatecastError):
     """A saved model is damaged, foreign, too new, or does not fit its own description."""
+
+
+class ForeignError(GatecastError):
+    """A model or a file of forecasts that gatecast did not make fails, or breaks its contract."""
 
 
 class TrainingError(GatecastError):

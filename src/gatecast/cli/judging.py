@@ -31,8 +31,19 @@ if TYPE_CHECKING:
     from gatecast.runs.backtest import BacktestRun
 
 _GOES_ON = "finished folds are kept; the same command goes on from them"
-_MODELS = "gatecast,random_walk,garch"
-Models = Annotated[str, typer.Option(help="Comma-separated, such as gatecast,gatecast:gru,sma:window=50.")]
+Models = Annotated[
+    str | None,
+    typer.Option(
+        help="Comma-separated (gatecast,random_walk,garch unless given), such as gatecast:gru,sma:window=50; your own "
+        "as FILE.py:NAME, a package's by its name."
+    ),
+]
+Judge = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", readable=False, help="Judge the forecasts of this Parquet or CSV file, at its own cutoffs."
+    ),
+]
 Cutoffs = Annotated[
     int | None,
     typer.Option(min=1, help="How many origins (12 unless given), spread over the history; with --every, the last."),
@@ -41,6 +52,9 @@ Horizon = Annotated[int, typer.Option(min=1, help="Steps ahead.")]
 AuditToo = Annotated[bool, typer.Option("--audit", help="Examine the bands by year, step and volatility.")]
 RiskToo = Annotated[
     bool, typer.Option("--risk", help="Judge value at risk and chances of levels too, against garch and historical.")
+]
+Timeout = Annotated[
+    float, typer.Option(min=0.1, metavar="SECONDS", help="Limit of a fit or a forecast of a model that you bring.")
 ]
 Forecasts = Annotated[
     Path | None, typer.Option(metavar="FILE.parquet", readable=False, help="Write a row per forecast.")
@@ -51,8 +65,9 @@ Forecasts = Annotated[
 @reads_source
 def backtest(
     source: Source,
-    models: Models = _MODELS,
-    horizon: Horizon = 5,
+    models: Models = None,
+    judge: Judge = None,
+    horizon: Annotated[int | None, typer.Option(min=1, help="Steps ahead (5 unless given).")] = None,
     cutoffs: Cutoffs = None,
     every: Annotated[int | None, typer.Option(min=1, help="An origin every so many sessions.")] = None,
     start: Annotated[str | None, typer.Option(help="Date of the first origin.")] = None,
@@ -63,6 +78,7 @@ def backtest(
     preset: Preset = "default",
     settings: Settings = None,
     jobs: Jobs = None,
+    timeout: Timeout = 300.0,
     calendar: Calendar = None,
     repair: Repair = False,
     audit: AuditToo = False,
@@ -74,7 +90,7 @@ def backtest(
     reading: ReadOptions,
 ) -> None:
     """Hold models against each other on days they have not seen, and say which deserve trust."""
-    check_outputs(source, page=report, rows=forecasts)
+    check_outputs(source, page=report, rows=forecasts, judge=judge)
     prepare_process()
     from gatecast.runs.backtest import run_backtest
 
@@ -82,6 +98,7 @@ def backtest(
         run = run_backtest(
             source,
             models,
+            judge=judge,
             preset=preset,
             settings=settings or (),
             horizon=horizon,
@@ -95,6 +112,7 @@ def backtest(
             with_audit=audit,
             with_risk=risk,
             jobs=jobs,
+            timeout=timeout,
             calendar=calendar,
             reading=reading,
             repair=repair,

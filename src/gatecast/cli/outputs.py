@@ -28,10 +28,12 @@ def check_outputs(
     rows: Path | None = None,
     save: Path | None = None,
     model: Path | None = None,
+    judge: Path | None = None,
 ) -> None:
     """Refuse, before hours of work and not after, outputs that cannot be written or would cost a file that is needed.
 
-    `page` is HTML, `table` CSV, `rows` Parquet; `save` is the folder of a model to come, `model` that of one to read.
+    `page` is HTML, `table` CSV, `rows` Parquet; `save` is the folder of a model to come, `model` that of one to read,
+    `judge` a file of forecasts to read.
     """
     _check_page(page)
     _check_table(table)
@@ -43,6 +45,8 @@ def check_outputs(
     for path in outputs:
         if _same(path, read):
             raise UsageError(f"an output must not be the source; '{path}' is both. Choose another path.")
+        if judge is not None and _same(path, judge):
+            raise UsageError(f"an output must not be the file to judge; '{path}' is both. Choose another path.")
     for path, other in combinations(outputs, 2):
         if _same(path, other):
             raise UsageError(f"each output needs a path of its own; '{path}' is given twice. Choose another path.")

@@ -44,6 +44,9 @@ class Honesty:
         return self.coverage is not None and self.coverage < self.level
 
 
+NO_BANDS = Honesty(level=LEVEL / 100, coverage=None, low=None, high=None, ok=None)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """One part, median or bands, against the random walk."""
@@ -83,6 +86,7 @@ class Decision:
     bands: Finding | None
     honest: Honesty
     against: dict[str, dict[str, Word]]
+    point: bool = False  # it gives a price and no bands: `bands` is None, and only its median is judged
 
     @property
     def incomparable(self) -> bool:
@@ -103,6 +107,9 @@ def decide(
     # A rival that had no answer of its own was the random walk under another name.
     about = about[~about["against"].isin([name for name, count in fallen.items() if count == number])]
     obstacle = _obstacle(mine, fallen.get(model) == number)
+    points = [name for name, rows in forecasts.groupby("model") if obstacle != "no move" and _all_points(rows)]
+    point = model in points
+    about = about[(about["loss"] != BANDS_LOSS) | ~(about["against"].isin(points) | point)]
     cutoffs = np.sort(mine["cutoff"].to_numpy())
     return Decision(
         model=model,
@@ -118,9 +125,16 @@ def decide(
         obstacle=obstacle,
         median=_finding(about[about["loss"] == MEDIAN_LOSS], overlap, claimed=obstacle is None),
         bands=_finding(about[about["loss"] == BANDS_LOSS], overlap, claimed=obstacle is None),
-        honest=_honesty(mine, overlap, claimed=obstacle is None),
+        honest=NO_BANDS if point else _honesty(mine, overlap, claimed=obstacle is None),
         against=_against(about, claimed=obstacle is None),
+        point=point,
     )
+
+
+def _all_points(rows: pd.DataFrame) -> bool:
+    """Whether a model's forecasts are prices without a spread."""
+    low, high = (rows[name].to_numpy() for name in BANDS[95])
+    return bool(np.allclose(low, high, rtol=ROUNDING, atol=0))
 
 
 def _obstacle(rows: pd.DataFrame, all_fallen: bool) -> Obstacle | None:

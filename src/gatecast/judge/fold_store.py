@@ -20,6 +20,7 @@ from gatecast.judge.scores import Rows
 from gatecast.notes import Note
 from gatecast.prices import stamp_text
 
+Key = tuple[str, np.datetime64]  # model and cutoff
 FORMAT = 4  # raised when what a fold holds, or how it is scored, changes
 
 
@@ -31,6 +32,7 @@ class Fold:
     notes: tuple[Note, ...] = ()
     too_few: str | None = None  # why it could not be fitted
     risk: Rows | None = None  # `risk_answers.COLUMNS`
+    failed: str | None = None  # why a foreign model is left out
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,10 @@ def paragraph(found: Decision) -> str:
     if found.obstacle is not None:
         sentences.append(_obstacle_text(found))
     if not found.incomparable:
-        sentences += [*_evidence(found), _honest_text(found.honest), *_rivals_text(found.against)]
+        honest = (
+            "It gives prices and no bands, so only its median is judged." if found.point else _honest_text(found.honest)
+        )
+        sentences += [*_evidence(found), honest, *_rivals_text(found.against)]
     if found.model != RANDOM_WALK:
         sentences.append(_advice(found))
     if found.seen:
@@ -58,12 +61,12 @@ def _obstacle_text(found: Decision) -> str:
 def _evidence(found: Decision) -> list[str]:
     if found.model == RANDOM_WALK:
         return ["It is the random walk itself, so there is nothing to compare it with."]
-    if found.median is None or found.bands is None:
+    if found.median is None or (found.bands is None and not found.point):
         return ["The random walk was not among the models, so skill cannot be judged; add random_walk."]
-    return [
-        _finding_text("median", "absolute error of returns", found.median),
-        _finding_text("bands", "CRPS, the score of the whole fan,", found.bands),
-    ]
+    median = _finding_text("median", "absolute error of returns", found.median)
+    if found.bands is None:
+        return [median]
+    return [median, _finding_text("bands", "CRPS, the score of the whole fan,", found.bands)]
 
 
 def p_text(p_value: float) -> str:
@@ -130,13 +133,15 @@ def _advice(found: Decision) -> str:
         return f"{cannot}; the notes say why it had no answer."
     if found.obstacle is not None:
         return f"{cannot}: judge it beside random_walk on more origins."
-    if found.median is None or found.bands is None:
+    if found.median is None or (found.bands is None and not found.point):
         return f"{cannot}: judge it beside random_walk."
     middle = {
         "skill": "Use its median as the forecast of the price",
         "no evidence": "Use the last price as the median forecast",
         "worse": "Do not use its median, for the last price forecasts better",
     }[found.median.word]
+    if found.bands is None:
+        return f"{middle}; for the risk around it, take bands made of past returns."
     spread = {
         "skill": "use its bands for the risk around it",
         "no evidence": "for the risk around it, bands made of past returns may do as well",

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import copy
-import math
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from gatecast.errors import GatecastError, TooFewRows, UsageError, briefly, check_path, check_whole
+from gatecast.errors import ForeignError, GatecastError, TooFewRows, UsageError, briefly, check_path, check_whole
 from gatecast.executors import run_tasks
 from gatecast.forecast import Forecast
-from gatecast.judge.comparisons import compare
-from gatecast.judge.fold_store import FORMAT, Fold, FoldStore, settings_of
-from gatecast.judge.plan import Stamp, WalkForward, left_out, plan_walk
+from gatecast.judge.fold_store import FORMAT, Fold, FoldStore, Key, settings_of
+from gatecast.judge.plan import Stamp, WalkForward, plan_walk
+from gatecast.judge.report import Report, report_of
 from gatecast.judge.risk_answers import risk_answers
 from gatecast.judge.risk_record import check_paths
-from gatecast.judge.scores import COLUMNS, join_rows, score_forecast, score_table
-from gatecast.judge.verdict import Verdict, judge
-from gatecast.judge.verdict_text import fallback_text
+from gatecast.judge.scores import score_forecast
 from gatecast.model import Model, forecasts_at
-from gatecast.notes import Note, merged
 from gatecast.prices import PriceTable, check_prices, stamp_text
 from gatecast.version import __version__
 
@@ -42,37 +35,6 @@ class FoldProgress:
 
 
 Progress = Callable[[FoldProgress], None]
-_Key = tuple[str, np.datetime64]  # model and cutoff
-_ONE_A_FORECAST = frozenset({"adapted", "bands", "learned", "seen", "uncalibrated"})  # kinds of notes
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Report:
-    """What a walk-forward test found; immutable.
-
-    `forecasts`: a row a model, item, cutoff and step (`scores.COLUMNS`). `scores`: by model and step
-    (`scores.score_table` has the units). `tests`: Diebold-Mariano tests (`comparisons.compare`).
-    """
-
-    forecasts: pd.DataFrame
-    scores: pd.DataFrame
-    tests: pd.DataFrame
-    verdict: Verdict
-    notes: tuple[Note, ...] = ()
-    risk: pd.DataFrame | None = None  # the answers on risk by model (`risk_answers.COLUMNS`), where asked for
-
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON document: plain types; None where a number does not exist."""
-        return {
-            "scores": _records(self.scores),
-            "tests": _records(self.tests),
-            "verdict": self.verdict.to_dict(),
-            "notes": [str(note) for note in self.notes],
-        }
-
-    def to_parquet(self, path: str | Path) -> None:
-        """Write `forecasts`, a row a model, item, cutoff and step."""
-        self.forecasts.to_parquet(path, index=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +92,7 @@ def backtest(
     ('no evidence', 40)
     """
     check_prices(prices)
-    names = _names(models)
+    names = names_of(models)
     check_whole("paths", paths, least=2, example=1000)
     check_whole("seed", seed, least=0, example=0)
     if jobs != -1:  # a process for each core
@@ -143,11 +105,13 @@ def backtest(
         prices, horizon=horizon, cutoffs=cutoffs, every=every, start=start, span=span, refit=refit, min_rows=min_rows
     )
     folder = None if store is None else Path(store)
-    folds = _folds(models, prices, walk, paths=paths, seed=seed, folder=folder, jobs=jobs, risk=risk, progress=progress)
-    return _report(names, walk, folds, prices)
+    folds = run_folds(
+        models, prices, walk, paths=paths, seed=seed, folder=folder, jobs=jobs, risk=risk, progress=progress
+    )
+    return report_of(names, walk, folds, prices)
 
 
-def _names(models: object) -> list[str]:
+def names_of(models: object) -> list[str]:
     """The name of each model; raises `UsageError` for what is no list of models, or has a name twice."""
     given = models if isinstance(models, list | tuple) else ()
     strangers = [model for model in given if isinstance(model, type) or not isinstance(model, Model)]
@@ -162,7 +126,7 @@ def _names(models: object) -> list[str]:
     return names
 
 
-def _folds(
+def run_folds(
     models: Sequence[Model],
     prices: PriceTable,
     walk: WalkForward,
@@ -171,12 +135,12 @@ def _folds(
     seed: int,
     folder: Path | None,
     jobs: int,
-    risk: bool,
+    risk: bool = False,
     progress: Progress | None,
-) -> dict[_Key, Fold]:
+) -> dict[Key, Fold]:
     """Every fold by model and cutoff: from the store where finished, else run, `jobs` at a time."""
     data = prices.data_hash() if folder else ""
-    folds: dict[_Key, Fold] = {}
+    folds: dict[Key, Fold] = {}
     tasks: list[_Task] = []
     for model in models:
         settings = settings_of(model)
@@ -202,8 +166,11 @@ def _folds(
     if resumed and progress:
         progress(FoldProgress(done=resumed, total=total, resumed=resumed))
     # A generator, so that progress is reported as each task ends and an error stops the rest at once.
-    for name, finished in run_tasks(_run_task, tasks, jobs=jobs):
+    failed: set[str] = set()
+    going = (task for task in tasks if task.model.name not in failed)  # asked as workers become free
+    for name, finished in run_tasks(_run_task, going, jobs=jobs):
         folds |= {(name, cutoff): fold for cutoff, fold in finished.items()}
+        failed |= {name for fold in finished.values() if fold.failed}
         if progress:  # once a fit, whose first fold takes nearly all the time
             last = next(reversed(finished))
             progress(FoldProgress(done=len(folds), total=total, resumed=resumed, model=name, cutoff=last))
@@ -233,6 +200,8 @@ def _run_task(task: _Task) -> tuple[str, dict[np.datetime64, Fold]]:
     except TooFewRows as error:
         reason = f"model '{name}' at cutoff {stamp_text(cutoff)}: {error}"
         finished |= {lost: Fold({}, too_few=reason) for lost in task.todo if lost not in finished}
+    except ForeignError as error:
+        finished[cutoff] = Fold({}, failed=f"at cutoff {stamp_text(cutoff)}: {error}")
     except GatecastError as error:
         raise type(error)(f"model '{name}' at cutoff {stamp_text(cutoff)}: {error}") from error
     return name, finished
@@ -252,74 +221,3 @@ def cutoff_seed(seed: int, cutoff: np.datetime64) -> int:
     """The seed of the forecasts made at a cutoff; 0 or more, also before 1970."""
     moment = int(cutoff.astype("datetime64[ns]").astype("int64")) % 2**64
     return int(np.random.SeedSequence([seed, moment]).generate_state(1)[0])
-
-
-def _report(names: list[str], walk: WalkForward, folds: dict[_Key, Fold], prices: PriceTable) -> Report:
-    kept, notes = _kept(walk, folds)
-    parts, risk, kinds = [], [], {}
-    for name in names:
-        own = [folds[name, cutoff] for cutoff in kept]
-        rows = join_rows([fold.rows for fold in own])
-        if not rows:
-            raise TooFewRows(f"no item has {walk.horizon} rows after any cutoff. Shorten the horizon.")
-        parts.append({"model": np.full(len(rows["step"]), name, dtype=object), **rows})
-        answers = join_rows([fold.risk for fold in own if fold.risk is not None])
-        risk += [pd.DataFrame({"model": name, **answers})] if answers else []
-        noted = [note for fold in own for note in fold.notes]
-        kinds[name] = Counter(note.kind for note in noted)
-        notes += _model_notes(name, noted, kinds[name]["fallback"], len(rows["step"]) // walk.horizon)
-    forecasts = pd.DataFrame(join_rows(parts), columns=list(COLUMNS))
-    notes += left_out(walk, prices, set(forecasts["item_id"]))
-    if forecasts.groupby(["model", "cutoff"]).size().nunique() > 1:
-        each = "tests and verdict count every cutoff once, the score table every forecast"
-        notes.append(Note("test", f"cutoffs differ in their number of items: {each}"))
-    tests = compare(forecasts)
-    fallbacks, seen = ({name: of[kind] for name, of in kinds.items()} for kind in ("fallback", "seen"))
-    verdict = judge(forecasts, tests, fallbacks, seen)
-    return Report(
-        forecasts=forecasts,
-        scores=score_table(forecasts),
-        tests=tests,
-        verdict=verdict,
-        notes=merged(notes),
-        risk=pd.concat(risk, ignore_index=True) if risk else None,
-    )
-
-
-def _kept(walk: WalkForward, folds: dict[_Key, Fold]) -> tuple[list[np.datetime64], list[Note]]:
-    """The cutoffs at which every model could be fitted, and a note of the early ones at which some could not."""
-    by_cutoff = sorted(folds.items(), key=lambda item: item[0][1])
-    short = {cutoff: fold.too_few for (_, cutoff), fold in by_cutoff if fold.too_few}
-    kept = [cutoff for cutoff in walk.cutoffs if cutoff not in short]
-    if not short:
-        return kept, []
-    reason = next(reversed(short.values()))
-    if not kept or max(short) > min(kept):
-        raise TooFewRows(f"{reason} Start later, or leave that model or item out.")
-    text = f"{len(short)} early cutoffs to {stamp_text(max(short))} are left out for all: {reason}"
-    return kept, [Note("test", text)]
-
-
-def _model_notes(name: str, noted: list[Note], fallbacks: int, forecasts: int) -> list[Note]:
-    """What a model noted of its forecasts: each note once, with the number of forecasts it concerns.
-
-    Of the kinds that a forecast has one note of, whose text has the forecast's own numbers, the first is shown.
-    """
-    notes = [Note("fallback", fallback_text(name, fallbacks, forecasts))] if fallbacks else []
-    alike: dict[object, Counter[Note]] = {}
-    for note in noted:
-        alike.setdefault(note.kind if note.kind in _ONE_A_FORECAST else note, Counter())[note] += 1
-    for counts in alike.values():
-        first, times = next(iter(counts)), counts.total()
-        like = "this or the like " if len(counts) > 1 else ""
-        counted = f"{first.text} ({like}in {times} of {forecasts} forecasts)"
-        notes.append(replace(first, text=counted) if times > 1 and first.kind != "data" else first)
-    return notes
-
-
-def _records(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
-    """The rows as JSON has them: None where a number is missing or infinite."""
-    return [
-        {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()}
-        for row in table.to_dict("records")
-    ]

@@ -11,9 +11,12 @@ from pydantic import TypeAdapter, ValidationError
 from gatecast.config import Config, broken_rule
 from gatecast.errors import ConfigError, UsageError
 from gatecast.model import Model
+from gatecast.models.adapters import ADAPTERS
 from gatecast.models.baselines import BASELINES
 from gatecast.models.calibrated import Calibrated
 from gatecast.models.forecaster import Forecaster
+from gatecast.models.foreign.isolated import TIMEOUT, Isolated
+from gatecast.models.foreign.targets import entry_names, find
 from gatecast.nn.network import matched
 
 NETWORK = "gatecast"
@@ -21,14 +24,17 @@ CALIBRATED = "calibrated"
 MOST = 50  # models in one run; a list that long is a slip of the keyboard
 
 
-def parse_models(text: str, *, preset: str = "default", settings: tuple[str, ...] = ()) -> list[Model]:
+def parse_models(
+    text: str, *, preset: str = "default", settings: tuple[str, ...] = (), timeout: float = TIMEOUT
+) -> list[Model]:
     """Models by name, in the order given; a name may carry settings after a colon.
 
     `gatecast` is the network with `preset` and `settings`; `gatecast:gru` is another family with as many weights as
     that LSTM, `gatecast:encoder=gru,loss=mse` changes any setting and nothing beside, `gatecast:preset=quick,loss=mse`
     is another preset, `gatecast:base` short for `gatecast:preset=base`; `sma:window=50` is a
-    baseline's; `calibrated:garch` is any of these with bands stretched by what its past bands held. Raises
-    `UsageError`.
+    baseline's; `calibrated:garch` is any of these with bands stretched by what its past bands held.
+    `my_model.py:MyModel`, `statsforecast:AutoETS` and the entry points of packages run in processes of their own
+    (`foreign.targets.find`), `timeout` seconds for a fit or a forecast. Raises `UsageError`.
 
     >>> [model.name for model in parse_models("gatecast:encoder=gru,loss=mse,sma:window=5,random_walk")]
     ['gatecast:encoder=gru,loss=mse', 'sma:window=5', 'random_walk']
@@ -36,7 +42,7 @@ def parse_models(text: str, *, preset: str = "default", settings: tuple[str, ...
     words = _words(text)
     if len(set(words)) != len(words) or not words or len(words) > MOST:
         raise UsageError(f"models are named once each, 1 to {MOST} of them; got '{text[:200]}'. Name each one once.")
-    return [_model(word, preset, settings) for word in words]
+    return [_model(word, preset, settings, timeout) for word in words]
 
 
 def takes_settings(text: str) -> bool:
@@ -62,19 +68,23 @@ def _joined(parts: Iterable[str], continues: Callable[[str], bool]) -> list[str]
     return words
 
 
-def _model(word: str, preset: str, settings: tuple[str, ...]) -> Model:
+def _model(word: str, preset: str, settings: tuple[str, ...], timeout: float) -> Model:
     kind, _, rest = word.partition(":")
     if kind == CALIBRATED and rest:
-        inner = _model(rest, preset, settings)
+        inner = _model(rest, preset, settings, timeout)
         if isinstance(inner, Forecaster):  # one calibration, not two on top of each other
             inner.config = inner.config.replace(calibrate=False)
         return Calibrated(inner)
     if kind == NETWORK:
         return Forecaster(_config(rest, preset, settings), name=word)
     if kind not in BASELINES:
+        target = find(word)
+        if target is not None:
+            return Isolated(target, name=word, timeout=timeout)
+        known = ", ".join([NETWORK, *BASELINES, *ADAPTERS, *entry_names()])
         raise UsageError(
-            f"no model '{kind[:80]}'. There are: {', '.join([NETWORK, *BASELINES])}; any may follow "
-            f"{CALIBRATED}:, as in {CALIBRATED}:garch."
+            f"no model '{kind[:80]}'. There are: {known}; any may follow "
+            f"{CALIBRATED}:, as in {CALIBRATED}:garch; a file's model is named FILE.py:NAME."
         )
     model = _baseline(BASELINES[kind], rest)
     if rest:

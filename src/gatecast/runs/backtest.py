@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from gatecast.errors import UsageError
 from gatecast.judge.audit import Audit, audit
 from gatecast.judge.comparisons import subject_of
-from gatecast.judge.risk_record import RIVALS, RiskRecord, check_paths, risk_record
+from gatecast.judge.given import read_given
+from gatecast.judge.judge_given import judge_given
+from gatecast.judge.report import Report
+from gatecast.judge.risk_record import RIVALS as RISK_RIVALS
+from gatecast.judge.risk_record import RiskRecord, check_paths, risk_record
 from gatecast.judge.risk_verdict import RiskVerdict, risk_verdict
-from gatecast.judge.walkforward import FoldProgress, Report, backtest
+from gatecast.judge.walkforward import FoldProgress, backtest
+from gatecast.model import Model
 from gatecast.models.baselines import BASELINES
 from gatecast.models.forecaster import Forecaster
+from gatecast.models.foreign.isolated import TIMEOUT
 from gatecast.models.registry import parse_models, takes_settings
 from gatecast.notes import Note, merged
 from gatecast.prices import PriceTable
@@ -21,6 +29,10 @@ from gatecast.readers.large import ReadProgress
 from gatecast.readers.read import read_source
 from gatecast.runs.forecast import settings_notes
 from gatecast.runs.workspace import fold_store, store_notes, timed
+
+MODELS = "gatecast,random_walk,garch"  # that are judged unless others are named
+HORIZON = 5  # steps unless given: a week of sessions
+RIVALS = "random_walk,garch"  # beside a file of forecasts: they need no training
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,13 +65,27 @@ class BacktestRun:
         return self.report.to_dict() | {name: part.to_dict() for name, part in parts.items() if part is not None}
 
 
+def _given(options: Mapping[str, Any]) -> str:
+    """Those that were given, by name."""
+    return ", ".join(name for name, value in options.items() if value is not None)
+
+
+def _settings_notes(models: str, chosen: Sequence[Model], settings: Sequence[str]) -> list[Note]:
+    """That settings have no effect: on any of the models, or one of them on a network."""
+    text = "settings without effect: of the models, only a network without a preset of its own takes them"
+    unheard = [Note("model", text)] if settings and not takes_settings(models) else []
+    networks = (model for model in chosen if isinstance(model, Forecaster))
+    return [*unheard, *(note for network in networks for note in settings_notes(network.config))]
+
+
 def run_backtest(
     source: Any,
-    models: str,
+    models: str | None = None,
     *,
+    judge: str | Path | None = None,
     preset: str = "default",
     settings: Sequence[str] = (),
-    horizon: int = 5,
+    horizon: int | None = None,
     cutoffs: int | None = None,
     every: int | None = None,
     start: str | None = None,
@@ -70,6 +96,7 @@ def run_backtest(
     with_audit: bool = False,
     with_risk: bool = False,
     jobs: int | None = None,
+    timeout: float = TIMEOUT,
     calendar: str | None = None,
     repair: bool = False,
     reading: ReadOptions = AS_FOUND,
@@ -77,38 +104,42 @@ def run_backtest(
 ) -> BacktestRun:
     """Judge the `models` that a text names (`models.registry.parse_models`) on the prices of `source`.
 
+    `judge`: a file of forecasts made elsewhere (`judge.given.read_given`), which are held against the models at the
+    file's own cutoffs and steps. Unless given, `models` are `MODELS`, beside such a file `RIVALS`; `horizon` `HORIZON`.
     Finished folds wait in the user's cache folder until the run has ended, so that the same call goes on from them.
     `with_risk`: what the past says of their risk answers; the rivals `garch` and `historical` join where not named.
-    `jobs` processes, the number of cores unless given. Raises `GatecastError` with one line.
+    `jobs` processes, the number of cores unless given. `timeout`: seconds of a fit or a forecast of a model that is not
+    gatecast's. Raises `GatecastError` with one line.
     """
     timings: dict[str, float] = {}
-    chosen = parse_models(models, preset=preset, settings=(f"seed={seed}", *settings))
+    origins: dict[str, Any] = {"horizon": horizon, "cutoffs": cutoffs, "every": every, "start": start}
+    if judge is not None and any(value is not None for value in origins.values()):
+        raise UsageError(f"a file of forecasts has cutoffs and steps of its own; got {_given(origins)}. Leave it out.")
+    origins["horizon"] = horizon or HORIZON
+    models = models or (MODELS if judge is None else RIVALS)
+    chosen = parse_models(models, preset=preset, settings=(f"seed={seed}", *settings), timeout=timeout)
     if with_risk:
-        check_paths(paths)
-        named = {model.name for model in chosen}
-        chosen += [BASELINES[rival]() for rival in RIVALS if rival not in named]
+        chosen = _with_risk_rivals(chosen, paths, judge)
     with timed(timings, "read"):
         prices = read_source(source, reading, calendar=calendar, repair=repair, progress=progress)
-    plan: dict[str, Any] = {"horizon": horizon, "cutoffs": cutoffs, "every": every, "start": start, "span": span}
-    plan |= {"refit": refit, "paths": paths, "seed": seed}
+    given = None if judge is None else read_given(judge, prices)
+    work: dict[str, Any] = {"span": span, "refit": refit, "paths": paths, "seed": seed}
+    plan = {**(origins if given is None else {"horizon": given.horizon, "judge": str(judge)}), **work}
     about = {"command": "backtest", "models": models, **plan, "preset": preset, "settings": list(settings)}
     about |= {"risk": True} if with_risk else {}
     with timed(timings, "judge"), fold_store(prices, about) as store:
-        report = backtest(chosen, prices, **plan, jobs=jobs or -1, store=store, risk=with_risk, progress=progress)
+        work |= {"jobs": jobs or -1, "store": store, "progress": progress}
+        if given is None:
+            report = backtest(chosen, prices, **origins, **work, risk=with_risk)
+        else:
+            report = judge_given(given, chosen, prices, **work)
         found = audit(report.forecasts, prices) if with_audit else None
-    unheard = []
-    if settings and not takes_settings(models):
-        unheard = [
-            Note(
-                "model", "settings without effect: of the models, only a network without a preset of its own takes them"
-            )
-        ]
-    unused = (note for model in chosen if isinstance(model, Forecaster) for note in settings_notes(model.config))
+    unused = _settings_notes(models, chosen, settings)
     return BacktestRun(
         prices=prices,
         report=report,
         audit=found,
-        notes=merged([*unheard, *unused, *prices.all_notes(), *report.notes, *store_notes(store)], prices.item_ids),
+        notes=merged([*unused, *prices.all_notes(), *report.notes, *store_notes(store)], prices.item_ids),
         settings={"models": models, **plan, "preset": preset},
         timings=timings,
         risk=_risk_findings(report),
@@ -121,3 +152,12 @@ def _risk_findings(report: Report) -> RiskFindings | None:
     record = risk_record(report.risk)
     subject = subject_of(list(dict.fromkeys(report.risk["model"])))
     return RiskFindings(record=record, verdict=risk_verdict(record, subject))
+
+
+def _with_risk_rivals(chosen: Sequence[Model], paths: int, judge: str | Path | None) -> list[Model]:
+    """The models with those that risk answers are always held against; raises where there can be no such answers."""
+    if judge is not None:
+        raise UsageError("risk answers need simulated paths; a file of forecasts has none. Leave one of the two out.")
+    check_paths(paths)
+    named = {model.name for model in chosen}
+    return [*chosen, *(BASELINES[rival]() for rival in RISK_RIVALS if rival not in named)]

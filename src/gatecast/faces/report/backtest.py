@@ -17,7 +17,7 @@ from gatecast.prices import PriceTable
 from gatecast.text import counted
 
 if TYPE_CHECKING:
-    from gatecast.judge.walkforward import Report
+    from gatecast.judge.report import Report
 
 MOST_STRIPS = 30  # assets with a strip of fans, so that the file stays small enough to mail
 

@@ -12,9 +12,9 @@ from rich.text import Text
 from gatecast.faces import tables
 from gatecast.judge.ablation import SCORES, Ablation
 from gatecast.judge.audit import Audit
+from gatecast.judge.report import Report
 from gatecast.judge.risk_record import RiskRecord
 from gatecast.judge.risk_verdict import RiskVerdict
-from gatecast.judge.walkforward import Report
 from gatecast.text import clean
 
 
