@@ -65,9 +65,12 @@ class BacktestRun:
         return self.report.to_dict() | {name: part.to_dict() for name, part in parts.items() if part is not None}
 
 
-def _given(options: Mapping[str, Any]) -> str:
-    """Those that were given, by name."""
-    return ", ".join(name for name, value in options.items() if value is not None)
+def _origins(judge: str | Path | None, asked: dict[str, Any]) -> dict[str, Any]:
+    """Where forecasts are made, as asked for; raises where a file of forecasts says so itself."""
+    given = [name for name, value in asked.items() if value is not None]
+    if judge is not None and given:
+        raise UsageError(f"a file of forecasts has cutoffs and steps of its own; got {', '.join(given)}. Leave it out.")
+    return {**asked, "horizon": asked["horizon"] or HORIZON}
 
 
 def _settings_notes(models: str, chosen: Sequence[Model], settings: Sequence[str]) -> list[Note]:
@@ -112,10 +115,7 @@ def run_backtest(
     gatecast's. Raises `GatecastError` with one line.
     """
     timings: dict[str, float] = {}
-    origins: dict[str, Any] = {"horizon": horizon, "cutoffs": cutoffs, "every": every, "start": start}
-    if judge is not None and any(value is not None for value in origins.values()):
-        raise UsageError(f"a file of forecasts has cutoffs and steps of its own; got {_given(origins)}. Leave it out.")
-    origins["horizon"] = horizon or HORIZON
+    origins = _origins(judge, {"horizon": horizon, "cutoffs": cutoffs, "every": every, "start": start})
     models = models or (MODELS if judge is None else RIVALS)
     chosen = parse_models(models, preset=preset, settings=(f"seed={seed}", *settings), timeout=timeout)
     if with_risk:
