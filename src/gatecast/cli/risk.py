@@ -165,5 +165,6 @@ def _print(run: RiskRun) -> None:
 
     console = Console()
     show_risk(run.risk, console=console)
-    if run.forecast_run.verdict is not None:
-        console.print(f"\n{run.forecast_run.verdict.text}", markup=False, highlight=False)
+    for verdict in (run.verdict, run.forecast_run.verdict):
+        if verdict is not None:
+            console.print(f"\n{verdict.text}", markup=False, highlight=False)

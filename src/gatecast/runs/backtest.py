@@ -107,26 +107,23 @@ def run_backtest(
 ) -> BacktestRun:
     """Judge the `models` that a text names (`models.registry.parse_models`) on the prices of `source`.
 
-    `judge`: a file of forecasts made elsewhere (`judge.given.read_given`), which are held against the models at the
-    file's own cutoffs and steps. Unless given, `models` are `MODELS`, beside such a file `RIVALS`; `horizon` `HORIZON`.
-    Finished folds wait in the user's cache folder until the run has ended, so that the same call goes on from them.
+    `judge`: a file of forecasts made elsewhere (`judge.given.read_given`), held against the models at its own cutoffs
+    and steps. Unless given, `models` are `MODELS`, beside such a file `RIVALS`; `horizon` is `HORIZON`.
     `with_risk`: what the past says of their risk answers; the rivals `garch` and `historical` join where not named.
-    `jobs` processes, the number of cores unless given. `timeout`: seconds of a fit or a forecast of a model that is not
-    gatecast's. Raises `GatecastError` with one line.
+    `timeout`: seconds of a fit or a forecast of a model that is not gatecast's. Raises `GatecastError` with one line.
     """
     timings: dict[str, float] = {}
     origins = _origins(judge, {"horizon": horizon, "cutoffs": cutoffs, "every": every, "start": start})
     models = models or (MODELS if judge is None else RIVALS)
     chosen = parse_models(models, preset=preset, settings=(f"seed={seed}", *settings), timeout=timeout)
-    if with_risk:
-        chosen = _with_risk_rivals(chosen, paths, judge)
+    chosen = _with_risk_rivals(chosen, paths, judge) if with_risk else chosen
     with timed(timings, "read"):
         prices = read_source(source, reading, calendar=calendar, repair=repair, progress=progress)
     given = None if judge is None else read_given(judge, prices)
     work: dict[str, Any] = {"span": span, "refit": refit, "paths": paths, "seed": seed}
     plan = {**(origins if given is None else {"horizon": given.horizon, "judge": str(judge)}), **work}
-    about = {"command": "backtest", "models": models, **plan, "preset": preset, "settings": list(settings)}
-    about |= {"risk": True} if with_risk else {}
+    about: dict[str, Any] = {"risk": True} if with_risk else {}
+    about |= {"command": "backtest", "models": models, **plan, "preset": preset, "settings": list(settings)}
     with timed(timings, "judge"), fold_store(prices, about) as store:
         work |= {"jobs": jobs or -1, "store": store, "progress": progress}
         if given is None:

@@ -104,7 +104,7 @@ def run_forecast(
     judged = None
     if verdict:
         with timed(timings, "judge"):
-            cached = forecaster.source_ if isinstance(forecaster.source_, CachedForecasts) else None
+            cached = cached_of(forecaster)
             judged = recent_verdict(
                 forecaster.choice_, prices, horizon=horizon, seed=seed, cached=cached, progress=progress
             )
@@ -120,6 +120,11 @@ def run_forecast(
         notes=(*settings_notes(forecaster.config), *not_resumed, *_notes(forecast), *_limits(prices, forecast, level)),
         timings=timings,
     )
+
+
+def cached_of(forecaster: Forecaster) -> CachedForecasts | None:
+    """The past forecasts that its network has made and kept, for a verdict to use again."""
+    return forecaster.source_ if isinstance(forecaster.source_, CachedForecasts) else None
 
 
 def _target(save: Path | str) -> Path:

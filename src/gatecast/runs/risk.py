@@ -9,12 +9,14 @@ from typing import Any
 
 from gatecast.config import Config
 from gatecast.errors import check_type
+from gatecast.judge.recent_risk import recent_risk
+from gatecast.judge.risk_verdict import RiskVerdict
 from gatecast.notes import Note
 from gatecast.readers.choices import AS_FOUND, ReadOptions
 from gatecast.risk.answers import Risk
 from gatecast.risk.assess import assess_risk
 from gatecast.risk.questions import RiskQuestions
-from gatecast.runs.forecast import ForecastRun, Progress, run_forecast
+from gatecast.runs.forecast import ForecastRun, Progress, cached_of, run_forecast
 from gatecast.runs.workspace import timed
 
 _DEFAULT = RiskQuestions()
@@ -24,11 +26,13 @@ _DEFAULT = RiskQuestions()
 class RiskRun:
     """What a risk run made: the forecast with its verdict, the answers, and what a reader should know.
 
-    `timings` are seconds by part: those of the forecast, and risk.
+    `verdict` is on risk answers of past days; that of `forecast_run` on its forecasts. `timings` are seconds by part:
+    those of the forecast, and risk and judge_risk.
     """
 
     forecast_run: ForecastRun
     risk: Risk
+    verdict: RiskVerdict | None
     notes: tuple[Note, ...]
     timings: Mapping[str, float]
 
@@ -60,12 +64,15 @@ class RiskRun:
              "scenario": {"given": "SPY<=-5%@5", "item_id", "move", "step", "timestamp", "paths", "chance",
                           "moves": [{"item_id" ("(portfolio)" for the portfolio), "timestamp",
                                      "given": {"mean", "q05", "median", "q95"}, "all_paths": as given}]} | null,
-             "verdict": as of `gatecast forecast` | null, "paths", "seed", "config", "notes": [text]}
+             "verdict": as of `gatecast forecast` | null,
+             "risk_verdict": as `RiskVerdict.to_dict` has it | null, "paths", "seed", "config", "notes": [text]}
         """
         told = self.forecast_run.to_dict()
         return {
             **self.risk.to_dict(),
-            **{name: told[name] for name in ("verdict", "paths", "seed", "config")},
+            "verdict": told["verdict"],
+            "risk_verdict": None if self.verdict is None else self.verdict.to_dict(),
+            **{name: told[name] for name in ("paths", "seed", "config")},
             "notes": [str(note) for note in self.notes],
         }
 
@@ -106,4 +113,15 @@ def run_risk(
     timings = dict(run.timings)
     with timed(timings, "risk"):
         risk = assess_risk(run.forecast, questions, prices=run.prices)
-    return RiskRun(forecast_run=run, risk=risk, notes=(*run.notes, *risk.notes), timings=timings)
+    judged = None
+    if verdict:
+        with timed(timings, "judge_risk"):
+            judged = recent_risk(
+                run.forecaster.choice_,
+                run.prices,
+                horizon=horizon,
+                seed=seed,
+                cached=cached_of(run.forecaster),
+                progress=progress,
+            )
+    return RiskRun(forecast_run=run, risk=risk, verdict=judged, notes=(*run.notes, *risk.notes), timings=timings)
