@@ -69,7 +69,17 @@ def test_the_document_has_its_parts_for_one_item(prices: Path) -> None:
     close = last_close(prices)
     asked = ["--touch", close * 1.02, "--above", close, "--stop", close * 0.95, "--target", close * 1.05]
     told = risk_of(prices, *asked)
-    assert list(told) == ["items", "portfolio", "scenario", "verdict", "paths", "seed", "config", "notes"]
+    assert list(told) == [
+        "items",
+        "portfolio",
+        "scenario",
+        "verdict",
+        "risk_verdict",
+        "paths",
+        "seed",
+        "config",
+        "notes",
+    ]
     assert told["portfolio"] is told["scenario"] is told["verdict"] is None and told["paths"] == 200
     (item,) = told["items"]
     assert [row["step"] for row in item["steps"]] == [1, 2, 3, 4]

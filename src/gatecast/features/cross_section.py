@@ -60,7 +60,13 @@ def cross_section_rows(items: Sequence[ItemSignals]) -> list[Float[np.ndarray, "
     for item, rows in zip(items, places, strict=True):
         squared[rows] += np.square(item.values[:, 0] - means[rows, 0])
     common = _common(means, squared, count[:, 0])
-    return [_seen(common[rows], item.values, item.has) for item, rows in zip(items, places, strict=True)]
+    found = []
+    for item, rows in zip(items, places, strict=True):
+        seen = common[rows]
+        seen[:, -1] += item.values[:, -1]
+        seen[:, np.flatnonzero(~item.has[:-1])] = np.nan
+        found.append(seen)
+    return found
 
 
 def cross_section_of(
@@ -74,8 +80,10 @@ def cross_section_of(
     count = np.broadcast_to(has.sum(axis=0), values.shape[1:])
     means = _means(np.where(present, values, 0.0).sum(axis=0), count)
     squared = np.square(values[..., 0] - means[:, 0]).sum(axis=0)
-    common = _common(means, squared, count[:, 0])
-    return np.stack([_seen(common, of, there) for of, there in zip(values, has, strict=True)])
+    seen = np.repeat(_common(means, squared, count[:, 0])[None], len(values), axis=0)
+    seen[..., -1] += values[..., -1]
+    lacking = np.pad(~has[:, :-1], ((0, 0), (0, CROSS_SECTION - len(AVERAGED))))
+    return np.asarray(np.where(lacking[:, None, :], np.nan, seen))
 
 
 def contribution(signals: Signals) -> Float[np.ndarray, "row part"]:
@@ -98,15 +106,3 @@ def _common(
     """What all items of a day have in common; the last column lacks their own log scale."""
     move, spread = means[:, 0], np.sqrt(squared / np.maximum(count, 1))
     return np.column_stack([means[:, :-1], np.log(spread + SOFT), np.log(np.abs(move) + SOFT), -means[:, -1]])
-
-
-def _seen(
-    common: Float[np.ndarray, "day cross_section"],
-    values: Float[np.ndarray, "day part"],
-    has: Bool[np.ndarray, " part"],
-) -> Float[np.ndarray, "day cross_section"]:
-    """What one item sees of it."""
-    seen = common.copy()
-    seen[:, -1] += values[:, -1]
-    seen[:, np.flatnonzero(~has[:-1])] = np.nan
-    return seen
