@@ -19,7 +19,8 @@ import torch
 
 from conftest import TINY, base_networks, simulated_series
 from gatecast.features.indicator_windows import IndicatorWindows
-from gatecast.features.signal_windows import BaseInputs, SignalWindows
+from gatecast.features.signal_rows import BaseInputs
+from gatecast.features.signal_windows import SignalWindows
 from gatecast.model import Request
 from gatecast.models.forecaster import Forecaster
 from gatecast.models.shipped import shipped

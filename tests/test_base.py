@@ -18,7 +18,8 @@ from gatecast.cli import app
 from gatecast.config import Config
 from gatecast.errors import ConfigError, ModelError, TooFewRows
 from gatecast.features.event_calendar import EVENT, EVENTS, QUARTERS, WAITS, EventCalendar, history_events
-from gatecast.features.signal_windows import BaseInputs, SignalWindows
+from gatecast.features.signal_rows import BaseInputs
+from gatecast.features.signal_windows import SignalWindows
 from gatecast.features.signals import RANGE_SIGNALS, VOLUME_SIGNALS, Moves, history_signals, next_day, range_of
 from gatecast.forecast import Density
 from gatecast.judge.recent import recent_verdict

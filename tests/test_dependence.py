@@ -17,7 +17,8 @@ from gatecast.calibration.dependence import Dependence
 from gatecast.errors import UsageError
 from gatecast.features.cross_section import LEAST_ITEMS
 from gatecast.features.extremes import CloseInRange
-from gatecast.features.signal_windows import SignalWindows, signal_rows
+from gatecast.features.signal_rows import signal_rows
+from gatecast.features.signal_windows import SignalWindows
 from gatecast.forecast import Forecast
 from gatecast.model import Request
 from gatecast.models.forecaster import Forecaster
@@ -192,9 +193,11 @@ def test_the_cross_section_along_a_path_is_that_of_a_history_with_its_days(
             close = np.append(series.close, item.paths[path])
             stamps = np.append(series.timestamps, item.timestamps)
             grown.append(PriceSeries(item_id=series.item_id, timestamps=stamps, close=close))
-        for place, rows in enumerate(signal_rows(grown, last=4)):
+        for place, rows in enumerate(signal_rows(grown)):
             for day, cross_section in enumerate(seen):
-                np.testing.assert_allclose(cross_section[place, path], rows.cross_section[day], rtol=1e-6, atol=1e-8)
+                np.testing.assert_allclose(
+                    cross_section[place, path], rows.cross_section[day - 4], rtol=1e-6, atol=1e-8
+                )
 
 
 def test_a_large_table_is_simulated_in_shares_of_its_paths(table: PriceTable, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ def table_of(count: int, rows: int = 160, first_seed: int = 0) -> PriceTable:
 
 
 def present_markets(table: PriceTable) -> list[np.ndarray]:
-    return [rows.cross_section for rows in SignalFeatures().history(list(table))]
+    return [rows.cross_section for rows in SignalFeatures().history([list(table)])]
 
 
 def test_means_spread_and_own_scale_are_what_they_say() -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from conftest import simulated_series
-from gatecast.features.contract import Day, Student, Windows
+from gatecast.features.contract import Day, Reading, Student, Windows
 from gatecast.nn.masks import Masks, draw_masks
 from gatecast.nn.network import PathNetwork
 from gatecast.nn.parallel import Workers
@@ -104,8 +104,11 @@ class Lengths:
     def meet(self, windows: Sequence[Windows], tables: Sequence[np.ndarray]) -> None:
         raise AssertionError("these do not look at each other")
 
-    def history(self, table: Sequence[Any]) -> list[float]:
-        return [float(len(series)) for series in table]
+    def history(self, tables: Sequence[Sequence[Any]]) -> list[float]:
+        return [float(len(series)) for table in tables for series in table]
+
+    def readings(self, rows: Sequence[float]) -> list[Reading]:
+        return []
 
     def alike(self, rows: float) -> float:
         return rows if self.alone else 0.0

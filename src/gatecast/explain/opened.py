@@ -15,7 +15,7 @@ from gatecast.explain.explanation import Cell
 from gatecast.features.cross_section import CROSS_SECTION
 from gatecast.features.event_calendar import EVENTS
 from gatecast.features.indicators import WARMUP, volatility
-from gatecast.features.signal_windows import SignalRows
+from gatecast.features.signal_windows import SignalFeatures
 from gatecast.features.signals import NAMES, SIGNALS
 from gatecast.features.targets import to_log_return
 from gatecast.models.base import BaseNetworks
@@ -100,10 +100,10 @@ def open_base(networks: BaseNetworks, prices: PriceTable, series: PriceSeries, m
     if not 1 <= member <= len(networks.members):
         raise UsageError(f"the base network has members 1 to {len(networks.members)}; got {member}.")
     _check_rows(series, MIN_ROWS)
-    features = networks.model.features
+    features = SignalFeatures(networks.cross_section)
     long = [item for item in prices if len(item) >= MIN_ROWS]
-    history: SignalRows = features.history(long)[long.index(series)]
-    inputs = features.start([history], [future_timestamps(series, 1, prices.calendar)], paths=1).inputs()
+    history = features.history([long])[long.index(series)]
+    inputs = features.context(history, future_timestamps(series, 1, prices.calendar))
     network = introspection.exact(networks.members[member - 1])
     value, rows = introspection.log_scale_value(network, inputs)
     sigma = float(history.signals.scale[-1])

@@ -58,6 +58,19 @@ class Day:
     drift: Float[np.ndarray, " row"] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """Histories that a network reads in one batch: inputs (time, history, ...), and where forecasts start from them.
+
+    Each history is read up to `stops` rows, ascending; the row before a stop is the newest of the forecasts `starts`,
+    by stop and history, from there.
+    """
+
+    inputs: Inputs
+    stops: tuple[int, ...]
+    starts: Int[np.ndarray, "stop history"]
+
+
 @runtime_checkable
 class Windows(Protocol):
     """The trailing windows of every path: rows are the paths of the first start, of the second, and so on."""
@@ -71,7 +84,10 @@ class Windows(Protocol):
         """The Parkinson volatility of each path's newest day; None where the series has no ranges."""
 
     def inputs(self) -> Inputs:
-        """Before any day the context, (time, start, ...); later the newest day, (1, row, ...) or (1, start, ...)."""
+        """Before any day what has not been read (`Features.readings`), (time, start, ...); later the newest day.
+
+        That is (1, row, ...), or (1, start, ...) where it is the same for all paths of a start.
+        """
 
     def density(self, day: Day) -> Student | None:
         """The density of the log return since the start, given all that came before `day`; None where there is none."""
@@ -84,8 +100,14 @@ class Windows(Protocol):
 class Features(Protocol):
     """What a network sees of a table: one implementation for recipe networks, one for the base network."""
 
-    def history(self, table: Sequence[PriceSeries]) -> list[Any]:
-        """The last rows of each series as the network reads them before its first prediction."""
+    def history(self, tables: Sequence[Sequence[PriceSeries]]) -> list[Any]:
+        """The last rows of each series as the network reads them before its first prediction, table by table."""
+
+    def readings(self, rows: Sequence[Any]) -> list[Reading]:
+        """All that comes before the last row of each of these histories, to be read once for all of their paths.
+
+        Empty where that depends on each path's dropout masks.
+        """
 
     def across(self, items: int) -> bool:
         """Whether what an item of a table of so many does along a path is seen by the others, who `meet` each day."""

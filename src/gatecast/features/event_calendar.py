@@ -38,7 +38,7 @@ class EventCalendar:
     @classmethod
     def of(cls, series: PriceSeries, moves: Moves) -> EventCalendar | None:
         """The calendar of a series; None where days do not recur: no range, no volume, or no five-day week."""
-        if moves.day_range is None or moves.log_volume is None or describe(series.timestamps).freq != "B":
+        if moves.day_range is None or moves.log_volume is None or not recurs(series.timestamps):
             return None
         size = np.abs(moves.log_return)
         move = np.clip(size / np.maximum(_usual(size), FLOOR), 0, 8)
@@ -63,6 +63,11 @@ class EventCalendar:
         wait = targets - np.maximum.accumulate(np.where(self.activity > EVENT, self.days, _NEVER))[known]
         waiting = np.eye(len(WAITS) + 1)[np.digitize(wait, WAITS)]
         return np.hstack([lagged, _patterns(lagged), waiting])
+
+
+def recurs(timestamps: np.ndarray) -> bool:
+    """Whether days recur: a five-day week."""
+    return describe(timestamps).freq == "B"
 
 
 def _usual(values: Float[np.ndarray, " time"]) -> Float[np.ndarray, " time"]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from gatecast.features.contract import FLOOR, RANGE_FLOOR, Day, Student, Windows
+from gatecast.features.contract import FLOOR, RANGE_FLOOR, Day, Reading, Student, Windows
 from gatecast.features.indicators import CLOSES, FeatureSpec, Trailing, evaluate, log_volume, padded, series_features
 from gatecast.features.long_run import LongRun, without_drift
 from gatecast.features.targets import Scaler, to_log_return
@@ -44,8 +44,8 @@ class Indicators:
     scaler: Scaler
     context_length: int
 
-    def history(self, table: Sequence[PriceSeries]) -> list[Context]:
-        """The last `context_length` rows of each series."""
+    def history(self, tables: Sequence[Sequence[PriceSeries]]) -> list[Context]:
+        """The last `context_length` rows of each series, table by table."""
         return [
             Context(
                 item_id=series.item_id,
@@ -55,8 +55,13 @@ class Indicators:
                 rows=len(series),
                 long_run=float(np.sqrt(np.square(np.diff(np.log(series.close[-LONG_RUN:]))).mean() + FLOOR**2)),
             )
+            for table in tables
             for series in table
         ]
+
+    def readings(self, rows: Sequence[Context]) -> list[Reading]:
+        """None: masks lie between the layers, so that each path reads its context under its own."""
+        return []
 
     def across(self, items: int) -> bool:
         """No indicator looks at other items."""

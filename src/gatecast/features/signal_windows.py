@@ -1,117 +1,22 @@
-"""What the base network reads: signals, cross-section and events, of a history and along simulated paths."""
+"""What the base network sees along simulated paths: the feature set, and windows that slide by a row a day."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from gatecast.features.contract import WINDOW, Day, Student, Windows
-from gatecast.features.cross_section import (
-    CROSS_SECTION,
-    LEAST_ITEMS,
-    ItemSignals,
-    contributes,
-    contribution,
-    cross_section_of,
-    cross_section_rows,
-)
-from gatecast.features.event_calendar import EventCalendar, future_events, history_events, summary
+from gatecast.features.contract import WINDOW, Day, Reading, Student, Windows
+from gatecast.features.cross_section import CROSS_SECTION, LEAST_ITEMS, contributes, contribution, cross_section_of
+from gatecast.features.event_calendar import future_events, summary
 from gatecast.features.long_run import LongRun, without_drift
-from gatecast.features.signals import (
-    START,
-    Moves,
-    Signals,
-    Sums,
-    evaluate,
-    history_signals,
-    joined,
-    long_run_volatility,
-    range_of,
-)
+from gatecast.features.signal_rows import BaseInputs, SignalRows, histories, inputs_of, readings
+from gatecast.features.signals import Moves, Sums, evaluate, joined, long_run_volatility, range_of
 from gatecast.prices import PriceSeries
 
-MEMORY = 384  # rows the network reads before it predicts; it learned on 120, and what lies beyond has faded
-LOOKBACK = MEMORY + 400  # rows kept of a series: events look back 371 days, and 64 rows from there
 PULL = 0.3  # of a path's scale to the series' own: half of a distance is gone in some 30 steps
-
-
-@dataclass(frozen=True, kw_only=True)
-class BaseInputs:
-    """What the base network takes, arrays or tensors (time, batch, ...).
-
-    `events` are of the day after each row; `expected` is the summary of the events that were known for the row's own
-    day. `cross_section` is NaN, or None for all rows, where there is none.
-    """
-
-    signals: Any
-    flags: Any
-    cross_section: Any
-    events: Any
-    expected: Any
-
-
-@dataclass(frozen=True, kw_only=True)
-class SignalRows:
-    """A series as the base network reads it: rows `first` and later of its moves."""
-
-    timestamps: np.ndarray
-    moves: Moves
-    first: int
-    signals: Signals
-    cross_section: Float[np.ndarray, "time cross_section"]
-    flags: Float[np.ndarray, " flag"]
-    calendar: EventCalendar | None
-    events: Float[np.ndarray, "time event"]
-    expected: Float[np.ndarray, "time summary"]
-
-
-def signal_rows(
-    table: Sequence[PriceSeries],
-    *,
-    last: int | None = None,
-    ranges: bool = True,
-    volumes: bool = True,
-    cross_section: bool = True,
-) -> list[SignalRows]:
-    """The rows of each series from START on, or the last so many of them; row t uses rows up to t of the table alone.
-
-    `ranges`, `volumes`, `cross_section` false hide these.
-    """
-    parts = []
-    for series in table:
-        moves = Moves.of(series)
-        moves = replace(
-            moves, day_range=moves.day_range if ranges else None, log_volume=moves.log_volume if volumes else None
-        )
-        first = START if last is None else max(START, len(moves) - last)
-        parts.append((series, moves, first, history_signals(moves, first)))
-    items = [
-        ItemSignals(timestamps=series.timestamps[1 + first :], signals=signals, has_range=moves.day_range is not None)
-        for series, moves, first, signals in parts
-    ]
-    across = cross_section_rows(items) if cross_section else [cross_section_rows([item])[0] for item in items]
-    return [_rows(*part, rows) for part, rows in zip(parts, across, strict=True)]
-
-
-def _rows(series: PriceSeries, moves: Moves, first: int, signals: Signals, cross_section: np.ndarray) -> SignalRows:
-    calendar = EventCalendar.of(series, moves)
-    events = history_events(calendar, len(moves), first - 1)
-    return SignalRows(
-        timestamps=series.timestamps[1 + first :],
-        moves=moves,
-        first=first,
-        signals=signals,
-        cross_section=cross_section,
-        flags=np.array([moves.day_range is not None, moves.log_volume is not None], dtype=np.float64),
-        calendar=calendar,
-        events=events[1:],
-        # A row's own day, as it was expected on the row before.
-        expected=summary(events[:-1]),
-    )
 
 
 @dataclass(frozen=True)
@@ -140,14 +45,23 @@ class SignalFeatures:
         for window, seen in zip(grown, np.split(across, ends), strict=True):
             window.see(seen)
 
-    def history(self, table: Sequence[PriceSeries]) -> list[SignalRows]:
-        """The last MEMORY rows of each series; of a series only the last LOOKBACK rows are read."""
-        recent = [series.rows(max(len(series) - LOOKBACK, 0), len(series)) for series in table]
-        return signal_rows(recent, last=MEMORY, cross_section=self.cross_section)
+    def history(self, tables: Sequence[Sequence[PriceSeries]]) -> list[SignalRows]:
+        """The last rows of each series, read once where tables are the same prices up to different days."""
+        return histories(tables, cross_section=self.cross_section)
+
+    def readings(self, rows: Sequence[SignalRows]) -> list[Reading]:
+        """What is read before the last row of each, whatever the paths: no mask lies before the LSTM."""
+        return readings(rows)
+
+    def context(self, rows: SignalRows, future: np.ndarray) -> BaseInputs:
+        """A history as the network reads it, (time, 1, ...), before the first of the timestamps `future`."""
+        inputs = inputs_of([rows])
+        inputs.events[-1] = future_events(rows.calendar, future)[0]
+        return inputs
 
     def alike(self, rows: SignalRows) -> Hashable:
-        """Histories with the same columns and as many rows can be read together."""
-        return (*rows.flags, len(rows.expected))
+        """Histories with the same columns can go on together."""
+        return tuple(rows.flags)
 
     def start(self, rows: Sequence[SignalRows], future: Sequence[np.ndarray], paths: int) -> SignalWindows:
         """Windows of `paths` paths from the end of each history; beyond it a cross-section is known where they meet."""
@@ -179,7 +93,7 @@ class SignalWindows:
     @property
     def day_range(self) -> Float[np.ndarray, " row"] | None:
         """The Parkinson volatility of each path's newest day; None without ranges."""
-        return self._drawn[-1].day_range
+        return self._before(0).day_range
 
     @property
     def dates(self) -> np.ndarray:
@@ -201,7 +115,7 @@ class SignalWindows:
         self._across = cross_section.reshape(1, len(self._total), -1)
 
     def inputs(self) -> BaseInputs:
-        """The histories, (time, start, ...); later the newest day, (1, row, ...), its events (1, start, ...)."""
+        """The newest row of each history, (1, start, ...); later that of each path, (1, row, ...)."""
         if self._drawn:
             self._bring_up_to_date()
             return BaseInputs(
@@ -211,16 +125,9 @@ class SignalWindows:
                 events=self._ahead[None, :, len(self._drawn)],
                 expected=summary(self._ahead[None, :, len(self._drawn) - 1]),
             )
-        signals = np.stack([part.signals.values for part in self._rows], axis=1)
-        events = np.stack([part.events for part in self._rows], axis=1)
-        events[-1] = self._ahead[:, 0]  # the next timestamp is known, and may be no calendar day later
-        return BaseInputs(
-            signals=signals,
-            flags=np.broadcast_to(self._rows[0].flags, (*signals.shape[:2], 2)),
-            cross_section=np.stack([part.cross_section for part in self._rows], axis=1),
-            events=events,
-            expected=np.stack([part.expected for part in self._rows], axis=1),
-        )
+        newest: BaseInputs = inputs_of([part.newest for part in self._rows])
+        # The next timestamp is known, and may be no calendar day later.
+        return replace(newest, events=self._ahead[None, :, 0])
 
     def density(self, day: Day) -> Student | None:
         """The density of the log return since the start, given all that came before `day`."""

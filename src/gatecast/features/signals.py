@@ -118,9 +118,14 @@ class Moves:
         return joined([self], lambda columns: change(columns[0]))
 
 
+def trades(volume: Float[np.ndarray, " row"]) -> bool:
+    """Whether enough days have volume for it to be used."""
+    return bool((volume > 0).mean() > TRADED_SHARE)
+
+
 def _log_volume(volume: Float[np.ndarray, " row"] | None) -> Float[np.ndarray, " time"] | None:
     """Log volume, a day without trade taking the day before's; None where too few days have any."""
-    if volume is None or (volume > 0).mean() <= TRADED_SHARE:
+    if volume is None or not trades(volume):
         return None
     traded = np.maximum.accumulate(np.where(volume > 0, np.arange(len(volume)), 0))
     # Before the first trade every row takes the first traded volume: no change, whatever it is.

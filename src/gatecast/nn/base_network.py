@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from gatecast.features.cross_section import CROSS_SECTION
 from gatecast.features.event_calendar import EVENTS, SUMMARY
-from gatecast.features.signal_windows import BaseInputs
+from gatecast.features.signal_rows import BaseInputs
 from gatecast.features.signals import RANGE_SIGNALS, SIGNALS, VOLUME_SIGNALS
 from gatecast.nn.encoders import State, repeated
 from gatecast.nn.masks import Masks, draw_masks

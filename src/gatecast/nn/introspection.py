@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from gatecast.config import Config
 from gatecast.features.cross_section import CROSS_SECTION
 from gatecast.features.event_calendar import EVENTS, SUMMARY
-from gatecast.features.signal_windows import BaseInputs
+from gatecast.features.signal_rows import BaseInputs
 from gatecast.features.signals import SIGNALS
 from gatecast.nn.base_network import BaseNetwork
 from gatecast.nn.cells import CellWeights

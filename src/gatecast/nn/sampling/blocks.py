@@ -16,7 +16,7 @@ PATHS_AT_ONCE = 8192  # of all starts of a block; bounds memory, and more would 
 class Block:
     """Groups of alike starts, by their numbers, simulated in step; of their paths the share `number` of `of`."""
 
-    groups: tuple[Int[np.ndarray, " start"], ...]
+    groups: tuple[Int[np.ndarray, " _"], ...]
     paths: range
     number: int = 0
     of: int = 1
@@ -53,12 +53,12 @@ def blocks_of(
     return blocks
 
 
-def _alike(keys: Sequence[Hashable], starts: Int[np.ndarray, " start"]) -> list[Int[np.ndarray, " start"]]:
+def _alike(keys: Sequence[Hashable], starts: Int[np.ndarray, " start"]) -> list[Int[np.ndarray, " _"]]:
     found: dict[Hashable, list[int]] = {}
     for start in starts.tolist():
         found.setdefault(keys[start], []).append(start)
     return [np.array(group) for group in found.values()]
 
 
-def _parts(group: Int[np.ndarray, " start"], paths: int) -> list[Int[np.ndarray, " start"]]:
+def _parts(group: Int[np.ndarray, " start"], paths: int) -> list[Int[np.ndarray, " _"]]:
     return np.array_split(group, math.ceil(len(group) / max(PATHS_AT_ONCE // paths, 1)))

@@ -78,7 +78,7 @@ class PathModel:
         starts = [start for table in tables for start in table]
         if not starts:
             return []
-        rows = [part for table in tables for part in self.features.history([start.series for start in table])]
+        rows = self.features.history([[start.series for start in table] for table in tables])
         numbers = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
         placed = starts[0].places is not None
         in_step = [placed and self.features.across(len(table)) for table in tables]
@@ -87,7 +87,7 @@ class PathModel:
         device = next(self.networks[0].parameters()).device
         with workers_on(device, 1) as single, workers_on(device) as several:
             outside, inside = (several, INLINE) if len(blocks) > 1 else (single, several)
-            job.prepare(blocks, outside)
+            job.prepare(blocks, several)
             answers = outside.map(lambda block: job.simulate(block, inside), blocks)
         return _whole(blocks, answers)
 
@@ -96,8 +96,8 @@ class PathModel:
 class _Job:
     """All that is simulated at once: every start, the rows it looks back on and the number of its table.
 
-    Where the paths of a start are divided into shares, each share has a random stream of its own, and the histories
-    are read once for all: `_streams` by start and `_read` by group.
+    Where the paths of a start are divided into shares, each share has a random stream of its own (`_streams`, by
+    start); `_read` is the state of each network before the newest row of each start, where that is read once for all.
     """
 
     model: PathModel
@@ -107,19 +107,17 @@ class _Job:
     in_step: Sequence[bool]
     paths: int
     _streams: list[list[np.random.Generator]] = field(default_factory=list)
-    _read: dict[tuple[int, ...], list[State]] = field(default_factory=dict)
+    _read: list[State] = field(default_factory=list)
 
     def prepare(self, blocks: Sequence[Block], workers: Workers) -> None:
         """What the blocks share."""
-        if blocks[-1].of == 1:
-            return
-        self._streams = [start.rng.spawn(blocks[-1].of) for start in self.starts]
-        groups = {tuple(places.tolist()): places for block in blocks if block.of > 1 for places in block.groups}
-
-        def read(places: Int[np.ndarray, " start"]) -> list[State]:
-            return read_histories(self.model.networks, self._windows(places, 1).inputs())
-
-        self._read = dict(zip(groups, workers.map(read, groups.values()), strict=True))
+        if blocks[-1].of > 1:
+            self._streams = [start.rng.spawn(blocks[-1].of) for start in self.starts]
+        readings = self.model.features.readings(self.rows)
+        if readings:
+            self._read = workers.map(
+                lambda network: read_histories(network, readings, len(self.starts)), self.model.networks
+            )
 
     @torch.inference_mode()
     def simulate(self, block: Block, workers: Workers) -> list[Simulated]:
@@ -138,7 +136,7 @@ class _Job:
         starts = [self.starts[place] for place in places]
         rngs = [self._streams[place][block.number] if self._streams else self.starts[place].rng for place in places]
         networks, dropout = self.model.networks, self.model.mc_dropout
-        read = self._read.get(tuple(places.tolist()))
+        read = [[tuple(part[:, places] for part in layer) for layer in state] for state in self._read]
         strands = strands_of(networks, rngs, block.paths, self.paths, dropout=dropout, read=read)
         shocks = [start.places[:, block.paths.start : block.paths.stop] for start in starts if start.places is not None]
         return _Group(

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from gatecast.features.contract import Inputs
+from gatecast.features.contract import Inputs, Reading
 from gatecast.nn.encoders import State, expanded, repeated
 from gatecast.nn.masks import Masks
 from gatecast.nn.network import PathNetwork
@@ -23,19 +23,23 @@ _READ_AT_ONCE = 512  # histories of a batch that is read for its state alone; bo
 
 @dataclass(kw_only=True)
 class Strand:
-    """A share of the paths of every start under one network: which rows they are, their masks, the state carried."""
+    """A share of the paths of every start under one network: which rows they are, their masks, the state carried.
+
+    Until the first prediction the state is that of each start, None where no history has been read.
+    """
 
     network: PathNetwork
     rows: Int[np.ndarray, " row"]
     starts: int
     masks: Masks | None
     state: State | None = None
+    begun: bool = False
 
     def predict(self, inputs: Inputs) -> NextDay:
-        """The day after these inputs; a context is read once for all paths of a start."""
-        given = self._tensors(inputs)
+        """The day after these inputs; what comes before the first prediction is the same for all paths of a start."""
+        given = tensors_of(each(inputs, self._rows_of) if self.begun else inputs, self.network)
         next_day, state = self.network(given, self.state, self.masks, last=1)
-        self.state = expanded(state, len(self.rows))
+        self.state, self.begun = expanded(state, len(self.rows)), True
         parts = {
             field.name: repeated(getattr(next_day, field.name), len(self.rows))[0]
             for field in fields(next_day)
@@ -43,17 +47,11 @@ class Strand:
         }
         return replace(next_day, **parts)  # type: ignore[no-any-return]
 
-    def _tensors(self, inputs: Inputs) -> Any:
-        if self.state is None:  # the histories
-            return tensors_of(inputs, self.network)
-        return tensors_of(each(inputs, self._rows_of), self.network)
-
     def _rows_of(self, values: np.ndarray) -> np.ndarray:
-        """Along the paths: the newest row of each; what holds for a start holds for each of its paths."""
-        newest = values[-1:]
-        if newest.shape[1] == self.starts:
-            return np.repeat(newest, len(self.rows) // self.starts, axis=1)
-        return newest[:, self.rows]
+        """Of each path; what holds for a start holds for each of its paths."""
+        if values.shape[1] == self.starts:
+            return np.repeat(values, len(self.rows) // self.starts, axis=1)
+        return values[:, self.rows]
 
 
 def strands_of(
@@ -63,12 +61,12 @@ def strands_of(
     of: int,
     *,
     dropout: bool,
-    read: Sequence[State] | None,
+    read: Sequence[State],
 ) -> list[Strand]:
     """The paths `paths` of all `of` in shares, a network each or less; each start draws its own masks.
 
     The shares are the same on every machine, and a path has the same network in every item. `read` is the state of
-    each network after the histories but their last row, where they have been read.
+    each network before the newest row of each start; empty where it has read none.
     """
     device = next(networks[0].parameters()).device
     generators = [torch.Generator(device).manual_seed(int(rng.integers(2**63))) for rng in rngs]
@@ -90,30 +88,33 @@ def strands_of(
                     rows=rows,
                     starts=len(rngs),
                     masks=Masks.joined(drawn) if drawn else None,
-                    state=None if read is None else expanded(read[number], len(rows)),
+                    state=read[number] if read else None,
                 )
             )
     return strands
 
 
 @torch.inference_mode()
-def read_histories(networks: Sequence[PathNetwork], inputs: Inputs) -> list[State]:
-    """The state of each network after all rows of these histories but the last, (time, start, ...)."""
-    starts = next(value.shape[1] for value in vars(inputs).values()) if is_dataclass(inputs) else inputs.shape[1]
-    states = []
-    for network in networks:
-        parts = []
-        for begin in range(0, starts, _READ_AT_ONCE):
-            here = slice(begin, begin + _READ_AT_ONCE)
-            given = tensors_of(each(inputs, lambda values, here=here: values[:-1, here]), network)
-            parts.append(network(given, None, None, last=1)[1])
-        states.append(
-            [
-                tuple(torch.cat(carried, dim=1) for carried in zip(*layer, strict=True))
-                for layer in zip(*parts, strict=True)
-            ]
-        )
-    return states
+def read_histories(network: PathNetwork, readings: Sequence[Reading], starts: int) -> State:
+    """The state of the network before the newest row of each start."""
+    found: State = []
+    for reading in readings:
+        for begin in range(0, reading.starts.shape[1], _READ_AT_ONCE):
+            some = slice(begin, begin + _READ_AT_ONCE)
+            inputs = tensors_of(each(reading.inputs, lambda values, some=some: values[:, some]), network)
+            state, read = None, 0
+            for stop, numbers in zip(reading.stops, reading.starts[:, some], strict=True):
+                if stop - 1 > read:
+                    state = network(each(inputs, lambda v, s=slice(read, stop - 1): v[s]), state, None, last=1)[1]
+                    read = stop - 1
+                elif state is None:  # nothing comes before the newest row: as after no row
+                    after = network(each(inputs, lambda values: values[:1]), None, None, last=1)[1]
+                    state = [tuple(torch.zeros_like(part) for part in layer) for layer in after]
+                found = found or [tuple(part.new_empty(1, starts, part.shape[2]) for part in layer) for layer in state]
+                for layer, of in zip(found, state, strict=True):
+                    for whole, part in zip(layer, of, strict=True):
+                        whole[:, numbers] = part
+    return found
 
 
 def each(inputs: Inputs, change: Any) -> Inputs:

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gatecast.features.signal_windows import BaseInputs, signal_rows
+from gatecast.features.signal_rows import BaseInputs, signal_rows
 from gatecast.features.signals import next_day
 from gatecast.nn.base_network import FLAGS
 from gatecast.prices import PriceSeries
