@@ -164,6 +164,6 @@ def _print(run: RiskRun) -> None:
     from gatecast.faces.terminal.risk import show_risk
 
     console = Console()
-    show_risk(run.risk, console=console)
+    show_risk(run.risk, console=console, forecast=run.forecast_run.forecast)
     if run.forecast_run.verdict is not None:
         console.print(f"\n{run.forecast_run.verdict.text}", markup=False, highlight=False)
