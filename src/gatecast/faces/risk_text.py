@@ -34,6 +34,19 @@ def plain_share(estimate: Estimate) -> str:
     return cell(estimate).partition(" (")[0]
 
 
+def chance_text(estimate: Estimate) -> str:
+    """A single chance for a sentence; of what no path does, the bound that would be seen once in 20 draws.
+
+    That bound is three over the number of paths (Hanley and Lippman-Hand 1983), six of its sampling errors.
+    """
+    value, bound = float(estimate.value), 6 * float(estimate.error)
+    if value == 0.0:
+        return f"under {100 * bound:.2g}%"
+    if value == 1.0:
+        return f"over {100 * (1 - bound):.4g}%"
+    return plain_share(estimate)
+
+
 def usual_tail(outlook: Outlook) -> TailRisk:
     """The losses at 5%, or at the first level asked for."""
     return next((tail for tail in outlook.tails if tail.level == USUAL), outlook.tails[0])
@@ -78,16 +91,18 @@ def touch_text(level: LevelChances, like: float, last: np.datetime64) -> str:
     if level.side == "at":
         return f"{price} is the last close."
     beyond = level.close_above if level.side == "above" else level.close_below
-    return (
-        f"{plain_share(level.touch[-1])} chance to touch {price} by {day}; {plain_share(beyond[-1])} to close "
-        f"{level.side} it that day."
-    )
+    touch, close = chance_text(level.touch[-1]), chance_text(beyond[-1])
+    return f"{_capital(touch)} chance to touch {price} by {day}; {close} to close {level.side} it that day."
 
 
 def above_text(level: LevelChances, like: float, last: np.datetime64) -> str:
     """The chance to close above a price on the last day."""
     price, day = wording.price_text(level.price, like), wording.day_text(last)
-    return f"{plain_share(level.close_above[-1])} chance to close above {price} on {day}."
+    return f"{_capital(chance_text(level.close_above[-1]))} chance to close above {price} on {day}."
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def fall_text(outlook: Outlook) -> str:

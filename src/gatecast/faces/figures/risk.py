@@ -34,6 +34,7 @@ CONTOURS = (0.05, 0.1, 0.25, 0.5, 0.75)  # chances to touch, each a line
 MOST_STEPS = 60  # columns of a surface; more are finer than a screen
 MOST_POINTS = 2000  # of a cloud
 MOST_BARS = 20  # holdings with a bar
+_ROOM = 0.08  # of a date axis, for labels; on a phone they need as much
 _SIDE = 24  # prices of a surface above the last close, and as many below it
 _REACH = 0.02  # share of paths that leave the picture above, and below
 _FARTHEST = 1.6  # times that reach, within which a marked price widens the picture
@@ -63,17 +64,19 @@ def touch_surface(
     prices = _prices(item.last_close, reached, [price for _, price in marked])
     chances = [100 * touched(item, price).mean(axis=0)[chosen] for price in prices.tolist()]
     hover = "%{y:,.6~g} by %{x|%a %-d %b %Y}: touched in %{z:.3~g}% of the paths"
-    traces: list[go.Heatmap | go.Scatter] = [heat_map(ahead[1:], numbers(prices), map(numbers, chances), TOUCH, (0.0, 100.0), hover)]
+    surface = heat_map(ahead[1:], numbers(prices), map(numbers, chances), TOUCH, (0.0, 100.0), hover)
+    traces: list[go.Heatmap | go.Scatter] = [surface]
     contours = [_contour(item.last_close, reached, share, chosen) for share in CONTOURS]
     ends = [end for lines in contours for end in lines]
     told = f"Touched in {', '.join(f'{100 * share:g}' for share in CONTOURS[:-1])} and {CONTOURS[-1]:.0%} of the paths"
     traces.append(_broken(ahead, item, ends, told, MUTED, width=0.9))
-    known = known_history(item, history)
+    first, known = item.last_timestamp, known_history(item, history)
     if known is not None:
         rows = max(item.horizon, 20) if history_rows is None else history_rows
         closes = known.rows(max(len(known) - rows, 0), len(known))
         hover = "close %{y:,.6~g}"
         traces.append(line(dates(closes.timestamps), closes.close, "Close", INK, width=1.6, hover=hover))
+        first = closes.timestamps[0]
     edges = [edge[chosen] for edge in item.interval(level)]
     traces.append(_broken(ahead, item, edges, f"{level_text(level)} band", ACCENT, width=1.4, dash="dash"))
     traces.append(_broken(ahead, item, [item.median[chosen]], "Median", ACCENT, width=2.4))
@@ -89,7 +92,7 @@ def touch_surface(
     hours = "" if len(ahead[0]) == 10 else " %H:%M"
     return drawn(
         traces,
-        xaxis={"type": "date", "hoverformat": f"%a %-d %b %Y{hours}"},
+        xaxis={"type": "date", "hoverformat": f"%a %-d %b %Y{hours}", "range": _span(first, item.timestamps[-1])},
         yaxis={"showgrid": False},
         layout={"hovermode": "closest", "annotations": labels},
     )
@@ -131,9 +134,15 @@ def _broken(
 
 
 def _label(x: str, y: float, text: str) -> dict[str, object]:
-    """A small text at the right end of a line."""
-    look = {"color": INK, "size": 10}
-    return {"x": x, "y": y, "text": text, "showarrow": False, "xanchor": "right", "yanchor": "middle", "font": look}
+    """A small text to the right of a line's end."""
+    look = {"color": MUTED, "size": 10}
+    return {"x": x, "y": y, "text": text, "showarrow": False, "xanchor": "left", "yanchor": "middle", "font": look}
+
+
+def _span(first: np.datetime64, last: np.datetime64) -> list[str]:
+    """The ends of an axis of dates, with room for the labels beyond the last."""
+    start, end = (np.asarray(stamp, dtype="datetime64[s]") for stamp in (first, last))
+    return [str(stamp) for stamp in (start, end + ((end - start) * _ROOM).astype("timedelta64[s]"))]
 
 
 def drawdown_fan(
