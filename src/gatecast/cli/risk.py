@@ -90,7 +90,6 @@ def risk(
 ) -> None:
     """Ask the simulated paths of SOURCE: what can be lost, what is touched, on all you hold, in a scenario."""
     check_outputs(source, page=report, table=csv, model=model)
-    config = config_unless_saved(model, preset, settings, seed)
     from gatecast.risk.questions import RiskQuestions
 
     questions = RiskQuestions(
@@ -109,7 +108,7 @@ def risk(
     with progress_bar("judging") as show:
         run = run_risk(
             source,
-            config,
+            config_unless_saved(model, preset, settings, seed),
             questions=questions,
             model=model,
             horizon=horizon,

@@ -105,6 +105,16 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def asked_texts(item: ItemRisk) -> list[str]:
+    """The answers about the prices asked of an item, a sentence or two each."""
+    like, last = item.last_close, item.outlook.timestamps[-1]
+    texts = [touch_text(level, like, last) for level in item.touch]
+    texts += [above_text(level, like, last) for level in item.above]
+    if item.stop_target is not None:
+        texts.append(stop_target_text(item.stop_target, like))
+    return texts
+
+
 def fall_text(outlook: Outlook) -> str:
     """The worst fall in sentences."""
     drawdown = outlook.drawdown
@@ -134,6 +144,16 @@ def stop_target_text(found: StopTarget, like: float) -> str:
         f"Stop {stop} first: {cell(stopped)}; target {target} first: {cell(gained)}; neither: "
         f"{wording.share_text(neither)}.{when}{same}"
     )
+
+
+def scenario_title(risk: ScenarioRisk) -> str:
+    """A scenario in words: "If SPY closes 5% lower or worse on Friday 5 April 2024"."""
+    scenario = risk.scenario
+    size, way = f"{abs(100 * scenario.move):g}%", "lower" if scenario.move < 0 else "higher"
+    more = "or lower" if scenario.below else "or higher"
+    beyond = more if scenario.move == 0 else "or worse" if scenario.below else "or better"
+    change = f"unchanged {beyond}" if scenario.move == 0 else f"{size} {way} {beyond}"
+    return f"If {scenario.item_id} closes {change} on {wording.day_text(risk.timestamp)}"
 
 
 def scenario_text(risk: ScenarioRisk) -> str:

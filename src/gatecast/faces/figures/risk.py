@@ -145,21 +145,14 @@ def _span(first: np.datetime64, last: np.datetime64) -> list[str]:
     return [str(stamp) for stamp in (start, end + ((end - start) * _ROOM).astype("timedelta64[s]"))]
 
 
-def drawdown_fan(
-    timestamps: np.ndarray,
-    relative: Float[np.ndarray, "paths horizon"],
-    lows: Float[np.ndarray, "paths horizon"] | None = None,
-    *,
-    start: np.datetime64,
-    levels: Sequence[float] = (0.5, 0.8, 0.9),
-) -> go.Figure:
-    """The worst fall from a peak up to each step: nested bands of the paths and the median, down from 0 at `start`.
+def drawdown_fan(item: ItemForecast, *, levels: Sequence[float] = (0.5, 0.8, 0.9)) -> go.Figure:
+    """The worst fall from a peak up to each step: nested bands of the paths and the median, down from 0.
 
-    `relative` are values relative to the first, `lows` those of the days in the same unit, as `risk.drawdown` takes
-    them. Falls are shares of the peak.
+    Falls are shares of the peak, to the simulated lows where there are any, as `risk.drawdown.worst_falls` has them.
     """
-    falls = worst_falls(relative, lows)
-    ahead = dates(np.concatenate([[start], timestamps]).astype("datetime64[ns]"))
+    lows = None if item.lows is None else item.lows / item.last_close
+    falls = worst_falls(item.paths / item.last_close, lows)
+    ahead = dates(np.concatenate([[item.last_timestamp], item.timestamps]).astype("datetime64[ns]"))
     traces = []
     wide_first = sorted(levels, reverse=True)
     for level, place in zip(wide_first, range(-len(levels), 0), strict=True):
@@ -216,7 +209,7 @@ def joint_cloud(pair: Pair, *, level: float) -> go.Figure:
             (worst, RIVALS[4], 6, f"The portfolio's worst {level_text(level)}"),
         )
     ]
-    axis = {"tickformat": "+.0%", "showgrid": True, **ZERO_LINE}
+    axis = {"tickformat": ".0%", "showgrid": True, **ZERO_LINE}
     return drawn(
         traces,
         xaxis={**axis, "title": axis_title(first), "nticks": 7},

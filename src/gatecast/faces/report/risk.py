@@ -42,13 +42,12 @@ def risk_report(
     """
     drawings: _Drawings = {}
     told = None if risk.portfolio is None else _portfolio_values(risk.portfolio, forecast, drawings)
-    asked = sorted(risk.items, key=lambda item: not (item.touch or item.above or item.stop_target))
-    chosen = {item.item_id for item in asked[:MOST_ITEMS]}
+    asked = {item.item_id: risk_text.asked_texts(item) for item in risk.items}
     items = [
         _item_values(item, forecast[item.item_id], prices, position, drawings)
-        for position, item in enumerate(item for item in risk.items if item.item_id in chosen)
+        for position, item in enumerate(sorted(risk.items, key=lambda item: not asked[item.item_id])[:MOST_ITEMS])
     ]
-    left_out = len(risk.items) - len(items)
+    several, left_out = len(risk.items) > 1, len(risk.items) - len(items)
     level = risk_text.usual_tail(risk.items[0].outlook).level
     return render(
         "risk.html",
@@ -57,7 +56,8 @@ def risk_report(
             "title": title,
             "subtitle": _subtitle(forecast),
             "portfolio": told,
-            "summary": _table(risk_text.summary_columns(risk)) if len(risk.items) > 1 else None,
+            "asked": [f"{name}: {text}" for name, texts in asked.items() for text in texts] if several else [],
+            "summary": _table(risk_text.summary_columns(risk)) if several else None,
             "links": {item["name"]: item["id"] for item in items},
             "items": items,
             "left_out": f"{counted(left_out, 'more asset')} not shown in full; --csv writes every number."
@@ -66,7 +66,7 @@ def risk_report(
             "scenario": None
             if risk.scenario is None
             else {
-                "title": f"Given {risk.scenario.scenario}",
+                "title": risk_text.scenario_title(risk.scenario),
                 "text": risk_text.scenario_text(risk.scenario),
                 "table": _table(risk_text.scenario_columns(risk.scenario)),
             },
@@ -116,16 +116,10 @@ def _facts(outlook: Outlook) -> list[tuple[str, str, str]]:
 def _item_values(
     risk: ItemRisk, item: ItemForecast, prices: PriceTable, position: int, drawings: _Drawings
 ) -> dict[str, object]:
-    last, like = item.timestamps[-1], item.last_close
-    answers = [risk_text.loss_text(risk.outlook), risk_text.move_text(risk.outlook)]
-    answers += [risk_text.touch_text(level, like, last) for level in risk.touch]
-    answers += [risk_text.above_text(level, like, last) for level in risk.above]
-    if risk.stop_target is not None:
-        answers.append(risk_text.stop_target_text(risk.stop_target, like))
-    answers.append(risk_text.fall_text(risk.outlook))
+    like = item.last_close
     history = prices[item.item_id] if item.item_id in prices.item_ids else None
     drawings[f"touch-{position}"] = figures.touch_surface(item, history, marked=_marked(risk))
-    drawings[f"falls-{position}"] = item_falls(item)
+    drawings[f"falls-{position}"] = figures.drawdown_fan(item)
     return {
         "name": item.item_id,
         "id": f"item-{position}",
@@ -133,18 +127,17 @@ def _item_values(
         "falls": f"falls-{position}",
         "last_close": price_text(like, like),
         "last_date": date_text(item.last_timestamp),
-        "answers": answers,
+        "answers": [
+            risk_text.loss_text(risk.outlook),
+            risk_text.move_text(risk.outlook),
+            *risk_text.asked_texts(risk),
+            risk_text.fall_text(risk.outlook),
+        ],
         "facts": _facts(risk.outlook),
         "ranges": risk.ranges,
         "levels": _table(risk_text.level_columns(risk)),
         "steps": _step_table(risk.outlook, None),
     }
-
-
-def item_falls(item: ItemForecast) -> go.Figure:
-    """The drawdown fan of an item, by its simulated lows where there are any."""
-    lows = None if item.lows is None else item.lows / item.last_close
-    return figures.drawdown_fan(item.timestamps, item.paths / item.last_close, lows, start=item.last_timestamp)
 
 
 def _marked(risk: ItemRisk) -> list[tuple[str, float]]:
@@ -161,7 +154,7 @@ def _portfolio_values(risk: PortfolioRisk, forecast: Forecast, drawings: _Drawin
     part, pair = risk_text.usual_part(risk), holding_pair(held, level=level)
     item = _as_item(held, money)
     drawings["portfolio-fan"] = figures.fan(item, title=False)
-    drawings["portfolio-falls"] = figures.drawdown_fan(item.timestamps, held.values, start=item.last_timestamp)
+    drawings["portfolio-falls"] = figures.drawdown_fan(item)
     drawings["portfolio-parts"] = figures.shortfall_bars(part)
     if pair is not None:
         drawings["portfolio-pair"] = figures.joint_cloud(pair, level=level)

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from gatecast.faces import risk_text, wording
 from gatecast.faces.terminal.forecast import FULL_ITEMS, shown_steps
-from gatecast.faces.terminal.layout import fitted_table, safe, style_of
+from gatecast.faces.terminal.layout import fitted_table, safe, style_of, table_width
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.risk.answers import ItemRisk, Outlook, PortfolioRisk, Risk, ScenarioRisk
 from gatecast.text import counted
@@ -90,12 +90,11 @@ def _show_grid(item: ItemForecast, console: Console) -> None:
     for place, step in enumerate(steps):
         columns[f"step {step}"] = [_shaded(row.chances[place], shades) for row in rows]
     table = fitted_table(columns, ("moves",), console)
-    if console.measure(table).minimum > console.width or table.columns[-1].header != f"step {steps[-1]}":
+    if table_width(columns) > console.width:
         return
     console.print()
-    _say(
-        f"Chance to touch a price by a step; a usual move is one standard deviation over {item.horizon} steps:", console
-    )
+    usual = f"one standard deviation over {counted(item.horizon, 'step')}"
+    _say(f"Chance to touch a price by a step; a usual move is {usual}:", console)
     console.print(table)
 
 
