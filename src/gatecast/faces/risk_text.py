@@ -67,7 +67,7 @@ def loss_text(outlook: Outlook, money: float | None = None) -> str:
     level = wording.level_text(tail.level)
     at_risk, shortfall = tail.value_at_risk[-1], tail.expected_shortfall[-1]
     if float(at_risk.value) <= 0:
-        gain = Estimate(value=-at_risk.value, error=at_risk.error)
+        gain = Estimate(value=np.asarray(-at_risk.value), error=at_risk.error)
         return f"{level} chance to gain less than {plain_share(gain)} by {day}."
     within = "" if money is None else f" ({money * float(at_risk.value):,.0f} of {money:,.0f})"
     return (
