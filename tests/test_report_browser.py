@@ -14,6 +14,8 @@ from gatecast.faces.report import backtest_report, write_html
 from test_figures import EVIL
 from test_report import VERDICT, page
 from test_report_backtest import ABLATION, walk
+from test_risk import joint
+from test_risk_pictures import everything_of, page_of, ranged
 
 pytestmark = pytest.mark.browser
 
@@ -82,6 +84,14 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("pages") / "backtest.html"
     found = walk(items=(EVIL, "Y"), models=("gatecast", "random_walk", EVIL))
     write_html(path, backtest_report(*found, ABLATION, title=EVIL))
+    return path
+
+
+@pytest.fixture(scope="module")
+def risky(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pages") / "risk.html"
+    forecast = joint(ranged(EVIL), ranged("a name that goes on and on without an end " * 3, 2), ranged("Z", 3))
+    write_html(path, page_of(forecast, everything_of(EVIL), title=EVIL, verdict={**VERDICT, "text": EVIL}))
     return path
 
 
@@ -159,6 +169,21 @@ def test_the_slider_moves_through_the_fans(visit, judged):
     tab.select_option("#picker", "item-1")
     tab.locator("#item-1 input[type=range]").wait_for()
     assert wrong == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (1400, "light")])
+def test_a_page_about_risk_opens_without_error_or_request(visit, risky, width, scheme):
+    tab, wrong = visit(risky, width, scheme)
+    draw_all(tab)
+    assert wrong == []
+    assert tab.evaluate("document.documentElement.scrollWidth") == width
+    assert tab.locator("[data-figure]:visible .main-svg").count() >= 12  # two layers a figure, six figures
+    boxes = tab.evaluate("[...document.querySelectorAll('.card')].map(c => c.getBoundingClientRect().right)")
+    assert max(boxes) <= width
+    assert tab.locator("#item-0 .hm").count() == 1 and tab.locator("#item-0 .annotation").count() == 10
+    tab.select_option("#picker", "item-2")
+    draw_all(tab)
+    assert tab.locator("[data-item]:visible h2").first.inner_text() == "Z" and wrong == []
 
 
 def test_without_scripts_everything_is_still_there(browser, report):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gatecast.cli.app import Command, app
-from gatecast.cli.console import print_json, progress_bar, say_notes
+from gatecast.cli.console import print_json, progress_bar, say, say_notes
 from gatecast.cli.forecasting import config_unless_saved
 from gatecast.cli.options import (
     Calendar,
@@ -17,6 +17,7 @@ from gatecast.cli.options import (
     Paths,
     Preset,
     Repair,
+    Report,
     Seed,
     Settings,
     Source,
@@ -78,6 +79,7 @@ def risk(
     preset: Preset = "default",
     settings: Settings = None,
     model: Model = None,
+    report: Report = None,
     csv: Answers = None,
     calendar: Calendar = None,
     repair: Repair = False,
@@ -87,8 +89,7 @@ def risk(
     reading: ReadOptions,
 ) -> None:
     """Ask the simulated paths of SOURCE: what can be lost, what is touched, on all you hold, in a scenario."""
-    check_outputs(source, table=csv, model=model)
-    config = config_unless_saved(model, preset, settings, seed)
+    check_outputs(source, page=report, table=csv, model=model)
     from gatecast.risk.questions import RiskQuestions
 
     questions = RiskQuestions(
@@ -107,7 +108,7 @@ def risk(
     with progress_bar("judging") as show:
         run = run_risk(
             source,
-            config,
+            config_unless_saved(model, preset, settings, seed),
             questions=questions,
             model=model,
             horizon=horizon,
@@ -119,7 +120,7 @@ def risk(
             repair=repair,
             progress=show,
         )
-    _tell(run, csv, as_json=as_json)
+    _tell(run, source, report, csv, as_json=as_json)
 
 
 def _shares(option: str, text: str) -> tuple[float, ...]:
@@ -145,17 +146,40 @@ def _portfolio(weights: str | None, rebalanced: bool | None, value: float | None
     return Portfolio(weights=held, rebalanced=bool(rebalanced), value=value)
 
 
-def _tell(run: RiskRun, csv: Path | None, *, as_json: bool) -> None:
-    """Notes, the table as a file, and the answers."""
+def _tell(run: RiskRun, source: str, report: Path | None, csv: Path | None, *, as_json: bool) -> None:
+    """Notes, the table and the page as files, and the answers."""
     say_notes(run.notes)
     try:
         if csv is not None:
             write_table(csv, run.risk.to_frame())
+        if report is not None:
+            _write_report(report, source, run)
     finally:  # a file that cannot be written costs no answer
         if as_json:
             print_json(run.to_dict())
         else:
             _print(run)
+
+
+def _write_report(path: Path, source: str, run: RiskRun) -> None:
+    from gatecast.config import in_effect
+    from gatecast.faces.report import risk_report, write_html
+    from gatecast.faces.wording import setting_text
+
+    made = run.forecast_run
+    settings = in_effect(made.config, base=made.forecaster.choice_.folder is not None)
+    page = risk_report(
+        run.risk,
+        made.forecast,
+        made.prices,
+        config={key: setting_text(value) for key, value in settings.items()},
+        verdict=None if made.verdict is None else made.verdict.to_dict(),
+        past=None if run.verdict is None else run.verdict.text,
+        notes=run.notes,
+        title=f"Risk of {source}" if len(source) < 80 else "Risk",
+    )
+    write_html(path, page)
+    say(f"report written to {path}")
 
 
 def _print(run: RiskRun) -> None:
@@ -164,7 +188,8 @@ def _print(run: RiskRun) -> None:
     from gatecast.faces.terminal.risk import show_risk
 
     console = Console()
-    show_risk(run.risk, console=console)
+    show_risk(run.risk, console=console, forecast=run.forecast_run.forecast)
     for verdict in (run.verdict, run.forecast_run.verdict):
         if verdict is not None:
-            console.print(f"\n{verdict.text}", markup=False, highlight=False)
+            console.print(f"
+{verdict.text}", markup=False, highlight=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import calendar
 import math
+from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
@@ -96,6 +98,18 @@ def date_text(stamp: np.datetime64) -> str:
     '2017-12-29 21:00'
     """
     return stamp_text(stamp).replace("T", " ").removesuffix(":00")
+
+
+def day_text(stamp: np.datetime64) -> str:
+    """A timestamp as it is said: the day of the week and the date, and the time where it is not midnight.
+
+    >>> import numpy as np
+    >>> day_text(np.datetime64("2024-04-05")), day_text(np.datetime64("2024-04-05T16:30"))
+    ('Friday 5 April 2024', 'Friday 5 April 2024 16:30')
+    """
+    day: datetime = stamp.astype("datetime64[s]").item()
+    time = f" {day:%H:%M}" if (day.hour, day.minute) != (0, 0) else ""
+    return f"{calendar.day_name[day.weekday()]} {day.day} {calendar.month_name[day.month]} {day.year}{time}"
 
 
 def reading(item: ItemForecast, level: float) -> str:

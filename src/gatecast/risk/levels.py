@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from gatecast.errors import UsageError, briefly
 from gatecast.forecast import ItemForecast
@@ -67,6 +67,14 @@ def touched(item: ItemForecast, price: float) -> Bool[np.ndarray, "paths horizon
     else:
         reached = np.ones(item.paths.shape, dtype=bool)
     return np.asarray(np.logical_or.accumulate(reached, axis=1))
+
+
+def running_extremes(
+    item: ItemForecast,
+) -> tuple[Float[np.ndarray, "paths horizon"], Float[np.ndarray, "paths horizon"]]:
+    """The highest and the lowest price of each path up to each step, as `touched` counts; price units."""
+    highs, lows = (item.paths if extreme is None else extreme for extreme in (item.highs, item.lows))
+    return np.maximum.accumulate(highs, axis=1), np.minimum.accumulate(lows, axis=1)
 
 
 def first_touch(item: ItemForecast, price: float) -> Int[np.ndarray, " paths"]:

@@ -9,6 +9,7 @@ from gatecast.faces.figures.inside import attention_map, cell_states, half_lives
 from gatecast.faces.figures.judged import ablation_bars, pit_histogram, reliability, score_by_step, skill_bars
 from gatecast.faces.figures.palette import DARK
 from gatecast.faces.figures.recall import gradients, memory_errors, memory_gradients
+from gatecast.faces.figures.risk import drawdown_fan, joint_cloud, shortfall_bars, touch_surface
 from gatecast.faces.figures.strips import fan_strip
 
 __all__ = [
@@ -20,11 +21,13 @@ __all__ = [
     "cell_states",
     "collapsed_bands",
     "contribution_map",
+    "drawdown_fan",
     "fan",
     "fan_strip",
     "feature_contributions",
     "gradients",
     "half_lives",
+    "joint_cloud",
     "loss_curve",
     "losses",
     "memory_errors",
@@ -35,6 +38,8 @@ __all__ = [
     "receptive_field",
     "reliability",
     "score_by_step",
+    "shortfall_bars",
     "skill_bars",
     "squashing",
+    "touch_surface",
 ]

@@ -12,14 +12,13 @@ from jaxtyping import Float
 from scipy import stats
 
 from gatecast.faces.figures.palette import ACCENT, ACCENT_SOFT, BANDS, INK, MUTED, QUIET, RIVALS
-from gatecast.faces.figures.style import axis_title, band, bars, dotted, drawn, line, numbers, plain
+from gatecast.faces.figures.style import axis_title, band, bars, dotted, drawn, line, numbers, plain, short_name
 from gatecast.forecast import QUANTILES
 from gatecast.judge.comparisons import RANDOM_WALK, overlap_of, subject_of
 from gatecast.judge.significance import coverage_interval
 
 _Values = Float[np.ndarray, " bars"]
 _FARTHEST = 0.4  # share of the score at which bars are cut
-_NAME_LENGTH = 26  # characters of a model's name beside its bar; a phone has room for no more
 
 
 def score_by_step(scores: pd.DataFrame, *, score: str = "crps", against: str = RANDOM_WALK) -> go.Figure:
@@ -178,7 +177,7 @@ def _range(low: _Values, high: _Values) -> list[float]:
 
 def _labels(table: pd.DataFrame) -> list[str]:
     """The names beside the bars, with the finding in words below where there is a finding."""
-    names = [name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "…" for name in table["name"]]
+    names = [short_name(name) for name in table["name"]]
     if "word" not in table:
         return [plain(name) for name in names]
     return [f"{plain(name)}<br>{plain(str(word))}" for name, word in zip(names, table["word"], strict=True)]

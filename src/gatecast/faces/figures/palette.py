@@ -11,6 +11,7 @@ ACCENT_SOFT = "rgba(47,95,224,0.30)"
 # Outermost first; drawn over each other, they add up.
 BANDS = ("rgba(47,95,224,0.11)", "rgba(47,95,224,0.13)", "rgba(47,95,224,0.16)")
 QUIET = "#c3cad6"  # bars that are not the subject
+SHADE = "#a9bff5"  # a surface where it is highest
 RIVALS = ("#1f8a84", "#b7791f", "#8a4fa3", "#4f8a3c", "#c2546b", "#5f7291", "#8c6a4f", "#2a86b0", "#7d7f2a")
 _LIGHTER = ("#5cc4bd", "#e0b15c", "#c490dd", "#93c97e", "#ee92a5", "#9fb0cc", "#c6a58a", "#72c0e4", "#bdc063")
 
@@ -26,10 +27,12 @@ DARK = {
     BANDS[1]: "rgba(134,168,255,0.15)",
     BANDS[2]: "rgba(134,168,255,0.19)",
     QUIET: "#475064",
+    SHADE: "#34497d",
     **dict(zip(RIVALS, _LIGHTER, strict=True)),
 }
 
 Scale = list[tuple[float, str]]
 OPEN: Scale = [(0.0, SURFACE), (0.6, ACCENT), (1.0, INK)]  # a gate: closed to open
+TOUCH: Scale = [(0.0, SURFACE), (1.0, SHADE)]  # a chance
 SIGNED: Scale = [(0.0, RIVALS[4]), (0.5, SURFACE), (1.0, ACCENT)]  # a state: negative, zero, positive
 ZERO_LINE = {"zeroline": True, "zerolinecolor": QUIET}

@@ -12,6 +12,7 @@ from plotly.basedatatypes import BaseTraceType
 
 from gatecast.faces.figures.palette import ACCENT, GRID, INK, MUTED, RIVALS, SURFACE, Scale
 
+_NAME_LENGTH = 26  # characters of a name beside its bar; a phone has room for no more
 FONT = 'Inter, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 
 
@@ -22,6 +23,17 @@ def plain(text: str) -> str:
     '&lt;b&gt;A&amp;B&lt;/b&gt;'
     """
     return html.escape(" ".join(text.split()), quote=False)
+
+
+def short_name(text: str) -> str:
+    """A name that fits beside a bar on a phone.
+
+    >>> short_name("a name that goes on and on")
+    'a name that goes on and on'
+    >>> short_name("a name that goes on and on and on")
+    'a name that goes on and o…'
+    """
+    return text if len(text) <= _NAME_LENGTH else text[: _NAME_LENGTH - 1] + "…"
 
 
 def numbers(values: Iterable[float]) -> list[float | None]:

@@ -6,5 +6,6 @@ from gatecast.faces.report.ablation import ablation_report
 from gatecast.faces.report.backtest import backtest_report
 from gatecast.faces.report.forecast import forecast_report
 from gatecast.faces.report.page import write_html
+from gatecast.faces.report.risk import risk_report
 
-__all__ = ["ablation_report", "backtest_report", "forecast_report", "write_html"]
+__all__ = ["ablation_report", "backtest_report", "forecast_report", "risk_report", "write_html"]

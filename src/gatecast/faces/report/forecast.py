@@ -34,10 +34,11 @@ def forecast_report(
     """
     check_level(level)
     drawings: dict[str, go.Figure] = {}
-    items = []
+    items: list[dict[str, object]] = []
     for position, item in enumerate(forecast):
         drawings[f"fan-{position}"] = _fan(item, prices, level, many=len(forecast.items) > MANY_ITEMS)
-        items.append({**_item_values(item, level), "id": f"item-{position}", "figure": f"fan-{position}"})
+        places = _add_risk(drawings, item, prices, position) if len(forecast.items) <= MANY_ITEMS else {}
+        items.append({**_item_values(item, level), "id": f"item-{position}", "figure": f"fan-{position}", **places})
     if losses:
         drawings["loss"] = figures.loss_curve(losses, _best_epoch(losses))
     return render(
@@ -67,6 +68,16 @@ def _fan(item: ItemForecast, prices: PriceTable, level: float, *, many: bool) ->
     rows = 60 if many else max(60, 2 * item.horizon)
     levels = sorted({0.5, 0.8, level})
     return figures.fan(item, history, levels=levels, history_rows=rows, sample_paths=0 if many else 12, title=False)
+
+
+def _add_risk(drawings: dict[str, go.Figure], item: ItemForecast, prices: PriceTable, position: int) -> dict[str, str]:
+    """Adds what can be lost to `drawings`, where the simulated days have ranges; returns the names of the figures."""
+    if item.highs is None or item.lows is None:
+        return {}
+    history = prices[item.item_id] if item.item_id in prices.item_ids else None
+    drawings[f"touch-{position}"] = figures.touch_surface(item, history)
+    drawings[f"falls-{position}"] = figures.drawdown_fan(item)
+    return {"touch": f"touch-{position}", "falls": f"falls-{position}"}
 
 
 def _best_epoch(losses: Sequence[tuple[int, float, float]]) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from rich import box
 from rich.cells import cell_len, set_cell_size
@@ -24,17 +24,20 @@ def safe(text: str, console: Console) -> str:
     return visible.encode(console.encoding, "replace").decode(console.encoding)
 
 
+def table_width(columns: Mapping[str, list[str]]) -> int:
+    """How wide a table of these columns is."""
+    return sum(max(map(cell_len, [name, *cells])) + 3 for name, cells in columns.items())
+
+
 def fitted_table(columns: dict[str, list[str]], spare: tuple[str, ...], console: Console) -> Table:
     """A table that fits the width: `spare` columns are left out, in order, then names are cut, never numbers."""
 
-    def width(names: Iterable[str]) -> int:
-        return sum(max(map(cell_len, [name, *columns[name]])) + 3 for name in names)
-
     for name in spare:
-        if width(columns) > console.width:
+        if table_width(columns) > console.width:
             columns.pop(name)
     if "item" in columns:
-        room = max(console.width - width(columns.keys() - {"item"}) - 3, 6)
+        others = {name: cells for name, cells in columns.items() if name != "item"}
+        room = max(console.width - table_width(others) - 3, 6)
         columns["item"] = [_cut(name, min(room, NAME_COLUMNS)) for name in columns["item"]]
     table = Table(
         box=box.ASCII if console.options.ascii_only else box.SIMPLE_HEAD,
