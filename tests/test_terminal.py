@@ -157,11 +157,9 @@ def test_the_command_says_remedies_with_its_own_options() -> None:
     assert as_options("pass start=base, 'x=True'") == "pass start=base, 'x=True'"
     assert as_options('<a href="x">') == '<a href="x">'
     assert as_options("Give for example level=0.9.") == "Give for example --level 0.9."
-    assert set(NAMES) - {"resume", "level", "seed"} == set(inspect.signature(read_prices).parameters) - {
-        "source",
-        "progress",
-        "today",
-    }
+    assert set(NAMES) - {"resume", "level", "seed", "judge", "timeout"} == set(
+        inspect.signature(read_prices).parameters
+    ) - {"source", "progress", "today"}
 
 
 def test_pages_and_json_of_the_command_name_its_own_options(capsys: pytest.CaptureFixture[str]) -> None:

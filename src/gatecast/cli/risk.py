@@ -191,5 +191,4 @@ def _print(run: RiskRun) -> None:
     show_risk(run.risk, console=console, forecast=run.forecast_run.forecast)
     for verdict in (run.verdict, run.forecast_run.verdict):
         if verdict is not None:
-            console.print(f"
-{verdict.text}", markup=False, highlight=False)
+            console.print(f"\n{verdict.text}", markup=False, highlight=False)
