@@ -66,8 +66,8 @@ class BaseNetwork(PathNetwork):
     def predicted(
         self,
         seen: Float[Tensor, "time batch input"],
-        expected: Float[Tensor, "time batch summary"],
-        events: Float[Tensor, "time batch event"],
+        expected: Float[Tensor, "time start summary"],
+        events: Float[Tensor, "time start event"],
         state: State | None = None,
         masks: Masks | None = None,
         *,
