@@ -56,9 +56,8 @@ def main() -> None:
         held = "/".join(f"{100 * part[str(level)].mean():.1f}" for level in LEVELS)
         error = difference.std() / np.sqrt(len(difference))
         name = count or "none"
-        print(
-            f"{name!s:5s} {step:5d}  {held:20s} {difference.mean():+9.3f} {error:7.3f} {np.exp(part['width'].mean()):10.4f}"
-        )
+        width = np.exp(part["width"].mean())
+        print(f"{name!s:5s} {step:5d}  {held:20s} {difference.mean():+9.3f} {error:7.3f} {width:10.4f}")
 
 
 def judged(period: tuple[str, str], prices: PriceTable, counts: list[int], networks: Path) -> Iterator[dict[str, Any]]:

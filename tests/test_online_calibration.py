@@ -121,11 +121,11 @@ def test_with_no_row_to_learn_from_it_knows_nothing_and_walks_on_from_the_last()
         assert (known.since, known.items, known.least) == (timestamps(table)[-1], TABLE.item_ids, 70)
 
 
-def test_of_many_items_a_hundred_evenly_spaced_ones_count() -> None:
+def test_of_many_items_some_evenly_spaced_ones_count() -> None:
     for rows in (40, 80):  # too short to learn from, and long enough
-        table = independent_walks(np.full(rows, 0.01), items=199)
+        table = independent_walks(np.full(rows, 0.01), items=2 * ITEMS - 1)
         known = calibrate(MODEL, table, after=DAYS[0], steps=1)
-        assert known.items == tuple(f"A{place}" for place in range(0, 199, 2))
+        assert known.items == tuple(f"A{place}" for place in range(0, 2 * ITEMS - 1, 2))
         assert len(known.items) == ITEMS
     table = independent_walks(np.full(40, 0.01), items=ITEMS)
     assert calibrate(MODEL, table, after=DAYS[0], steps=1).items == table.item_ids
@@ -329,6 +329,6 @@ def test_a_missing_field_is_refused_and_the_bounds_themselves_are_not() -> None:
 
 
 def test_the_names_that_the_bands_page_gives_stand() -> None:
-    assert (online.EVERY, online.TAIL, online.LEAST_BEFORE, online.ITEMS, online.PATHS) == (5, 500, 60, 100, 100)
+    assert (online.EVERY, online.TAIL, online.LEAST_BEFORE, online.ITEMS, online.PATHS) == (5, 500, 60, 20, 100)
     plain = OnlineCalibration(learned(), DAYS[160], ("A0",))
     assert (plain.every, plain.paths, plain.least) == (5, 100, 1)
