@@ -19,6 +19,7 @@ from gatecast.faces.terminal.scores import show_risk
 from gatecast.forecast import Forecast
 from gatecast.judge import recent_risk as recent
 from gatecast.judge.coverage import miss_tests
+from gatecast.judge.recent import recent_walk
 from gatecast.judge.report import Report
 from gatecast.judge.risk_answers import COLUMNS, LEVELS, PORTFOLIO, risk_answers
 from gatecast.judge.risk_record import risk_record
@@ -358,14 +359,21 @@ def test_a_backtest_run_adds_the_rivals_and_the_field(
 
 def test_recent_days_judge_the_risk_of_the_chosen_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recent, "DAYS", 20)
-    monkeypatch.setattr(recent, "FORECASTS", 20)
-    monkeypatch.setattr(recent, "ORIGINS", 3)
-    table = PriceTable(series=tuple(simulated_series(name, 500, 1, start="2018-01-01") for name in "AB"))
-    choice = choose(Config.from_preset("base", ["calibrate=false"]), table)
-    verdict = recent.recent_risk(choice, table, horizon=20, levels=True)
-    assert [(found.step, found.n) for found in verdict.losses] == [(1, 20), (1, 20), (5, 6), (5, 6)]
-    assert {found.word for found in verdict.losses} <= {"too few to tell", "too often"}
-    assert {found.question for found in verdict.scores} == {"1% VaR", "5% VaR", "touch", "stop"}
-    assert verdict.text.endswith("Steps beyond 5 were not judged.")
+    monkeypatch.setattr("gatecast.judge.recent.ORIGINS", 3)
+    table = PriceTable(series=tuple(simulated_series(name, 500, 1, start="2018-01-01") for name in "ABCD"))
+    config = Config.from_preset("base", ["calibrate=false"])
+    for items, daily in (("AB", 20), ("ABCD", 12)):  # of four items every fifth day is enough
+        some = table.select(tuple(items))
+        choice = choose(config, some)
+        verdict = recent.recent_risk(choice, some, recent_walk(choice, some, horizon=20, risk=True))
+        ahead = 3 * len(items)
+        assert [(found.step, found.n) for found in verdict.losses] == [(1, daily), (1, daily), (5, ahead), (5, ahead)]
+        assert {found.word for found in verdict.losses} <= {"too few to tell", "too often"}
+        assert {found.question for found in verdict.scores} == {"1% VaR", "5% VaR", "touch", "stop"}
+        assert verdict.text.endswith("Steps beyond 5 were not judged.")
+        assert verdict.model == "gatecast"
     short = table.until(table.series[0].timestamps[30])
-    assert "could not be tested on past days: " in recent.recent_risk(choice, short, horizon=1).text
+    assert (
+        "could not be tested on past days: "
+        in recent.recent_risk(choice, short, recent_walk(choice, short, horizon=1, risk=True)).text
+    )

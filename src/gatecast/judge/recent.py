@@ -10,9 +10,12 @@ from gatecast.calibration.cache import CachedForecasts
 from gatecast.errors import TooFewRows
 from gatecast.features.cross_section import LEAST_ITEMS
 from gatecast.features.windows import rows_needed
+from gatecast.judge.report import Report
+from gatecast.judge.risk_record import LEAST_PATHS
 from gatecast.judge.verdict import Verdict, cannot_tell
 from gatecast.judge.walkforward import Progress, backtest
-from gatecast.models.baselines import Har, RandomWalk
+from gatecast.model import Model
+from gatecast.models.baselines import Har, Historical, RandomWalk
 from gatecast.models.choice import Choice
 from gatecast.models.forecaster import Forecaster
 from gatecast.models.shipped import MIN_ROWS
@@ -41,6 +44,23 @@ class RecentDays:
         return [f"It was judged on {len(self.items)} of the {len(prices)} items{alone}: {', '.join(self.items)}."]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RecentWalk:
+    """The walk-forward test over recent days, or the reason why there is none; `limits` are what a verdict adds."""
+
+    model: str
+    report: Report | None
+    limits: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """That of the report, with its limits."""
+        if self.report is None:
+            return cannot_tell(self.model, self.reason)
+        return replace(self.report.verdict, text=" ".join([self.report.verdict.text, *self.limits]))
+
+
 def recent_verdict(
     choice: Choice,
     prices: PriceTable,
@@ -50,37 +70,53 @@ def recent_verdict(
     cached: CachedForecasts | None = None,
     progress: Progress | None = None,
 ) -> Verdict:
-    """How the chosen network would have done on recent days, against the random walk and HAR.
+    """How the chosen network would have done on recent days (`recent_walk`)."""
+    return recent_walk(choice, prices, horizon=horizon, seed=seed, cached=cached, progress=progress).verdict
+
+
+def recent_walk(
+    choice: Choice,
+    prices: PriceTable,
+    *,
+    horizon: int,
+    seed: int = 0,
+    risk: bool = False,
+    cached: CachedForecasts | None = None,
+    progress: Progress | None = None,
+) -> RecentWalk:
+    """The chosen network on recent days, against the random walk and HAR.
 
     A network that is trained on the prices is trained anew on the rows before the first of the recent origins, so that
     every day it is judged on is new to it; a base network is judged on days after the last it learned from. Of a table
     the first few items are judged that still trade and have rows enough for all origins, or where none has, for some.
-    `cached`: past forecasts of the chosen base network, so that the days its calibration walked over are not simulated
-    again.
+    `risk`: keep what each forecast says of risk, too, and historical simulation beside it. `cached`: past forecasts of
+    the chosen base network, so that the days its calibration walked over are not simulated again.
     """
     # HAR stands for the models of volatility: GARCH is no stronger a rival, and takes as long to import as all this.
     steps = min(horizon, STEPS)
     model = Forecaster(steps=steps, choice=choice, cached=cached)
+    rivals: list[Model] = [RandomWalk(), Har(), *([Historical()] if risk else [])]
     days = recent_days(choice, prices, steps)
     if isinstance(days, str):
-        return cannot_tell(model.name, days)
+        return RecentWalk(model=model.name, report=None, reason=days)
     try:
         report = backtest(
-            [model, RandomWalk(), Har()],
+            [model, *rivals],
             prices.select(days.items),
             horizon=steps,
             every=steps,
             cutoffs=min(ORIGINS, days.rows // steps),
             refit=0,
             min_rows=days.least,
-            paths=PATHS,
+            paths=LEAST_PATHS if risk else PATHS,
             seed=seed,
+            risk=risk,
             progress=progress,
         )
     except TooFewRows as error:
-        return cannot_tell(model.name, str(error))
+        return RecentWalk(model=model.name, report=None, reason=str(error))
     limits = [f"Steps beyond {steps} were not judged."] if horizon > steps else []
-    return replace(report.verdict, text=" ".join([report.verdict.text, *limits, *days.limits(choice, prices)]))
+    return RecentWalk(model=model.name, report=report, limits=(*limits, *days.limits(choice, prices)))
 
 
 def recent_days(choice: Choice, prices: PriceTable, steps: int) -> RecentDays | str:

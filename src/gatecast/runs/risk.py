@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gatecast.config import Config
 from gatecast.errors import check_type
+from gatecast.judge.recent import recent_walk
 from gatecast.judge.recent_risk import recent_risk
 from gatecast.judge.risk_verdict import RiskVerdict
 from gatecast.notes import Note
@@ -27,7 +28,7 @@ class RiskRun:
     """What a risk run made: the forecast with its verdict, the answers, and what a reader should know.
 
     `verdict` is on risk answers of past days; that of `forecast_run` on its forecasts. `timings` are seconds by part:
-    those of the forecast, and risk and judge_risk.
+    those of the forecast, and risk.
     """
 
     forecast_run: ForecastRun
@@ -104,7 +105,7 @@ def run_risk(
         horizon=horizon,
         paths=paths,
         seed=seed,
-        verdict=verdict,
+        verdict=False,
         calendar=calendar,
         repair=repair,
         reading=reading,
@@ -115,13 +116,11 @@ def run_risk(
         risk = assess_risk(run.forecast, questions, prices=run.prices)
     judged = None
     if verdict:
-        with timed(timings, "judge_risk"):
-            judged = recent_risk(
-                run.forecaster.choice_,
-                run.prices,
-                horizon=horizon,
-                seed=seed,
-                cached=cached_of(run.forecaster),
-                progress=progress,
+        with timed(timings, "judge"):
+            choice, cached = run.forecaster.choice_, cached_of(run.forecaster)
+            walk = recent_walk(
+                choice, run.prices, horizon=horizon, seed=seed, risk=True, cached=cached, progress=progress
             )
+            judged = recent_risk(choice, run.prices, walk, seed=seed, cached=cached, progress=progress)
+            run = replace(run, verdict=walk.verdict)
     return RiskRun(forecast_run=run, risk=risk, verdict=judged, notes=(*run.notes, *risk.notes), timings=timings)
