@@ -373,7 +373,5 @@ def test_recent_days_judge_the_risk_of_the_chosen_network(monkeypatch: pytest.Mo
         assert verdict.text.endswith("Steps beyond 5 were not judged.")
         assert verdict.model == "gatecast"
     short = table.until(table.series[0].timestamps[30])
-    assert (
-        "could not be tested on past days: "
-        in recent.recent_risk(choice, short, recent_walk(choice, short, horizon=1, risk=True)).text
-    )
+    walk = recent_walk(choice, short, horizon=5, risk=True)
+    assert "could not be tested on past days: " in recent.recent_risk(choice, short, walk).text
