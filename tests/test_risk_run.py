@@ -16,12 +16,13 @@ import gatecast
 from conftest import simulated_series
 from gatecast.cli import app, main
 from gatecast.config import Config
+from gatecast.errors import DataError, UsageError
 from gatecast.faces.terminal.risk import show_risk
 from gatecast.faces.wording import estimate_text
 from gatecast.forecast import Forecast
 from gatecast.prices import PriceTable
 from gatecast.risk.questions import RiskQuestions
-from gatecast.risk.weights import Portfolio
+from gatecast.risk.weights import Portfolio, read_weights
 from gatecast.runs.risk import run_risk
 from test_risk import correlated, everything, item, joint, walk
 
@@ -204,3 +205,27 @@ def test_a_number_is_shown_to_the_digit_of_its_error() -> None:
     assert estimate_text(0.123456, 0.02) == "12% (2)"
     assert estimate_text(0.123456, 0.002) == "12.3% (0.2)"
     assert estimate_text(0.123456, 0.0000002) == "12.35% (0.00)"
+
+
+def test_an_item_in_the_first_line_of_a_weights_file_is_no_header(tmp_path: Path) -> None:
+    path = tmp_path / "weights.csv"
+    path.write_text("AAPL,\u221220%\nJPM;x,50%\n".replace("JPM;x", "JPM"), encoding="utf-8")
+    assert read_weights(path) == {"AAPL": -0.2, "JPM": 0.5}
+    for weight in ("half", "nan", "$5000", "1/3", "-20 pct"):
+        path.write_text(f"AAPL,{weight}\nJPM,50%\n")
+        with pytest.raises(DataError, match="line 1 of"):
+            read_weights(path)
+    path.write_text("Ticker,Weight\nJPM,50%\n")
+    assert read_weights(path) == {"JPM": 0.5}
+
+
+def test_what_cannot_be_asked_is_refused_before_the_work(prices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatecast.runs.forecast.fitted", lambda *_, **__: pytest.fail("it began to work"))
+    for asked, words in (
+        ({"touch": ("NO=60",)}, "no item 'NO'"),
+        ({"given": "NO<=-5%"}, "no item 'NO'"),
+        ({"given": "X<=-5%@9"}, "forecast's 4 steps"),
+        ({"portfolio": Portfolio(weights={"no": 1.0})}, "'no' is none"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            run_risk(prices, questions=RiskQuestions(**asked), horizon=4)

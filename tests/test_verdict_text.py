@@ -199,7 +199,11 @@ def test_the_advice_follows_from_the_two_words(median: Word, bands: Word) -> Non
     assert text(**parts, honest=replace(HONEST, ok=None)).endswith(f". {middle}; {spread}.")
     for coverage, width in ((0.8, "narrow"), (0.97, "wide")):
         shown = text(**parts, honest=replace(HONEST, ok=False, coverage=coverage))
-        mend = "" if bands == "worse" else f" Calibrate the bands first, since they are too {width}."
+        mend = (
+            ""
+            if bands == "worse"
+            else f" Of late its bands were too {width}: calibrate them (calibrate=true), or allow for it."
+        )
         assert shown.endswith(f". {middle}; {spread}.{mend}")
 
 

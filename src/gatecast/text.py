@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 
 
@@ -37,3 +38,14 @@ def listed(words: Sequence[str], most: int = 3) -> str:
     """
     more = f" and {len(words) - most:,} more" if len(words) > most else ""
     return ", ".join(words[:most]) + more
+
+
+def likely_first(names: Sequence[str], meant: str, most: int = 10) -> str:
+    """The names as `listed` has them, with that first which may have been meant.
+
+    >>> likely_first(["A", "AAPL"], "aapl")
+    'AAPL, A'
+    """
+    alike = [name for name in names if name.casefold() == meant.casefold().strip("'\"")]
+    close = alike or difflib.get_close_matches(meant, names, n=1)
+    return listed([*close, *(name for name in names if name not in close)], most)

@@ -165,13 +165,14 @@ def _loss_text(found: LossFinding) -> str:
     ahead = "" if found.step == 1 else f" {found.step} steps ahead"
     count = f"on {found.crossed:.1%} of {counted(found.origins, 'past day')}"
     if found.n != found.origins:
-        count = f"in {found.crossed:.1%} of {counted(found.n, 'forecast')} from {counted(found.origins, 'past day')}"
+        times = f"{found.crossed * found.n:.0f}" if found.word == "too few to tell" else f"{found.crossed:.1%}"
+        count = f"in {times} of {counted(found.n, 'forecast')} from {counted(found.origins, 'past day')}"
     elif found.word == "too few to tell":
         count = f"on {found.crossed * found.n:.0f} of {counted(found.origins, 'past day')}"
     p = "" if found.p_value is None else p_text(found.p_value)
     few = f", where {found.level * found.n:.2g} are expected"
     if found.effective < 0.95 * found.n:
-        few = f", worth {found.effective:.0f} independent ones, where {found.level * found.effective:.2g} are expected"
+        few += f", as much evidence as {found.effective:.0f} independent ones"
     ends = {
         "no evidence against": f" (Kupiec {p}): no evidence against it",
         "too often": f" (Kupiec {p}): too often, more can be lost than it says",

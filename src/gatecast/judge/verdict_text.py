@@ -149,7 +149,6 @@ def _advice(found: Decision) -> str:
     }[found.bands.word]
     mend = ""
     if found.honest.ok is False and found.bands.word != "worse":
-        mend = " Calibrate the bands first, since they are " + (
-            "too narrow." if found.honest.too_narrow else "too wide."
-        )
+        width = "too narrow" if found.honest.too_narrow else "too wide"
+        mend = f" Of late its bands were {width}: calibrate them (calibrate=true), or allow for it."
     return f"{middle}; {spread}.{mend}"

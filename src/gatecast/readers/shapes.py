@@ -87,7 +87,7 @@ def _ordered(sample: Sample, fields: Mapping[str, int], taken: set[int]) -> tupl
     if not 4 <= len(values) <= MOST_BY_SHAPE:
         return None
     group = _near_equal({at: column for at, column in values.items() if at not in taken})
-    logs = {at: np.log(values[at]) for at in group}
+    logs = {at: np.log(np.where(values[at] > 0, values[at], np.nan)) for at in group}
     complete = np.all([np.isfinite(column) for column in logs.values()], axis=0) if logs else np.zeros(0, bool)
     if len(group) < 4 or complete.sum() < _LEAST_ROWS:
         return None

@@ -17,7 +17,7 @@ from gatecast.risk.levels import level_chances, stop_before_target
 from gatecast.risk.limits import has_ranges, path_notes, portfolio_notes
 from gatecast.risk.portfolio import PortfolioPaths, portfolio_paths
 from gatecast.risk.questions import ItemPrices, RiskQuestions
-from gatecast.risk.scenario import Scenario, scenario_paths, scenario_step
+from gatecast.risk.scenario import Scenario, scenario_paths
 from gatecast.risk.tails import implied_move, periods_per_year, tail_risks, volatility
 from gatecast.risk.weights import Portfolio
 
@@ -79,10 +79,6 @@ def _item_risk(item: ItemForecast, asked: ItemPrices, questions: RiskQuestions, 
     )
 
 
-def _has_ranges(item: ItemForecast) -> bool:
-    return item.highs is not None and item.lows is not None
-
-
 def _outlook(
     timestamps: np.ndarray,
     relative: Float[np.ndarray, "paths steps"],
@@ -123,7 +119,7 @@ def _scenario_risk(
     forecast: Forecast, scenario: Scenario, chosen: Bool[np.ndarray, " paths"], held: PortfolioPaths | None
 ) -> ScenarioRisk:
     """What every item and the portfolio do in the chosen paths, by the scenario's day and by their last."""
-    step = scenario_step(forecast, scenario)
+    step = scenario.check([item.item_id for item in forecast], forecast.horizon)
     day = forecast[scenario.item_id].timestamps[step - 1]
     values = [(item.item_id, item.timestamps, item.paths, item.last_close) for item in forecast]
     if held is not None:

@@ -14,7 +14,7 @@ from gatecast.errors import UsageError, briefly
 from gatecast.forecast import ItemForecast
 from gatecast.prices import stamp_text
 from gatecast.risk.estimates import Estimate, chance, mean
-from gatecast.text import listed, shown
+from gatecast.text import likely_first, shown
 
 Price = float | int | str  # a price of the only item, or of one that is named: "AAPL=60"
 _ROUNDING = 1e-12  # share of a price; a path that is this close is there
@@ -144,7 +144,7 @@ def named_price(text: Price, item_ids: Sequence[str]) -> tuple[str, float]:
         raise UsageError(f"a price is a positive number; got {briefly(text)}. Write for example 60 or 'AAPL=60'.")
     if separator:
         if item_id.strip() not in item_ids:
-            raise UsageError(f"no item {shown(item_id)} in this forecast. It has: {listed(list(item_ids), 10)}.")
+            raise UsageError(f"no item {shown(item_id)} in this forecast. It has: {likely_first(item_ids, item_id)}.")
         return item_id.strip(), price
     if len(item_ids) > 1:
         raise UsageError(

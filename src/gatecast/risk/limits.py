@@ -14,6 +14,7 @@ from gatecast.risk.answers import PortfolioRisk
 from gatecast.risk.questions import ItemPrices, RiskQuestions
 from gatecast.text import counted
 
+LEANING = 3.0  # standard errors of the median's move that are no luck
 LEAST_BEYOND = 5  # paths beyond a level; with fewer its value at risk is a few paths' luck
 
 
@@ -33,12 +34,30 @@ def path_notes(forecast: Forecast, questions: RiskQuestions, asked: Mapping[str,
     if blind:
         text = "the simulated days have no highs and lows, so that only closes count: a touch within a day is missed"
         notes.append(Note("risk", text, () if len(forecast.items) == 1 else blind))
+    leaning = [item for item in forecast if abs(_lean(item)) > LEANING * _lean_error(item)]
+    if leaning:
+        steps, least_lean, most = counted(forecast.horizon, "step"), *(f(map(_lean, leaning)) for f in (min, max))
+        span = f"{100 * most:+.1f}%" if len(leaning) == 1 else f"{100 * least_lean:+.1f}% to {100 * most:+.1f}%"
+        text = f"the middle path moves by {span} in {steps}: a drift of the model, which tilts chances above and below"
+        notes.append(
+            Note("risk", text, () if len(leaning) == len(forecast.items) else tuple(i.item_id for i in leaning))
+        )
     least = min(questions.levels)
     if forecast.n_paths * least < LEAST_BEYOND:
         enough = math.ceil(round(LEAST_BEYOND / least, 6))
         found = f"{counted(forecast.n_paths, 'path')} tell the worst {100 * least:.6g}% only roughly"
         notes.append(Note("risk", f"{found}; use {enough:,} or more"))
     return tuple(notes)
+
+
+def _lean(item: ItemForecast) -> float:
+    """How far the median has moved at the end, as a share of the last close."""
+    return float(item.median[-1] / item.last_close - 1)
+
+
+def _lean_error(item: ItemForecast) -> float:
+    """The standard error of that, for about normal returns: sqrt(pi / 2) of that of the mean."""
+    return float(np.sqrt(np.pi / 2 / len(item.paths)) * (item.paths[:, -1] / item.last_close).std())
 
 
 def portfolio_notes(forecast: Forecast, risk: PortfolioRisk) -> tuple[Note, ...]:

@@ -39,7 +39,11 @@ class RiskQuestions:
                     f"{name} is a list; got {briefly(getattr(self, name))}. Give for example {name}=(...,)."
                 )
         if (self.stop is None) != (self.target is None):
-            raise UsageError("a stop and a target go together: which is touched first? Give both of them, or neither.")
+            alone = self.stop if self.target is None else self.target
+            raise UsageError(
+                "a stop and a target go together: which is touched first? Give both of them; for the chance of one "
+                f"alone ask for its touch: touch=({briefly(alone)},)."
+            )
         for level in self.levels:
             check_number("a level", level, example=0.05)
             if not 0 < level <= 0.5:
@@ -62,6 +66,14 @@ class RiskQuestions:
     def scenario(self) -> Scenario | None:
         """The scenario asked for."""
         return Scenario.parse(self.given) if isinstance(self.given, str) else self.given
+
+    def check(self, item_ids: Sequence[str], horizon: int) -> None:
+        """Raise `UsageError` where they cannot be asked of so many steps of these items."""
+        self.by_item(item_ids)
+        if self.portfolio is not None:
+            self.portfolio.over(item_ids)
+        if self.scenario is not None:
+            self.scenario.check(item_ids, horizon)
 
     def by_item(self, item_ids: Sequence[str]) -> dict[str, ItemPrices]:
         """The prices asked of each of these items; raises `UsageError` for prices of others, or of none."""

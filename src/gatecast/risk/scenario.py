@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from jaxtyping import Bool
 from gatecast.errors import UsageError, briefly
 from gatecast.forecast import Forecast
 from gatecast.risk.estimates import chance
-from gatecast.text import shown
+from gatecast.text import likely_first, shown
 
 LEAST_PATHS = 20  # of a scenario; fewer say next to nothing
 _WRITTEN = re.compile(
@@ -52,19 +53,23 @@ class Scenario:
             step=None if found["step"] is None else int(found["step"]),
         )
 
+    def check(self, item_ids: Sequence[str], horizon: int) -> int:
+        """Its step, from 1; raises `UsageError` where a forecast of these items and steps cannot have it."""
+        if self.item_id not in item_ids:
+            raise UsageError(
+                f"no item {shown(self.item_id)} in this forecast. It has: {likely_first(item_ids, self.item_id)}."
+            )
+        step = horizon if self.step is None else self.step
+        if not 1 <= step <= horizon:
+            raise UsageError(
+                f"a scenario lies within the forecast's {horizon} steps; got {step}. Lengthen the horizon."
+            )
+        return step
+
     def __str__(self) -> str:
         """As it is written: `SPY<=-5%@5`."""
         step = "" if self.step is None else f"@{self.step}"
         return f"{self.item_id}{'<=' if self.below else '>='}{100 * self.move:g}%{step}"
-
-
-def scenario_step(forecast: Forecast, scenario: Scenario) -> int:
-    """The step of a scenario, from 1; raises `UsageError` where the forecast ends before it or has no such item."""
-    horizon = forecast[scenario.item_id].horizon
-    step = horizon if scenario.step is None else scenario.step
-    if not 1 <= step <= horizon:
-        raise UsageError(f"a scenario lies within the forecast's {horizon} steps; got {step}. Lengthen the horizon.")
-    return step
 
 
 def scenario_paths(forecast: Forecast, scenario: Scenario) -> Bool[np.ndarray, " paths"]:
@@ -73,7 +78,7 @@ def scenario_paths(forecast: Forecast, scenario: Scenario) -> Bool[np.ndarray, "
     Raises `UsageError` where there are several items whose paths do not belong together, and where the scenario holds
     in fewer than 20 paths.
     """
-    step = scenario_step(forecast, scenario)
+    step = scenario.check([item.item_id for item in forecast], forecast.horizon)
     if len(forecast.items) > 1 and not forecast.joint:
         raise UsageError(
             "a scenario needs paths that belong together; those of this forecast were simulated independently. "

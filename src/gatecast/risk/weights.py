@@ -5,17 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from gatecast.errors import DataError, UnreadableSource, UsageError, briefly, check_number
-from gatecast.text import clean, listed, shown
+from gatecast.text import clean, likely_first, listed, shown
 
 Holdings = Mapping[str, float] | Literal["equal"]
 MOST = 20.0  # times the value that may be held, long and short together; more are weights in per cent
 _LARGEST = 10_000_000  # bytes of a file of weights
+_SIGNS = str.maketrans({",": ".", "\u2212": "-", "\u2013": "-"})  # a decimal comma; a minus as it is typeset
+_ITEM_WORDS = frozenset(["item", "itemid", "ticker", "symbol", "asset", "name", "holding", "security", "instrument"])
+_WEIGHT_WORDS = frozenset(["weight", "weights", "share", "allocation", "percent", "gewicht", "poids", "peso"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +56,7 @@ class Portfolio:
             raise UsageError("a portfolio holds something; every weight is 0. Give one item a weight, such as 0.5.")
         if gross > MOST:
             raise UsageError(
-                f"weights are shares of the value; these add up to {gross:g} in size. Write 40% or 0.4, not 40."
+                f"weights are shares of the value, not money; these add up to {gross:g} in size. Write 40% or 0.4."
             )
 
     def over(self, item_ids: Sequence[str]) -> dict[str, float]:
@@ -63,7 +67,7 @@ class Portfolio:
         if unknown:
             raise UsageError(
                 f"a weight belongs to an item of the forecast; {listed(unknown)} is none. It has: "
-                f"{listed(list(item_ids), 10)}. Rename it, or leave it out."
+                f"{likely_first(item_ids, unknown[0])}. Rename it, or leave it out."
             )
         return {item_id: float(weight) for item_id, weight in self.weights.items() if weight}
 
@@ -71,7 +75,7 @@ class Portfolio:
 def read_weights(path: Path) -> dict[str, float]:
     """The weights of a CSV file: an item and its weight in each line, such as `AAPL,0.4` or `AAPL;40%`.
 
-    A first line whose second cell is no number is a header; columns after the second are not read. Raises `DataError`
+    A first line such as `ticker,weight` is a header; columns after the second are not read. Raises `DataError`
     for a line without a weight, a weight that is no finite number, or an item that is named twice, and
     `UnreadableSource` for what is no such file.
     """
@@ -80,7 +84,7 @@ def read_weights(path: Path) -> dict[str, float]:
         if len(cells) < 2 or not cells[0]:
             raise DataError(f"a line holds an item and its weight; line {line} of '{path}' does not. Complete it.")
         item_id, weight = cells[0], _weight(cells[1])
-        if weight is None and not weights and line == 1:
+        if weight is None and not weights and _is_header(cells):
             continue
         if weight is None:
             raise DataError(
@@ -113,11 +117,17 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
     return [(line, [clean(cell) for cell in row]) for line, row in enumerate(rows, 1) if any(map(str.strip, row))]
 
 
+def _is_header(cells: Sequence[str]) -> bool:
+    """Whether the cells name columns; an item with a weight that cannot be read does not."""
+    words = [re.sub(r"[^a-z]", "", cell.lower()) for cell in cells[:2]]
+    return words[0] in _ITEM_WORDS or words[1] in _WEIGHT_WORDS
+
+
 def _weight(cell: str) -> float | None:
     """The weight in a cell, or None."""
-    number, per_cent = cell.removesuffix("%"), cell.endswith("%")
+    number, per_cent = cell.removesuffix("%").strip(), cell.endswith("%")
     try:
-        weight = float(number.replace(",", ".")) / (100 if per_cent else 1)
+        weight = float(number.translate(_SIGNS)) / (100 if per_cent else 1)
     except ValueError:
         return None
     return weight if math.isfinite(weight) else None

@@ -81,11 +81,12 @@ def run_forecast(
     calendar: str | None = None,
     repair: bool = False,
     reading: ReadOptions = AS_FOUND,
+    check: Callable[[PriceTable], None] | None = None,
     progress: Progress | None = None,
 ) -> ForecastRun:
     """Forecast what `source` (as `read_prices` takes it) may do next, with a network of `config` or a saved `model`.
 
-    `reading` holds what the caller says about the source.
+    `reading` holds what the caller says about the source; `check` is called with its prices before the work begins.
     A training leaves a checkpoint in `save`, or in the user's cache folder, until it has ended; `resume` goes on from
     it. `progress` is called with values of reading a large file, of training and of the verdict's folds; where it
     raises `KeyboardInterrupt` in a training, the best weights so far are used and the checkpoint stays, elsewhere the
@@ -97,6 +98,8 @@ def run_forecast(
     timings: dict[str, float] = {}
     with timed(timings, "read"):
         prices = read_source(source, reading, calendar=calendar, repair=repair, progress=progress)
+    if check is not None:
+        check(prices)
     with timed(timings, "fit"):
         forecaster = fitted(prices, config, model, save=save, resume=resume, progress=progress)
     with timed(timings, "simulate"):

@@ -109,6 +109,7 @@ def run_risk(
         calendar=calendar,
         repair=repair,
         reading=reading,
+        check=lambda prices: questions.check(prices.item_ids, horizon),
         progress=progress,
     )
     timings = dict(run.timings)

@@ -66,7 +66,8 @@ def _in_file(path: Path, name: str) -> Target:
         raise UsageError(f"a model's file is Python; {shown(path)} is not{line}. Correct it.") from None
     known, everything = _names(tree)
     if not name or not (name in known or everything):
-        has = listed([word for word in known if not word.startswith("_")], 10) or "nothing"
+        defined = [each.name for each in tree.body if isinstance(each, ast.ClassDef | ast.FunctionDef)]
+        has = listed([word for word in defined if not word.startswith("_")], 10) or "nothing"
         raise UsageError(
             f"a class or function of the file is named after a colon, as in {path.name}:MyModel; got {shown(name)}. "
             f"It has: {has}."
