@@ -9,7 +9,7 @@ from gatecast.errors import UsageError, briefly, check_number, check_type
 from gatecast.risk.levels import Price, named_price
 from gatecast.risk.scenario import Scenario
 from gatecast.risk.weights import Portfolio
-from gatecast.text import shown
+from gatecast.text import clean, shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class RiskQuestions:
             alone = self.stop if self.target is None else self.target
             raise UsageError(
                 "a stop and a target go together: which is touched first? Give both of them; for the chance of one "
-                f"alone ask for its touch: touch=({briefly(alone)},)."
+                f"alone ask for the touch of {clean(alone)}."
             )
         for level in self.levels:
             check_number("a level", level, example=0.05)
