@@ -15,6 +15,7 @@ from scipy import stats
 from conftest import FixedVolatility, independent_walks, simulated_series
 from gatecast.config import Config
 from gatecast.errors import UsageError
+from gatecast.faces.report import backtest_report
 from gatecast.faces.terminal.scores import show_risk
 from gatecast.forecast import Forecast
 from gatecast.judge import recent_risk as recent
@@ -347,6 +348,9 @@ def test_a_backtest_run_adds_the_rivals_and_the_field(
     assert [row["model"] for row in document["losses"][::4]] == ["ewma_t", "random_walk", "garch", "historical"]
     assert document["verdict"]["model"] == "ewma_t" and document["portfolio"] == []
     assert "risk" not in asked().to_dict()
+    page = backtest_report(run.report, run.prices, risk=(run.risk.record, run.risk.verdict))
+    assert "Answers on risk" in page and "clusters p" in page and run.risk.verdict.text[:40] in page
+    assert "Answers on risk" not in backtest_report(run.report, run.prices)
     show_risk(run.risk.record, run.risk.verdict)
     shown = capsys.readouterr().out
     assert "too few to tell" in " ".join(shown.split()) and max(map(len, shown.splitlines())) <= 80

@@ -10,9 +10,27 @@ import plotly.graph_objects as go
 
 from gatecast.faces import figures
 from gatecast.faces.report.page import render, setting_pairs, verdict_values
-from gatecast.faces.tables import PAGE_COLUMNS, coverage_rows, miss_rows, pit_texts, score_cells, score_frame
+from gatecast.faces.tables import (
+    CHANCE_COLUMNS,
+    CHANCE_HINT,
+    LOSS_COLUMNS,
+    LOSS_HINT,
+    PAGE_COLUMNS,
+    PORTFOLIO_COLUMNS,
+    PORTFOLIO_HINT,
+    chance_rows,
+    coverage_rows,
+    loss_rows,
+    miss_rows,
+    pit_texts,
+    portfolio_rows,
+    score_cells,
+    score_frame,
+)
 from gatecast.judge.audit import Audit
 from gatecast.judge.comparisons import RANDOM_WALK, subject_of
+from gatecast.judge.risk_record import RiskRecord
+from gatecast.judge.risk_verdict import RiskVerdict
 from gatecast.prices import PriceTable
 from gatecast.text import counted
 
@@ -30,11 +48,13 @@ def backtest_report(
     config: Mapping[str, object] | None = None,
     title: str = "Walk-forward test",
     audit: Audit | None = None,
+    risk: tuple[RiskRecord, RiskVerdict] | None = None,
 ) -> str:
     """One self-contained HTML page; the same report gives the same text.
 
     `prices` is the table of the test. `ablation` has a row for each switch: `switch, change, low, high,
-    word` (`figures.ablation_bars`). With an `audit` the page has a section on the subject's bands.
+    word` (`figures.ablation_bars`). With an `audit` the page has a section on the subject's bands, with `risk`
+    one on the models' answers on risk.
     """
     forecasts, scores = report.forecasts, report.scores
     models = list(dict.fromkeys(forecasts["model"]))
@@ -68,6 +88,7 @@ def backtest_report(
             "has_ablation": bool(ablation),
             "ablation_height": _bars_height(len(ablation or ())),
             "audit": None if audit is None else _audit_values(audit, subject),
+            "risk": None if risk is None else _risk_values(*risk),
             "strips": strips,
             "items_left_out": f"The first {MOST_STRIPS} of {items:,} assets are shown." if items > MOST_STRIPS else "",
             "notes": [str(note) for note in (*prices.notes, *report.notes)],
@@ -94,6 +115,21 @@ def _add_strips(drawings: dict[str, go.Figure], rows: pd.DataFrame, prices: Pric
         drawings[f"strip-{position}"] = figures.fan_strip(rows[rows["item_id"] == item_id], prices[item_id])
         strips.append({"id": f"item-{position}", "name": item_id, "figure": f"strip-{position}"})
     return strips
+
+
+def _risk_values(record: RiskRecord, verdict: RiskVerdict) -> dict[str, object]:
+    return {
+        "text": verdict.text,
+        "tables": [
+            {"columns": columns, "rows": rows, "hint": hint}
+            for columns, rows, hint in (
+                (LOSS_COLUMNS, loss_rows(record), LOSS_HINT),
+                (CHANCE_COLUMNS, chance_rows(record), CHANCE_HINT),
+                (PORTFOLIO_COLUMNS, portfolio_rows(record), PORTFOLIO_HINT),
+            )
+            if rows
+        ],
+    }
 
 
 def _audit_values(audit: Audit, model: str) -> dict[str, object]:
