@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from conftest import simulated_series, texts
+from gatecast.cli.outputs import check_outputs
 from gatecast.errors import ForeignError, UsageError
 from gatecast.forecast import QUANTILES, Forecast
 from gatecast.judge.report import Report
@@ -276,3 +277,17 @@ def package(folder: Path) -> None:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: owned-package\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[gatecast.models]\nowned = owned_package:forecast\n")
+
+
+def test_a_model_that_forks_is_left_out_and_a_file_of_a_model_is_no_output(tmp_path: Path) -> None:
+    file = tmp_path / "forking.py"
+    file.write_text("import os\ndef forked(p, h):\n    os.fork()\n    return [float(p.iloc[-1])] * h\n")
+    table = PriceTable(series=(simulated_series("X", 200, 1),))
+    model = Isolated(find(f"{file}:forked"), name="forked", timeout=30)
+    cutoffs = table.series[0].timestamps[[120, 140, 160]]
+    with pytest.raises(ForeignError, match="another process"):
+        model.fit(table.until(cutoffs[0]))
+        for cutoff in cutoffs:
+            model.predict(table.until(cutoff), 2, paths=50)
+    with pytest.raises(UsageError, match="file of a model"):
+        check_outputs("sample:aapl", rows=file, models=f"random_walk,{file}:forked")

@@ -229,3 +229,22 @@ def test_what_cannot_be_asked_is_refused_before_the_work(prices: Path, monkeypat
     ):
         with pytest.raises(UsageError, match=words):
             run_risk(prices, questions=RiskQuestions(**asked), horizon=4)
+
+
+def test_no_output_takes_the_place_of_what_is_read(
+    prices: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "mine.csv"
+    weights.write_text("X,50%\n")
+    said = refusal(capsys, monkeypatch, prices, "--weights", weights, "--csv", weights, *FAST)
+    assert "must not be the file of weights" in said and weights.read_text() == "X,50%\n"
+
+
+def test_what_stands_after_a_weight_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.csv"
+    for text in ("A,60%,B,40%", "A,0,5", "A,1.000,5", "A,1_0"):
+        path.write_text(text + "\n")
+        with pytest.raises(DataError, match="line 1 of"):
+            read_weights(path)
+    path.write_text("ticker,weight,price\nA,60%,12.5\n")
+    assert read_weights(path) == {"A": 0.6}

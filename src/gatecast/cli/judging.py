@@ -90,7 +90,7 @@ def backtest(
     reading: ReadOptions,
 ) -> None:
     """Hold models against each other on days they have not seen, and say which deserve trust."""
-    check_outputs(source, page=report, rows=forecasts, judge=judge)
+    check_outputs(source, page=report, rows=forecasts, judge=judge, models=models)
     prepare_process()
     from gatecast.runs.backtest import run_backtest
 

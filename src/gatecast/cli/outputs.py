@@ -16,7 +16,7 @@ from gatecast.errors import GatecastError, UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
-OTHER_FORMATS = (".pdf", ".png", ".jpg", ".svg", ".csv", ".json", ".parquet", ".xlsx", ".docx", ".md", ".txt")
+OTHER_FORMATS = (".py", ".pdf", ".png", ".jpg", ".svg", ".csv", ".json", ".parquet", ".xlsx", ".docx", ".md", ".txt")
 _OF_A_MODEL = re.compile(r"model\.json|(weights|training)-.*\.safetensors")  # what a model's folder holds
 
 
@@ -29,11 +29,13 @@ def check_outputs(
     save: Path | None = None,
     model: Path | None = None,
     judge: Path | None = None,
+    weights: str | None = None,
+    models: str | None = None,
 ) -> None:
     """Refuse, before hours of work and not after, outputs that cannot be written or would cost a file that is needed.
 
     `page` is HTML, `table` CSV, `rows` Parquet; `save` is the folder of a model to come, `model` that of one to read,
-    `judge` a file of forecasts to read.
+    `judge` a file of forecasts to read, `weights` one of weights, `models` the models as `--models` names them.
     """
     _check_page(page)
     _check_table(table)
@@ -47,6 +49,10 @@ def check_outputs(
             raise UsageError(f"an output must not be the source; '{path}' is both. Choose another path.")
         if judge is not None and _same(path, judge):
             raise UsageError(f"an output must not be the file to judge; '{path}' is both. Choose another path.")
+        if weights is not None and weights != "equal" and _same(path, Path(weights)):
+            raise UsageError(f"an output must not be the file of weights; '{path}' is both. Choose another path.")
+        if any(_same(path, file) for file in _model_files(models)):
+            raise UsageError(f"an output must not be the file of a model; '{path}' is both. Choose another path.")
     for path, other in combinations(outputs, 2):
         if _same(path, other):
             raise UsageError(f"each output needs a path of its own; '{path}' is given twice. Choose another path.")
@@ -54,6 +60,12 @@ def check_outputs(
         for path in others:
             if folder is not None and _of_the_model(path, folder):
                 raise UsageError(f"the folder '{folder}' holds a model, and '{path}' is a file of it. Choose another.")
+
+
+def _model_files(models: str | None) -> list[Path]:
+    """The files of Python among the models."""
+    words = [] if models is None else models.split(",")
+    return [Path(word.rpartition(":")[0] or word) for word in words if ".py" in word]
 
 
 def _same(path: Path, other: Path) -> bool:

@@ -18,6 +18,7 @@ from gatecast.text import clean, counted, listed, shown
 
 _ITEM, _CUTOFF, _DATE = ("item_id", "item", "asset", "symbol", "ticker"), ("cutoff", "origin"), ("timestamp", "date")
 _POINTS = ("point", "forecast", "prediction", "median", "mean", "close", "price", "yhat")
+_YEARS = (1700, 2200)  # that timestamps of prices can hold
 _KEY = ["model", "item_id", "cutoff", "timestamp"]
 
 
@@ -120,14 +121,33 @@ def _dates(frame: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray:
     if column is None:
         has = listed(list(frame.columns), 8)
         raise ForeignError(f"forecasts have a column {names[0]}; the columns are {has}. Add it.")
-    dates = pd.to_datetime(frame[column], errors="coerce")
+    given = frame[column]
+    if pd.api.types.is_numeric_dtype(given):
+        given = given.map(lambda value: f"{value:.0f}")  # 20240131
+    try:
+        dates = pd.to_datetime(given, errors="coerce")
+    except ValueError:
+        raise ForeignError(
+            f"{column} holds dates of one time zone; these have several offsets. Write them as the prices have them, "
+            "without an offset."
+        ) from None
     wrong = np.flatnonzero(dates.isna())
     if len(wrong) or not pd.api.types.is_datetime64_any_dtype(dates):
         row = int(wrong[0]) if len(wrong) else 0
         text = shown(frame[column].iloc[row])
         raise ForeignError(f"{column} holds dates; row {row + 1} has {text}. Write dates as 2024-01-31.")
     if dates.dt.tz is not None:
+        if str(dates.dt.tz) != "UTC":
+            raise ForeignError(
+                f"{column} holds dates as the prices have them, without a time zone; row 1 has "
+                f"{shown(frame[column].iloc[0])}. Write the exchange's own time."
+            )
         dates = dates.dt.tz_localize(None)
+    outside = np.flatnonzero((dates.dt.year < _YEARS[0]) | (dates.dt.year > _YEARS[1]))
+    if len(outside):
+        row = int(outside[0])
+        text = shown(frame[column].iloc[row])
+        raise ForeignError(f"{column} holds dates of the prices; row {row + 1} has {text}. Write dates as 2024-01-31.")
     return dates.to_numpy(dtype="datetime64[ns]")
 
 

@@ -41,7 +41,9 @@ class Scenario:
         Scenario(item_id='SPY', below=True, move=-0.05, step=5)
         """
         found = _WRITTEN.fullmatch(text) if isinstance(text, str) else None
-        if found is None or float(found["move"]) <= -100:
+        if found is not None and not -100 < float(found["move"]) < 1e6:
+            raise UsageError(f"a price moves by more than -100%; got {briefly(text)}. Write for example 'SPY<=-5%@5'.")
+        if found is None:
             raise UsageError(
                 f"a scenario is an item, a move and a step; got {briefly(text)}. Write for example 'SPY<=-5%@5': SPY "
                 "closes 5% lower or worse after 5 steps."

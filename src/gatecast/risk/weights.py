@@ -43,7 +43,7 @@ class Portfolio:
             check_number("value", self.value, example=10_000.0)
             if self.value <= 0:
                 raise UsageError(f"the value of a portfolio is positive; got {self.value:g}. Give for example 10000.")
-        if self.weights == "equal":
+        if isinstance(self.weights, str) and self.weights == "equal":
             return
         if not isinstance(self.weights, Mapping):
             raise UsageError(
@@ -61,7 +61,7 @@ class Portfolio:
 
     def over(self, item_ids: Sequence[str]) -> dict[str, float]:
         """The weights other than 0 among the items of a forecast; raises `UsageError` for items that are not there."""
-        if self.weights == "equal":
+        if isinstance(self.weights, str):
             return dict.fromkeys(item_ids, 1 / len(item_ids))
         unknown = [shown(item_id) for item_id in self.weights if item_id not in set(item_ids)]
         if unknown:
@@ -75,16 +75,24 @@ class Portfolio:
 def read_weights(path: Path) -> dict[str, float]:
     """The weights of a CSV file: an item and its weight in each line, such as `AAPL,0.4` or `AAPL;40%`.
 
-    A first line such as `ticker,weight` is a header; columns after the second are not read. Raises `DataError`
-    for a line without a weight, a weight that is no finite number, or an item that is named twice, and
+    A first line such as `ticker,weight` is a header; below one, columns after the second are not read. Raises
+    `DataError` for a line without a weight, a weight that is no finite number, or an item that is named twice, and
     `UnreadableSource` for what is no such file.
     """
     weights: dict[str, float] = {}
+    headed = False
     for line, cells in _lines(path):
+        more = [] if headed else [cell for cell in cells[2:] if _weight(cell) is not None]
+        if more:
+            raise DataError(
+                f"a line holds one item and its weight; line {line} of '{path}' has {shown(more[0])} after them. Write "
+                "each item in a line of its own, and a decimal sign as a point."
+            )
         if len(cells) < 2 or not cells[0]:
             raise DataError(f"a line holds an item and its weight; line {line} of '{path}' does not. Complete it.")
         item_id, weight = cells[0], _weight(cells[1])
         if weight is None and not weights and _is_header(cells):
+            headed = True
             continue
         if weight is None:
             raise DataError(
@@ -101,6 +109,8 @@ def read_weights(path: Path) -> dict[str, float]:
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
     """The lines that are not blank, from 1, as cells."""
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # a device or a pipe may have no end
+            raise UnreadableSource(f"weights are 'equal' or a CSV file; '{path}' is no file. Give another.")
         if path.stat().st_size > _LARGEST:
             raise UnreadableSource(f"a file of weights is small; '{path}' has over 10 MB. Give another file.")
         text = path.read_text(encoding="utf-8-sig")
@@ -127,7 +137,7 @@ def _weight(cell: str) -> float | None:
     """The weight in a cell, or None."""
     number, per_cent = cell.removesuffix("%").strip(), cell.endswith("%")
     try:
-        weight = float(number.translate(_SIGNS)) / (100 if per_cent else 1)
+        weight = math.nan if "_" in number else float(number.translate(_SIGNS)) / (100 if per_cent else 1)
     except ValueError:
         return None
     return weight if math.isfinite(weight) else None

@@ -108,5 +108,8 @@ def failure(error: BaseException, what: str, file: str) -> str:
         return str(error)
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if file and frame.filename == file]
     place = f" (line {lines[-1]})" if lines else ""
-    text = clean(" ".join(str(error).split()), 160)
+    try:
+        text = clean(" ".join(str(error).split()), 160)
+    except Exception:  # its own message fails
+        text = ""
     return f"its {what} raised {type(error).__name__}{f': {text}' if text else ''}{place}. Correct it."

@@ -48,7 +48,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     threading.Thread(target=_receive, args=(requests, waiting), daemon=True).start()
     model, file = None, ""
     while True:
-        what, *arguments = waiting.get()
+        number, what, *arguments = waiting.get()
         try:
             if what == "fit":
                 target, prices = arguments
@@ -63,7 +63,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
                 answer = ("done", predicted(model, prices, horizon, paths=paths, seed=seed))
         except BaseException as error:
             answer = ("failed", failure(error, what, file))
-        pickle.dump(answer, answers)
+        pickle.dump((number, os.getpid(), *answer), answers)
         answers.flush()
 
 

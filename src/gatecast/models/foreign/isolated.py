@@ -19,6 +19,7 @@ from gatecast.models.foreign.targets import Target
 from gatecast.notes import Note
 from gatecast.prices import PriceTable, check_prices
 
+_AFTER = 5.0  # seconds for the pipe of a process that was stopped
 TIMEOUT = 300.0  # seconds of a fit or of a forecast; a daily model that needs more is most likely stuck
 
 
@@ -29,6 +30,7 @@ class Child:
         command = [sys.executable, "-P", "-W", "ignore", "-m", "gatecast.models.foreign.child"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         self.stop = weakref.finalize(self, _end, self._process)
+        self._asked = 0
 
     def ask(self, request: tuple[Any, ...], timeout: float) -> Any:
         """The answer to a request; raises `ForeignError` where there is none within `timeout` seconds."""
@@ -42,7 +44,7 @@ class Child:
             if not answers:  # too late, or Ctrl-C while it was waited for
                 late = exchange.is_alive()
                 self.stop()
-                exchange.join()
+                exchange.join(_AFTER)  # a process that the model has left behind may hold the pipe open
         if not answers:
             if late:
                 raise ForeignError(
@@ -61,9 +63,13 @@ class Child:
         assert requests is not None
         assert replies is not None
         with suppress(OSError, EOFError, ValueError, pickle.UnpicklingError):
-            pickle.dump(request, requests)
+            self._asked += 1
+            pickle.dump((self._asked, *request), requests)
             requests.flush()
-            answers.append(pickle.load(replies))
+            number, pid, state, answer = pickle.load(replies)
+            if (number, pid) != (self._asked, self._process.pid):
+                state, answer = "failed", "another process than its own answered. Correct it: a model must not fork."
+            answers.append((state, answer))
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -52,16 +52,21 @@ def find(word: str) -> Target | None:
 
 def entry_names() -> tuple[str, ...]:
     """The models that installed packages offer, by name."""
-    return tuple(sorted({found.name for found in entry_points(group=GROUP)}))
+    try:
+        return tuple(sorted({found.name for found in entry_points(group=GROUP)}))
+    except (TypeError, ValueError, OSError):  # a broken package, which need not be one of models
+        return ()
 
 
 def _in_file(path: Path, name: str) -> Target:
     try:
+        if path.exists() and not path.is_file():
+            raise OSError("it is no file")
         tree = ast.parse(path.read_bytes())
     except OSError as error:
         reason = error.strerror or error
         raise UsageError(f"a model's file can be read; {shown(path)} cannot ({reason}). Check the path.") from None
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         line = f" at line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         raise UsageError(f"a model's file is Python; {shown(path)} is not{line}. Correct it.") from None
     known, everything = _names(tree)
