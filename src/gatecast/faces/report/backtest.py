@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import plotly.graph_objects as go
 
-from gatecast.faces import figures
+from gatecast.faces import figures, tables
 from gatecast.faces.report.page import render, setting_pairs, verdict_values
 from gatecast.faces.tables import PAGE_COLUMNS, coverage_rows, miss_rows, pit_texts, score_cells, score_frame
 from gatecast.judge.audit import Audit
 from gatecast.judge.comparisons import RANDOM_WALK, subject_of
+from gatecast.judge.risk_record import RiskRecord
+from gatecast.judge.risk_verdict import RiskVerdict
 from gatecast.prices import PriceTable
 from gatecast.text import counted
 
@@ -30,11 +32,13 @@ def backtest_report(
     config: Mapping[str, object] | None = None,
     title: str = "Walk-forward test",
     audit: Audit | None = None,
+    risk: tuple[RiskRecord, RiskVerdict] | None = None,
 ) -> str:
     """One self-contained HTML page; the same report gives the same text.
 
     `prices` is the table of the test. `ablation` has a row for each switch: `switch, change, low, high,
-    word` (`figures.ablation_bars`). With an `audit` the page has a section on the subject's bands.
+    word` (`figures.ablation_bars`). With an `audit` the page has a section on the subject's bands, with
+    `risk` one on the models' answers about risk.
     """
     forecasts, scores = report.forecasts, report.scores
     models = list(dict.fromkeys(forecasts["model"]))
@@ -68,6 +72,7 @@ def backtest_report(
             "has_ablation": bool(ablation),
             "ablation_height": _bars_height(len(ablation or ())),
             "audit": None if audit is None else _audit_values(audit, subject),
+            "risk": None if risk is None else _risk_values(*risk),
             "strips": strips,
             "items_left_out": f"The first {MOST_STRIPS} of {items:,} assets are shown." if items > MOST_STRIPS else "",
             "notes": [str(note) for note in (*prices.notes, *report.notes)],
@@ -100,3 +105,14 @@ def _audit_values(audit: Audit, model: str) -> dict[str, object]:
     levels, groups = coverage_rows(audit, model, lambda held, low, high: f"{held:.0%} ({low:.0%} to {high:.0%})")
     misses = [(f"{event}, step {step.text}", cells) for event, (step, *cells) in miss_rows(audit, model)]
     return {"levels": levels, "groups": groups, "misses": misses, "pit": pit_texts(audit, model)[1]}
+
+
+def _risk_values(record: RiskRecord, verdict: RiskVerdict) -> dict[str, object]:
+    """The verdict's paragraph, and each table that has rows: title, headings, rows and the words explained."""
+    found = (
+        ("Value at risk", tables.LOSS_COLUMNS, tables.loss_rows(record), tables.LOSS_HINT),
+        ("Chances of levels", tables.CHANCE_COLUMNS, tables.chance_rows(record), tables.CHANCE_HINT),
+        ("Bands of a portfolio", tables.PORTFOLIO_COLUMNS, tables.portfolio_rows(record), tables.PORTFOLIO_HINT),
+    )
+    shown = [{"title": title, "heads": heads, "rows": rows, "hint": hint} for title, heads, rows, hint in found if rows]
+    return {"text": verdict.text, "tables": shown}

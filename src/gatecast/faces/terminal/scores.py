@@ -77,24 +77,15 @@ def show_risk(record: RiskRecord, verdict: RiskVerdict) -> None:
     console.print(Text(f"Risk. {verdict.text}"))
     console.print()
     _print(console, "model", tables.LOSS_COLUMNS, tables.loss_rows(record))
-    _hint(
-        console,
-        "Crossed: per cent of the returns below the value at risk (VaR). Number: Kupiec's test; clusters: "
-        "Christoffersen's; FZ score: of VaR with expected shortfall, smaller is better.",
-    )
+    _hint(console, tables.LOSS_HINT)
     if chances := tables.chance_rows(record):
         console.print()
         _print(console, "model", tables.CHANCE_COLUMNS, chances)
-        _hint(
-            console,
-            "Mean chance, and the share that came true. Touch: levels 1, 2 and 3 usual moves above and below the last "
-            "close; stop first: a stop before a target, each 1 or 2 away. Walk's: the Brier score of a random walk "
-            "with the volatility at the cutoff.",
-        )
+        _hint(console, tables.CHANCE_HINT)
     if portfolio := tables.portfolio_rows(record):
         console.print()
         _print(console, "model", tables.PORTFOLIO_COLUMNS, portfolio)
-        _hint(console, "Per cent of the values of an equal-weight portfolio in each band. Bold: not as promised.")
+        _hint(console, tables.PORTFOLIO_HINT)
 
 
 def _print(
