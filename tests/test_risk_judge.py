@@ -349,8 +349,8 @@ def test_a_backtest_run_adds_the_rivals_and_the_field(
     assert document["verdict"]["model"] == "ewma_t" and document["portfolio"] == []
     assert "risk" not in asked().to_dict()
     page = backtest_report(run.report, run.prices, risk=(run.risk.record, run.risk.verdict))
-    assert "Answers on risk" in page and "clusters p" in page and run.risk.verdict.text[:40] in page
-    assert "Answers on risk" not in backtest_report(run.report, run.prices)
+    assert "Answers about risk" in page and "clusters p" in page and run.risk.verdict.text[:40] in page
+    assert "Answers about risk" not in backtest_report(run.report, run.prices)
     show_risk(run.risk.record, run.risk.verdict)
     shown = capsys.readouterr().out
     assert "too few to tell" in " ".join(shown.split()) and max(map(len, shown.splitlines())) <= 80

@@ -202,7 +202,13 @@ def _write_files(run: BacktestRun, title: str, forecasts: Path | None, report: P
     if report is not None:
         from gatecast.faces.report import backtest_report, write_html
 
-        risk = None if run.risk is None else (run.risk.record, run.risk.verdict)
-        page = backtest_report(run.report, run.prices, config=run.settings, title=title, audit=run.audit, risk=risk)
+        page = backtest_report(
+            run.report,
+            run.prices,
+            config=run.settings,
+            title=title,
+            audit=run.audit,
+            risk=None if run.risk is None else (run.risk.record, run.risk.verdict),
+        )
         write_html(report, page)
         say(f"report written to {report}")

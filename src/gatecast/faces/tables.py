@@ -188,13 +188,13 @@ CHANCE_COLUMNS = ("question", "steps", "n", "chance", "share", "Brier", "walk's"
 PORTFOLIO_COLUMNS = ("paths", "step", "n", "50%", "80%", "90%", "95%")
 LOSS_HINT = (
     "Crossed: per cent of the returns below the value at risk (VaR). Number: Kupiec's test; clusters: "
-    "Christoffersen's; FZ score: of VaR with expected shortfall, smaller is better."
+    "Christoffersen's; FZ score: of VaR with expected shortfall, smaller is better. Bold: a finding at 5%."
 )
 CHANCE_HINT = (
     "Mean chance, and the share that came true. Touch: levels 1, 2 and 3 usual moves above and below the last close; "
     "stop first: a stop before a target, each 1 or 2 away. Walk's: the Brier score of a random walk with the "
-    "volatility at the cutoff. Compare a model with the walk of its own row: highs and lows count where it simulates "
-    "them, else closes only."
+    "volatility at the cutoff. A model whose simulated days have highs and lows is judged on these, others on closes: "
+    "compare a Brier score with the walk's beside it, not with that of another row."
 )
 PORTFOLIO_HINT = "Per cent of the values of an equal-weight portfolio in each band. Bold: not as promised."
 _QUESTIONS = {"touch": "touch", "stop": "stop first"}

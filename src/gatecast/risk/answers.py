@@ -68,6 +68,7 @@ class Outlook:
         for fall, estimate in self.drawdown.falls.items():
             yield name, None, None, "falls_at_least", fall, estimate
         yield name, None, None, "steps_under_water", None, self.drawdown.under_water
+        yield name, None, None, "still_under_water", None, self.drawdown.still_under
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,11 +99,12 @@ class ItemRisk:
 
     def rows(self) -> Iterator[Row]:
         """The rows of a table."""
+        yield self.item_id, self.last_timestamp, 0, "last_close", None, _exact(self.last_close)
         yield from self.outlook.rows(self.item_id)
         by_step: list[tuple[str, float | None, Estimate]] = []
-        by_step += [("touch", level.price, level.touch) for level in self.touch]
-        for level in self.above:
+        for level in {level.price: level for level in (*self.touch, *self.above)}.values():
             by_step += [
+                ("touch", level.price, level.touch),
                 ("close_above", level.price, level.close_above),
                 ("close_below", level.price, level.close_below),
             ]
@@ -112,6 +114,14 @@ class ItemRisk:
                 ("target_first", found.target, found.target_first),
             ]
         yield from _by_step(self.item_id, self.outlook.timestamps, by_step)
+        if found is not None:
+            yield self.item_id, None, None, "same_day", None, found.same_day
+            for measure, price, step in (
+                ("stop_step", found.stop, found.stop_step),
+                ("target_step", found.target, found.target_step),
+            ):
+                if step is not None:
+                    yield self.item_id, None, None, measure, price, step
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -146,6 +156,30 @@ class PortfolioRisk:
             "ruined": self.ruined.to_dict(),
         }
 
+    def rows(self) -> Iterator[Row]:
+        """The rows of a table: the portfolio's, and its holdings' weights and contributions."""
+        stamps, value = self.outlook.timestamps, self.portfolio.value
+        last, step = stamps[-1], len(stamps)
+        yield from self.outlook.rows(PORTFOLIO)
+        yield PORTFOLIO, None, None, "ruined", None, self.ruined
+        yield PORTFOLIO, None, None, "cash", None, _exact(self.cash)
+        for item_id, weight in self.weights.items():
+            yield item_id, None, None, "weight", None, _exact(weight)
+        if value is not None:
+            yield PORTFOLIO, None, None, "money", None, _exact(value)
+            for tail in self.outlook.tails:
+                losses = [
+                    ("value_at_risk_money", tail.level, _times(value, tail.value_at_risk)),
+                    ("expected_shortfall_money", tail.level, _times(value, tail.expected_shortfall)),
+                ]
+                yield from _by_step(PORTFOLIO, stamps, losses)
+        for part in self.contributions:
+            if part.diversification is not None:
+                yield PORTFOLIO, last, step, "diversification", part.level, part.diversification
+            for item_id, share in part.shares.items():
+                yield item_id, last, step, "contribution", part.level, share
+                yield item_id, last, step, "alone", part.level, part.alone[item_id]
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Moves:
@@ -159,6 +193,12 @@ class Moves:
     def to_dict(self) -> dict[str, Any]:
         """Plain types for JSON."""
         return {name: getattr(self, name).to_dict() for name in ("mean", "q05", "median", "q95")}
+
+    def rows(self, name: str, stamp: np.datetime64, measure: str) -> Iterator[Row]:
+        """The rows of a table: `measure` with "_mean" or "_quantile" after it."""
+        yield name, stamp, None, f"{measure}_mean", None, self.mean
+        for q, estimate in ((0.05, self.q05), (0.5, self.median), (0.95, self.q95)):
+            yield name, stamp, None, f"{measure}_quantile", q, estimate
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -204,6 +244,15 @@ class ScenarioRisk:
             "moves": [moves.to_dict() for moves in self.moves],
         }
 
+    def rows(self) -> Iterator[Row]:
+        """The rows of a table; the level of those of the scenario itself is its move."""
+        about = self.scenario.item_id, self.timestamp, self.step
+        yield *about, "scenario_paths", self.scenario.move, _exact(float(self.paths))
+        yield *about, "scenario_chance", self.scenario.move, self.chance
+        for moves in self.moves:
+            yield from moves.given.rows(moves.item_id, moves.timestamp, "scenario_move")
+            yield from moves.all_paths.rows(moves.item_id, moves.timestamp, "all_paths_move")
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Risk:
@@ -226,14 +275,20 @@ class Risk:
         }
 
     def to_frame(self) -> pd.DataFrame:
-        """A row for each number: `item_id, timestamp, step, measure, level, value, error`.
+        """A row for each number of `to_dict`: `item_id, timestamp, step, measure, level, value, error`.
 
-        `level` is the share, the quantile, the fall or the price that a measure takes; those of the whole horizon
-        have neither timestamp nor step. The portfolio's rows have the item "(portfolio)".
+        `level` is the share, the quantile, the fall, the move or the price that a measure takes; what concerns the
+        whole horizon has neither timestamp nor step. The error of what is not simulated is 0. The portfolio's rows
+        have the item "(portfolio)"; "weight", "contribution" and "alone" are of each holding, the latter two and
+        "diversification" at the last step. With a value, "value_at_risk_money" and "expected_shortfall_money" are in
+        its unit. "scenario_move_mean" and "scenario_move_quantile" are moves in the paths of the scenario,
+        "all_paths_move_mean" and "all_paths_move_quantile" those in all paths, by the timestamp of each.
         """
         rows = [row for item in self.items for row in item.rows()]
         if self.portfolio is not None:
-            rows += self.portfolio.outlook.rows(PORTFOLIO)
+            rows += self.portfolio.rows()
+        if self.scenario is not None:
+            rows += self.scenario.rows()
         names = ["item_id", "timestamp", "step", "measure", "level"]
         frame = pd.DataFrame([row[:5] for row in rows], columns=names).astype({"step": "Int64", "level": "float64"})
         for part in ("value", "error"):
@@ -245,3 +300,12 @@ def _by_step(name: str, timestamps: np.ndarray, estimates: list[tuple[str, float
     for measure, level, estimate in estimates:
         for step, stamp in enumerate(timestamps):
             yield name, stamp, step + 1, measure, level, estimate[step]
+
+
+def _exact(value: float) -> Estimate:
+    """A number that is not simulated."""
+    return Estimate(value=np.asarray(value), error=np.asarray(0.0))
+
+
+def _times(money: float, shares: Estimate) -> Estimate:
+    return Estimate(value=money * shares.value, error=money * shares.error)

@@ -8,25 +8,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import plotly.graph_objects as go
 
-from gatecast.faces import figures
+from gatecast.faces import figures, tables
 from gatecast.faces.report.page import render, setting_pairs, verdict_values
-from gatecast.faces.tables import (
-    CHANCE_COLUMNS,
-    CHANCE_HINT,
-    LOSS_COLUMNS,
-    LOSS_HINT,
-    PAGE_COLUMNS,
-    PORTFOLIO_COLUMNS,
-    PORTFOLIO_HINT,
-    chance_rows,
-    coverage_rows,
-    loss_rows,
-    miss_rows,
-    pit_texts,
-    portfolio_rows,
-    score_cells,
-    score_frame,
-)
+from gatecast.faces.tables import PAGE_COLUMNS, coverage_rows, miss_rows, pit_texts, score_cells, score_frame
 from gatecast.judge.audit import Audit
 from gatecast.judge.comparisons import RANDOM_WALK, subject_of
 from gatecast.judge.risk_record import RiskRecord
@@ -53,8 +37,8 @@ def backtest_report(
     """One self-contained HTML page; the same report gives the same text.
 
     `prices` is the table of the test. `ablation` has a row for each switch: `switch, change, low, high,
-    word` (`figures.ablation_bars`). With an `audit` the page has a section on the subject's bands, with `risk`
-    one on the models' answers on risk.
+    word` (`figures.ablation_bars`). With an `audit` the page has a section on the subject's bands, with
+    `risk` one on the models' answers about risk.
     """
     forecasts, scores = report.forecasts, report.scores
     models = list(dict.fromkeys(forecasts["model"]))
@@ -117,22 +101,18 @@ def _add_strips(drawings: dict[str, go.Figure], rows: pd.DataFrame, prices: Pric
     return strips
 
 
-def _risk_values(record: RiskRecord, verdict: RiskVerdict) -> dict[str, object]:
-    return {
-        "text": verdict.text,
-        "tables": [
-            {"columns": columns, "rows": rows, "hint": hint}
-            for columns, rows, hint in (
-                (LOSS_COLUMNS, loss_rows(record), LOSS_HINT),
-                (CHANCE_COLUMNS, chance_rows(record), CHANCE_HINT),
-                (PORTFOLIO_COLUMNS, portfolio_rows(record), PORTFOLIO_HINT),
-            )
-            if rows
-        ],
-    }
-
-
 def _audit_values(audit: Audit, model: str) -> dict[str, object]:
     levels, groups = coverage_rows(audit, model, lambda held, low, high: f"{held:.0%} ({low:.0%} to {high:.0%})")
     misses = [(f"{event}, step {step.text}", cells) for event, (step, *cells) in miss_rows(audit, model)]
     return {"levels": levels, "groups": groups, "misses": misses, "pit": pit_texts(audit, model)[1]}
+
+
+def _risk_values(record: RiskRecord, verdict: RiskVerdict) -> dict[str, object]:
+    """The verdict's paragraph, and each table that has rows: title, headings, rows and the words explained."""
+    found = (
+        ("Value at risk", tables.LOSS_COLUMNS, tables.loss_rows(record), tables.LOSS_HINT),
+        ("Chances of levels", tables.CHANCE_COLUMNS, tables.chance_rows(record), tables.CHANCE_HINT),
+        ("Bands of a portfolio", tables.PORTFOLIO_COLUMNS, tables.portfolio_rows(record), tables.PORTFOLIO_HINT),
+    )
+    shown = [{"title": title, "heads": heads, "rows": rows, "hint": hint} for title, heads, rows, hint in found if rows]
+    return {"text": verdict.text, "tables": shown}
