@@ -203,4 +203,4 @@ def test_the_terminal_shows_the_answers_with_their_errors() -> None:
 def test_a_number_is_shown_to_the_digit_of_its_error() -> None:
     assert estimate_text(0.123456, 0.02) == "12% (2)"
     assert estimate_text(0.123456, 0.002) == "12.3% (0.2)"
-    assert estimate_text(0.123456, 0.0000002) == "12.35% (0.00)"
+    assert estimate_text(0.123456, 0.0000002) == "12.34560% (0.00002)"
