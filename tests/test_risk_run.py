@@ -248,3 +248,5 @@ def test_what_stands_after_a_weight_is_refused(tmp_path: Path) -> None:
             read_weights(path)
     path.write_text("ticker,weight,price\nA,60%,12.5\n")
     assert read_weights(path) == {"A": 0.6}
+
+    assert estimate_text(0.123456, 0.0000002) == "12.34560% (0.00002)"

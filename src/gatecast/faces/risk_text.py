@@ -9,7 +9,7 @@ import numpy as np
 
 from gatecast.faces import wording
 from gatecast.forecast import ItemForecast
-from gatecast.risk.answers import ItemRisk, Moves, Outlook, PortfolioRisk, Risk, ScenarioRisk
+from gatecast.risk.answers import ItemRisk, Moves, Outlook, PortfolioRisk, Risk, ScenarioMoves, ScenarioRisk
 from gatecast.risk.contributions import Contributions
 from gatecast.risk.estimates import Estimate
 from gatecast.risk.levels import LevelChances, StopTarget, touched
@@ -168,6 +168,13 @@ def diversification_text(part: Contributions) -> str:
     return f"Alone they would lose {float(part.diversification.value):.1f} times as much as together."
 
 
+def portfolio_fall_text(risk: Risk) -> str:
+    """That the falls of a portfolio and of its items are counted differently; empty where both count closes."""
+    if not any(item.ranges for item in risk.items):
+        return ""
+    return "Its falls count closes only; those of an item count the lows of its days, too."
+
+
 # Columns
 
 
@@ -184,31 +191,33 @@ def risk_columns(outlook: Outlook, steps: Sequence[int], tails: Sequence[TailRis
 def step_columns(
     outlook: Outlook, steps: Sequence[int], tails: Sequence[TailRisk], money: float | None = None
 ) -> Columns:
-    """A table by step; with the usual expected shortfall in money where there is a value."""
+    """A table by step; with the usual value at risk and expected shortfall in money where there is a value."""
     columns = {
         "step": [str(step) for step in steps],
         "date": [wording.date_text(outlook.timestamps[step - 1]) for step in steps],
         **risk_columns(outlook, steps, tails),
     }
     if money is not None:
-        shortfall = usual_tail(outlook).expected_shortfall.value
-        columns["ES in money"] = [f"{money * float(shortfall[step - 1]):,.0f}" for step in steps]
+        usual = usual_tail(outlook)
+        level = f" {wording.level_text(usual.level)}" if len(tails) > 1 else ""
+        for name, losses in (("VaR", usual.value_at_risk), ("ES", usual.expected_shortfall)):
+            columns[f"{name}{level} money"] = [f"{money * float(losses.value[step - 1]):,.0f}" for step in steps]
     if outlook.volatility is not None:
         columns["volatility"] = [cell(outlook.volatility[step - 1]) for step in steps]
     return columns
 
 
-def summary_columns(risk: Risk) -> Columns:
+def summary_columns(items: Sequence[ItemRisk]) -> Columns:
     """A row for each item, at its last step."""
     columns: Columns = {
-        "item": [item.item_id for item in risk.items],
-        "last": [wording.price_text(item.last_close, item.last_close) for item in risk.items],
+        "item": [item.item_id for item in items],
+        "last": [wording.price_text(item.last_close, item.last_close) for item in items],
     }
-    for item in risk.items:
+    for item in items:
         last = len(item.outlook.timestamps)
         for name, cells in risk_columns(item.outlook, [last], [usual_tail(item.outlook)]).items():
             columns.setdefault(name, []).extend(cells)
-    columns["fall"] = [cell(item.outlook.drawdown.worst[0.5]) for item in risk.items]
+    columns["fall"] = [cell(item.outlook.drawdown.worst[0.5]) for item in items]
     return columns
 
 
@@ -230,22 +239,22 @@ def holding_columns(part: Contributions, weights: dict[str, float]) -> Columns:
     largest = sorted(part.shares, key=lambda item_id: -abs(float(part.shares[item_id].value)))[:MOST_HOLDINGS]
     return {
         "item": largest,
-        "weight": [f"{100 * weights[item_id]:.1f}%" for item_id in largest],
+        "weight": [f"{100 * weights[item_id]:.4g}%" for item_id in largest],
         "adds": [cell(part.shares[item_id]) for item_id in largest],
         "alone": [cell(part.alone[item_id]) for item_id in largest],
     }
 
 
-def scenario_columns(risk: ScenarioRisk) -> Columns:
-    """A row for each item and day, with the portfolio's last."""
+def scenario_columns(shown: Sequence[ScenarioMoves]) -> Columns:
+    """A row for each of the moves of a scenario."""
 
     def column(name: str, *, given: bool) -> list[str]:
-        told: list[Moves] = [moves.given if given else moves.all_paths for moves in risk.moves]
+        told: list[Moves] = [moves.given if given else moves.all_paths for moves in shown]
         return [cell(getattr(moves, name)) for moves in told]
 
     return {
-        "item": [moves.item_id for moves in risk.moves],
-        "by": [wording.date_text(moves.timestamp) for moves in risk.moves],
+        "item": [moves.item_id for moves in shown],
+        "by": [wording.date_text(moves.timestamp) for moves in shown],
         "median": column("median", given=True),
         "5%": column("q05", given=True),
         "95%": column("q95", given=True),

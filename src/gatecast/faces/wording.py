@@ -63,12 +63,17 @@ def share_text(share: float) -> str:
 def estimate_text(value: float, error: float) -> str:
     """A share in per cent with its sampling error in brackets, to the first digit of that error.
 
-    >>> estimate_text(0.0512, 0.0031), estimate_text(0.371, 0.0152), estimate_text(0.0, 0.0005)
-    ('5.1% (0.3)', '37% (2)', '0.00% (0.05)')
+    >>> estimate_text(0.0512, 0.0031), estimate_text(0.371, 0.0152), estimate_text(0.0, 0.00002)
+    ('5.1% (0.3)', '37% (2)', '0.000% (0.002)')
+    >>> estimate_text(0.0512, 0.0)
+    '5.12% (0)'
     """
     per_cent = 100 * error
-    decimals = min(max(-math.floor(math.log10(per_cent)), 0), 2) if per_cent > 0 else 2
-    return f"{100 * value:.{decimals}f}% ({per_cent:.{decimals}f})"
+    if per_cent < 1e-6:  # rounding of paths that do not differ
+        return f"{100 * value:.2f}% (0)"
+    decimals = max(-math.floor(math.log10(per_cent)), 0)
+    rounded = round(100 * value, decimals) + 0.0  # no minus before a zero
+    return f"{rounded:.{decimals}f}% ({per_cent:.{decimals}f})"
 
 
 def change_text(price: float, base: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -296,7 +296,9 @@ class Risk:
         return frame
 
 
-def _by_step(name: str, timestamps: np.ndarray, estimates: list[tuple[str, float | None, Estimate]]) -> Iterator[Row]:
+def _by_step(
+    name: str, timestamps: np.ndarray, estimates: Sequence[tuple[str, float | None, Estimate]]
+) -> Iterator[Row]:
     for measure, level, estimate in estimates:
         for step, stamp in enumerate(timestamps):
             yield name, stamp, step + 1, measure, level, estimate[step]

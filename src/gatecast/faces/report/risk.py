@@ -58,9 +58,10 @@ def risk_report(
             "title": title,
             "subtitle": _subtitle(forecast),
             "portfolio": told,
+            "portfolio_falls": risk_text.portfolio_fall_text(risk),
             "past": past,
             "asked": [f"{name}: {text}" for name, texts in asked.items() for text in texts] if several else [],
-            "summary": _table(risk_text.summary_columns(risk)) if several else None,
+            "summary": _table(risk_text.summary_columns(risk.items)) if several else None,
             "links": {item["name"]: item["id"] for item in items},
             "items": items,
             "left_out": f"{counted(left_out, 'more asset')} not shown in full; --csv writes every number."
@@ -71,7 +72,7 @@ def risk_report(
             else {
                 "title": risk_text.scenario_title(risk.scenario),
                 "text": risk_text.scenario_text(risk.scenario),
-                "table": _table(risk_text.scenario_columns(risk.scenario)),
+                "table": _table(risk_text.scenario_columns(risk.scenario.moves)),
             },
             "level": level_text(level),
             "verdict": verdict_values(verdict),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from rich import box
@@ -49,6 +50,20 @@ def fitted_table(columns: dict[str, list[str]], spare: tuple[str, ...], console:
     for row in zip(*columns.values(), strict=True):
         table.add_row(*(Text(cell) for cell in row))
     return table
+
+
+def broken_name(name: str, room: int) -> str:
+    """A model's name in lines of at most `room` columns where its parts are that short, broken between them.
+
+    >>> broken_name("my_model.py:MyModel", 16)
+    'my_model.py:\\nMyModel'
+    """
+    lines = [""]
+    for part in re.findall(r"[^:,=/_]+[:,=/_]?|[:,=/_]", name):
+        if lines[-1] and cell_len(lines[-1] + part) > room:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def _cut(name: str, room: int) -> str:

@@ -9,7 +9,7 @@ from gatecast.faces import risk_text, wording
 from gatecast.faces.terminal.forecast import FULL_ITEMS, shown_steps
 from gatecast.faces.terminal.layout import fitted_table, safe, style_of, table_width
 from gatecast.forecast import Forecast, ItemForecast
-from gatecast.risk.answers import ItemRisk, Outlook, PortfolioRisk, Risk, ScenarioRisk
+from gatecast.risk.answers import PORTFOLIO, ItemRisk, Outlook, Risk, ScenarioRisk
 from gatecast.text import counted
 
 _KEY = (
@@ -18,19 +18,24 @@ _KEY = (
 )
 _SHADES = (" ", "░", "▒", "▓", "█")  # by the chance: under 1%, 10, 30, 60, and above
 _ASCII_SHADES = (" ", ".", ":", "+", "#")
+MOST_ROWS = 20  # of items in a table
 _BOUNDS = (0.01, 0.1, 0.3, 0.6)
 
 
 def show_risk(risk: Risk, *, console: Console, forecast: Forecast | None = None) -> None:
-    """Print the answers of each item (of many items, a row each), of the portfolio and of the scenario.
+    """Print the answers of the portfolio, of each item (of many items, a row each for 20) and of the scenario.
 
     With their `forecast`, a grid of chances to touch for each of a few items, where it fits. Fits the console's width,
     stays in ASCII where its encoding is not a Unicode encoding, and has no colour where the console has none.
     """
+    several = len(risk.items) > 1
+    if several:
+        _show_portfolio(risk, console)
     if len(risk.items) > FULL_ITEMS:
         horizon = len(risk.items[0].outlook.timestamps)
-        console.print(f"{len(risk.items)} items, after {horizon} steps:\n", highlight=False)
-        _table(risk_text.summary_columns(risk), ("last", "fall", "move"), console)
+        console.print(f"\n{len(risk.items)} items, after {horizon} steps:\n", highlight=False)
+        _table(risk_text.summary_columns(risk.items[:MOST_ROWS]), ("last", "fall", "move"), console)
+        _say_left_out(len(risk.items) - MOST_ROWS, console)
     for item in risk.items:
         if len(risk.items) <= FULL_ITEMS:
             _show_item(item, console)
@@ -39,13 +44,15 @@ def show_risk(risk: Risk, *, console: Console, forecast: Forecast | None = None)
         elif item.touch or item.above or item.stop_target is not None:
             _title(item.item_id, console)
         _show_levels(item, console)
-    if risk.portfolio is not None:
-        _show_portfolio(risk.portfolio, console)
+    if not several:
+        _show_portfolio(risk, console)
     if risk.scenario is not None:
         _show_scenario(risk.scenario, console)
     console.print()
     level = risk_text.usual_tail(risk.items[0].outlook).level
-    _say(_KEY.format(level=wording.level_text(level)), console)
+    priced = risk.portfolio is not None and risk.portfolio.portfolio.value is not None
+    money = " money: the same loss in the unit of --value." if priced else ""
+    _say(_KEY.format(level=wording.level_text(level)) + money, console)
 
 
 def _title(text: str, console: Console) -> None:
@@ -57,6 +64,11 @@ def _say(text: str, console: Console) -> None:
     console.print(Text(safe(text, console)))
 
 
+def _say_left_out(count: int, console: Console) -> None:
+    if count > 0:
+        _say(f"{counted(count, 'more item')}; --csv FILE.csv writes every number.", console)
+
+
 def _table(columns: risk_text.Columns, spare: tuple[str, ...], console: Console) -> None:
     if "item" in columns:
         columns = {**columns, "item": [safe(name, console) for name in columns["item"]]}
@@ -66,7 +78,8 @@ def _table(columns: risk_text.Columns, spare: tuple[str, ...], console: Console)
 def _steps(outlook: Outlook, money: float | None, console: Console) -> None:
     steps = shown_steps(len(outlook.timestamps))
     tails = [risk_text.usual_tail(outlook)]
-    _table(risk_text.step_columns(outlook, steps, tails, money), ("step", "volatility"), console)
+    spare = ("step", "volatility") if money is None else ("step", "move", "volatility")
+    _table(risk_text.step_columns(outlook, steps, tails, money), spare, console)
 
 
 def _show_item(item: ItemRisk, console: Console) -> None:
@@ -114,22 +127,36 @@ def _show_levels(item: ItemRisk, console: Console) -> None:
         _say(risk_text.stop_target_text(item.stop_target, item.last_close), console)
 
 
-def _show_portfolio(risk: PortfolioRisk, console: Console) -> None:
+def _show_portfolio(risk: Risk, console: Console) -> None:
+    """Its steps and its holdings; nothing where there is no portfolio."""
+    if (held := risk.portfolio) is None:
+        return
     _title("Portfolio", console)
-    _say(f"{counted(len(risk.weights), 'holding')}. {risk_text.fall_text(risk.outlook)}", console)
+    _say(f"{counted(len(held.weights), 'holding')}. {risk_text.fall_text(held.outlook)}", console)
     console.print()
-    _steps(risk.outlook, risk.portfolio.value, console)
-    part = risk_text.usual_part(risk)
+    _steps(held.outlook, held.portfolio.value, console)
+    if told := risk_text.portfolio_fall_text(risk):
+        _say(told, console)
+    part = risk_text.usual_part(held)
     more = f" (the {risk_text.MOST_HOLDINGS} largest)" if len(part.shares) > risk_text.MOST_HOLDINGS else ""
     console.print()
     _say(f"What each holding adds to the expected shortfall at the end{more}:", console)
-    _table(risk_text.holding_columns(part, dict(risk.weights)), ("alone",), console)
+    _table(risk_text.holding_columns(part, dict(held.weights)), ("alone",), console)
     if told := risk_text.diversification_text(part):
         _say(told, console)
 
 
 def _show_scenario(risk: ScenarioRisk, console: Console) -> None:
+    """A table for each day: the scenario's item first, the portfolio last."""
     _title(f"Given {risk.scenario}", console)
     _say(risk_text.scenario_text(risk), console)
-    console.print()
-    _table(risk_text.scenario_columns(risk), ("median, all", "95%", "by"), console)
+    for day in dict.fromkeys(moves.timestamp for moves in risk.moves):
+        rows = [moves for moves in risk.moves if moves.timestamp == day]
+        items = [moves for moves in rows if moves.item_id != PORTFOLIO]
+        items.sort(key=lambda moves: moves.item_id != risk.scenario.item_id)
+        portfolio = [moves for moves in rows if moves.item_id == PORTFOLIO]
+        columns = risk_text.scenario_columns([*items[:MOST_ROWS], *portfolio])
+        console.print()
+        _say(f"By {columns.pop('by')[0]}:", console)
+        _table(columns, ("95%", "5%"), console)
+        _say_left_out(len(items) - MOST_ROWS, console)

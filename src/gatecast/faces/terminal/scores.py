@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from gatecast.faces import tables
+from gatecast.faces.terminal.layout import broken_name
 from gatecast.judge.ablation import SCORES, Ablation
 from gatecast.judge.audit import Audit
 from gatecast.judge.report import Report
@@ -26,7 +26,7 @@ def show_scores(report: Report) -> None:
     frame = tables.score_frame(report.scores, report.tests)
     columns = [column for column in tables.TERMINAL_COLUMNS if column.name != "skill" or frame["skill"].notna().any()]
     rows = zip(frame["model"], tables.score_cells(frame, columns), strict=True)
-    _print(console, "model", [column.heading for column in columns], list(rows), overflow="fold")
+    _print(console, "model", [column.heading for column in columns], list(rows), breaks=True)
     _hint(
         console,
         "CRPS, 50%, 90% (coverage) and width are of log returns from the last close; skill is CRPS saved "
@@ -76,28 +76,40 @@ def show_risk(record: RiskRecord, verdict: RiskVerdict) -> None:
     console.print()
     console.print(Text(f"Risk. {verdict.text}"))
     console.print()
-    _print(console, "model", tables.LOSS_COLUMNS, tables.loss_rows(record))
+    _print(console, "model", tables.LOSS_COLUMNS, tables.loss_rows(record), breaks=True)
     _hint(console, tables.LOSS_HINT)
     if chances := tables.chance_rows(record):
         console.print()
-        _print(console, "model", tables.CHANCE_COLUMNS, chances)
+        _print(console, "model", tables.CHANCE_COLUMNS, chances, breaks=True)
         _hint(console, tables.CHANCE_HINT)
     if portfolio := tables.portfolio_rows(record):
         console.print()
-        _print(console, "model", tables.PORTFOLIO_COLUMNS, portfolio)
+        _print(console, "model", tables.PORTFOLIO_COLUMNS, portfolio, breaks=True)
         _hint(console, tables.PORTFOLIO_HINT)
 
 
 def _print(
-    console: Console, first: str, headings: Sequence[str], rows: Sequence[tuple[str, list[tables.Cell]]], **look: Any
+    console: Console,
+    first: str,
+    headings: Sequence[str],
+    rows: Sequence[tuple[str, list[tables.Cell]]],
+    *,
+    breaks: bool = False,
 ) -> None:
-    """A table of named rows; a column of words, without a heading, may wrap, and that of names where `look` has it."""
+    """A table of named rows; a column of words, without a heading, may wrap, and with `breaks` names may."""
+    if breaks:
+        columns = zip(headings, *([cell.text for cell in cells] for _, cells in rows), strict=True)
+        room = console.width - sum(max(map(len, column)) + 2 for column in columns)
+        rows = [(broken_name(clean(name), room), cells) for name, cells in rows]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(first, **(look or {"no_wrap": True}))
+    table.add_column(first, **({"overflow": "fold"} if breaks else {"no_wrap": True}))
     for heading in headings:
         table.add_column(heading, justify="right" if heading else "left", no_wrap=bool(heading))
     for name, cells in rows:
-        table.add_row(clean(name), *(Text(cell.text, style="bold" if cell.bold else "") for cell in cells))
+        table.add_row(
+            Text(name if breaks else clean(name)),
+            *(Text(cell.text, style="bold" if cell.bold else "") for cell in cells),
+        )
     console.print(table)
 
 
