@@ -204,7 +204,7 @@ def test_the_terminal_shows_the_answers_with_their_errors() -> None:
 def test_a_number_is_shown_to_the_digit_of_its_error() -> None:
     assert estimate_text(0.123456, 0.02) == "12% (2)"
     assert estimate_text(0.123456, 0.002) == "12.3% (0.2)"
-    assert estimate_text(0.123456, 0.0000002) == "12.35% (0.00)"
+    assert estimate_text(0.123456, 0.0000002) == "12.34560% (0.00002)"
 
 
 def test_an_item_in_the_first_line_of_a_weights_file_is_no_header(tmp_path: Path) -> None:
@@ -248,5 +248,3 @@ def test_what_stands_after_a_weight_is_refused(tmp_path: Path) -> None:
             read_weights(path)
     path.write_text("ticker,weight,price\nA,60%,12.5\n")
     assert read_weights(path) == {"A": 0.6}
-
-    assert estimate_text(0.123456, 0.0000002) == "12.34560% (0.00002)"
