@@ -283,7 +283,7 @@ def test_a_model_that_forks_is_left_out_and_a_file_of_a_model_is_no_output(tmp_p
     file = tmp_path / "forking.py"
     file.write_text("import os\ndef forked(p, h):\n    os.fork()\n    return [float(p.iloc[-1])] * h\n")
     table = PriceTable(series=(simulated_series("X", 200, 1),))
-    model = Isolated(find(f"{file}:forked"), name="forked", timeout=30)
+    model = Isolated(find(f"{file}:forked"), name="forked", timeout=30.0)
     cutoffs = table.series[0].timestamps[[120, 140, 160]]
     with pytest.raises(ForeignError, match="another process"):
         model.fit(table.until(cutoffs[0]))
