@@ -180,6 +180,9 @@ def test_a_page_about_risk_opens_without_error_or_request(visit, risky, width, s
     assert tab.locator("[data-figure]:visible .main-svg").count() >= 12  # two layers a figure, six figures
     boxes = tab.evaluate("[...document.querySelectorAll('.card')].map(c => c.getBoundingClientRect().right)")
     assert max(boxes) <= width
+    if width == 1400:  # there is room for every column
+        cut = "[...document.querySelectorAll('.scroll')].map(table => table.scrollWidth - table.clientWidth)"
+        assert max(tab.evaluate(cut)) == 0
     assert tab.locator("#item-0 .hm").count() == 1 and tab.locator("#item-0 .annotation").count() == 10
     tab.select_option("#picker", "item-2")
     draw_all(tab)

@@ -6,6 +6,7 @@ import io
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -107,6 +108,13 @@ def test_marked_prices_are_drawn_where_they_are_near() -> None:
     assert set(trace(figure, "Stop 90.00").y) == {90.0} and set(trace(figure, "Target 112.00").y) == {112.0}
     assert not [each for each in figure.data if "1,000" in (each.name or "")]
     assert figure.data[0].y[-1] < 200
+
+
+def test_two_prices_asked_have_two_colours_neither_that_of_the_stop_or_the_target() -> None:
+    marked = [("price", 103.0), ("stop", 95.0), ("price", 98.0), ("target", 105.0)]
+    names = ("Price 103.00", "Stop 95.00", "Price 98.00", "Target 105.00")
+    figure = figures.touch_surface(ranged(), marked=marked)
+    assert len({trace(figure, name).line.color for name in names}) == 4
 
 
 def test_a_price_that_never_moves_can_be_drawn() -> None:
@@ -248,6 +256,21 @@ def test_the_page_of_a_portfolio_has_its_pictures_and_says_the_loss_in_money() -
     assert names == ["item-0", "item-1", "item-2"] and '<option value="item-0">B</option>' in page_of(
         forecast, everything_of("B")
     )
+
+
+@pytest.mark.parametrize(
+    ("weights", "why"),
+    [
+        ("equal", "Of the 3 largest holdings the two that move together most."),
+        ({"A": 0.5, "B": 0.3, "C": 0.2}, "The two largest holdings."),
+        ({"A": 0.5, "B": 0.5}, ""),
+    ],
+)
+def test_the_page_says_why_two_holdings_were_chosen(weights: Any, why: str) -> None:
+    seen = Reader(page_of(correlated(), RiskQuestions(portfolio=Portfolio(weights=weights))))
+    text = " ".join(seen.text.split())
+    said = text[text.index("correlation 0.") :].partition(" A dot is a path")[0]
+    assert said.split(maxsplit=2)[2:] == ([why] if why else [])
 
 
 def test_independent_items_have_no_cloud_on_the_page() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 
 import numpy as np
 import plotly.graph_objects as go
@@ -38,7 +39,8 @@ _ROOM = 0.08  # of a date axis, for labels; on a phone they need as much
 _SIDE = 24  # prices of a surface above the last close, and as many below it
 _REACH = 0.02  # share of paths that leave the picture above, and below
 _FARTHEST = 1.6  # times that reach, within which a marked price widens the picture
-_LOOKS = {"stop": RIVALS[4], "target": RIVALS[0], "price": RIVALS[1]}
+_LOOKS = {"stop": RIVALS[4], "target": RIVALS[0]}
+_PRICES = tuple(RIVALS[place] for place in (1, 2, 3, 6, 8, 5, 7))  # a colour for each price asked, then again
 _Extremes = tuple[Float[np.ndarray, "paths horizon"], Float[np.ndarray, "paths horizon"]]
 _Lines = tuple[Float[np.ndarray, " steps"], Float[np.ndarray, " steps"]]
 
@@ -80,10 +82,12 @@ def touch_surface(
     edges = [edge[chosen] for edge in item.interval(level)]
     traces.append(_broken(ahead, item, edges, f"{level_text(level)} band", ACCENT, width=1.4, dash="dash"))
     traces.append(_broken(ahead, item, [item.median[chosen]], "Median", ACCENT, width=2.4))
+    looks = cycle(_PRICES)
     for kind, price in marked:
+        colour = _LOOKS[kind] if kind in _LOOKS else next(looks)
         if prices[0] <= price <= prices[-1]:
             name = f"{kind.capitalize()} {price_text(price, item.last_close)}"
-            traces.append(line([ahead[0], ahead[-1]], [price] * 2, name, _LOOKS[kind], width=1.8, dash="dot"))
+            traces.append(line([ahead[0], ahead[-1]], [price] * 2, name, colour, width=1.8, dash="dot"))
     labels = [
         _label(ahead[-1], float(edge[-1]), f"{share:.0%}")
         for share, lines in zip(CONTOURS, contours, strict=True)

@@ -14,7 +14,7 @@ from gatecast.forecast import Forecast, ItemForecast
 from gatecast.notes import Note
 from gatecast.prices import PriceTable
 from gatecast.risk.answers import PORTFOLIO, ItemRisk, Outlook, PortfolioRisk, Risk
-from gatecast.risk.pairs import Pair, holding_pair
+from gatecast.risk.pairs import MOST_COMPARED, Pair, holding_pair
 from gatecast.risk.portfolio import PortfolioPaths, portfolio_paths
 from gatecast.text import counted
 
@@ -173,15 +173,21 @@ def _portfolio_values(risk: PortfolioRisk, forecast: Forecast, drawings: _Drawin
         ],
         "facts": _facts(risk.outlook),
         "unit": "money" if money is not None else "per cent of today's value",
-        "pair": None if pair is None else _pair_values(pair),
+        "pair": None if pair is None else _pair_values(pair, risk.weights),
         "bars_height": 90 + 44 * min(len(part.shares), MOST_BARS),
         "holdings": _table(risk_text.holding_columns(part, dict(risk.weights))),
         "steps": _step_table(risk.outlook, money),
     }
 
 
-def _pair_values(pair: Pair) -> dict[str, object]:
-    return {"names": pair.item_ids, "correlation": f"{pair.correlation:.2f}"}
+def _pair_values(pair: Pair, weights: Mapping[str, float]) -> dict[str, object]:
+    """The names of two holdings, why these were chosen (as `holding_pair` does), and how they move together."""
+    second = sorted(map(abs, weights.values()))[-2]
+    largest = min(sum(abs(weight) >= second for weight in weights.values()), MOST_COMPARED)
+    why = f"Of the {largest} largest holdings the two that move together most." if largest > 2 else ""
+    if not why and len(weights) > 2:
+        why = "The two largest holdings."
+    return {"names": pair.item_ids, "why": why, "correlation": f"{pair.correlation:.2f}"}
 
 
 def _as_item(held: PortfolioPaths, money: float | None) -> ItemForecast:
