@@ -204,6 +204,7 @@ def test_the_portfolio_is_first_and_of_many_items_twenty_are_shown_and_the_other
     assert "3 more items; --csv FILE.csv writes every number." in items
     scenario = text.partition("Given ITEM21")[2]
     assert scenario.count("3 more items; --csv") == 2  # its day, and the last
+    assert "median, all" in printed(many(), width=64)  # other columns give way first
     assert re.search(r"median, all *\n─+\n ITEM21 ", scenario)
     assert len(re.findall(r"^ \(portfolio\) +(\S+% \(\S+\) *){4}$", scenario, re.M)) == 2
 
