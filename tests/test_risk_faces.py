@@ -36,6 +36,7 @@ from gatecast.risk.questions import RiskQuestions
 from gatecast.risk.weights import Portfolio
 from test_report import Reader
 from test_risk import correlated, everything, item, joint, walk
+from test_risk_pictures import page_of, ranged
 
 SIGMA = 0.01
 
@@ -203,6 +204,7 @@ def test_the_portfolio_is_first_and_of_many_items_twenty_are_shown_and_the_other
     assert "3 more items; --csv FILE.csv writes every number." in items
     scenario = text.partition("Given ITEM21")[2]
     assert scenario.count("3 more items; --csv") == 2  # its day, and the last
+    assert "median, all" in printed(many(), width=64)  # other columns give way first
     assert re.search(r"median, all *\n─+\n ITEM21 ", scenario)
     assert len(re.findall(r"^ \(portfolio\) +(\S+% \(\S+\) *){4}$", scenario, re.M)) == 2
 
@@ -215,6 +217,9 @@ def test_where_falls_are_counted_differently_it_is_said_below_the_portfolio() ->
     said = "Its falls count closes only; those of an item count the lows of its days, too."
     assert f"\n{said}\n" in printed(many())
     assert said not in printed(everything(correlated()))  # there are closes alone
+    ranged_items = joint(ranged("A"), ranged("B"))
+    held = RiskQuestions(portfolio=Portfolio())
+    assert said in page_text(page_of(ranged_items, held)) and said not in page_text(page_of(correlated(), held))
 
 
 @pytest.mark.parametrize("error", [3e-3, 4.7e-4, 9.6e-6, 2e-7])

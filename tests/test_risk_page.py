@@ -7,7 +7,9 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -66,7 +68,7 @@ def test_every_command_of_the_page_prints_what_stands_below_it(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "80")
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    code = python_of(page)[0]
     (weights,) = re.findall(r"```csv\n(.*?)```", page, re.S)
     exec(compile(code, "docs/risk.md", "exec"), {})
     (tmp_path / "mine.csv").write_text(weights)
@@ -77,6 +79,29 @@ def test_every_command_of_the_page_prints_what_stands_below_it(
         for block in example.output:
             if not block.startswith(VERDICT):
                 assert shape(block) in printed[example.command], (example.command, block)
+
+
+def python_of(page: str) -> list[str]:
+    """The Python of a page, a fence each."""
+    return re.findall(r"```python\n(.*?)```", page, re.S)
+
+
+def test_the_python_of_the_page_runs_and_writes_what_it_says(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    prices, asked = python_of(page)
+    found: dict[str, Any] = {}
+    exec(compile(prices, "docs/risk.md", "exec"), {})
+    exec(compile(asked, "docs/risk.md", "exec"), found)
+    first, *lines = capsys.readouterr().out.splitlines()
+    touch = found["risk"]["TECH"].touch[0].touch
+    assert first == f"{touch.value[-1]:.1%}, sampling error {touch.error[-1]:.1%}"
+    assert [line.partition(" VaR ")[0] for line in lines[:3]] == ["1%", "5%", "10%"]
+    assert lines[3:] == [str(note) for note in found["risk"].notes] and "30% is cash" in lines[-1]
+    table = pd.read_csv("risk.csv")
+    assert {"contribution", "touch", "scenario_chance"} <= set(table["measure"])
 
 
 def output_of(command: str) -> str:
