@@ -62,10 +62,7 @@ def _lean_error(item: ItemForecast) -> float:
 
 def portfolio_notes(forecast: Forecast, risk: PortfolioRisk) -> tuple[Note, ...]:
     """What the weights leave, whether the paths belong together, on which days, and whether all can be lost."""
-    notes = [
-        _weights(risk),
-        "a fall of the portfolio is from close to close, one of an item down to the lows of its days",
-    ]
+    notes = [_weights(risk)]
     items = [forecast[item_id] for item_id in risk.weights]
     if len(items) > 1 and not forecast.joint:
         notes.append(
