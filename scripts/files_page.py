@@ -197,6 +197,19 @@ def refusals() -> Iterator[str]:
             yield row(what, "not refused", "")
 
 
+def sources() -> list[str]:
+    """Where prices may come from."""
+    return [
+        f"A source is {FORMATS}, whatever its ending; `-` for standard input;",
+        "`sample:NAME`; `yahoo:TICKER`; in Python also a frame or series of pandas, a table of polars or pyarrow. gzip is",
+        "unpacked. Of text, the encoding and the separator (comma, semicolon, tab or `|`) are found. Of a spreadsheet",
+        "(.xlsx, .ods, .xls) the first visible sheet with dates and prices is read, or the one that `--sheet` names. JSON",
+        "is rows, or columns by name, of one asset or of several. A CSV file of more than "
+        f"{LARGE // 1024**2} MB is read block by",
+        "block, in little more memory than its numbers take, which is 8 bytes each.",
+    ]
+
+
 def files_page() -> str:
     """The page, in Markdown."""
     weak = ", ".join(WEAK_ITEM_NAMES)
@@ -208,13 +221,7 @@ def files_page() -> str:
         "",
         "## Sources",
         "",
-        f"A source is {FORMATS}, whatever its ending; `-` for standard input;",
-        "`sample:NAME`; `yahoo:TICKER`; in Python also a frame or series of pandas, a table of polars or pyarrow. gzip is",
-        "unpacked. Of text, the encoding and the separator (comma, semicolon, tab or `|`) are found. Of a spreadsheet",
-        "(.xlsx, .ods, .xls) the first visible sheet with dates and prices is read, or the one that `--sheet` names. JSON",
-        "is rows, or columns by name, of one asset or of several. A CSV file of more than "
-        f"{LARGE // 1024**2} MB is read block by",
-        "block, in little more memory than its numbers take, which is 8 bytes each.",
+        *sources(),
         "",
         "## Layouts",
         "",
@@ -228,7 +235,7 @@ def files_page() -> str:
         "",
         "## Say it yourself",
         "",
-        "`forecast`, `backtest`, `ablate` and `explain` take these options, and `read_prices` the same names:",
+        "`forecast`, `risk`, `backtest`, `ablate` and `explain` take these options, and `read_prices` the same names:",
         '`read_prices("prices.csv", close="Kurs", item="Firma", header=True, day_first=True)`.',
         "",
         *options(),

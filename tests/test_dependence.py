@@ -101,9 +101,9 @@ def test_independent_paths_have_none_of_it(table: PriceTable) -> None:
 
 def test_each_items_own_distribution_is_unchanged(table: PriceTable) -> None:
     few = table.select(table.item_ids[: LEAST_ITEMS - 1])  # without a cross-section, so that nothing else differs
-    ours, theirs = forecast(few, paths=4000), forecast(few, joint=False, paths=4000)
+    ours, theirs = forecast(few, paths=8000), forecast(few, joint=False, paths=8000)
     for item, other in zip(ours, theirs, strict=True):
-        for step in (0, 4, 19):  # 0.045 apart has a chance of one in two thousand
+        for step in (0, 4, 19):  # 0.045 apart has a chance of one in five million
             assert ks_2samp(item.paths[:, step], other.paths[:, step]).statistic < 0.045
 
 
@@ -201,13 +201,13 @@ def test_the_cross_section_along_a_path_is_that_of_a_history_with_its_days(
 
 
 def test_a_large_table_is_simulated_in_shares_of_its_paths(table: PriceTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = forecast(table, paths=600, horizon=5)
+    whole = forecast(table, paths=1500, horizon=5)
     monkeypatch.setattr(blocks, "PATHS_AT_ONCE", 100)
-    shared = forecast(table, paths=600, horizon=5)
-    assert shared.n_paths == 600
+    shared = forecast(table, paths=1500, horizon=5)
+    assert shared.n_paths == 1500
     linked = [pairs([of[name].log_returns()[:, 4] for name in PLANTED]) for of in (whole, shared)]
     assert linked[1] == pytest.approx(linked[0], abs=0.1)
-    for item in whole:  # 0.1 apart has a chance of one in two hundred
+    for item in whole:  # 0.1 apart has a chance of one in a million
         assert ks_2samp(shared[item.item_id].paths[:, 4], item.paths[:, 4]).statistic < 0.1
 
 
