@@ -17,7 +17,7 @@ from gatecast.calibration.dependence import Dependence
 from gatecast.errors import UsageError
 from gatecast.features.cross_section import LEAST_ITEMS
 from gatecast.features.extremes import CloseInRange
-from gatecast.features.signal_rows import signal_rows
+from gatecast.features.signal_rows import BaseInputs, signal_rows
 from gatecast.features.signal_windows import SignalWindows
 from gatecast.forecast import Forecast
 from gatecast.model import Request
@@ -184,9 +184,21 @@ def test_the_cross_section_along_a_path_is_that_of_a_history_with_its_days(
         seen.append(cross_section)
         honest(self, cross_section)
 
+    read: list[np.ndarray | None] = []
+    own_inputs = SignalWindows.inputs
+
+    def reading(self: SignalWindows) -> BaseInputs:
+        inputs = own_inputs(self)
+        read.append(inputs.cross_section)
+        return inputs
+
     monkeypatch.setattr(SignalWindows, "see", watching)
+    monkeypatch.setattr(SignalWindows, "inputs", reading)
     ahead = forecast(table, paths=6, horizon=4)
     assert len(seen) == 3  # not after the last day
+    for given, cross_section in zip(read[1:], seen, strict=True):  # the first are the histories' own
+        assert given is not None
+        np.testing.assert_array_equal(given[0], cross_section.reshape(given[0].shape))
     for path in (0, 5):
         grown = []
         for series, item in zip(table, ahead, strict=True):
