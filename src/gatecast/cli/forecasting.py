@@ -12,6 +12,7 @@ from gatecast.cli.app import Command, app
 from gatecast.cli.console import print_json, progress_bar, say, say_notes
 from gatecast.cli.options import (
     Calendar,
+    Database,
     Json,
     Model,
     Paths,
@@ -57,6 +58,10 @@ def forecast(
     calendar: Calendar = None,
     repair: Repair = False,
     verdict: Verdict = True,
+    record: Annotated[
+        bool, typer.Option("--record", help="Keep the forecast in the ledger, to be held against what comes.")
+    ] = False,
+    database: Database = None,
     as_json: Json = False,
     *,
     reading: ReadOptions,
@@ -65,6 +70,8 @@ def forecast(
     check_outputs(source, page=report, table=csv, save=save, model=model)
     if model is not None and (settings or save or resume or preset != "default"):
         raise UsageError("--model brings its own settings; it goes with none of --preset, --set, --save, --resume.")
+    if database is not None and not record:
+        raise UsageError("--database is where --record keeps the forecast. Give --record too, or leave it out.")
     config = None if model is not None else config_of(preset, settings, seed)
     prepare_process()
     from gatecast.runs.forecast import run_forecast
@@ -90,6 +97,10 @@ def forecast(
         say(f"model saved to {save}")
     say_notes(run.notes)
     try:
+        if record:
+            from gatecast.cli.ledger import record_run
+
+            record_run(run, source, database)
         _write_files(csv, report, source, run)
     finally:  # a file that cannot be written costs no forecast
         if as_json:
