@@ -10,6 +10,7 @@ import typer
 
 from gatecast.cli.app import Command, app
 from gatecast.cli.console import print_json, progress_bar, say, say_notes
+from gatecast.cli.ledger import check_ledger, record_run
 from gatecast.cli.options import (
     Calendar,
     Database,
@@ -17,8 +18,10 @@ from gatecast.cli.options import (
     Model,
     Paths,
     Preset,
+    Record,
     Repair,
     Report,
+    Save,
     Seed,
     Settings,
     Source,
@@ -49,18 +52,14 @@ def forecast(
     preset: Preset = "default",
     settings: Settings = None,
     model: Model = None,
-    save: Annotated[
-        Path | None, typer.Option(metavar="DIR", readable=False, help="Save the trained model here.")
-    ] = None,
+    save: Save = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was cut off.")] = False,
     report: Report = None,
     csv: Table = None,
     calendar: Calendar = None,
     repair: Repair = False,
     verdict: Verdict = True,
-    record: Annotated[
-        bool, typer.Option("--record", help="Keep the forecast in the ledger, to be held against what comes.")
-    ] = False,
+    record: Record = False,
     database: Database = None,
     as_json: Json = False,
     *,
@@ -70,8 +69,7 @@ def forecast(
     check_outputs(source, page=report, table=csv, save=save, model=model)
     if model is not None and (settings or save or resume or preset != "default"):
         raise UsageError("--model brings its own settings; it goes with none of --preset, --set, --save, --resume.")
-    if database is not None and not record:
-        raise UsageError("--database is where --record keeps the forecast. Give --record too, or leave it out.")
+    check_ledger(record, database)
     config = None if model is not None else config_of(preset, settings, seed)
     prepare_process()
     from gatecast.runs.forecast import run_forecast
@@ -98,8 +96,6 @@ def forecast(
     say_notes(run.notes)
     try:
         if record:
-            from gatecast.cli.ledger import record_run
-
             record_run(run, source, database)
         _write_files(csv, report, source, run)
     finally:  # a file that cannot be written costs no forecast

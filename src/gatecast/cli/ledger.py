@@ -167,6 +167,16 @@ def import_(
         say("the ledger had other rows: the new ones follow these, under new hashes")
 
 
+def check_ledger(record: bool, database: str | None) -> None:
+    """Refuse, before hours of work and not after, a ledger that cannot be opened, or that nothing would be kept in."""
+    if database is not None and not record:
+        raise UsageError("--database is where --record keeps the forecast. Give --record too, or leave it out.")
+    if record:
+        from gatecast.ledger.database import Database as Ledger
+
+        Ledger(database, create=True).close()
+
+
 def record_run(run: ForecastRun, source: str, database: str | None) -> None:
     """Keep the forecast of a run, and say under which ids."""
     from gatecast.ledger.database import Database as Ledger

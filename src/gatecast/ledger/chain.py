@@ -27,7 +27,7 @@ class Head:
 
 def head_of(connection: Connection) -> Head:
     """The head as it is kept; raises `LedgerError` where it is missing."""
-    found = connection.execute(select(HEAD.c.seq, HEAD.c.hash)).all()
+    found = connection.execute(select(HEAD.c.seq, HEAD.c.hash).where(HEAD.c.id == 1)).all()
     if len(found) != 1:
         raise LedgerError("a ledger has one head of its chain; this one has another number. Restore a copy of it.")
     return Head(found[0].seq, found[0].hash)

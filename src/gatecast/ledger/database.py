@@ -96,7 +96,7 @@ class Database:
         try:
             yield
         except DBAPIError as error:
-            raise LedgerError(self._line(clean(error.orig, 160))) from None
+            raise LedgerError(self._line(clean(str(error.orig).partition("\n")[0], 160))) from None
         except ModuleNotFoundError as error:
             raise UsageError(f"PostgreSQL needs the package {error.name}: pip install 'gatecast[postgres]'.") from None
         except (SQLAlchemyError, OSError) as error:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -59,12 +60,11 @@ def settle(database: Database, prices: PriceTable, *, source: str = "", clock: C
     notes: list[Note] = []
     forecasts = steps = 0
     with database.writing() as connection:
-        for series in prices:
-            for due in _batches(connection, series, moment, notes):
-                outcomes = [Outcome(**about, **each) for each in _scored(due)]
-                rows = append(connection, outcomes)
-                forecasts += len(rows)
-                steps += sum(len(row.content["steps"]) for row in rows)
+        due = _due(connection, prices, moment, notes)
+        while batch := list(islice(due, _AT_ONCE)):
+            rows = append(connection, [Outcome(**about, **fields) for fields in _scored(batch)])
+            forecasts += len(rows)
+            steps += sum(len(row.content["steps"]) for row in rows)
         waiting = connection.execute(select(func.count()).select_from(DERIVED.waiting)).scalar_one()
     return Settlement(forecasts=forecasts, steps=steps, waiting=waiting, notes=merged(notes))
 
@@ -81,22 +81,31 @@ class _Due:
     match: Match
 
 
-def _batches(connection: Connection, series: PriceSeries, moment: datetime, notes: list[Note]) -> Iterator[list[_Due]]:
-    """The due forecasts of an item, some at a time."""
-    ended = _ended(series, moment)
-    if not ended:
-        return
-    table, newest = DERIVED.waiting, day_of(moment_text(series.timestamps[ended - 1]))
+def _due(connection: Connection, prices: PriceTable, moment: datetime, notes: list[Note]) -> Iterator[_Due]:
+    """The forecasts of these items that are due, in the order of the chain for some items at a time."""
+    ended = {series.item_id: rows for series in prices if (rows := _ended(series, moment))}
+    items = iter(ended)
+    while some := list(islice(items, _AT_ONCE)):
+        newest = max(day_of(moment_text(prices[item].timestamps[ended[item] - 1])) for item in some)
+        for row in _waiting(connection, some, newest):
+            series = prices[row.item]
+            if day_of(moment_text(series.timestamps[ended[row.item] - 1])) >= row.day:
+                yield from _next_steps(row, series, ended[row.item], notes)
+
+
+def _waiting(connection: Connection, items: Sequence[str], newest: int) -> Iterator[Any]:
+    """Waiting forecasts of these items from cutoffs up to a day; they may be settled while they are read."""
+    table = DERIVED.waiting
     asked = (
-        select(table.c.seq, table.c.id, table.c.settled, table.c.horizon, ENTRIES.c.content)
+        select(table.c.seq, table.c.id, table.c.item, table.c.day, table.c.settled, table.c.horizon, ENTRIES.c.content)
         .join(ENTRIES, ENTRIES.c.seq == table.c.seq)
-        .where(table.c.item == series.item_id, table.c.day <= newest)
+        .where(table.c.item.in_(items), table.c.day <= newest)
         .order_by(table.c.seq)
         .limit(_AT_ONCE)
     )
     last = 0
     while rows := connection.execute(asked.where(table.c.seq > last)).all():
-        yield list(_due(rows, series, ended, notes))
+        yield from rows
         last = rows[-1].seq
 
 
@@ -108,18 +117,17 @@ def _ended(series: PriceSeries, moment: datetime) -> int:
     return rows
 
 
-def _due(rows: Sequence[Any], series: PriceSeries, ended: int, notes: list[Note]) -> Iterator[_Due]:
-    for row in rows:
-        content = json.loads(row.content)
-        last = np.datetime64(content["last_timestamp"], "ns")
-        after = int(np.searchsorted(series.timestamps, last, side="right"))
-        first, stop = after + row.settled, min(after + row.horizon, ended)
-        if first >= stop:
-            continue
-        found = match(series, content)
-        notes += found.notes
-        if found.ratio is None:
-            continue
+def _next_steps(row: Any, series: PriceSeries, ended: int, notes: list[Note]) -> Iterator[_Due]:
+    """The due steps of a forecast, if there are any and the prices are those it was made from."""
+    content = json.loads(row.content)
+    last = np.datetime64(content["last_timestamp"], "ns")
+    after = int(np.searchsorted(series.timestamps, last, side="right"))
+    first, stop = after + row.settled, min(after + row.horizon, ended)
+    if first >= stop:
+        return
+    found = match(series, content)
+    notes += found.notes
+    if found.ratio is not None:
         yield _Due(
             id=row.id,
             content=content,
@@ -132,8 +140,6 @@ def _due(rows: Sequence[Any], series: PriceSeries, ended: int, notes: list[Note]
 
 def _scored(due: Sequence[_Due]) -> Iterator[dict[str, Any]]:
     """The fields of an `Outcome` that follow from forecast and prices, all forecasts scored at once."""
-    if not due:
-        return
     moves = np.concatenate([each.log_returns for each in due])
     own = _log_quantiles(due, [each.content["quantiles"] for each in due])
     crps = {"forecast": crps_quantiles(own, moves, _LEVELS)}

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, cast, func, select
 
 from gatecast.errors import UsageError
 from gatecast.forecast import BANDS, QUANTILES
@@ -21,7 +21,7 @@ from gatecast.ledger.chain import head_of
 from gatecast.ledger.database import Database
 from gatecast.ledger.derive import sums_query
 from gatecast.ledger.records import BAND_LEVELS, RIVALS, TENTHS
-from gatecast.ledger.tables import DERIVED, ENTRIES, IN_TENTH, SUMS, UNIT
+from gatecast.ledger.tables import DERIVED, ENTRIES, IN_TENTH, SUMS, UNIT, WHOLE
 from gatecast.text import shown
 
 Word = Literal["skill", "no evidence", "worse", "too few to tell"]
@@ -204,7 +204,7 @@ def _record(connection: Connection, model: str, item: str | None, misses: int) -
         _part("all", table),
         *(_part(step, {k: v[table["step"] == step] for k, v in table.items()}) for step in steps),
     ]
-    of_items = select(by_item.c.item, *(func.sum(by_item.c[name]).label(name) for name in _OF_ITEM))
+    of_items = select(by_item.c.item, *(cast(func.sum(by_item.c[name]), WHOLE).label(name) for name in _OF_ITEM))
     of_items = of_items.where(by_item.c.model == model, *([] if item is None else [by_item.c.item == item]))
     found = connection.execute(of_items.group_by(by_item.c.item)).all()
     return ModelRecord(
@@ -219,11 +219,9 @@ _OF_ITEM = ("n", "crps", "held_90", "n_random_walk", "crps_random_walk")
 
 
 def _of_item(row: Any) -> OfItem:
-    walk = float(row.crps_random_walk * UNIT / row.n_random_walk) if row.n_random_walk else None
-    n = int(row.n)
-    return OfItem(
-        item=row.item, n=n, crps=float(row.crps) * UNIT / n, crps_random_walk=walk, held_90=float(row.held_90) / n
-    )
+    walk = row.crps_random_walk * UNIT / row.n_random_walk if row.n_random_walk else None
+    crps, held = row.crps * UNIT / row.n, row.held_90 / row.n
+    return OfItem(item=row.item, n=row.n, crps=crps, crps_random_walk=walk, held_90=held)
 
 
 def _part(step: int | str, table: dict[str, np.ndarray]) -> Part:

@@ -31,7 +31,7 @@ ENTRIES = Table(
 )  # fmt: skip
 HEAD = Table(
     "head", METADATA,
-    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("id", WHOLE, primary_key=True, autoincrement=False),
     Column("seq", WHOLE, nullable=False),
     Column("hash", String(64), nullable=False),
 )  # fmt: skip
