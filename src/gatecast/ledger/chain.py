@@ -88,12 +88,13 @@ def walk(connection: Connection) -> Iterator[Row]:
     """
     head = Head(0, START)
     asked = select(ENTRIES).order_by(ENTRIES.c.seq).execution_options(yield_per=AT_ONCE)
-    for row in connection.execute(asked):
-        if row.seq != head.seq + 1:
-            raise LedgerError(f"the ledger is broken: row {head.seq + 1} is missing. Restore a copy of it.")
-        content = _checked(connection, row, head)
-        head = Head(row.seq, row.hash)
-        yield Row(row.seq, row.id, content)
+    with connection.execute(asked) as found:  # closed where a reader stops early
+        for row in found:
+            if row.seq != head.seq + 1:
+                raise LedgerError(f"the ledger is broken: row {head.seq + 1} is missing. Restore a copy of it.")
+            content = _checked(connection, row, head)
+            head = Head(row.seq, row.hash)
+            yield Row(row.seq, row.id, content)
     kept = head_of(connection)
     if kept.seq > head.seq:
         raise LedgerError(f"the ledger is broken: row {head.seq + 1} is missing. Restore a copy of it.")

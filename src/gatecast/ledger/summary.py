@@ -243,8 +243,8 @@ def _part(step: int | str, table: dict[str, np.ndarray]) -> Part:
         late=int(sums["late"].sum()),
         days=len(days),
         apart=separate,
-        first=_iso(days[0]),
-        last=_iso(days[-1]),
+        first=_iso(int(days[0])),
+        last=_iso(int(days[-1])),
         enough=separate >= LEAST_ORIGINS,
         crps=float(np.mean(sums["crps"] / n)) * UNIT,
         coverage=tuple(coverage),
@@ -307,4 +307,4 @@ def _misses(connection: Connection, model: str, item: str | None, most: int) -> 
 
 
 def _iso(day: int) -> str:
-    return str(np.datetime64(int(day), "D"))
+    return str(np.datetime64(day, "D"))
