@@ -270,9 +270,11 @@ def test_a_full_disk_leaves_the_last_good_model(copied: Path, monkeypatch: pytes
 
 def test_nothing_in_the_code_can_execute_a_model() -> None:
     root = Path(__file__).parents[1] / "src"
+    # The pipes to the process of a model that the user brings, whose code the user has asked to run; never a file.
+    pipes = {root / "gatecast" / "models" / "foreign" / name for name in ("child.py", "isolated.py")}
     for path in root.rglob("*.py"):
         text = path.read_text()
-        for word in ("pickle", "torch.load", "eval(", "exec("):
+        for word in ("torch.load", "eval(", "exec(", *([] if path in pipes else ["pickle"])):
             assert word not in text.replace("nn.eval(", "").replace(".eval()", ""), (path, word)
 
 

@@ -12,6 +12,7 @@ import torch
 
 from conftest import simulated_series
 from gatecast.features.contract import Day, Reading, Student, Windows
+from gatecast.nn.encoders import repeated
 from gatecast.nn.masks import Masks, draw_masks
 from gatecast.nn.network import PathNetwork
 from gatecast.nn.parallel import Workers
@@ -210,9 +211,8 @@ class AddsParts(Counter):
     """A counter of the sum of both parts."""
 
     def forward(self, inputs: Any, state: Any = None, masks: Masks | None = None, *, last: int | None = None) -> Any:
-        both = [part for part in (inputs.own, inputs.shared) if part is not None]
+        both = [repeated(part, inputs.own.shape[1]) for part in (inputs.own, inputs.shared) if part is not None]
         assert {part.dtype for part in both} == {torch.float32}
-        assert len({part.shape for part in both}) == 1
         return super().forward(sum(both[1:], start=both[0]), state, masks, last=last)
 
 

@@ -207,7 +207,7 @@ def test_progress_knows_the_time_left(table: PriceTable) -> None:
 
 
 def test_one_network_per_asset_on_request(table: PriceTable) -> None:
-    forecaster = Forecaster(TINY.replace(per_asset=True)).fit(table)
+    forecaster = Forecaster(TINY.replace(per_asset=True, joint=False)).fit(table)
     assert [trained.items for trained in forecaster.networks_.networks] == [("A",), ("B",)]
     alone = Forecaster(TINY).fit(table.select(("B",)))
     own = forecaster.predict(table, 3, paths=20)["B"].paths

@@ -77,7 +77,7 @@ def cross_section_of(
     `values` and `has` are what each item contributes (`ItemSignals`).
     """
     present = has[:, None, :]
-    count = np.broadcast_to(has.sum(axis=0), values.shape[1:])
+    count = np.broadcast_to(has.sum(axis=0, dtype=np.float64), values.shape[1:])
     means = _means(np.where(present, values, 0.0).sum(axis=0), count)
     squared = np.square(values[..., 0] - means[:, 0]).sum(axis=0)
     seen = np.repeat(_common(means, squared, count[:, 0])[None], len(values), axis=0)

@@ -188,7 +188,7 @@ def _part_of(table: Sequence[PriceSeries], longest: Mapping[str, PriceSeries], c
         if series.timestamps[-1] != whole.timestamps[rows - 1] or series.close[-1] != whole.close[rows - 1]:
             return False
     last = max(series.timestamps[-1] for series in table)
-    return not cross_section or len(table) == sum(whole.timestamps[0] <= last for whole in longest.values())
+    return not cross_section or len(table) == len([name for name, of in longest.items() if of.timestamps[0] <= last])
 
 
 def _columns(series: PriceSeries) -> tuple[bool, bool, bool]:

@@ -120,7 +120,7 @@ class SignalWindows:
             self._bring_up_to_date()
             return BaseInputs(
                 signals=self._now.values[None],
-                flags=np.broadcast_to(self._rows[0].flags, (1, len(self._total), 2)),
+                flags=np.broadcast_to(self._rows[0].flags, (1, len(self._rows), 2)),
                 cross_section=self._across,
                 events=self._ahead[None, :, len(self._drawn)],
                 expected=summary(self._ahead[None, :, len(self._drawn) - 1]),

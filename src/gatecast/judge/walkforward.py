@@ -83,6 +83,7 @@ def backtest(
     Early cutoffs at which a model has too few rows are left out for all models, with a note. Raises
     `UsageError`, `TooFewRows`, or a model's own `GatecastError` with the model and the cutoff named.
 
+    >>> import pandas as pd
     >>> from gatecast import Drift, RandomWalk
     >>> days = pd.bdate_range("2020-01-01", periods=120)
     >>> walk = 100 * np.exp(np.random.default_rng(0).normal(0, 0.01, 120).cumsum())

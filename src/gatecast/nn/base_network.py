@@ -66,14 +66,15 @@ class BaseNetwork(PathNetwork):
     def predicted(
         self,
         seen: Float[Tensor, "time batch input"],
-        expected: Float[Tensor, "time batch summary"],
-        events: Float[Tensor, "time batch event"],
+        expected: Float[Tensor, "time start summary"],
+        events: Float[Tensor, "time start event"],
         state: State | None = None,
         masks: Masks | None = None,
         *,
         last: int | None = None,
     ) -> tuple[JointDay, State]:
-        """`forward` for inputs that are scaled already."""
+        """`forward` for inputs that are scaled already; those of a start go for all of its paths in `seen`."""
+        expected, events = (repeated(part, seen.shape[1]) for part in (expected, events))
         if masks is not None and masks.inputs is not None:
             seen = seen * masks.inputs
         hidden, end = self.lstm(torch.cat([seen, expected], dim=-1), state and state[0])
@@ -105,7 +106,10 @@ class BaseNetwork(PathNetwork):
 
     def standardised(self, inputs: BaseInputs) -> Float[Tensor, "*sequences input"]:
         """Centred, scaled and clipped signals and cross-section, zeros where there are none, and what there is."""
-        signals, flags, across = inputs.signals, inputs.flags, inputs.cross_section
+        signals, across = inputs.signals, inputs.cross_section
+        flags = (
+            inputs.flags if inputs.flags.shape[:-1] == signals.shape[:-1] else repeated(inputs.flags, signals.shape[1])
+        )
         present = torch.ones_like(signals)
         present[..., RANGE_SIGNALS] = flags[..., :1]
         present[..., VOLUME_SIGNALS] = flags[..., 1:]

@@ -20,7 +20,7 @@ from gatecast.nn.network import PathNetwork, own_memory
 from gatecast.nn.next_day import NextDay, joined
 from gatecast.nn.parallel import INLINE, Workers, workers_on
 from gatecast.nn.sampling.blocks import Block, blocks_of
-from gatecast.nn.sampling.strands import Strand, read_histories, strands_of
+from gatecast.nn.sampling.strands import Strand, each, read_histories, strands_of
 from gatecast.prices import PriceSeries
 
 
@@ -170,7 +170,8 @@ class _Group:
 
     def advance(self, workers: Workers) -> None:
         """One more day of every path."""
-        next_day = _predict(self.strands, self.windows.inputs(), self._order, workers)
+        inputs = each(self.windows.inputs(), lambda values: values.astype(np.float32))
+        next_day = _predict(self.strands, inputs, self._order, workers)
         places = None if self.places is None else self.places[len(self._returns)]
         day: Day = next_day.sample(self.rngs, noise=self.noise, places=places)
         self._densities.append(self.windows.density(day))

@@ -48,10 +48,8 @@ class Strand:
         return replace(next_day, **parts)  # type: ignore[no-any-return]
 
     def _rows_of(self, values: np.ndarray) -> np.ndarray:
-        """Of each path; what holds for a start holds for each of its paths."""
-        if values.shape[1] == self.starts:
-            return np.repeat(values, len(self.rows) // self.starts, axis=1)
-        return values[:, self.rows]
+        """Those of this share; what holds for a start holds for each of its paths."""
+        return values if values.shape[1] == self.starts else values[:, self.rows]
 
 
 def strands_of(
