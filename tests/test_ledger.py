@@ -212,6 +212,13 @@ def test_prices_that_are_not_the_recorded_ones_settle_nothing(
     assert "not settled" in texts(done.notes)[0]
 
 
+def test_prices_of_no_recorded_item_are_said(path: Path, series: PriceSeries) -> None:
+    keep(path, [recorded(series, 100)])
+    said = texts(settled(path, simulated_series("prices", 160, 1)).notes)
+    assert len(said) == 1 and "no forecast of prices waits" in said[0] and "are of A." in said[0]
+    assert texts(settled(path, series.rows(0, 101)).notes) == ()  # of the item, and not yet due
+
+
 def test_a_void_record_is_not_scored_and_stays(path: Path, table: PriceTable) -> None:
     ids = settled_ledger(path, table)
     before = all_steps(path)

@@ -21,7 +21,7 @@ from alembic.script import ScriptDirectory
 from conftest import simulated_series
 from gatecast.errors import LedgerError, UsageError
 from gatecast.ledger import database as databases
-from gatecast.ledger.chain import append
+from gatecast.ledger.chain import append, head_of
 from gatecast.ledger.database import Database
 from gatecast.ledger.recording import void
 from gatecast.ledger.records import START, chained, id_of
@@ -313,6 +313,17 @@ def test_a_writer_that_is_killed_leaves_an_unbroken_chain(tmp_path: Path) -> Non
     assert found.rows > 0 and found.rows % 3 == 0
     names = {json.loads(line)["content"]["source"].split()[1] for line in lines_of(path)}
     assert len(names) > 3
+
+
+def test_a_ledger_that_another_process_writes_is_waited_for_and_then_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "WAIT", 0.1)
+    with Database(str(path)) as first, Database(str(path)) as second, first.writing():
+        with second.reading() as connection:
+            assert head_of(connection).seq > 0  # readers do not wait
+        with pytest.raises(LedgerError, match="try again when it has ended"), second.writing():
+            pass
 
 
 def test_a_full_disk_costs_no_record_that_was_kept(tmp_path: Path) -> None:

@@ -184,6 +184,6 @@ def record_run(run: ForecastRun, source: str, database: str | None) -> None:
     from gatecast.text import counted, listed
 
     with Ledger(database, create=True) as opened:
-        settings = settings_hash(run.config)
+        settings = settings_hash(run.config, run.forecaster.weights)
         ids = record(opened, run.forecast, run.prices, model=run.forecaster.name, settings=settings, source=source)
         say(f"recorded {counted(len(ids), 'forecast')} in {opened.name}: {listed([own[:12] for own in ids])}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +14,7 @@ from gatecast.forecast import QUANTILES, Forecast, ItemForecast
 from gatecast.judge.metrics import quantile_sorted
 from gatecast.ledger.chain import append
 from gatecast.ledger.database import Database
-from gatecast.ledger.records import RIVALS, Quantiles, Recorded, Void, canonical, moment_text, utc_text
+from gatecast.ledger.records import RIVALS, Quantiles, Recorded, Void, canonical, id_of, moment_text, utc_text
 from gatecast.ledger.tables import ENTRIES
 from gatecast.models.baselines import BASELINES
 from gatecast.prices import PriceTable, check_prices
@@ -69,9 +68,9 @@ def record(
         return [row.id for row in append(connection, values)]
 
 
-def settings_hash(config: Config) -> str:
-    """SHA-256 of every setting of a model, in hex."""
-    return hashlib.sha256(canonical(config.model_dump(mode="json")).encode()).hexdigest()
+def settings_hash(config: Config, weights: Sequence[str] = ()) -> str:
+    """SHA-256 of every setting of a model, and of the names of the weight files it began with, in hex."""
+    return id_of(canonical({"config": config.model_dump(mode="json"), "weights": list(weights)}))
 
 
 def void(database: Database, name: str, reason: str, *, clock: Clock = now) -> str:

@@ -23,7 +23,7 @@ from gatecast.ledger.revisions import Match, match
 from gatecast.ledger.tables import DERIVED, ENTRIES
 from gatecast.notes import Note, merged
 from gatecast.prices import PriceSeries, PriceTable, check_prices
-from gatecast.text import clean
+from gatecast.text import clean, listed
 
 _AT_ONCE = 500  # forecasts in memory
 _NAMES = tuple(QUANTILES)
@@ -66,7 +66,18 @@ def settle(database: Database, prices: PriceTable, *, source: str = "", clock: C
             forecasts += len(rows)
             steps += sum(len(row.content["steps"]) for row in rows)
         waiting = connection.execute(select(func.count()).select_from(DERIVED.waiting)).scalar_one()
+        if not forecasts and waiting:
+            notes += _strangers(connection, prices)
     return Settlement(forecasts=forecasts, steps=steps, waiting=waiting, notes=merged(notes))
+
+
+def _strangers(connection: Connection, prices: PriceTable) -> Iterator[Note]:
+    """A note where none of the items has a forecast that waits: the file of prices may have another name."""
+    items = select(DERIVED.waiting.c.item).distinct().order_by(DERIVED.waiting.c.item)
+    known = connection.execute(items).scalars().all()
+    if not set(known) & set(prices.item_ids):
+        text = f"no forecast of {listed(prices.item_ids)} waits for prices; those that wait are of {listed(known)}"
+        yield Note("data", f"{text}. An asset of a file without a column for it is named after the file")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
