@@ -17,15 +17,16 @@ from gatecast.cli import app
 from gatecast.errors import LedgerError, UsageError
 from gatecast.forecast import QUANTILES, Forecast
 from gatecast.judge.comparisons import compare
+from gatecast.judge.coverage import moments_test
 from gatecast.judge.metrics import crps_quantiles
 from gatecast.judge.report import Report
 from gatecast.judge.scores import held
 from gatecast.judge.walkforward import backtest, cutoff_seed
 from gatecast.ledger.database import Database
 from gatecast.ledger.recording import record, void
-from gatecast.ledger.records import RIVALS
+from gatecast.ledger.records import RIVALS, Outcome
 from gatecast.ledger.settling import Settlement, settle
-from gatecast.ledger.summary import Part, summarize
+from gatecast.ledger.summary import Part, _moments, summarize
 from gatecast.ledger.verify import verify
 from gatecast.models.baselines import EwmaT, Garch, Har, RandomWalk
 from gatecast.prices import PriceSeries, PriceTable
@@ -169,6 +170,22 @@ def test_a_step_is_settled_when_its_day_has_ended_and_once(path: Path, series: P
     assert all_steps(path).n == 2
 
 
+def test_a_step_that_is_settled_twice_in_the_chain_counts_once(path: Path, series: PriceSeries) -> None:
+    """As after an import from a ledger that had settled it too: the first outcome counts."""
+    keep(path, [recorded(series, 100)])
+    settled(path, series)
+    (content,) = execute(path, "SELECT content FROM entries WHERE kind = 'outcome'")[0]
+    first = Outcome.model_validate_json(str(content))
+    before = all_steps(path)
+    keep(path, [recorded(series, 103)])
+    partial = settled(path, series.rows(0, 105))
+    assert partial.steps == 1
+    (again,) = execute(path, "SELECT content FROM entries WHERE kind = 'outcome' ORDER BY seq DESC")[0]
+    second = Outcome.model_validate_json(str(again))
+    keep(path, [value.model_copy(update={"source": "another ledger"}) for value in (first, second)])
+    assert all_steps(path).n == before.n + 1
+
+
 def test_a_split_is_allowed_for_and_said(path: Path, series: PriceSeries, tmp_path: Path) -> None:
     keep(path, [recorded(series, 100)])
     keep(tmp_path / "split.db", [recorded(series, 100)])
@@ -219,6 +236,23 @@ def test_prices_of_no_recorded_item_are_said(path: Path, series: PriceSeries) ->
     assert texts(settled(path, series.rows(0, 101)).notes) == ()  # of the item, and not yet due
 
 
+def test_a_price_that_all_quantiles_tie_with_is_in_the_middle(path: Path) -> None:
+    pegged = PriceSeries(item_id="A", timestamps=simulated_series().timestamps, close=np.full(160, 7.0))
+    flat = recorded(pegged, 100)
+    keep(path, [flat.model_copy(update={"quantiles": tuple((7.0,) * len(LEVELS) for _ in flat.quantiles)})])
+    settled(path, pegged)
+    part = all_steps(path)
+    assert part.crps == 0 and part.pit[4] == 1 and all(band.held == 1 for band in part.coverage)
+
+
+def test_even_tenths_are_called_even() -> None:
+    """The middles of tenths have moments of their own, which must not count against a PIT that is even."""
+    rng = np.random.default_rng(0)
+    shares = rng.multinomial(5000, np.full(10, 0.1), size=200) / 5000
+    assert moments_test(shares @ _moments())[1] > 0.01
+    assert moments_test(np.tile(np.full(10, 0.1), (20, 1)) @ _moments() + rng.normal(0, 1e-6, (20, 4)))[1] > 0.01
+
+
 def test_a_void_record_is_not_scored_and_stays(path: Path, table: PriceTable) -> None:
     ids = settled_ledger(path, table)
     before = all_steps(path)
@@ -265,6 +299,10 @@ def test_few_days_are_too_few_to_tell_and_many_tell(path: Path, series: PriceSer
     settled(path, series)
     many = all_steps(path)
     assert many.enough and many.pit_p is not None
+    for against in many.against:
+        better = against.crps < against.crps_rival
+        assert against.word == ("no evidence" if against.p_holm >= 0.05 else "skill" if better else "worse")
+    assert {against.word for against in many.against} != {"no evidence"}
     assert {against.word for against in many.against} <= {"skill", "worse", "no evidence"}
 
 

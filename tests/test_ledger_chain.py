@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -143,6 +144,22 @@ def test_a_byte_changed_anywhere_in_the_file_is_found_or_means_nothing(whole: Pa
         for left in tmp_path.glob("copy.db*"):
             left.unlink()
     assert found > 5
+
+
+def test_the_hash_is_that_of_number_previous_and_content(path: Path) -> None:
+    """As the page on the ledger says, so that anybody can check it."""
+    before = "0" * 64
+    for seq, line in enumerate(lines_of(path), 1):
+        row = json.loads(line)
+        content = line.partition('"content":')[2][:-1]
+        assert row["previous"] == before and row["seq"] == seq
+        before = hashlib.sha256(f"{seq}\n{before}\n{content}".encode()).hexdigest()
+        assert row["hash"] == before
+
+
+def test_verify_leaves_no_trace(path: Path) -> None:
+    with Database(str(path)) as database:
+        assert verify(database) == verify(database)
 
 
 def test_a_missing_row_is_named(path: Path) -> None:

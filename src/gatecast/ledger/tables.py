@@ -23,7 +23,7 @@ ENTRIES = Table(
     "entries", METADATA,
     Column("seq", WHOLE, primary_key=True, autoincrement=False),
     Column("id", String(64), nullable=False, unique=True),
-    Column("kind", String(8), nullable=False),
+    Column("kind", String(8), nullable=False, index=True),
     Column("subject", String(64), nullable=False, index=True),
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False),

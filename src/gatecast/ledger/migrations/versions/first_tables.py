@@ -46,6 +46,7 @@ def upgrade() -> None:
         _text("hash", sa.String(64)),
         _text("content", sa.Text()),
     )
+    op.create_index("ix_entries_kind", "entries", ["kind"])
     op.create_index("ix_entries_subject", "entries", ["subject"])
     head = op.create_table("head", _key("id"), *_counts("seq"), _text("hash", sa.String(64)))
     op.bulk_insert(head, [{"id": 1, "seq": 0, "hash": "0" * 64}])
