@@ -87,7 +87,12 @@ def test_every_command_is_in_the_readme() -> None:
 
     readme = (ROOT / "README.md").read_text()
     names = [command.name or command.callback.__name__ for command in app.registered_commands]
-    assert names
+    for group in app.registered_groups:
+        of_group = group.typer_instance.registered_commands
+        names += [
+            f"{group.typer_instance.info.name} {command.name or command.callback.__name__}" for command in of_group
+        ]
+    assert len(names) > 10
     for name in names:
         assert f"gatecast {name}" in readme, name
 
@@ -208,7 +213,8 @@ def test_help_imports_no_heavy_library() -> None:
         "from gatecast.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "heavy = {'torch', 'numpy', 'pandas', 'pydantic', 'plotly', 'scipy', 'statsmodels'} & set(sys.modules)\n"
+        "heavy = {'torch', 'numpy', 'pandas', 'pydantic', 'plotly', 'scipy', 'statsmodels', 'sqlalchemy'}\n"
+        "heavy &= set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)

@@ -9,6 +9,7 @@ GatecastError                 one clear line: the rule, the culprit, the remedy
 │   └── TooFewRows            the history is shorter than the model needs
 ├── ModelError                a saved model cannot be used               (exit 1)
 ├── ForeignError              a model or forecasts brought along break their contract  (exit 1)
+├── LedgerError               a ledger is broken, newer, locked or full (exit 1)
 └── TrainingError             training cannot go on (loss is NaN, disk full)  (exit 1)
 
 A remedy is written as the library has it, `repair=True`; the command says `--repair` (`faces.options.as_options`).
@@ -61,6 +62,10 @@ class ModelError(GatecastError):
 
 class ForeignError(GatecastError):
     """A model or a file of forecasts that gatecast did not make fails, or breaks its contract."""
+
+
+class LedgerError(GatecastError):
+    """A ledger cannot be used: it is broken, made by a newer gatecast, locked, or the disk is full."""
 
 
 class TrainingError(GatecastError):

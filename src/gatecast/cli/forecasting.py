@@ -10,14 +10,18 @@ import typer
 
 from gatecast.cli.app import Command, app
 from gatecast.cli.console import print_json, progress_bar, say, say_notes
+from gatecast.cli.ledger import check_ledger, record_run
 from gatecast.cli.options import (
     Calendar,
+    Database,
     Json,
     Model,
     Paths,
     Preset,
+    Record,
     Repair,
     Report,
+    Save,
     Seed,
     Settings,
     Source,
@@ -48,15 +52,15 @@ def forecast(
     preset: Preset = "default",
     settings: Settings = None,
     model: Model = None,
-    save: Annotated[
-        Path | None, typer.Option(metavar="DIR", readable=False, help="Save the trained model here.")
-    ] = None,
+    save: Save = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was cut off.")] = False,
     report: Report = None,
     csv: Table = None,
     calendar: Calendar = None,
     repair: Repair = False,
     verdict: Verdict = True,
+    record: Record = False,
+    database: Database = None,
     as_json: Json = False,
     *,
     reading: ReadOptions,
@@ -65,6 +69,7 @@ def forecast(
     check_outputs(source, page=report, table=csv, save=save, model=model)
     if model is not None and (settings or save or resume or preset != "default"):
         raise UsageError("--model brings its own settings; it goes with none of --preset, --set, --save, --resume.")
+    check_ledger(record, database)
     config = None if model is not None else config_of(preset, settings, seed)
     prepare_process()
     from gatecast.runs.forecast import run_forecast
@@ -90,6 +95,8 @@ def forecast(
         say(f"model saved to {save}")
     say_notes(run.notes)
     try:
+        if record:
+            record_run(run, source, database)
         _write_files(csv, report, source, run)
     finally:  # a file that cannot be written costs no forecast
         if as_json:

@@ -36,6 +36,14 @@ Report = Annotated[
 Table = Annotated[
     Path | None, typer.Option("--csv", metavar="FILE.csv", readable=False, help="Write the forecast as a table.")
 ]
+Database = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="The ledger: a SQLite file, or postgresql://...; the user's own unless given."),
+]
+Record = Annotated[
+    bool, typer.Option("--record", help="Keep the forecast in the ledger, to be held against what comes.")
+]
+Save = Annotated[Path | None, typer.Option(metavar="DIR", readable=False, help="Save the trained model here.")]
 Paths = Annotated[int, typer.Option(min=1, help="Simulated paths per asset.")]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Processes at work; the number of cores unless given.")]
 Verdict = Annotated[

@@ -87,15 +87,23 @@ def pit_test(pit: Float[np.ndarray, " rows"], dates: np.ndarray, *, gap: int = 1
     """
     kept = np.isin(dates, np.unique(dates)[::gap])
     pit, dates = pit[kept], dates[kept]
-    n = len(np.unique(dates))
+    return moments_test(np.stack([by_date(moment, dates) for moment in pit_moments(pit)], axis=1))
+
+
+def pit_moments(pit: Float[np.ndarray, "*rows"]) -> Float[np.ndarray, moments * rows]:
+    """The first `MOMENTS` normalised Legendre polynomials of a PIT: mean 0 and variance 1 where it is uniform."""
+    return np.stack([np.sqrt(2 * k + 1) * eval_legendre(k, 2 * pit - 1) for k in range(1, MOMENTS + 1)])
+
+
+def moments_test(moments: Float[np.ndarray, "dates moments"]) -> tuple[float, float]:
+    """`pit_test` from the mean `pit_moments` of each date, in time order, of dates that share no days."""
+    n = len(moments)
     if n < LEAST_DATES:
         return float("nan"), 1.0
     lags = int(4 * (n / 100) ** (2 / 9))
     blocks = n / (lags + 1)
     count = MOMENTS if blocks >= MANY_BLOCKS else FEW_MOMENTS
-    moments = np.stack(
-        [by_date(np.sqrt(2 * k + 1) * eval_legendre(k, 2 * pit - 1), dates) for k in range(1, count + 1)], axis=1
-    )
+    moments = moments[:, :count]
     mean = moments.mean(axis=0)
     centred = moments - mean
     covariance = centred.T @ centred

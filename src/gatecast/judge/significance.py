@@ -139,14 +139,20 @@ def coverage_interval(
     >>> [round(x, 2) for x in coverage_interval(np.ones(12), np.arange(12))]
     [1.0, 0.71, 1.0]
     """
-    dates_share = by_date(hits, dates)
-    n = len(dates_share)
-    share = float(np.mean(dates_share))
+    return share_interval(by_date(hits, dates), len(hits), overlap=overlap, confidence=confidence)
+
+
+def share_interval(
+    shares: Float[np.ndarray, " dates"], rows: int, *, overlap: int = 0, confidence: float = 0.95
+) -> tuple[float, float, float]:
+    """`coverage_interval` from the share of each date, in time order, of so many rows on all dates together."""
+    n = len(shares)
+    share = float(np.mean(shares))
     if n < 3:
         return share, 0.0, 1.0
     blocks = max(n / (overlap + 1), 2.0)
-    variance = variance_of_mean(dates_share, overlap=overlap) * blocks / (blocks - 1)
-    effective = min(share * (1 - share) / variance, len(hits)) if variance > 0 else blocks
+    variance = variance_of_mean(shares, overlap=overlap) * blocks / (blocks - 1)
+    effective = min(share * (1 - share) / variance, rows) if variance > 0 else blocks
     z2 = float(stdtrit(blocks - 1, (1 + confidence) / 2)) ** 2
     centre = (share + z2 / (2 * effective)) / (1 + z2 / effective)
     half = np.sqrt(z2 * (share * (1 - share) / effective + z2 / (4 * effective**2))) / (1 + z2 / effective)

@@ -1,0 +1,1 @@
+"""Forecasts that were issued, kept before their outcome, and held against it."""
