@@ -95,7 +95,7 @@ class Calibrator:
         calibrator = self
         days = list(cutoffs)
         seeds = [walking_seed(day) for day in days]
-        forecasts = forecasts_at(model, prices, days, self.horizon, paths=paths, seeds=seeds)
+        forecasts = forecasts_at(model, prices, days, self.horizon, paths=paths, seeds=seeds, extremes=False)
         for day, forecast in zip(days, forecasts, strict=True):
             calibrator = calibrator.settle(prices.until(day)).record(forecast)
         return calibrator
@@ -132,7 +132,8 @@ class Calibrator:
             raise UsageError(
                 f"a calibrator of {self.horizon} steps learns from as many; got {forecast.horizon}. Forecast farther."
             )
-        theta = self.stretch(forecast)[: self.horizon]
+        width = _log_width(forecast, self.horizon)
+        theta = self._stretch(width)
         noted = {(band.item_id, band.cutoff) for band in self.waiting}
         fresh = [item for item in forecast if (item.item_id, item.last_timestamp) not in noted]
         eager = 1 + EAGER * 0.5 ** (self.origins / SETTLING)
@@ -148,12 +149,7 @@ class Calibrator:
                     weight=eager / (len(fresh) + FEW),
                 )
             )
-        return replace(
-            self,
-            usual=self._usual_with(_log_width(forecast, self.horizon)),
-            origins=self.origins + 1,
-            waiting=(*self.waiting, *waiting),
-        )
+        return replace(self, usual=self._usual_with(width), origins=self.origins + 1, waiting=(*self.waiting, *waiting))
 
     def stretch(self, forecast: Forecast) -> Float[np.ndarray, "steps levels"]:
         """The log stretch of this raw forecast's bands, by step and level.
@@ -161,11 +157,15 @@ class Calibrator:
         Beyond `horizon` that of its last step falls as that step's share of the variance does, horizon / step.
         """
         steps = min(forecast.horizon, self.horizon)
-        width = _log_width(forecast, steps)
-        wider = np.exp(np.maximum(width - self._usual_with(width), CALMER))
-        theta = np.clip(self.gain[:steps, None] * self.missed[:steps] / wider[:, None], NARROWEST, WIDEST)
+        theta = self._stretch(_log_width(forecast, steps))
         share = self.horizon / np.arange(steps + 1.0, forecast.horizon + 1)
         return np.vstack([theta, share[:, None] * theta[-1]])
+
+    def _stretch(self, width: Float[np.ndarray, " steps"]) -> Float[np.ndarray, "steps levels"]:
+        """The log stretch of bands of these log widths."""
+        wider = np.exp(np.maximum(width - self._usual_with(width), CALMER))
+        moved = self.gain[: len(width), None] * self.missed[: len(width)] / wider[:, None]
+        return np.asarray(np.clip(moved, NARROWEST, WIDEST))
 
     def apply(self, forecast: Forecast) -> Forecast:
         """The forecast with its bands stretched; medians and the order of the paths stay.

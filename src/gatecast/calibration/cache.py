@@ -21,14 +21,14 @@ class CachedForecasts:
 
     def __init__(self, model: PredictsAt) -> None:
         self._model = model
-        self._made: dict[tuple[str, int, int], Forecast] = {}
+        self._made: dict[tuple[str, int, int, bool], Forecast] = {}
 
     def predict_at(self, prices: PriceTable, request: Request) -> list[Forecast]:
         """The network's forecast from each cutoff; only those not made before, or not as far, are made."""
         if len(prices) > FEW_ITEMS:
             return self._model.predict_at(prices, request)
         asked = zip(request.cutoffs, request.seeds, strict=True)
-        keys = [(prices.until(cutoff).data_hash(), request.paths, seed) for cutoff, seed in asked]
+        keys = [(prices.until(cutoff).data_hash(), request.paths, seed, request.extremes) for cutoff, seed in asked]
         made = {
             key: self._made[key] for key in keys if key in self._made and self._made[key].horizon >= request.horizon
         }

@@ -77,7 +77,9 @@ class OnlineCalibration:
         left = origins if walked.last is None else origins[origins > walked.last]
         left = left[left < cutoffs[-1]]
         seeds = [walking_seed(origin) for origin in left]
-        forecasts = forecasts_at(model, prices, list(left), self.learned.horizon, paths=self.paths, seeds=seeds)
+        forecasts = forecasts_at(
+            model, prices, list(left), self.learned.horizon, paths=self.paths, seeds=seeds, extremes=False
+        )
         known, last, done = walked.calibrator, walked.last, 0
         calibrators = []
         for cutoff in cutoffs:

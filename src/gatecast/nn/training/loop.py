@@ -193,7 +193,8 @@ def _update(run: _Run, batches: Sequence[Batch]) -> Float[Tensor, ""]:
     of_batches = [list(itertools.islice(learned, len(batch.parts))) for batch in batches]
 
     def step(place: int) -> None:
-        run.optimisers[batches[place].member].step([gradient for _, gradient in of_batches[place]])
+        optimiser = run.optimisers[batches[place].member]
+        optimiser.step([gradient for _, gradient in of_batches[place]])
 
     run.workers.map(step, range(len(batches)))
     return torch.stack([loss for losses in of_batches for loss, _ in losses]).sum() / len(batches)
