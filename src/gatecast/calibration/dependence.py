@@ -94,7 +94,7 @@ class Dependence:
         found = []
         for place, (item_id, mine) in enumerate(zip(self.item_ids, steps, strict=True)):
             own = item_rng(f"{_STREAM}: {item_id}", seed)
-            ranks, chance = self.ranks[:, place][days[mine]], own.random((2, len(mine), paths))
+            ranks, chance = self.ranks[:, place][days[mine]], own.random((len(mine), 2, paths)).swapaxes(0, 1)
             known = ~np.isnan(ranks)
             within = (chance[0] - 0.5) / max(np.count_nonzero(~np.isnan(self.ranks[:, place])), 1)
             order = np.argsort(np.where(known, ranks + within, chance[0]), axis=1)
