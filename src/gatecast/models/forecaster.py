@@ -200,8 +200,7 @@ class Forecaster:
 
     def _identity(self, networks: Networks) -> str:
         """Names weights and settings: networks of the same name make the same forecasts."""
-        settings = self.config.model_dump(mode="json", exclude={"seed"})
-        digest = hashlib.sha256(json.dumps([networks.kind, settings, networks.to_dict()], sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps([networks.kind, networks.settings()], sort_keys=True).encode())
         for name, tensor in sorted(networks.tensors().items()):
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
