@@ -120,6 +120,10 @@ class BaseNetworks:
         """All but the weights, as plain types for JSON."""
         return {"members": len(self.members), "until": day_of(self.until), "notes": [n.text for n in self.notes]}
 
+    def settings(self) -> dict[str, Any]:
+        """What its forecasts depend on beside the weights."""
+        return {name: getattr(self, name) for name in ("cross_section", "joint", "mc_dropout", "noise")}
+
     def tensors(self) -> dict[str, Tensor]:
         """The weights of all members, each name with the member's number before it."""
         return tensors_of(self.members)

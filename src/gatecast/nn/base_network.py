@@ -18,7 +18,7 @@ from gatecast.features.signals import RANGE_SIGNALS, SIGNALS, VOLUME_SIGNALS
 from gatecast.nn.encoders import State, repeated
 from gatecast.nn.masks import Masks, draw_masks
 from gatecast.nn.network import PathNetwork, drawn_from
-from gatecast.nn.next_day import JointDay
+from gatecast.nn.next_day import LEAST_DF, JointDay
 
 HIDDEN, DENSE = 64, 32
 FLAGS = 2  # has ranges, has volumes
@@ -89,7 +89,7 @@ class BaseNetwork(PathNetwork):
         day = JointDay(
             location=self.location.expand(out[0].shape),
             scale=out[0].clamp(-3, 3).exp(),
-            df=2.1 + functional.softplus(out[1].clamp(-20, 30)),
+            df=LEAST_DF + functional.softplus(out[1].clamp(-20, 30)),
             range_level=out[2],
             range_spread=out[3].clamp(-4, 2).exp(),
             volume_level=out[4],
