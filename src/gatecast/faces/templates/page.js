@@ -70,6 +70,7 @@
     Plotly.react(box, data, layout, { responsive: true, displayModeBar: false, doubleClick: false });
     if (slider) slide(box, slider);
     box.dataset.drawn = "yes";
+    box.dispatchEvent(new Event("drawn"));
   };
 
   const shown = new IntersectionObserver((entries) => {
@@ -77,13 +78,15 @@
       if (entry.isIntersecting && !entry.target.dataset.drawn) draw(entry.target);
     }
   }, { rootMargin: "400px" });
-  const boxes = [...document.querySelectorAll("[data-figure]")];
-  for (const box of boxes) shown.observe(box);
-  const again = () => boxes.filter((box) => box.dataset.drawn).forEach(draw);
+  const boxes = () => [...document.querySelectorAll("[data-figure]")];
+  const watch = () => boxes().forEach((box) => shown.observe(box));
+  watch();
+  document.addEventListener("figures", watch); // told by a page that parts were added to
+  const again = () => boxes().filter((box) => box.dataset.drawn).forEach(draw);
   dark.addEventListener("change", again);
   narrow.addEventListener("change", again);
   // A printed page is not scrolled: what is not yet drawn is drawn before it is printed.
-  addEventListener("beforeprint", () => boxes.filter((box) => box.offsetWidth && !box.dataset.drawn).forEach(draw));
+  addEventListener("beforeprint", () => boxes().filter((box) => box.offsetWidth && !box.dataset.drawn).forEach(draw));
 
   // The address after # names the item that is shown, so that a link or a reload keeps it.
   const items = [...document.querySelectorAll("[data-item]")];
