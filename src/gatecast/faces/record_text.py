@@ -112,7 +112,9 @@ def rival_rows(recorded: Mapping[str, Any], verdict: Mapping[str, Any] | None) -
     for rival, quantiles in recorded["rivals"].items():
         name = _TITLES.get(rival, rival)
         if quantiles is None:
-            rows.append({"name": name, "found": "had no forecast", "next": "-", "last": "-", "median": "-", "width": "-"})
+            rows.append(
+                {"name": name, "found": "had no forecast", "next": "-", "last": "-", "median": "-", "width": "-"}
+            )
             continue
         words = against.get(rival) or _of_walk(rival, verdict)
         found = ", ".join(f"{part}: {word}" for part, word in words.items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from gatecast.ledger.revisions import match
 from gatecast.ledger.tables import DERIVED, ENTRIES
 from gatecast.prices import PriceSeries
 
+_ASKED = 500  # items in a question
 _PLACES = {name: place for place, name in enumerate(QUANTILES)}
 
 
@@ -40,6 +41,21 @@ def issued(database: Database, item: str, *, most: int = 20) -> tuple[Issued, ..
     with database.reading() as connection:
         found = connection.execute(asked.order_by(ENTRIES.c.seq.desc()).limit(most)).all()
     return tuple(Issued(row.id, Recorded.model_validate_json(row.content)) for row in found)
+
+
+def due(database: Database, ends: Mapping[str, np.datetime64]) -> int:
+    """How many recorded forecasts have steps to come and were made before the last row of their item's prices.
+
+    `ends` has the last timestamp of each item.
+    """
+    waiting = DERIVED.waiting
+    days = {item: int(stamp.astype("datetime64[D]").astype(np.int64)) for item, stamp in ends.items()}
+    with database.reading() as connection:
+        if len(days) > _ASKED:
+            rows = connection.execute(select(waiting.c.item, waiting.c.day)).all()
+        else:
+            rows = connection.execute(select(waiting.c.item, waiting.c.day).where(waiting.c.item.in_(days))).all()
+    return sum(row.day < days.get(row.item, row.day) for row in rows)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ from gatecast.risk.weights import Portfolio
 from gatecast.text import clean
 from gatecast.web.requests import Questions, Reading
 from gatecast.web.saved import load_paths
+from gatecast.web.screens import SCREENS
 
 MEMORY = 6 * 1024**3  # bytes of addresses
 _COLUMNS = 500  # that are listed
@@ -119,7 +120,7 @@ def settle(database: str | None, place: str, name: str, reading: Mapping[str, An
     }
 
 
-QUESTIONS: Mapping[str, Callable[..., dict[str, Any]]] = {"read": read, "risk": ask_risk, "settle": settle}
+QUESTIONS: Mapping[str, Callable[..., dict[str, Any]]] = {"read": read, "risk": ask_risk, "settle": settle, **SCREENS}
 
 
 def answer(line: str) -> dict[str, Any]:

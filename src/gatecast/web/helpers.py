@@ -14,7 +14,8 @@ from gatecast import errors
 from gatecast.errors import DataError, GatecastError, QueueFull
 
 _LINE = 1 << 27  # bytes of an answer
-_LIMITS = {"read": 60.0, "risk": 30.0, "settle": 600.0}  # seconds
+_LIMITS = {"read": 60.0, "settle": 600.0}  # seconds
+_LIMIT = 30.0  # of any other question
 
 
 @dataclass
@@ -42,11 +43,11 @@ class Helpers:
         kept = None
         try:
             helper = helper or await _start()
-            told = await asyncio.wait_for(_told(helper, {"ask": question, "of": of}), _LIMITS[question])
+            told = await asyncio.wait_for(_told(helper, {"ask": question, "of": of}), _LIMITS.get(question, _LIMIT))
             kept = helper
         except TimeoutError:
             raise DataError(
-                f"this took more than {_LIMITS[question]:.0f} seconds. Give fewer rows or assets."
+                f"this took more than {_LIMITS.get(question, _LIMIT):.0f} seconds. Give fewer rows or assets."
             ) from None
         except (OSError, ValueError, asyncio.IncompleteReadError):
             raise DataError("the process that read this died, likely for want of memory. Give less at once.") from None

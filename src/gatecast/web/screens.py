@@ -6,7 +6,7 @@ Texts are as the reports have them; figures are JSON for Plotly in which no text
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,20 @@ import numpy as np
 
 from gatecast.errors import NotFound, UsageError
 from gatecast.faces import figures, risk_text
-from gatecast.faces.report.forecast import item_fan, item_values
+from gatecast.faces.report.forecast import best_epoch, item_fan, item_values
 from gatecast.faces.report.page import figure_json
 from gatecast.faces.report.risk import facts, marked_prices, step_table, table
 from gatecast.faces.sparks import spark_fan
-from gatecast.faces.wording import change_text, date_text, day_text, level_text, price_text, setting_text, share_text
+from gatecast.faces.wording import (
+    change_text,
+    date_text,
+    day_text,
+    level_text,
+    price_text,
+    setting_text,
+    share_text,
+    step_texts,
+)
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.prices import PriceSeries, PriceTable
 from gatecast.risk.answers import ItemRisk
@@ -88,7 +97,7 @@ def item_screen(folder: str, number: int) -> Answer:
     low, high = item.interval(level)
     return {
         **item_values(item, level),
-        "rows": [row._asdict() for row in item_values(item, level)["rows"]],
+        "rows": [row._asdict() for row in step_texts(item, level)],
         "level": level_text(level),
         "like": like,
         "last_day": day_text(item.last_timestamp),
@@ -117,12 +126,13 @@ def item_screen(folder: str, number: int) -> Answer:
 
 
 def _loss_figure(losses: Sequence[Sequence[float | None]]) -> dict[str, str]:
-    rows = [(int(epoch or 0), *(np.nan if loss is None else loss for loss in both)) for epoch, *both in losses]
+    rows = [
+        (int(epoch or 0), np.nan if training is None else training, np.nan if held is None else held)
+        for epoch, training, held in losses
+    ]
     if len(rows) < 2:
         return {}
-    held = [loss for _, _, loss in rows]
-    best = None if np.isnan(held).all() else rows[int(np.nanargmin(held))][0]
-    return {"losses": str(figure_json(figures.loss_curve(rows, best)))}
+    return {"losses": str(figure_json(figures.loss_curve(rows, best_epoch(rows))))}
 
 
 def chances(folder: str, number: int, touch: Sequence[float], stop: float | None, target: float | None) -> Answer:
@@ -177,11 +187,17 @@ def _common_steps(left: ItemForecast, right: ItemForecast, level: float) -> list
 def _differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Name, value in the first and in the second, of what the two were made with."""
     named = [
-        {"source": told["source"], "model": told["model"], "paths": told["paths"], "seed": told["seed"], **told["config"]}
+        {
+            "source": told["source"],
+            "model": told["model"],
+            "paths": told["paths"],
+            "seed": told["seed"],
+            **told["config"],
+        }
         for told in (first, second)
     ]
     keys = [key for key in named[0] if named[0].get(key) != named[1].get(key)]
-    return [(key, *(setting_text(each.get(key)) for each in named)) for key in keys[:_SHOWN]]  # type: ignore[misc]
+    return [(key, setting_text(named[0][key]), setting_text(named[1].get(key))) for key in keys[:_SHOWN]]
 
 
 def _item(folder: str, number: int) -> tuple[ItemForecast, PriceSeries]:
@@ -197,4 +213,14 @@ def _assessed(item: ItemForecast, series: PriceSeries, questions: RiskQuestions)
     return assess_risk(alone, questions, prices=PriceTable(series=(series,))).items[0]
 
 
-SCREENS = {"glance": glance, "item": item_screen, "chances": chances, "compared": compared}
+SCREENS: Mapping[str, Callable[..., Answer]] = {
+    "glance": glance,
+    "item": item_screen,
+    "chances": chances,
+    "compared": compared,
+}
+    "glance": glance,
+    "item": item_screen,
+    "chances": chances,
+    "compared": compared,
+}

@@ -41,7 +41,7 @@ def forecast_report(
         places = _add_risk(drawings, item, history, position) if len(forecast.items) <= MANY_ITEMS else {}
         items.append({**item_values(item, level), "id": f"item-{position}", "figure": f"fan-{position}", **places})
     if losses:
-        drawings["loss"] = figures.loss_curve(losses, _best_epoch(losses))
+        drawings["loss"] = figures.loss_curve(losses, best_epoch(losses))
     return render(
         "forecast.html",
         drawings,
@@ -82,7 +82,7 @@ def _add_risk(
     return {"touch": f"touch-{position}", "falls": f"falls-{position}"}
 
 
-def _best_epoch(losses: Sequence[tuple[int, float, float]]) -> int | None:
+def best_epoch(losses: Sequence[tuple[int, float, float]]) -> int | None:
     """The epoch whose weights were kept: the smallest validation loss, the first of equals."""
     finite = [(validation, epoch) for epoch, _, validation in losses if math.isfinite(validation)]
     return min(finite)[1] if finite else None

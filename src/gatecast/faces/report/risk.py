@@ -62,7 +62,7 @@ def risk_report(
             "past": past,
             "asked": [f"{name}: {text}" for name, texts in asked.items() for text in texts] if several else [],
             "summary": table(risk_text.summary_columns(risk.items)) if several else None,
-            "links": {item["name"]: item["id"] for item in items},
+            "links": {item["name"]: f"#{item['id']}" for item in items},
             "items": items,
             "left_out": f"{counted(left_out, 'more asset')} not shown in full; --csv writes every number."
             if left_out

@@ -25,6 +25,7 @@ ASSETS = {
     "page.js": (_REPORTS / "page.js", _SCRIPT),
     "web.js": (_OWN / "web.js", _SCRIPT),
     "price.js": (_OWN / "price.js", _SCRIPT),
+    "icon.svg": (_OWN / "icon.svg", "image/svg+xml"),
     "htmx.min.js": (_OWN / "htmx.min.js", _SCRIPT),
     "plotly.min.js": (Path(plotly.__file__).parent / "package_data" / "plotly.min.js", _SCRIPT),
 }

@@ -20,7 +20,10 @@ _OFFERED = 100  # runs to choose from
 
 @router.get("/compare")
 async def compare(
-    request: Request, first: Id | None = None, second: Id | None = None, item: Annotated[str | None, Query(max_length=200)] = None
+    request: Request,
+    first: Id | None = None,
+    second: Id | None = None,
+    item: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
     """Two runs; without them, a choice of two."""
     store = service_of(request).store
@@ -31,7 +34,7 @@ async def compare(
     found = None
     if chosen[0] is not None and chosen[1] is not None:
         folders = [_folder(job) for job in chosen if job is not None]
-        found = await screen(request, "compared", first=folders[0], second=folders[1], item_id=item or None)
+        found = await screen(request, "compared", {"first": folders[0], "second": folders[1], "item_id": item or None})
     values = {
         "title": "Compare two runs", "jobs": list(offered.values()), "names": names, "chosen": chosen, "found": found,
     }  # fmt: skip

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from gatecast.faces import figures, record_text
 from gatecast.faces.report.page import figure_json
@@ -65,6 +66,7 @@ def _model_values(database: Any, told: dict[str, Any], item: str | None, step: s
         "steps": table(record_text.step_columns(parts)),
         "step_names": [str(part["step"]) for part in parts],
         "pit": record_text.pit_text(part),
+        "links": {each["item"]: f"?{urlencode({'item': each['item']})}" for each in told["items"]},
         "items": [each["item"] for each in told["items"][:_ITEMS]],
         "item_table": table(record_text.item_columns(told["items"][:_ITEMS])) if len(told["items"]) > 1 else None,
         "misses": table(record_text.miss_columns(told["misses"])) if told["misses"] else None,
@@ -74,12 +76,19 @@ def _model_values(database: Any, told: dict[str, Any], item: str | None, step: s
 
 def _latest(each: Any) -> dict[str, str]:
     forecast = each.forecast
-    return {"id": each.id[:12], "issued": forecast.issued, "cutoff": forecast.last_timestamp[:10], "model": forecast.model}
+    return {
+        "id": each.id[:12],
+        "issued": forecast.issued,
+        "cutoff": forecast.last_timestamp[:10],
+        "model": forecast.model,
+    }
 
 
 @router.post("/sources/{source_id}/score")
-async def score(request: Request, source_id: Id, reading: Annotated[str, Form(max_length=2000)] = "") -> Response:
+async def score(request: Request, source_id: Id) -> Response:
     """Hold the forecasts that are due against the prices of a source."""
     form = {key: value for key, value in (await request.form()).items() if isinstance(value, str)}
     found = await service_of(request).settle(ScoreRequest(source=source_id, reading=reading_of(form)))
-    return page(request, "scored.html", {"title": "Held against new prices", "found": found})
+    steps, forecasts = counted(found["steps"], "step"), counted(found["forecasts"], "recorded forecast")
+    said = f"{steps} of {forecasts} settled; {found['waiting']:,} of these assets still wait for days to come."
+    return page(request, "scored.html", {"title": "Held against new prices", "found": found, "said": said})

@@ -35,7 +35,7 @@ DOWNLOADS = {
 _ENDINGS = {"csv": "csv", "json": "json", "html": "html", "parquet": "parquet", "model": "zip"}
 
 
-async def screen(request: Request, name: str, /, **of: Any) -> dict[str, Any]:
+async def screen(request: Request, name: str, of: Mapping[str, Any]) -> dict[str, Any]:
     """What a helper tells of a result (`screens.SCREENS`); a result does not change, so the latest are kept."""
     kept: OrderedDict[str, dict[str, Any]]
     if not hasattr(request.app.state, "screens"):
@@ -57,7 +57,7 @@ async def result_page(request: Request, job: Job) -> Response:
     told = await asyncio.to_thread(service_of(request).result, job.id)
     if len(told["items"]) == 1:
         return await _item_page(request, job, told, 0)
-    found = await screen(request, "glance", folder=str(job.folder))
+    found = await screen(request, "glance", {"folder": str(job.folder)})
     by = request.query_params.get("sort", "")
     by, down = (by if by in SORTS else "", request.query_params.get("down") == "1")
     rows = [{**row, "number": place} for place, row in enumerate(found["rows"])]
@@ -76,7 +76,7 @@ async def item(request: Request, job_id: Id, place: int) -> Response:
 
 
 async def _item_page(request: Request, job: Job, told: Mapping[str, Any], place: int) -> Response:
-    found = await screen(request, "item", folder=str(job.folder), number=place)
+    found = await screen(request, "item", {"folder": str(job.folder), "number": place})
     mine, before = await asyncio.to_thread(_recorded, request, job, found["name"])
     change = None if mine is None or before is None else change_between(before, mine.forecast).to_dict()
     values = {
@@ -141,10 +141,12 @@ async def chances(
     """The chances of prices that were typed or dragged, as a part of a page."""
     job = await _ended(request, job_id)
     price = number(touch, "a price")
-    asked = {"touch": [] if price is None else [price], "stop": number(stop, "a stop"), "target": number(target, "a target")}
+    asked = {
+        "touch": [] if price is None else [price], "stop": number(stop, "a stop"), "target": number(target, "a target"),
+    }  # fmt: skip
     if not any(asked.values()):
         raise UsageError("a chance is asked of a price; none was given. Type one, or drag the line on the chart.")
-    found = await screen(request, "chances", folder=str(job.folder), number=place, **asked)
+    found = await screen(request, "chances", {"folder": str(job.folder), "number": place, **asked})
     return page(request, "chances.html", {"found": found})
 
 

@@ -5,23 +5,26 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
+from starlette.background import BackgroundTask
 
 from gatecast.config import PRESETS
-from gatecast.errors import UsageError
+from gatecast.errors import GatecastError, UsageError
 from gatecast.faces import figures
 from gatecast.faces.report.page import figure_json
 from gatecast.faces.wording import date_text, price_text
+from gatecast.ledger.issued import due
 from gatecast.prices import PriceSeries
 from gatecast.readers.choices import COLUMNS
 from gatecast.readers.sources import SAMPLES
 from gatecast.text import counted
 from gatecast.web.pages.frame import PageRoute, page, service_of
-from gatecast.web.requests import Id, JobRequest, Reading
+from gatecast.web.requests import Id, JobRequest, Reading, ScoreRequest
 
 router = APIRouter(route_class=PageRoute)
 _RECENT = 6  # runs on the first page
@@ -44,7 +47,9 @@ async def start(request: Request) -> Response:
     recent = await asyncio.to_thread(service_of(request).store.jobs, limit=_RECENT)
     names = await asyncio.to_thread(source_names, request, recent)
     return page(
-        request, "start.html", {"title": "gatecast", "samples": SAMPLES, "jobs": recent, "names": names, "problem": None}
+        request,
+        "start.html",
+        {"title": "gatecast", "samples": SAMPLES, "jobs": recent, "names": names, "problem": None},
     )
 
 
@@ -66,7 +71,9 @@ async def bring(
     if sample is not None:
         source = await asyncio.to_thread(service.add_sample, sample)
     elif text is not None and text.strip():
-        source = await asyncio.to_thread(service.add_upload, "pasted table", io.BytesIO(text.encode("utf-8", "replace")))
+        source = await asyncio.to_thread(
+            service.add_upload, "pasted table", io.BytesIO(text.encode("utf-8", "replace"))
+        )
     elif file is not None and file.filename:
         source = await asyncio.to_thread(service.add_upload, file.filename, file.file)
     else:
@@ -85,17 +92,17 @@ async def ask(request: Request, source_id: Id) -> Response:
     """Queue the forecast that the form asks for."""
     form = {key: value for key, value in (await request.form()).items() if isinstance(value, str)}
     wanted = {key: form[key] for key in ("horizon", "paths", "seed", "preset", "level") if form.get(key, "").strip()}
-    job = await service_of(request).submit(
-        JobRequest(
-            kind="risk" if form.get("audit") else "forecast",
-            source=source_id,
-            settings=form.get("settings", "").split(),
-            verdict=bool(form.get("verdict")),
-            reading=reading_of(form),
-            **wanted,  # type: ignore[arg-type]
-        )
+    asked = JobRequest(
+        kind="risk" if form.get("audit") else "forecast",
+        source=source_id,
+        settings=form.get("settings", "").split(),
+        verdict=bool(form.get("verdict")),
+        reading=reading_of(form),
+        **wanted,  # type: ignore[arg-type]
     )
-    return RedirectResponse(f"{request.scope.get('root_path', '')}/jobs/{job.id}", 303)
+    job = await service_of(request).submit(asked)
+    place = f"{request.scope.get('root_path', '')}/jobs/{job.id}"
+    return RedirectResponse(place, 303, background=BackgroundTask(_settle, request, asked))
 
 
 def reading_of(said: Mapping[str, str]) -> Reading:
@@ -113,6 +120,7 @@ async def _source_page(request: Request, source_id: str, said: Mapping[str, str]
     kept = await asyncio.to_thread(service.store.source, source_id)
     found = await service.read(source_id, reading_of(said))
     items = found["items"]
+    waiting = await asyncio.to_thread(_waiting, request, items)
     values = {
         "title": kept.name,
         "source": kept,
@@ -122,6 +130,8 @@ async def _source_page(request: Request, source_id: str, said: Mapping[str, str]
         "said": dict(said),
         "roles": ROLES,
         "used": _used(found["columns"]),
+        "names": [column["name"] for column in found["columns"]],
+        "waiting": counted(waiting, "forecast") if waiting else "",
         "items": [_item_texts(item) for item in items[:_MOST_ITEMS]],
         "more": counted(len(items) - _MOST_ITEMS, "more asset") if len(items) > _MOST_ITEMS else "",
         "chart": _chart(items[0]) if items else None,
@@ -129,6 +139,21 @@ async def _source_page(request: Request, source_id: str, said: Mapping[str, str]
         "horizons": HORIZONS,
     }
     return page(request, "source.html", values)
+
+
+def _waiting(request: Request, items: list[Mapping[str, Any]]) -> int:
+    """How many recorded forecasts these prices may settle."""
+    ends = {item["item_id"]: np.datetime64(item["last"]) for item in items}
+    return due(service_of(request).store.database, ends) if ends else 0
+
+
+async def _settle(request: Request, asked: JobRequest) -> None:
+    """Hold the forecasts that are due against prices that are forecast anyway; what is refused waits."""
+    service = service_of(request)
+    found = await service.read(asked.source, asked.reading)
+    if await asyncio.to_thread(_waiting, request, found["items"]):
+        with suppress(GatecastError):
+            await service.settle(ScoreRequest(source=asked.source, reading=asked.reading))
 
 
 def _facts(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
