@@ -219,8 +219,3 @@ SCREENS: Mapping[str, Callable[..., Answer]] = {
     "chances": chances,
     "compared": compared,
 }
-    "glance": glance,
-    "item": item_screen,
-    "chances": chances,
-    "compared": compared,
-}
