@@ -35,7 +35,7 @@ def headline(verdict: Mapping[str, Any] | None) -> Headline:
     if verdict is None:
         return Headline("This forecast was not judged.", "open")
     if verdict["origins"] == 0:
-        return Headline("There are too few prices to judge this forecast.", "open")
+        return Headline("It could not be tested on days it has not seen: no evidence that it deserves trust.", "open")
     median, bands, honest = verdict["median"], verdict["bands"], verdict["honest"]
     text = f"{_FOUND[median, bands]} {_held(honest)}"
     if "worse" in (median, bands) or honest["ok"] is False:

@@ -13,7 +13,6 @@ from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
 from starlette.background import BackgroundTask
 
-from gatecast.config import PRESETS
 from gatecast.errors import GatecastError, UsageError
 from gatecast.faces import figures
 from gatecast.faces.report.page import figure_json
@@ -135,7 +134,7 @@ async def _source_page(request: Request, source_id: str, said: Mapping[str, str]
         "items": [_item_texts(item) for item in items[:_MOST_ITEMS]],
         "more": counted(len(items) - _MOST_ITEMS, "more asset") if len(items) > _MOST_ITEMS else "",
         "chart": _chart(items[0]) if items else None,
-        "presets": {name: PRESETS_SAID[name] for name in PRESETS},
+        "presets": PRESETS_SAID,
         "horizons": HORIZONS,
     }
     return page(request, "source.html", values)
