@@ -93,7 +93,7 @@ def drawn(tab: Page) -> None:
 def asked(tab: Page) -> None:
     """The chance to touch a price."""
     drawn(tab)
-    tab.get_by_label("Chance to touch", exact=True).fill("60")
+    tab.get_by_label("Chance to touch", exact=True).fill("1.15")
     tab.get_by_role("button", name="Ask").click()
     tab.locator("#asked p").first.wait_for()
     at("risk")(tab)

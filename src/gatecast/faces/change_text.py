@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gatecast.faces.wording import change_text, date_text, price_text
+from gatecast.faces.wording import change_text, date_text, price_text, typeset
 from gatecast.text import listed
 
 _ALIKE = 0.02  # relative change of a band's width that nobody would act on
@@ -41,7 +41,7 @@ def _price(change: Mapping[str, Any]) -> str:
         return f"Both forecasts start from the close of {_day(change['cutoff'])}, {price_text(close, like)}."
     told = (
         f"{price_text(before, like)} on {_day(change['cutoff_before'])}, {price_text(close, like)} on "
-        f"{_day(change['cutoff'])}: {change_text(close, before)}."
+        f"{_day(change['cutoff'])}: {typeset(change_text(close, before))}."
     )
     if (expected := change["expected"]) is None:
         return f"{told} The earlier forecast did not reach that day."
@@ -67,7 +67,8 @@ def _forecast(change: Mapping[str, Any]) -> str:
     day = _day(change["timestamp"])
     medians = f"Median for {day}: {price_text(then['median'], like)} before, {price_text(now['median'], like)} now"
     rest = change["moved"] - change["by_price"]
-    parts = f"{change['by_price']:+.1%} from the price, {rest:+.1%} from the model and what it has seen since"
+    price, model = (typeset(f"{part:+.1%}") for part in (change["by_price"], rest))
+    parts = f"{price} from the price, {model} from the model and what it has seen since"
     ends = f"{price_text(now['low'], like)} to {price_text(now['high'], like)}"
     was = f"{price_text(then['low'], like)} to {price_text(then['high'], like)}"
     return f"{medians} ({parts}, in logs). 90% band: {was} before, {ends} now."

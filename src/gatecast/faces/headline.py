@@ -20,27 +20,28 @@ _FOUND = {
 
 
 class Headline(NamedTuple):
-    """The sentence, and whether it speaks for the forecast, against it, or leaves it open."""
+    """Whether it beat a random walk, what its bands held, and whether both speak for it, against it, or leave it open."""
 
     text: str
     tone: Tone
+    held: str = ""
 
 
 def headline(verdict: Mapping[str, Any] | None) -> Headline:
     """Of the document of a verdict (`Verdict.to_dict`); None: it was not judged.
 
     >>> headline(None)
-    Headline(text='This forecast was not judged.', tone='open')
+    Headline(text='This forecast was not judged.', tone='open', held='')
     """
     if verdict is None:
         return Headline("This forecast was not judged.", "open")
     if verdict["origins"] == 0:
         return Headline("It could not be tested on days it has not seen: no evidence that it deserves trust.", "open")
     median, bands, honest = verdict["median"], verdict["bands"], verdict["honest"]
-    text = f"{_FOUND[median, bands]} {_held(honest)}"
+    tone: Tone = "good" if "skill" in (median, bands) and honest["ok"] else "open"
     if "worse" in (median, bands) or honest["ok"] is False:
-        return Headline(text, "bad")
-    return Headline(text, "good" if "skill" in (median, bands) and honest["ok"] else "open")
+        tone = "bad"
+    return Headline(_FOUND[median, bands], tone, _held(honest))
 
 
 def _held(honest: Mapping[str, Any]) -> str:

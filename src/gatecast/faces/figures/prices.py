@@ -44,7 +44,8 @@ def two_fans(
         stamps = np.concatenate([[item.last_timestamp], item.timestamps]).astype("datetime64[ns]")
         ahead = dates(stamps)
         low, high = ([item.last_close, *edge] for edge in item.interval(level))
-        traces.append(band(ahead, low, high, f"{plain(name)}, {100 * level:.6g}%", shade))
+        edges = band(ahead, low, high, f"{plain(name)}, {100 * level:.6g}%", shade)
+        traces.append(edges.update(legendgroup=plain(name)))
         hover = f"{plain(name)} median %{{y:,.6~g}}"
         middle = [item.last_close, *item.median]
         traces.append(line(ahead, middle, plain(name), colour, width=2.2, hover=hover))

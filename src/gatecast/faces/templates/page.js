@@ -17,11 +17,12 @@
   const key = (box, data) => {
     const line = document.createElement("div");
     line.className = "key";
-    const fills = []; // bands overlap, so an inner band shows the colours of all around it
+    const around = {}; // bands of a group overlap, so an inner band shows the colours of all around it
     for (const trace of data) {
       if (trace.showlegend === false) continue;
       const mark = document.createElement("i");
       const entry = document.createElement("span");
+      const fills = (around[trace.legendgroup || ""] ||= []);
       if (trace.fill === "toself") fills.push(`linear-gradient(${trace.fillcolor},${trace.fillcolor})`);
       if (trace.fill === "toself") mark.style.background = fills.join(",");
       else if (trace.mode === "lines+markers") mark.style.borderColor = trace.line.color;

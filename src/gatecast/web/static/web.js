@@ -34,9 +34,9 @@
 
   // Parts that htmx brings: their figures are drawn; a phase or a tenth that is new is spoken.
   const spoken = document.getElementById("spoken");
-  document.addEventListener("htmx:afterSettle", (event) => {
+  document.addEventListener("htmx:afterSettle", () => {
     document.dispatchEvent(new Event("figures"));
-    const said = event.target.querySelector?.("[data-spoken]")?.dataset.spoken;
+    const said = document.querySelector("[data-spoken]")?.dataset.spoken;
     if (spoken && said && spoken.textContent !== said) spoken.textContent = said;
   });
 
