@@ -13,7 +13,7 @@ import gatecast as gc
 from gatecast.faces.change_text import change_texts
 from gatecast.ledger.database import Database
 from gatecast.ledger.issued import Issued, change_between, issued
-from gatecast.ledger.periods import score_by_period
+from gatecast.ledger.periods import _periods, score_by_period
 from gatecast.ledger.recording import void
 from gatecast.ledger.summary import summarize
 from ledgers import keep, recorded, settled_ledger
@@ -105,10 +105,21 @@ def test_the_periods_hold_every_settled_step_once(tmp_path: Path, prices) -> Non
         assert np.average([part.crps for part in parts], weights=[part.days for part in parts]) == pytest.approx(
             whole.parts[0].crps
         )
-        months = {(part.first[:7], part.last[:7]) for part in parts}
-        assert all(first == last for first, last in months)
+        assert len({part.first[:7] for part in parts}) == len(parts)  # months: quarters would be three
+        assert all(part.first[:7] == part.last[:7] for part in parts)
         assert len(score_by_period(database, whole.model, most=2)) <= 2
         assert score_by_period(database, "no such model") == ()
+
+
+def test_a_period_has_ten_days_of_issue_on_average_where_that_leaves_four() -> None:
+    every_day = np.arange(4000, 5000)
+    for step, least in ((1, 10), (7, 10), (30, 1)):
+        days = every_day[::step]
+        periods = _periods(days, 16)
+        count = len(np.unique(periods))
+        assert 1 < count <= 16
+        assert len(days) / count >= least or count <= 4
+        assert (np.diff(periods) >= 0).all()
 
 
 def test_an_empty_ledger_has_no_periods(tmp_path: Path, prices) -> None:

@@ -20,7 +20,7 @@ _FOUND = {
 
 
 class Headline(NamedTuple):
-    """Whether it beat a random walk, what its bands held, and whether both speak for it, against it, or leave it open."""
+    """Whether it beat a random walk and what its bands held; the tone: whether that speaks for it or against it."""
 
     text: str
     tone: Tone

@@ -57,12 +57,12 @@ def loss_lines(losses: Sequence[Sequence[float | None]], *, width: int = 640, he
     return _picture("losses", shapes, width, height, f"losses of {len(losses)} epochs")
 
 
-def _places(values: Sequence[float], count: int, width: int, height: int) -> Callable[[float, float], str]:
+def _places(values: Sequence[float], count: int, width: int, height: int) -> Callable[[int, float], str]:
     low, high = min(values), max(values)
     across = (width - 2 * _EDGE) / max(count - 1, 1)
     down = (height - 2 * _EDGE) / ((high - low) or 1.0)
 
-    def place(x: float, y: float) -> str:
+    def place(x: int, y: float) -> str:
         return f"{_EDGE + across * x:.1f} {_EDGE + down * (high - y):.1f}"
 
     return place

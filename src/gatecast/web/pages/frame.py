@@ -113,7 +113,7 @@ def moment_text(moment: str | None) -> str:
 def left_text(seconds: float | None) -> str:
     """A time that is left, roughly.
 
-    >>> left_text(4), left_text(95), left_text(7300), left_text(None)
+    >>> left_text(4.0), left_text(95.0), left_text(7300.0), left_text(None)
     ('a few seconds left', 'about 2 minutes left', 'about 2 hours left', '')
     """
     if seconds is None:
