@@ -8,7 +8,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 # The rivals of `make bench-speed` in an environment of their own, so that their pins cannot move what is tested.
 BENCH := .venv-bench/bin
 
-.PHONY: forecast serve test install check mutants pictures pictures-inside bench-speed clean
+.PHONY: forecast serve test install check mutants pictures pictures-inside pictures-web bench-speed clean
 forecast: .venv/core
 	$(BIN)/gatecast forecast sample:aapl --report forecast.html
 
@@ -35,6 +35,9 @@ pictures: .venv/test
 
 pictures-inside: .venv/test
 	$(BIN)/python scripts/pictures_inside.py
+
+pictures-web: .venv/test
+	$(BIN)/python scripts/pictures_web.py
 
 bench-speed: .venv-bench/ready
 	$(BENCH)/python benchmarks/speed.py
