@@ -48,7 +48,9 @@ class PageRoute(APIRoute):
                     answer.headers["retry-after"] = str(error.seconds)
                 return answer
             except HTTPException as error:
-                return refusal(request, str(error.detail), error.status_code)
+                answer = refusal(request, str(error.detail), error.status_code)
+                answer.headers.update(error.headers or {})
+                return answer
 
         return shown_as_page
 

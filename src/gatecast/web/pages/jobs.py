@@ -71,13 +71,14 @@ def _standing(job: Job) -> dict[str, object]:
     fraction = now.get("fraction")
     told = "" if fraction is None else f", {10 * int(10 * fraction)} per cent done"
     losses = now.get("losses") or []
+    ended = losses[:-1] if now.get("phase") == "training" else losses  # that of an epoch's first batches jumps about
     return {
         "phase": phase,
         "fraction": fraction,
         "left": left_text(now.get("seconds_left")) if job.state == "running" else "",
         "about": now.get("text", ""),
         "spoken": f"{phase}{told}",
-        "losses": loss_lines(losses),
+        "losses": loss_lines(ended),
         "latest": losses[-1] if losses else None,
         "working": job.state not in ENDED,
     }
