@@ -12,7 +12,7 @@ import pytest
 import gatecast as gc
 from gatecast.faces.change_text import change_texts
 from gatecast.ledger.database import Database
-from gatecast.ledger.issued import Issued, change_between, issued
+from gatecast.ledger.issued import Issued, change_between, due, issued
 from gatecast.ledger.periods import _periods, score_by_period
 from gatecast.ledger.recording import void
 from gatecast.ledger.summary import summarize
@@ -34,6 +34,17 @@ def test_the_forecasts_of_an_item_are_given_latest_first_and_void_ones_left_out(
         void(database, ids[-1], "a test")
         assert [each.id for each in issued(database, item)] == ids[-2::-1]
         assert issued(database, "no such item") == ()
+
+
+def test_a_forecast_is_due_once_a_later_row_is_there(tmp_path: Path, prices) -> None:
+    path, series = tmp_path / "ledger.db", prices.series[0]
+    settled_ledger(path, prices, forecasts=3)  # the first of the two steps of the last, of row 106, is settled
+    with Database(str(path)) as database:
+        for days, count in ((0, 0), (1, 0), (2, 1), (9, 1)):
+            assert due(database, {series.item_id: series.timestamps[106] + np.timedelta64(days, "D")}) == count
+        many = {f"other {number}": series.timestamps[-1] for number in range(600)}
+        assert due(database, many) == due(database, {}) == 0
+        assert due(database, {**many, series.item_id: series.timestamps[-1]}) == 1
 
 
 def both(prices: gc.PriceTable, first: int = 300, second: int = 303, horizon: int = 5):

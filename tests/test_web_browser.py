@@ -299,6 +299,21 @@ def test_what_changed_since_the_last_forecast_is_said_and_two_runs_compared(
     assert wrong == also == []
 
 
+def test_new_prices_settle_what_is_due_and_the_record_shows_it(visit: Visit, site: str, pair: tuple[str, str]) -> None:
+    tab, wrong = visit(f"/sources/{brought(site, 'acme.csv', table())}")
+    source = tab.url
+    tab.get_by_role("button", name="Hold them against these prices").click()
+    tab.get_by_text("2 steps of 1 recorded forecast settled").wait_for()
+    tab.get_by_role("link", name="See the record").click()
+    draw_all(tab)
+    assert tab.locator("h1").inner_text() == "Record of ACME"
+    assert "too few to tell" in tab.locator("main").inner_text()
+    assert tab.locator(".steps, table").first.is_visible()
+    tab.goto(source)
+    assert tab.get_by_role("button", name="Hold them against these prices").count() == 0
+    assert wrong == []
+
+
 PAGES = {
     "start": "/",
     "read": "/sources/{source}",

@@ -17,6 +17,7 @@ import gatecast.errors
 import gatecast.web
 from gatecast.faces import figures
 from gatecast.faces.headline import headline
+from gatecast.faces.record_text import rival_rows
 from gatecast.faces.sparks import loss_lines, spark_fan
 from gatecast.forecast import ItemForecast
 from gatecast.web.guard import POLICY
@@ -59,6 +60,18 @@ def test_a_small_fan_lies_in_its_picture(closes: list[float], median: list[float
         places = np.array(re.findall(r"(-?[\d.]+) (-?[\d.]+)", part.get("d") or ""), dtype=float)
         assert (places >= 0).all() and (places <= [132, 36]).all()
     assert not re.search(r"style=|<script|on\w+=", ElementTree.tostring(picture, encoding="unicode"))
+
+
+def test_the_rivals_stand_beside_the_forecast_with_what_the_verdict_found() -> None:
+    row = [10.0 + place for place in range(17)]
+    record = {"last_close": 20.0, "quantiles": [row], "rivals": {"random_walk": [row], "har": [row], "garch": None}}
+    found = {**verdict("no evidence", "skill", True), "against": {"har": {"median": "worse", "bands": "skill"}}}
+    first, walk, har, garch = rival_rows(record, found)
+    assert (first["name"], first["next"], first["median"]) == ("This forecast", "12.00 \u2013 24.00", "18.00")
+    assert walk["found"] == "median: no evidence, bands: skill"
+    assert har["found"] == "median: worse, bands: skill"
+    assert garch["found"] == "had no forecast"
+    assert {row["found"] for row in rival_rows(record, None)[1:3]} == {"not judged"}
 
 
 def test_the_losses_of_a_training_have_gaps_where_there_is_no_number() -> None:

@@ -19,6 +19,7 @@ from gatecast.ledger.tables import DERIVED, ENTRIES
 from gatecast.prices import PriceSeries
 
 _ASKED = 500  # items in a question
+_LOOKED_AT = 1000  # waiting forecasts
 _PLACES = {name: place for place, name in enumerate(QUANTILES)}
 
 
@@ -44,18 +45,26 @@ def issued(database: Database, item: str, *, most: int = 20) -> tuple[Issued, ..
 
 
 def due(database: Database, ends: Mapping[str, np.datetime64]) -> int:
-    """How many recorded forecasts have steps to come and were made before the last row of their item's prices.
+    """How many recorded forecasts have a step that prices up to these timestamps may settle, a thousand at most.
 
     `ends` has the last timestamp of each item.
     """
-    waiting = DERIVED.waiting
-    days = {item: int(stamp.astype("datetime64[D]").astype(np.int64)) for item, stamp in ends.items()}
+    waiting, items, found = DERIVED.waiting, list(ends), 0
+    newest = max((int(stamp.astype("datetime64[D]").astype(np.int64)) for stamp in ends.values()), default=0)
+    asked = (
+        select(waiting.c.item, waiting.c.settled, ENTRIES.c.content)
+        .join(ENTRIES, ENTRIES.c.seq == waiting.c.seq)
+        .where(waiting.c.day < newest)
+        .limit(_LOOKED_AT)
+    )
     with database.reading() as connection:
-        if len(days) > _ASKED:
-            rows = connection.execute(select(waiting.c.item, waiting.c.day)).all()
-        else:
-            rows = connection.execute(select(waiting.c.item, waiting.c.day).where(waiting.c.item.in_(days))).all()
-    return sum(row.day < days.get(row.item, row.day) for row in rows)
+        for first in range(0, len(items), _ASKED):
+            for row in connection.execute(asked.where(waiting.c.item.in_(items[first : first + _ASKED]))):
+                following = np.datetime64(json.loads(row.content)["timestamps"][row.settled])
+                found += bool(following <= ends[row.item])
+            if found >= _LOOKED_AT:
+                break
+    return min(found, _LOOKED_AT)
 
 
 @dataclass(frozen=True, kw_only=True)
