@@ -8,6 +8,7 @@ made.
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import tempfile
@@ -127,8 +128,8 @@ def prepared(browser: Browser, address: str, folder: Path) -> dict[str, str]:
     _, before = forecast(tab, address, earlier, "base")
     read, result = forecast(tab, address, "eurusd", "base")
     _, many = forecast(tab, address, folder / "eight assets.csv", "base")
-    _, training = forecast(tab, address, "aapl", "reference", wait=False)
-    tab.locator("svg.losses").wait_for(timeout=300_000)
+    _, training = forecast(tab, address, "aapl", "quick", settings="epochs=300 patience=0 hidden=64", wait=False)
+    tab.get_by_text(re.compile(r"epoch 2\d of")).wait_for(timeout=600_000)
     tab.close()
     two = "&".join(f"{name}={place.rpartition('/')[2]}" for name, place in (("first", before), ("second", result)))
     return {
@@ -142,7 +143,9 @@ def prepared(browser: Browser, address: str, folder: Path) -> dict[str, str]:
     }
 
 
-def forecast(tab: Page, address: str, source: Path | str, preset: str, *, wait: bool = True) -> tuple[str, str]:
+def forecast(
+    tab: Page, address: str, source: Path | str, preset: str, *, settings: str = "", wait: bool = True
+) -> tuple[str, str]:
     """Brings a file or a sample and forecasts it; the addresses of what was read and of the run."""
     tab.goto(address)
     if isinstance(source, Path):
@@ -152,6 +155,8 @@ def forecast(tab: Page, address: str, source: Path | str, preset: str, *, wait: 
     tab.wait_for_url("**/sources/*")
     read = tab.url
     tab.locator(f"input[name=preset][value={preset}]").check(force=True)
+    tab.get_by_text("More settings").click()
+    tab.get_by_label("Settings", exact=True).fill(settings)
     tab.get_by_role("button", name="Forecast", exact=True).click()
     tab.wait_for_url("**/jobs/*")
     if wait:
