@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from gatecast.calendars import open_calendar
-from gatecast.errors import UnreadableSource, UsageError, check_type
+from gatecast.errors import DataError, UnreadableSource, UsageError, check_type
 from gatecast.prices import PriceTable
 from gatecast.readers.cells import Grid, read_cells
 from gatecast.readers.choices import ReadOptions
@@ -87,11 +88,7 @@ def read_source(
     if today is not None:
         check_type("today", today, datetime.date, "Give a datetime.date.")
     findings = Findings(repair=repair)
-    name, content = open_source(source)
-    grid = _grid(content, shown(name), options, progress, findings)
-    if not grid.names:
-        grid = with_header(grid)
-    grid = with_joined_dates(grid)
+    name, grid = _named_grid(source, options, progress, findings)
     # The later of the dates here and in Greenwich, so that no row of today counts as future.
     today = today or max(datetime.date.today(), datetime.datetime.now(datetime.UTC).date())
     items = split_items(grid, find_layout(grid, name), np.datetime64(today, "D"))
@@ -108,6 +105,45 @@ def read_source(
     if not kept:
         raise UnreadableSource("a table needs at least one row with a date and a price; this one has none. Add prices.")
     return PriceTable(series=kept, calendar=calendar, notes=tuple(findings.notes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnUse:
+    """A column of a source: what it was taken for ("date", "close", "item", ...), of which item; None: for nothing."""
+
+    name: str
+    used_as: str | None = None
+    item_id: str | None = None
+
+
+def column_uses(source: object, options: ReadOptions) -> tuple[ColumnUse, ...]:
+    """The columns of a source in their order, with what `read_source` takes them for; where it refuses, for nothing.
+
+    Raises `GatecastError` where not even columns can be told.
+    """
+    name, grid = _named_grid(source, options, None, Findings(repair=True))
+    used: dict[int, ColumnUse] = {}
+    with suppress(DataError, UsageError):
+        layout = find_layout(grid, name)
+        for item_id, fields in layout.assets.items():
+            for field, at in fields.items():
+                used[at] = ColumnUse(name="", used_as=field, item_id=item_id if len(layout.assets) > 1 else None)
+        for what, place in (("item", layout.item), ("date", layout.time), ("date", layout.date)):
+            if place is not None:
+                used[place] = ColumnUse(name="", used_as=what)
+    names = (" ".join(filter(None, words)) for words in grid.names)
+    return tuple(replace(used.get(at, ColumnUse(name="")), name=text) for at, text in enumerate(names))
+
+
+def _named_grid(
+    source: object, options: ReadOptions, progress: Progress | None, findings: Findings
+) -> tuple[str, Grid]:
+    """The name of the item where no column names one, and the cells under the names of their columns."""
+    name, content = open_source(source)
+    grid = _grid(content, shown(name), options, progress, findings)
+    if not grid.names:
+        grid = with_header(grid)
+    return name, with_joined_dates(grid)
 
 
 def _grid(
