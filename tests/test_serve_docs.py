@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -46,7 +45,7 @@ def test_the_clients_of_the_page_work(tmp_path: Path) -> None:
             code = re.search(rf"```{language}\n(.*?)```", TEXT, re.S)
             assert code is not None and len(code[1].splitlines()) <= 6
             text = code[1].replace("TOKEN", "TOKEN" * 4).replace(":8000", f":{server.port}")
-            done = subprocess.run([*first, text], capture_output=True, text=True, timeout=120, env=dict(os.environ))
+            done = subprocess.run([*first, text], capture_output=True, text=True, timeout=120, check=False)
             assert done.returncode == 0, done.stderr
             assert "median" in done.stdout
     finally:
