@@ -6,7 +6,9 @@ import socket
 from pathlib import Path
 
 import pytest
+
 from test_serve_kills import ROOT
+
 from serve_kills import Server  # isort: skip
 
 assert ROOT
