@@ -63,11 +63,12 @@ class Helpers:
 
     async def close(self) -> None:
         """End the helpers that are free; one that is at work ends as its input does."""
-        while not self._free.empty():
+        for _ in range(self._free.qsize()):
             helper = self._free.get_nowait()
             if helper is not None:
                 _kill(helper)
                 await helper.wait()
+            self._free.put_nowait(None)
 
 
 async def _start() -> asyncio.subprocess.Process:

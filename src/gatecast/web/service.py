@@ -9,7 +9,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from gatecast.errors import GatecastError, NotFound, UnreadableSource, UsageError
 from gatecast.files import write_whole
@@ -19,7 +19,7 @@ from gatecast.text import shown
 from gatecast.web.helpers import Helpers
 from gatecast.web.requests import JobRequest, Questions, Reading, ScoreRequest, plain
 from gatecast.web.settings import ServeSettings
-from gatecast.web.store import Job, Source, Store
+from gatecast.web.store import Bytes, Job, Source, Store
 
 # Of what is downloaded: the file in a job's folder, and its media type.
 FILES = {
@@ -50,7 +50,7 @@ class Service:
             raise UsageError(f"no sample {shown(name)}. Give one of: {', '.join(SAMPLES)}.")
         return self.store.add_place(f"sample:{name}")
 
-    def add_upload(self, name: str, stream: BinaryIO) -> Source:
+    def add_upload(self, name: str, stream: Bytes) -> Source:
         """A file, or text that was pasted."""
         return self.store.add_source(name, stream)
 
@@ -132,7 +132,7 @@ class Service:
         self.store.close()
 
     def _kept_reading(self, source: Source, reading: Reading) -> Path | None:
-        """Where the reading of a file stands; None of what may change: a ticker, a file under watch."""
+        """Where the reading of a file stands; None of what may change: a ticker."""
         if source.place.startswith("sample:"):
             folder = self.settings.data / "readings"
         elif source.sha256:

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from sqlalchemy import Connection, func, insert, select, text, update
 from sqlalchemy.sql import Select
@@ -35,6 +35,14 @@ _CHUNK = 1 << 20  # bytes
 _ADDING = 0x676174657175657565  # of the queue's bound on PostgreSQL, among its advisory locks
 _RECENT = 20  # jobs by which the time of the next ones is guessed
 _GUESS = 30.0  # seconds of a job, where none has ended
+
+
+@runtime_checkable
+class Bytes(Protocol):
+    """A stream of bytes."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most so many bytes; none at the end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +92,11 @@ class Store:
         """
         self.settings = settings
         self.database = Database(settings.database, create=True)
-        self.database.upgrade(SCHEMA)
+        try:
+            self.database.upgrade(SCHEMA)
+        except BaseException:
+            self.database.close()
+            raise
         for folder in (self.sources_folder, self.results_folder):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -102,7 +114,7 @@ class Store:
         """Let go of the database."""
         self.database.close()
 
-    def add_source(self, name: str, stream: BinaryIO) -> Source:
+    def add_source(self, name: str, stream: Bytes) -> Source:
         """Keep the bytes of a stream under a name; raises `TooLarge` beyond the bound, and keeps nothing then.
 
         The name becomes that of a file, since an asset without a column for it is named after its file: what could
@@ -125,7 +137,7 @@ class Store:
         return source
 
     def add_place(self, place: str) -> Source:
-        """A source that needs no upload: sample:NAME, yahoo:TICKER, or a file of the machine that the watch names."""
+        """A source that needs no upload: sample:NAME or yahoo:TICKER."""
         source = Source(
             id=secrets.token_hex(8), name=clean(place, 120), place=place, size=0, sha256="", created=utc_text(now())
         )
@@ -230,7 +242,7 @@ class Store:
             folder=self.results_folder / row["id"] / str(row["attempt"]),
         )
 
-    def _copy(self, stream: BinaryIO, path: Path) -> tuple[int, str]:
+    def _copy(self, stream: Bytes, path: Path) -> tuple[int, str]:
         """The bytes as a file, with their number and hash."""
         size, digest, most = 0, hashlib.sha256(), self.settings.upload_limit
         with path.open("xb") as file:
