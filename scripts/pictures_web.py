@@ -128,8 +128,8 @@ def prepared(browser: Browser, address: str, folder: Path) -> dict[str, str]:
     _, before = forecast(tab, address, earlier, "base")
     read, result = forecast(tab, address, "eurusd", "base")
     _, many = forecast(tab, address, folder / "eight assets.csv", "base")
-    _, training = forecast(tab, address, "aapl", "quick", settings="epochs=300 patience=0 hidden=64", wait=False)
-    tab.get_by_text(re.compile(r"epoch 2\d of")).wait_for(timeout=600_000)
+    _, training = forecast(tab, address, "aapl", "quick", settings="epochs=2000 patience=0 hidden=64", wait=False)
+    tab.get_by_text(re.compile(r"epoch \d{2,} of")).wait_for(timeout=600_000)
     tab.close()
     two = "&".join(f"{name}={place.rpartition('/')[2]}" for name, place in (("first", before), ("second", result)))
     return {
