@@ -19,11 +19,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from served import served
-from test_report_browser import absent, browser  # noqa: F401 (a fixture)
+from test_report_browser import browser  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.browser
 
-AXE = Path(__file__).parent / "web" / "node_modules" / "axe-core" / "axe.min.js"
+AXE = Path(__file__).parent / "web" / "axe.min.js"
 HOSTILE = ('<img src=x onerror="alert(1)">', '=HYPERLINK("http://x")', "../../etc/passwd\u202egpj")
 NAME = "<b>bold</b> =cmd ..%2f \u202e.csv"
 SHORT = "epochs=100000 patience=0 hidden=6 context_length=10 batch=8 chunk_length=20"  # of a network that never ends
@@ -337,8 +337,6 @@ def places(site: str, hostile: str, pair: tuple[str, str]) -> dict[str, str]:
 def test_axe_finds_nothing_serious_and_no_page_is_wider_than_the_screen(
     visit: Visit, places: dict[str, str], width: int, scheme: str
 ) -> None:
-    if not AXE.is_file():
-        absent("axe-core (npm ci in tests/web)")
     script = AXE.read_text(encoding="utf-8")
     for name, path in [*places.items(), ("error", "/sources/0123456789abcdef")]:
         tab, wrong = visit(path, width, scheme, status=404 if name == "error" else 200)
