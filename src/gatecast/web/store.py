@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Literal
 from sqlalchemy import Connection, func, insert, select, text, update
 from sqlalchemy.sql import Select
 
-from gatecast.errors import NotFound, QueueFull, TooLarge
+from gatecast.errors import LedgerError, NotFound, QueueFull, TooLarge
 from gatecast.ledger.database import Database
 from gatecast.ledger.recording import now
 from gatecast.ledger.records import utc_text
@@ -84,7 +84,11 @@ class Store:
         """
         self.settings = settings
         self.database = Database(settings.database, create=True)
-        self.database.upgrade(SCHEMA)
+        try:
+            self.database.upgrade(SCHEMA)
+        except LedgerError:
+            self.database.close()
+            raise
         for folder in (self.sources_folder, self.results_folder):
             folder.mkdir(parents=True, exist_ok=True)
 

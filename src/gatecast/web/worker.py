@@ -76,8 +76,15 @@ def do(store: Store, job: Job, owner: str) -> None:
         end(store, job, owner, seconds=time.monotonic() - began, **ended)
     except LostJob:
         return
-    shutil.rmtree(job.folder.parent / "model", ignore_errors=True)  # the checkpoint, and a model that is in its folder
+    _leave_only(job.folder)
     log("job", job=job.id, kind=job.kind, state=ended["state"], seconds=round(time.monotonic() - began, 3))
+
+
+def _leave_only(folder: Path) -> None:
+    """Remove the checkpoint of a job that has ended, and what attempts before the last one left."""
+    for path in folder.parent.iterdir() if folder.parent.is_dir() else ():
+        if path != folder:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def log(event: str, **fields: object) -> None:
