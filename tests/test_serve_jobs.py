@@ -215,7 +215,7 @@ def test_a_newer_database_is_refused(opened: Callable[..., Store]) -> None:
 class _Failing(io.BytesIO):
     """A stream that breaks in the middle."""
 
-    def read(self, size: int | None = -1) -> bytes:
+    def read(self, size: int | None = -1, /) -> bytes:
         if found := super().read(size):
             return found
         raise OSError(28, "No space left on device")
@@ -232,7 +232,7 @@ def test_a_source_that_could_not_be_kept_leaves_nothing(tmp_path: Path) -> None:
 
 
 class _Endless(io.BytesIO):
-    def read(self, size: int | None = -1) -> bytes:
+    def read(self, size: int | None = -1, /) -> bytes:
         return b"x" * 1000
 
 

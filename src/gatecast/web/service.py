@@ -9,7 +9,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from gatecast.errors import GatecastError, NotFound, UnreadableSource, UsageError
 from gatecast.files import write_whole
@@ -19,7 +19,7 @@ from gatecast.text import shown
 from gatecast.web.helpers import Helpers
 from gatecast.web.requests import JobRequest, Questions, Reading, ScoreRequest, plain
 from gatecast.web.settings import ServeSettings
-from gatecast.web.store import Job, Source, Store
+from gatecast.web.store import Job, Source, Store, Stream
 
 # Of what is downloaded: the file in a job's folder, and its media type.
 FILES = {
@@ -50,7 +50,7 @@ class Service:
             raise UsageError(f"no sample {shown(name)}. Give one of: {', '.join(SAMPLES)}.")
         return self.store.add_place(f"sample:{name}")
 
-    def add_upload(self, name: str, stream: BinaryIO) -> Source:
+    def add_upload(self, name: str, stream: Stream) -> Source:
         """A file, or text that was pasted."""
         return self.store.add_source(name, stream)
 

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from sqlalchemy import Connection, func, insert, select, text, update
 from sqlalchemy.sql import Select
@@ -35,6 +35,15 @@ _CHUNK = 1 << 20  # bytes
 _ADDING = 0x676174657175657565  # of the queue's bound on PostgreSQL, among its advisory locks
 _RECENT = 20  # jobs by which the time of the next ones is guessed
 _GUESS = 30.0  # seconds of a job, where none has ended
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """Bytes that come in parts, such as those of an open file."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most so many bytes; none at the end."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +115,7 @@ class Store:
         """Let go of the database."""
         self.database.close()
 
-    def add_source(self, name: str, stream: BinaryIO) -> Source:
+    def add_source(self, name: str, stream: Stream) -> Source:
         """Keep the bytes of a stream under a name; raises `TooLarge` beyond the bound, and keeps nothing then.
 
         The name becomes that of a file, since an asset without a column for it is named after its file: what could
@@ -234,7 +243,7 @@ class Store:
             folder=self.results_folder / row["id"] / str(row["attempt"]),
         )
 
-    def _copy(self, stream: BinaryIO, path: Path) -> tuple[int, str]:
+    def _copy(self, stream: Stream, path: Path) -> tuple[int, str]:
         """The bytes as a file, with their number and hash."""
         size, digest, most = 0, hashlib.sha256(), self.settings.upload_limit
         with path.open("xb") as file:
