@@ -69,7 +69,7 @@ def do(store: Store, job: Job, owner: str) -> None:
         line = f"the results cannot be written ({error.strerror or error}). Free some space and ask again."
         ended = {"state": "failed", "error": line}
     except Exception as error:
-        log("job_error", job=job.id, kind=type(error).__name__, where=_where(error))
+        log("job_error", job=job.id, kind=type(error).__name__, where=where(error))
         line = f"the forecast failed inside gatecast ({type(error).__name__}). Please report it with the server's log."
         ended = {"state": "failed", "error": line}
     try:
@@ -93,7 +93,7 @@ def log(event: str, **fields: object) -> None:
     print(json.dumps(line), file=sys.stderr, flush=True)
 
 
-def _where(error: BaseException) -> str:
+def where(error: BaseException) -> str:
     """File and line of the innermost frame."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
