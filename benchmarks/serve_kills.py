@@ -22,14 +22,14 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from gatecast.ledger.database import Database
 from gatecast.ledger.tables import ENTRIES
@@ -149,11 +149,13 @@ def trial(folder: Path, database: str, *, kills: int, servers: int = 2, seed: in
         for server in fleet:
             server.wait()
         source = _bring(told)
+        begun = 0
         for _ in range(kills):
             for _ in range(2):
-                _submit(rng.choice(fleet), source, found, rng)
-            _await(told, lambda counts: counts.get("running", 0) > 0, _STARTS)
+                _submit(fleet, source, found, rng)
+            _await(told, lambda store, before=begun: _begun(store) > before, _STARTS)  # a job is begun, once more
             time.sleep(rng.uniform(0.0, 2.0))
+            begun = _total(told)
             _kill(fleet, found, rng)
         _await(told, _have_ended, _ENDS)
         for server in fleet:
@@ -181,11 +183,13 @@ def _store(told: Mapping[str, Any]) -> Store:
     return Store(ServeSettings(**{**told, "data": Path(told["data"])}))
 
 
-def _submit(server: Server, source: str, found: Trial, rng: random.Random) -> None:
+def _submit(fleet: Sequence[Server], source: str, found: Trial, rng: random.Random) -> None:
     """Ask for a job; without an answer it is not promised, and its seed is asked for only once all the same."""
     seed = rng.randrange(2**40)
     asked = {"source": source, "horizon": 2, "paths": 50, "verdict": False, "seed": seed, "preset": "base"}
-    answer = server.call("/api/v1/jobs", asked if rng.random() < 0.5 else {**asked, **TRAINED})
+    asked = asked if rng.random() < 0.5 else {**asked, **TRAINED}
+    server = next((server for server in rng.sample(fleet, len(fleet)) if server.call("/health")), None)
+    answer = None if server is None else server.call("/api/v1/jobs", asked)
     if answer is not None:
         found.accepted[answer["id"]] = seed
 
@@ -217,16 +221,29 @@ def _children(parent: int) -> list[int]:
     return found
 
 
-def _await(told: Mapping[str, Any], reached: Callable[[Mapping[str, int]], bool], seconds: float) -> None:
-    """Until the numbers of jobs of each state are so, or the time is over."""
+def _await(told: Mapping[str, Any], reached: Callable[[Store], bool], seconds: float) -> None:
+    """Until the jobs are so, or the time is over."""
     store, end = _store(told), time.monotonic() + seconds
-    while not reached(store.counts()) and time.monotonic() < end:
+    while not reached(store) and time.monotonic() < end:
         time.sleep(0.1)
     store.close()
 
 
-def _have_ended(counts: Mapping[str, int]) -> bool:
-    return all(state in ENDED or not count for state, count in counts.items())
+def _have_ended(store: Store) -> bool:
+    return all(state in ENDED or not count for state, count in store.counts().items())
+
+
+def _begun(store: Store) -> int:
+    """How often jobs were begun."""
+    with store.database.reading() as connection:
+        return int(connection.execute(select(func.coalesce(func.sum(JOBS.c.attempt), 0))).scalar_one())
+
+
+def _total(told: Mapping[str, Any]) -> int:
+    store = _store(told)
+    found = _begun(store)
+    store.close()
+    return found
 
 
 def _check(found: Trial, told: Mapping[str, Any]) -> None:

@@ -82,6 +82,18 @@ def test_a_browser_logs_in_once_and_its_cookie_does_not_hold_the_token(locked: T
     assert locked.get("/", headers={"cookie": f"{COOKIE}={cookie_value(TOKEN)}"}).status_code == 200
 
 
+def test_behind_a_proxy_every_address_has_its_root(tmp_path: Path) -> None:
+    for client in _client(tmp_path, token=TOKEN, root_path="/gatecast"):
+        answer = client.get("/gatecast/", headers={"accept": "text/html"})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/gatecast/login")
+        answer = client.post("/login", data={"token": TOKEN}, headers={"x-forwarded-proto": "https"})
+        assert answer.headers["location"] == "/gatecast/"
+        assert "Path=/gatecast" in answer.headers["set-cookie"] and "Secure" in answer.headers["set-cookie"]
+        page = client.get("/", headers={"authorization": f"Bearer {TOKEN}"}).text
+        places = re.findall(r'(?:href|src|action)="(/[^"]*)"', page)
+        assert places and all(place.startswith("/gatecast/") for place in places)
+
+
 def test_beyond_loopback_a_token_is_demanded() -> None:
     for host in ("0.0.0.0", "::", "192.168.0.2", "example.org"):
         with pytest.raises(UsageError, match="demands a token"):

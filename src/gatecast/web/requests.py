@@ -20,6 +20,12 @@ Price = Annotated[float, Field(gt=0, le=1e300, allow_inf_nan=False)] | Word
 Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
+# Said in the schema, too: a name is a `Word`, and there are no others.
+_Weights = Annotated[
+    dict[Word, Annotated[float, Field(allow_inf_nan=False)]], Field(json_schema_extra={"additionalProperties": False})
+]
+
+
 class _Request(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,7 +55,7 @@ class Reading(_Request):
 class PortfolioRequest(_Request):
     """A portfolio of the items of a source."""
 
-    weights: Literal["equal"] | dict[Word, Annotated[float, Field(allow_inf_nan=False)]] = "equal"
+    weights: Literal["equal"] | _Weights = "equal"
     rebalanced: bool = False
     value: Annotated[float, Field(gt=0, le=1e300, allow_inf_nan=False)] | None = None
 

@@ -112,8 +112,11 @@ class Service:
         return await self.helpers.ask("risk", folder=str(job.folder), questions=plain(questions))
 
     def record(self, *, item: str | None = None, model: str | None = None, misses: int = MISSES) -> dict[str, Any]:
-        """The record of forecasts, as `gatecast ledger show --json`. Raises `UsageError` for unknown names."""
-        return summarize(self.store.database, item=item, model=model, misses=misses).to_dict()
+        """The record of forecasts, as `gatecast ledger show --json`. Raises `NotFound` for unknown names."""
+        try:
+            return summarize(self.store.database, item=item, model=model, misses=misses).to_dict()
+        except UsageError as error:
+            raise NotFound(str(error)) from None
 
     async def settle(self, request: ScoreRequest) -> dict[str, Any]:
         """Hold recorded forecasts that are due against a source: counts and notes."""
