@@ -29,13 +29,6 @@ def serve(
         int | None, typer.Option(min=0, help="Processes that forecast; one a core if not given.")
     ] = None,
     queue: Annotated[int, typer.Option(min=1, help="Jobs that may wait.")] = 64,
-    watch: Annotated[
-        str | None, typer.Option(metavar="FOLDER|yahoo:TICKER,...", help="Forecast and settle these each trading day.")
-    ] = None,
-    at: Annotated[str, typer.Option(metavar="HH:MM", help="When the watch does so; local time.")] = "18:00",
-    webhook: Annotated[
-        str | None, typer.Option(metavar="URL", help="Called when a price leaves its band, or coverage drifts.")
-    ] = None,
 ) -> None:
     """Serve a page and an HTTP API, with forecasts made in worker processes."""
     try:
@@ -55,9 +48,6 @@ def serve(
         root_path=root_path,
         workers=cores() if workers is None else workers,
         queue_limit=queue,
-        watch=tuple(filter(None, (part.strip() for part in (watch or "").split(",")))),
-        at=at,
-        webhook=webhook,
     )
     say(f"serving at http://{host}:{port}{root_path}/ (Ctrl-C ends it)")
     run(settings)

@@ -81,7 +81,7 @@ class JobRequest(_Request):
     horizon: int = Field(default=30, ge=1, le=2000, description="Steps ahead.")
     paths: int = Field(default=1000, ge=1, le=100_000, description="Simulated paths of each item.")
     level: Share = Field(default=0.9, description="Share of the paths inside the band.")
-    seed: int = Field(default=0, ge=0, le=2**63 - 1)
+    seed: int = Field(default=0, ge=0, le=2**53 - 1)  # that every reader of JSON holds exactly
     preset: Literal["default", "base", "reference", "quick"] = "default"
     settings: list[Word] = Field(default=[], max_length=50, description="Settings such as epochs=20.")
     verdict: bool = Field(default=True, description="Judge the model on recent days.")

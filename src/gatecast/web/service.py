@@ -135,7 +135,7 @@ class Service:
         self.store.close()
 
     def _kept_reading(self, source: Source, reading: Reading) -> Path | None:
-        """Where the reading of a file stands; None of what may change: a ticker, a file under watch."""
+        """Where the reading of a file stands; None of what may change: a ticker."""
         if source.place.startswith("sample:"):
             folder = self.settings.data / "readings"
         elif source.sha256:

@@ -14,7 +14,6 @@ from gatecast.text import shown
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LEAST_TOKEN = 16  # characters; a shorter one can be guessed over a network
 _ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
-_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
 
 def data_folder() -> Path:
@@ -46,9 +45,6 @@ class ServeSettings:
     lease: float = 15.0  # seconds without a sign of life after which a job is given to another worker
     header_timeout: float = 10.0  # seconds for a request's line and headers
     body_timeout: float = 20.0  # seconds between two parts of a request's body
-    watch: tuple[str, ...] = ()  # a folder of files, or sources such as yahoo:AAPL
-    at: str = "18:00"  # local time of each trading day at which the watch forecasts and settles
-    webhook: str | None = None  # URL that the watch posts alerts to
 
     def __post_init__(self) -> None:
         check_whole("port", self.port, least=0, example=8000)
@@ -69,10 +65,6 @@ class ServeSettings:
             )
         if not _ROOT_PATH.fullmatch(self.root_path):
             raise UsageError(f"a root path begins with / and does not end with it; got {shown(self.root_path)}.")
-        if not _TIME.fullmatch(self.at):
-            raise UsageError(f"a time of day is HH:MM; got {shown(self.at)}. Give for example at=18:00.")
-        if self.webhook is not None and not self.webhook.startswith(("http://", "https://")):
-            raise UsageError(f"a webhook is an http or https URL; got {shown(self.webhook)}. Correct it.")
 
     @property
     def loopback(self) -> bool:

@@ -138,7 +138,7 @@ class Store:
         return source
 
     def add_place(self, place: str) -> Source:
-        """A source that needs no upload: sample:NAME, yahoo:TICKER, or a file of the machine that the watch names."""
+        """A source that needs no upload: sample:NAME or yahoo:TICKER."""
         source = Source(
             id=secrets.token_hex(8), name=clean(place, 120), place=place, size=0, sha256="", created=utc_text(now())
         )

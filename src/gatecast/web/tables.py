@@ -44,9 +44,3 @@ JOBS = Table(
     Column("beat", WHOLE, nullable=False),  # grows while that server lives
     Index("jobs_state", "state", "seq"),
 )  # fmt: skip
-WATCHED = Table(
-    "watched", METADATA,
-    Column("place", Text, primary_key=True),  # of a source under watch
-    Column("day", String(10), primary_key=True),  # on which it was forecast and settled
-    Column("alerts", Text, nullable=False),  # JSON
-)  # fmt: skip

@@ -1,4 +1,4 @@
-"""The first tables: sources, jobs, and what the watch has done."""
+"""The first tables: sources and jobs."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -48,9 +48,3 @@ def upgrade() -> None:
         sa.Column("beat", _whole(), nullable=False),
     )
     op.create_index("jobs_state", "jobs", ["state", "seq"])
-    op.create_table(
-        "watched",
-        _text("place", sa.Text(), key=True),
-        _text("day", sa.String(10), key=True),
-        _text("alerts", sa.Text()),
-    )
