@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 _STARTS = 60.0  # seconds
@@ -23,22 +25,58 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+_LAUNCH = """
+import json, sys
+from pathlib import Path
+from gatecast.web.server import serve
+from gatecast.web.settings import ServeSettings
+told = json.loads(sys.argv[1])
+serve(ServeSettings(**{**told, "data": Path(told["data"])}))
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launched:
+    """A service with settings that the command does not have."""
+
+    address: str
+    port: int
+    pid: int
+    log: Path
+
+    def peak(self) -> int:
+        """Bytes of memory that the server has held at most; its workers and helpers are other processes."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+
+
+@contextmanager
+def launched(folder: Path, **settings: object) -> Iterator[Launched]:
+    """A service by `ServeSettings`, with its database and files in `folder`; it ends with the block."""
+    port, log = free_port(), folder / "served.log"
+    told = {"port": port, "database": str(folder / "ledger.db"), "data": str(folder / "data"), **settings}
+    with _running([sys.executable, "-c", _LAUNCH, json.dumps(told)], port, folder) as process:
+        yield Launched(address=f"http://127.0.0.1:{port}", port=port, pid=process.pid, log=log)
+
+
 @contextmanager
 def served(folder: Path, *options: str, workers: int = 1) -> Iterator[str]:
     """The address of a service with its database and files in `folder`; it ends with the block."""
     port = free_port()
     about = ["--port", str(port), "--database", str(folder / "ledger.db"), "--data", str(folder / "data")]
+    command = [sys.executable, "-m", "gatecast", "serve", *about, "--workers", str(workers), *options]
+    with _running(command, port, folder):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def _running(command: list[str], port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(folder / "cache")}
     with (folder / "served.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gatecast", "serve", *about, "--workers", str(workers), *options],
-            stdout=log,
-            stderr=log,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(folder / "cache")},
-        )
-    address = f"http://127.0.0.1:{port}"
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
     try:
-        _wait_for(process, f"{address}/health")
-        yield address
+        _wait_for(process, f"http://127.0.0.1:{port}/health")
+        yield process
     finally:
         process.terminate()
         try:

@@ -1,202 +1,203 @@
-"""The API from a source to its results, its refusals in one line, and its guard against strangers."""
+"""The API keeps to its own document under generated requests; its clients of a few lines, in Python and curl, work."""
 
 from __future__ import annotations
 
-import io
 import json
+import re
+import shutil
 import subprocess
 import sys
-import time
-import zipfile
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
-from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
 
-from gatecast.web.app import create_app
-from gatecast.web.settings import ServeSettings
+schemathesis = pytest.importorskip("schemathesis")
 
-API = "/api/v1"
-JSON = {"content-type": "application/json"}
-TOKEN = "correct-horse-battery"
-QUICK = {"preset": "quick", "settings": ["context_length=10", "hidden=6", "epochs=2", "batch=16"],
-         "horizon": 3, "paths": 60, "verdict": False}  # fmt: skip
+from schemathesis import GenerationMode  # noqa: E402
+from schemathesis.specs.openapi.checks import positive_data_acceptance  # noqa: E402
+
+from gatecast.web.api import router  # noqa: E402
+from gatecast.web.leases import claim  # noqa: E402
+from gatecast.web.settings import ServeSettings  # noqa: E402
+from gatecast.web.store import Store  # noqa: E402
+from gatecast.web.worker import do  # noqa: E402
+from served import Launched, launched, served  # noqa: E402
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "serving.md"
+ID = re.compile(r"[0-9a-f]{16}")
 
 
-def table(rows: int = 200, seed: int = 0) -> str:
-    days = pd.bdate_range("2022-01-03", periods=rows)
-    close = 100 * np.exp(np.cumsum(np.random.default_rng(seed).normal(0, 0.01, rows)))
-    return pd.DataFrame({"date": days, "close": close}).to_csv(index=False)
+@dataclass(frozen=True)
+class Site:
+    """A server without workers, with a source and a job that is done."""
 
-
-def client_of(folder: Path, **given: Any) -> TestClient:
-    settings = ServeSettings(**{"database": str(folder / "l.db"), "data": folder / "data", "workers": 0, **given})
-    return TestClient(create_app(settings), base_url="http://127.0.0.1:8000", raise_server_exceptions=False)
+    server: Launched
+    source: str
+    job: str
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    """A service without workers: jobs wait."""
-    with client_of(tmp_path_factory.mktemp("serve"), upload_limit=1_000_000, queue_limit=2) as opened:
-        yield opened
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("api")
+    with launched(folder, workers=0, queue_limit=8) as server:
+        source = call(server, "/api/v1/sources", form=b"sample=eurusd")["id"]
+        asked = {"source": source, "horizon": 3, "paths": 50, "preset": "base", "verdict": False}
+        job = call(server, "/api/v1/jobs", asked)["id"]
+        store = Store(ServeSettings(database=str(folder / "ledger.db"), data=folder / "data"))
+        claimed = claim(store, server="test", owner="test")
+        assert claimed is not None
+        do(store, claimed, "test")
+        assert store.job(job).state == "done", store.job(job).error
+        store.close()
+        yield Site(server, source, job)
 
 
-def bring(client: TestClient, text: str, name: str = "AAPL.csv") -> str:
-    answer = client.post(f"{API}/sources", files={"file": (name, text.encode())})
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["id"])
+def call(server: Launched, path: str, value: object = None, form: bytes | None = None) -> Any:
+    sent = form if value is None else json.dumps(value).encode()
+    kind = "json" if value is not None else "x-www-form-urlencoded"
+    request = urllib.request.Request(server.address + path, sent, {"content-type": f"application/{kind}"})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        return {"status": error.code, "headers": dict(error.headers), **json.load(error)}
 
 
-def test_what_was_read_is_told_with_the_columns_and_their_use(client: TestClient) -> None:
-    found = client.get(f"{API}/sources/{bring(client, table())}").json()
-    assert (found["rows"], found["problem"]) == (200, None)
-    assert [item["item_id"] for item in found["items"]] == ["AAPL"]
-    assert {column["name"]: column["used_as"] for column in found["columns"]} == {"date": "date", "close": "close"}
-    assert len(found["items"][0]["chart"]) == 200
+@pytest.fixture(scope="module")
+def document(site: Site) -> Any:
+    """The schema; ids of the right shape become those of things that are there, so that answers are looked at, too."""
+    schema = schemathesis.openapi.from_url(f"{site.server.address}/api/v1/openapi.json")
+    known = {"job_id": site.job, "source_id": site.source, "source": site.source}
+
+    def real(values: Any) -> Any:
+        if isinstance(values, dict):
+            for name, own in known.items():
+                if isinstance(values.get(name), str) and ID.fullmatch(values[name]):
+                    values[name] = own
+        return values
+
+    # A request of the right shape whose settings or prices cannot be meant is answered by a line, with 400.
+    schema.config.checks.positive_data_acceptance.expected_statuses = ["2xx", "400", "404", "429"]
+
+    @schema.hook
+    def map_path_parameters(context: Any, path_parameters: Any) -> Any:
+        return real(path_parameters)
+
+    @schema.hook
+    def map_body(context: Any, body: Any) -> Any:
+        return real(body)
+
+    return schema
 
 
-def test_a_choice_of_column_is_followed(client: TestClient) -> None:
-    frame = pd.read_csv(io.StringIO(table())).assign(other=50.0)
-    own = bring(client, frame.to_csv(index=False))
-    found = client.get(f"{API}/sources/{own}", params={"close": "other"}).json()
-    assert found["items"][0]["last_close"] == 50.0
+ADDRESSES = sorted((route.path, method) for route in router.routes for method in route.methods)  # type: ignore[attr-defined]
 
 
-def test_a_source_that_cannot_be_read_says_why_and_so_does_its_job(client: TestClient) -> None:
-    own = bring(client, "date,close\n2024-01-01,-5\n2024-01-02,5\n")
-    problem = client.get(f"{API}/sources/{own}").json()["problem"]
-    assert "must be positive" in problem and "\n" not in problem
-    answer = client.post(f"{API}/jobs", json={"source": own})
-    assert answer.status_code == 400 and answer.json()["error"] == problem
+@pytest.mark.slow(reason="each address is asked generated requests over HTTP, right and wrong ones")
+@pytest.mark.parametrize(("path", "method"), ADDRESSES, ids=lambda part: part)
+def test_the_api_keeps_to_its_document(document: Any, path: str, method: str) -> None:
+    operation = document[path][method]
+    for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+        try:
+            cases = operation.as_strategy(generation_mode=mode)
+
+            @given(case=cases)
+            @settings(
+                max_examples=12, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+            )
+            def check(case: Any) -> None:
+                # No schema can say that a part of a form is a file only where it has a file's name.
+                skipped = [positive_data_acceptance] if path.endswith("/sources") else []
+                case.call_and_validate(timeout=60, excluded_checks=skipped)
+
+            check()
+        except Unsatisfiable:
+            assert mode == GenerationMode.NEGATIVE  # an address without parameters takes no wrong ones
 
 
-def test_a_full_queue_says_when_to_come_back(client: TestClient) -> None:
-    own = bring(client, table())
-    statuses = [client.post(f"{API}/jobs", json={"source": own, **QUICK}) for _ in range(3)]
-    assert [answer.status_code for answer in statuses] == [202, 202, 429]
-    assert int(statuses[2].headers["retry-after"]) >= 1
-    for job in client.get(f"{API}/jobs").json()["jobs"]:
-        assert client.post(f"{API}/jobs/{job['id']}/stop").json()["state"] == "stopped"
-        assert client.get(f"{API}/jobs/{job['id']}/result").status_code == 404
+def test_the_document_declares_every_refusal_as_one_line(site: Site) -> None:
+    told = call(site.server, "/api/v1/openapi.json")
+    for path, methods in told["paths"].items():
+        for method, operation in methods.items():
+            answers = operation["responses"]
+            assert {"400", "401", "403", "421", "503"} <= set(answers), (path, method)
+            for status, answer in answers.items():
+                if int(status) >= 400:
+                    assert answer["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorAnswer")
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "status"),
-    [
-        ("jobs", {"source": "0" * 16}, 404),
-        ("jobs", {"source": "../../etc/passwd"}, 422),
-        ("jobs", {"source": "0" * 16, "seed": 1e400}, 422),
-        ("jobs", {"source": "0" * 16, "settings": ["epochs=-1"]}, 400),
-        ("jobs", {"source": "0" * 16, "surprise": 1}, 422),
-        ("jobs/" + "0" * 16 + "/risk", {}, 404),
-        ("ledger/score", {"source": "0" * 16}, 404),
-    ],
+REFUSED = (
+    ("/api/v1/nothing", None, 404),
+    ("/api/v1/jobs/0123456789abcdef", None, 404),
+    ("/api/v1/jobs/0123456789abcdef/result", None, 404),
+    ("/api/v1/jobs/xyz", None, 422),
+    ("/api/v1/jobs?limit=0", None, 422),
+    ("/api/v1/ledger?model=none", None, 404),
+    ("/api/v1/jobs", {"source": "0123456789abcdef"}, 404),
+    ("/api/v1/jobs", {"source": "SOURCE", "horizon": 0}, 422),
+    ("/api/v1/jobs", {"source": "SOURCE", "unknown": 1}, 422),
+    ("/api/v1/jobs", {"source": "SOURCE", "settings": ["epochs=-1"]}, 400),
+    ("/api/v1/jobs", {"source": "SOURCE", "paths": 100000, "horizon": 2000}, 400),
+    ("/api/v1/jobs", {"source": "SOURCE", "reading": {"close": "nothing"}}, 400),
+    ("/api/v1/jobs/JOB/risk", {"touch": [-1]}, 422),
+    ("/api/v1/jobs/JOB/risk", {"given": "SPY up"}, 400),
 )
-def test_a_refusal_is_one_line(client: TestClient, path: str, body: Any, status: int) -> None:
-    answer = client.post(f"{API}/{path}", content=json.dumps(body).replace("Infinity", "1e999"), headers=JSON)
-    assert answer.status_code == status, answer.text
-    assert list(answer.json()) == ["error"] and "\n" not in answer.json()["error"]
 
 
-def test_a_zip_bomb_in_a_workbook_is_refused_by_the_helper(client: TestClient) -> None:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        archive.writestr("[Content_Types].xml", "<Types/>")
-        with archive.open("xl/worksheets/sheet1.xml", "w") as sheet:
-            for _ in range(100):
-                sheet.write(b"<row/>" * 200_000)
-    own = client.post(f"{API}/sources", files={"file": ("bomb.xlsx", content.getvalue())})
-    if own.status_code == 201:
-        assert client.get(f"{API}/sources/{own.json()['id']}").json()["problem"]
-    else:
-        assert own.status_code == 413
+@pytest.mark.parametrize(("path", "value", "status"), REFUSED, ids=range(len(REFUSED)))
+def test_a_refusal_is_one_line_that_says_what_to_do(site: Site, path: str, value: Any, status: int) -> None:
+    value = json.loads(json.dumps(value).replace("SOURCE", site.source))
+    answer = call(site.server, path.replace("JOB", site.job), value)
+    assert answer["status"] == status
+    line = answer["error"]
+    assert "\n" not in line and line.endswith(".") and "Traceback" not in line and 20 < len(line) < 600
 
 
-def test_an_upload_over_the_bound_is_refused_while_it_comes(client: TestClient) -> None:
-    sent = 0
-
-    def endless() -> Iterator[bytes]:
-        nonlocal sent
-        yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
-        for _ in range(2000):
-            sent += 1 << 20
-            yield b"x" * (1 << 20)
-
-    headers = {"content-type": "multipart/form-data; boundary=x"}
-    answer = client.post(f"{API}/sources", content=b"", headers={**headers, "content-length": str(2 << 30)})
-    assert answer.status_code == 413
-    answer = client.post(f"{API}/sources", content=endless(), headers=headers)
-    assert answer.status_code == 413 and "at most" in answer.json()["error"]
+def test_a_full_queue_says_when_to_come_back(site: Site) -> None:
+    for _ in range(20):
+        answer = call(site.server, "/api/v1/jobs", {"source": site.source, "horizon": 2})
+        if "status" in answer:
+            break
+    assert answer["status"] == 429
+    assert int(answer["headers"]["retry-after"]) >= 1
+    waiting = [job["id"] for job in call(site.server, "/api/v1/jobs")["jobs"] if job["state"] == "queued"]
+    assert len(waiting) == 8
+    for own in waiting:
+        assert call(site.server, f"/api/v1/jobs/{own}/stop", {})["state"] == "stopped"
+    assert call(site.server, "/api/v1/jobs", {"source": site.source, "horizon": 2})["state"] == "queued"
 
 
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
-        ({"sec-fetch-site": "cross-site"}, 403),
-        ({"origin": "http://evil.example"}, 403),
-        ({"origin": "null"}, 403),
-        ({"host": "evil.example"}, 421),
-        ({"sec-fetch-site": "same-origin"}, 201),
-        ({"origin": "http://127.0.0.1:8000"}, 201),
-        ({}, 201),
-    ],
-)
-def test_a_cross_site_post_and_a_foreign_host_are_refused(
-    client: TestClient, headers: dict[str, str], status: int
-) -> None:
-    answer = client.post(f"{API}/sources", files={"sample": (None, "eurusd")}, headers=headers)
-    assert answer.status_code == status
-    assert "default-src 'self'" in answer.headers["content-security-policy"]
-    assert answer.headers["x-content-type-options"] == "nosniff"
+def test_more_questions_are_answered_from_the_paths_of_a_job(site: Site) -> None:
+    result = call(site.server, f"/api/v1/jobs/{site.job}/result")
+    last = result["items"][0]["forecast"][0]["median"]
+    asked = {"touch": [1.001 * last, 1.5 * last], "stop": 0.99 * last, "target": 1.01 * last}
+    answer = call(site.server, f"/api/v1/jobs/{site.job}/risk", asked)
+    assert answer == call(site.server, f"/api/v1/jobs/{site.job}/risk", asked)
+    near, far = answer["items"][0]["touch"][:2]
+    assert 1 >= near["touch"]["value"] > far["touch"]["value"] >= 0
 
 
-def test_a_token_is_asked_for_and_a_login_gives_a_cookie_without_it(tmp_path: Path) -> None:
-    with client_of(tmp_path, token=TOKEN) as client:
-        assert client.get("/health").status_code == 200
-        for headers in ({}, {"authorization": "Bearer wrong"}, {"cookie": f"gatecast={TOKEN}"}):
-            assert client.get(f"{API}/jobs", headers=headers).status_code == 401
-        assert client.get(f"{API}/jobs", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
-        assert client.get("/", headers={"accept": "text/html"}, follow_redirects=False).headers["location"] == "/login"
-        assert client.post("/login", data={"token": "wrong"}).status_code == 401
-        answer = client.post("/login", data={"token": TOKEN}, follow_redirects=False)
-        cookie = answer.headers["set-cookie"]
-        assert "HttpOnly" in cookie and "samesite=strict" in cookie.lower() and TOKEN not in cookie
-        assert client.get(f"{API}/jobs").status_code == 200
+def blocks(language: str) -> list[str]:
+    """The clients of the document."""
+    return re.findall(rf"```{language}\n(.*?)```", DOCUMENT.read_text(), re.S)
 
 
-def test_the_server_process_loads_no_torch() -> None:
-    code = "import gatecast.web.server, sys; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-
-
-@pytest.mark.slow(reason="a worker loads torch in a process of its own, and trains")
-def test_a_job_from_source_to_results(tmp_path: Path) -> None:
-    with client_of(tmp_path, workers=1) as client:
-        own = bring(client, table())
-        job = client.post(f"{API}/jobs", json={"source": own, **QUICK}).json()
-        until = time.monotonic() + 60
-        while (job := client.get(f"{API}/jobs/{job['id']}").json())["state"] in ("queued", "running"):
-            assert time.monotonic() < until
-            time.sleep(0.2)
-        assert job["state"] == "done", job["error"]
-        result = client.get(f"{API}/jobs/{job['id']}/result").json()
-        assert len(result["items"][0]["forecast"]) == 3
-        files = {name: client.get(f"{API}/jobs/{job['id']}/files/{name}") for name in job["files"]}
-        assert {"csv", "json", "html", "parquet", "model"} <= set(files)
-        frame = pd.read_parquet(io.BytesIO(files["parquet"].content))
-        pd.testing.assert_frame_equal(
-            pd.read_csv(io.StringIO(files["csv"].text))[["median", "lower"]], frame[["median", "lower"]]
-        )
-        assert "sandbox" in files["html"].headers["content-security-policy"]
-        assert "model/model.json" in zipfile.ZipFile(io.BytesIO(files["model"].content)).namelist()
-        asked = client.post(f"{API}/jobs/{job['id']}/risk", json={"touch": [frame["median"].iloc[0]]}).json()
-        touches = asked["items"][0]["touch"][0]["touch"]["value"]
-        assert 0 < np.ravel(touches)[-1] <= 1
-        assert client.get(f"{API}/ledger").json()["rows"] == 1
-        later = bring(client, table(204))
-        assert client.post(f"{API}/ledger/score", json={"source": later}).json()["steps"] == 3
-        assert "gatecast_jobs" in client.get("/metrics").text
+@pytest.mark.slow(reason="a worker loads torch and forecasts for each client of the document")
+def test_the_clients_of_the_document_work(tmp_path: Path) -> None:
+    (python,), (curl,) = blocks("python"), blocks("bash # client")
+    assert len(re.findall(r"^.", python, re.M)) <= 7 and len(re.findall(r"^.", curl, re.M)) <= 5
+    if shutil.which("curl") is None:
+        pytest.skip("needs curl")
+    with served(tmp_path, workers=1) as address:
+        for command, client in (([sys.executable, "-c"], python), (["bash", "-euc"], curl)):
+            code = [*command, client.replace("http://127.0.0.1:8000", address)]
+            done = subprocess.run(code, capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path)
+            assert done.returncode == 0, done.stderr
+            assert re.search(r"\d\.\d+", done.stdout), done.stdout

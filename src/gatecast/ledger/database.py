@@ -66,7 +66,11 @@ class Database:
             if file:
                 Path(file).parent.mkdir(parents=True, exist_ok=True)
             self._engine = _engine(self.url)
-        self.upgrade(_LEDGER)
+        try:
+            self.upgrade(_LEDGER)
+        except LedgerError:
+            self.close()
+            raise
 
     @property
     def sqlite(self) -> bool:

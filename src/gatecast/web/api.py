@@ -139,7 +139,7 @@ async def risk(request: Request, job_id: Id, questions: Questions) -> Response:
     return JSONResponse(await service_of(request).risk(job_id, questions))
 
 
-@router.get("/ledger", response_model=LedgerAnswer, responses=refusals(422))
+@router.get("/ledger", response_model=LedgerAnswer, responses=refusals(404, 422))
 async def ledger(
     request: Request,
     item: Annotated[Word | None, Query(description="One asset alone.")] = None,

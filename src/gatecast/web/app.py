@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gatecast.errors import GatecastError, LedgerError, NotFound, QueueFull, TooLarge
 from gatecast.text import clean
@@ -53,7 +54,6 @@ def create_app(settings: ServeSettings) -> FastAPI:
         openapi_url="/api/v1/openapi.json",
         docs_url=None,  # these pages would load scripts of another server
         redoc_url=None,
-        root_path=settings.root_path,
         lifespan=lifespan,
     )
     app.state.settings, app.state.service, app.state.supervisor = settings, service, supervisor
@@ -68,7 +68,22 @@ def create_app(settings: ServeSettings) -> FastAPI:
     app.add_middleware(Limits, settings=settings)  # the last one added stands outermost
     app.add_middleware(Guard, settings=settings)
     app.add_middleware(Observed, metrics=app.state.metrics)
+    app.add_middleware(Rooted, root_path=settings.root_path)
     return app
+
+
+class Rooted:
+    """ASGI middleware that tells the application what a proxy in front puts before every path, and took away."""
+
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
+        self.app, self.root_path = app, root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if self.root_path and scope["type"] == "http":
+            path = scope["path"].removeprefix(self.root_path) or "/"
+            scope = {**scope, "root_path": self.root_path, "path": self.root_path + path}
+        await self.app(scope, receive, send)
 
 
 def _add_signs(app: FastAPI, service: Service, supervisor: Supervisor) -> None:

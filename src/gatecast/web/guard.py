@@ -9,21 +9,24 @@ import asyncio
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatecast.web.settings import LOOPBACK, ServeSettings
+from gatecast.web.worker import log, where
 
 COOKIE = "gatecast"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 OPEN_PATHS = ("/health", "/login")  # without a token; and /static/
 _FORM = 64 * 1024  # bytes around an upload: the parts of a form
 _JSON = 1024 * 1024  # bytes of any other body
+_PACE = 8 * 1024  # bytes a second that a body must come with, beyond the time that any may take
 # The explain page of a result carries its script inside: it is sandboxed, so that it is of no origin.
 POLICY = (
     "default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -63,12 +66,14 @@ class Limits:
             return
         upload = scope["path"].endswith("/sources") and scope["method"] == "POST"
         most = self.settings.upload_limit + _FORM if upload else _JSON
-        answered, got = False, 0
+        answered, got, began = False, 0, time.monotonic()
 
         async def bounded() -> Message:
             nonlocal got
+            patience = self.settings.body_timeout
+            left = min(patience, patience + got / _PACE - (time.monotonic() - began))
             try:
-                message = await asyncio.wait_for(receive(), None if answered else self.settings.body_timeout)
+                message = await asyncio.wait_for(receive(), None if answered else max(left, 0.0))
             except TimeoutError:
                 late = "the rest of the request did not come in time. Send it again."
                 raise HTTPException(408, late, headers=_CLOSE) from None
@@ -86,7 +91,13 @@ class Limits:
         if length.isdigit() and int(length) > most:
             await refuse(send, 413, _too_large(most), headers=[(b"connection", b"close")])
             return
-        await self.app(scope, bounded, watched)
+        try:
+            await self.app(scope, bounded, watched)
+        except Exception as error:
+            if answered:
+                raise
+            log("request_error", kind=type(error).__name__, where=where(error))
+            await refuse(send, 500, f"this failed inside gatecast ({type(error).__name__}). Please report it.")
 
 
 class Guard:
@@ -129,8 +140,7 @@ class Guard:
         """Without a token a page of another site could reach loopback under a name of its own (DNS rebinding)."""
         if self.settings.token is not None:
             return
-        name = urlsplit(f"//{headers.get('host', '')}").hostname or ""
-        if name not in self.hosts:
+        if _address(f"//{headers.get('host', '')}").hostname not in self.hosts:
             raise _Refused(421, "this service answers under its own name alone. Open it by the address it printed.")
 
     def _check_site(self, method: str, headers: Headers) -> None:
@@ -140,7 +150,7 @@ class Guard:
         site, origin = headers.get("sec-fetch-site"), headers.get("origin")
         foreign = site not in ("same-origin", "none") if site is not None else False
         if site is None and origin is not None:
-            foreign = urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+            foreign = _address(origin).netloc.lower() != headers.get("host", "").lower()
         if foreign:
             raise _Refused(403, "a request from another site is refused. Use the service's own page, or its API.")
 
@@ -163,6 +173,15 @@ async def refuse(send: Send, status: int, line: str, *, headers: Iterable[tuple[
     about = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *headers]
     await send({"type": "http.response.start", "status": status, "headers": about})
     await send({"type": "http.response.body", "body": body})
+
+
+def _address(text: str) -> SplitResult:
+    """The parts of an address; none of what is no address."""
+    try:
+        found = urlsplit(text)
+    except ValueError:
+        return urlsplit("")
+    return found
 
 
 def same(given: str, expected: str) -> bool:

@@ -20,6 +20,12 @@ Price = Annotated[float, Field(gt=0, le=1e300, allow_inf_nan=False)] | Word
 Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
+# Said in the schema, too: a name is a `Word`, and there are no others.
+_Weights = Annotated[
+    dict[Word, Annotated[float, Field(allow_inf_nan=False)]], Field(json_schema_extra={"additionalProperties": False})
+]
+
+
 class _Request(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,7 +55,7 @@ class Reading(_Request):
 class PortfolioRequest(_Request):
     """A portfolio of the items of a source."""
 
-    weights: Literal["equal"] | dict[Word, Annotated[float, Field(allow_inf_nan=False)]] = "equal"
+    weights: Literal["equal"] | _Weights = "equal"
     rebalanced: bool = False
     value: Annotated[float, Field(gt=0, le=1e300, allow_inf_nan=False)] | None = None
 
@@ -75,7 +81,7 @@ class JobRequest(_Request):
     horizon: int = Field(default=30, ge=1, le=2000, description="Steps ahead.")
     paths: int = Field(default=1000, ge=1, le=100_000, description="Simulated paths of each item.")
     level: Share = Field(default=0.9, description="Share of the paths inside the band.")
-    seed: int = Field(default=0, ge=0, le=2**63 - 1)
+    seed: int = Field(default=0, ge=0, le=2**53 - 1)  # that every reader of JSON holds exactly
     preset: Literal["default", "base", "reference", "quick"] = "default"
     settings: list[Word] = Field(default=[], max_length=50, description="Settings such as epochs=20.")
     verdict: bool = Field(default=True, description="Judge the model on recent days.")

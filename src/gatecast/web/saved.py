@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save
 
 from gatecast.errors import NotFound
 from gatecast.files import write_whole
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.prices import PriceSeries, PriceTable
 
-FILE = "paths.npz"
+FILE = "paths.safetensors"
+_STAMP = "datetime64[ns]"
 _HISTORY = 2000  # closes of an item that are kept, for a chart and for how many steps make a year
 
 
@@ -29,43 +31,47 @@ def save_paths(folder: Path, forecast: Forecast, prices: PriceTable) -> None:
         arrays |= {
             f"{number}.{name}": values
             for name, values in {
-                "last": np.array([item.last_timestamp], dtype="datetime64[ns]"),
-                "timestamps": item.timestamps.astype("datetime64[ns]"),
+                "last": _nanoseconds(item.last_timestamp),
+                "timestamps": _nanoseconds(item.timestamps),
                 "paths": item.paths,
                 "highs": item.highs,
                 "lows": item.lows,
-                "past": recent.timestamps,
+                "past": _nanoseconds(recent.timestamps),
                 "close": recent.close,
             }.items()
             if values is not None
         }
-    content = io.BytesIO()
-    np.savez(content, about=np.frombuffer(json.dumps(about).encode(), dtype=np.uint8), **arrays)  # type: ignore[arg-type]
-    write_whole(folder / FILE, content.getvalue())
+    whole = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+    write_whole(folder / FILE, save(whole, metadata={"about": json.dumps(about)}))
 
 
 def load_paths(folder: Path) -> tuple[Forecast, PriceTable]:
     """What `save_paths` wrote: the forecast, and the recent closes. Raises `NotFound` where there is nothing."""
     try:
-        with np.load(folder / FILE, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        with safe_open(folder / FILE, "numpy") as file:
+            about = json.loads(file.metadata()["about"])
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dictionary)
     except FileNotFoundError:
         raise NotFound("the paths of this job are not there. Forecast again.") from None
-    about = json.loads(arrays.pop("about").tobytes())
     items, series = [], []
     for number, item in enumerate(about["items"]):
         own = {name.partition(".")[2]: values for name, values in arrays.items() if name.startswith(f"{number}.")}
         items.append(
             ItemForecast(
                 item_id=item["item_id"],
-                last_timestamp=own["last"][0],
+                last_timestamp=own["last"].view(_STAMP)[0],
                 last_close=item["last_close"],
-                timestamps=own["timestamps"],
+                timestamps=own["timestamps"].view(_STAMP),
                 paths=own["paths"],
                 highs=own.get("highs"),
                 lows=own.get("lows"),
             )
         )
-        series.append(PriceSeries(item_id=item["item_id"], timestamps=own["past"], close=own["close"]))
+        series.append(PriceSeries(item_id=item["item_id"], timestamps=own["past"].view(_STAMP), close=own["close"]))
     forecast = Forecast(items=tuple(items), seed=about["seed"], joint=about["joint"])
     return forecast, PriceTable(series=tuple(series))
+
+
+def _nanoseconds(stamps: np.ndarray | np.datetime64) -> np.ndarray:
+    """Timestamps as integers, which the file can hold; of one, an array of one."""
+    return np.atleast_1d(stamps).astype(_STAMP).view(np.int64)

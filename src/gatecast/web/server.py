@@ -41,19 +41,41 @@ def serve(settings: ServeSettings) -> None:
 
 
 def _timed(seconds: float) -> type[asyncio.Protocol]:
-    """HTTP/1.1 that ends a connection whose first request has not come whole within a time: line and headers."""
+    """HTTP/1.1 that ends a connection on which a request's line and headers do not come whole within a time."""
 
     class Timed(H11Protocol):
+        _deadline: asyncio.TimerHandle | None = None
+
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            self._deadline = self.loop.call_later(seconds, self._end_slow)
+            self._arm()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            if not self._between():
+                self._disarm()
+            elif self._deadline is None:  # the next request on this connection has begun
+                self._arm()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._deadline.cancel()
+            self._disarm()
             super().connection_lost(exc)
 
+        def _between(self) -> bool:
+            """Whether no request is under way."""
+            return self.cycle is None or self.cycle.response_complete
+
+        def _arm(self) -> None:
+            self._deadline = self.loop.call_later(seconds, self._end_slow)
+
+        def _disarm(self) -> None:
+            if self._deadline is not None:
+                self._deadline.cancel()
+                self._deadline = None
+
         def _end_slow(self) -> None:
-            if self.cycle is None and not self.transport.is_closing():
+            self._deadline = None
+            if self._between() and not self.transport.is_closing():
                 self.transport.close()
 
     return Timed

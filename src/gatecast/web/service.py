@@ -19,7 +19,7 @@ from gatecast.text import shown
 from gatecast.web.helpers import Helpers
 from gatecast.web.requests import JobRequest, Questions, Reading, ScoreRequest, plain
 from gatecast.web.settings import ServeSettings
-from gatecast.web.store import Bytes, Job, Source, Store
+from gatecast.web.store import Job, Source, Store, Stream
 
 # Of what is downloaded: the file in a job's folder, and its media type.
 FILES = {
@@ -50,7 +50,7 @@ class Service:
             raise UsageError(f"no sample {shown(name)}. Give one of: {', '.join(SAMPLES)}.")
         return self.store.add_place(f"sample:{name}")
 
-    def add_upload(self, name: str, stream: Bytes) -> Source:
+    def add_upload(self, name: str, stream: Stream) -> Source:
         """A file, or text that was pasted."""
         return self.store.add_source(name, stream)
 
@@ -112,8 +112,11 @@ class Service:
         return await self.helpers.ask("risk", folder=str(job.folder), questions=plain(questions))
 
     def record(self, *, item: str | None = None, model: str | None = None, misses: int = MISSES) -> dict[str, Any]:
-        """The record of forecasts, as `gatecast ledger show --json`. Raises `UsageError` for unknown names."""
-        return summarize(self.store.database, item=item, model=model, misses=misses).to_dict()
+        """The record of forecasts, as `gatecast ledger show --json`. Raises `NotFound` for unknown names."""
+        try:
+            return summarize(self.store.database, item=item, model=model, misses=misses).to_dict()
+        except UsageError as error:
+            raise NotFound(str(error)) from None
 
     async def settle(self, request: ScoreRequest) -> dict[str, Any]:
         """Hold recorded forecasts that are due against a source: counts and notes."""

@@ -38,11 +38,12 @@ _GUESS = 30.0  # seconds of a job, where none has ended
 
 
 @runtime_checkable
-class Bytes(Protocol):
-    """A stream of bytes."""
+class Stream(Protocol):
+    """Bytes that come in parts, such as those of an open file."""
 
     def read(self, size: int, /) -> bytes:
         """At most so many bytes; none at the end."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +115,7 @@ class Store:
         """Let go of the database."""
         self.database.close()
 
-    def add_source(self, name: str, stream: Bytes) -> Source:
+    def add_source(self, name: str, stream: Stream) -> Source:
         """Keep the bytes of a stream under a name; raises `TooLarge` beyond the bound, and keeps nothing then.
 
         The name becomes that of a file, since an asset without a column for it is named after its file: what could
@@ -242,7 +243,7 @@ class Store:
             folder=self.results_folder / row["id"] / str(row["attempt"]),
         )
 
-    def _copy(self, stream: Bytes, path: Path) -> tuple[int, str]:
+    def _copy(self, stream: Stream, path: Path) -> tuple[int, str]:
         """The bytes as a file, with their number and hash."""
         size, digest, most = 0, hashlib.sha256(), self.settings.upload_limit
         with path.open("xb") as file:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gatecast.errors import GatecastError, LedgerError
+from gatecast.errors import GatecastError, LedgerError, ModelError
 from gatecast.faces.wording import as_cell, setting_text
 from gatecast.files import write_whole
 from gatecast.ledger.recording import settings_hash, to_record
@@ -102,7 +103,7 @@ def perform(job: Job, source: Source, reporter: Reporter) -> Made:
     reporter.losses = [list(row) for row in job.progress.get("losses", [])] if _resumes(model) else []
     reporter.say("reading" if job.attempt == 1 else "going on")
     try:
-        run, document = _run(request, source, model, reporter)
+        run, document = _going_on(request, source, model, reporter)
     except KeyboardInterrupt:
         if not (model / "model.json").is_file():
             raise Stopped from None
@@ -119,6 +120,20 @@ def perform(job: Job, source: Source, reporter: Reporter) -> Made:
 
 def _resumes(model: Path) -> bool:
     return any(model.glob("training-*.safetensors"))
+
+
+def _going_on(
+    request: JobRequest, source: Source, model: Path, reporter: Reporter
+) -> tuple[ForecastRun, dict[str, Any]]:
+    """The run, from the checkpoint of the attempt before where that is of the same prices and gatecast."""
+    try:
+        return _run(request, source, model, reporter)
+    except ModelError:
+        if not _resumes(model):
+            raise
+        shutil.rmtree(model, ignore_errors=True)  # a ticker has a new day, or gatecast was upgraded meanwhile
+        reporter.losses = []
+        return _run(request, source, model, reporter)
 
 
 def _run(request: JobRequest, source: Source, model: Path, reporter: Reporter) -> tuple[ForecastRun, dict[str, Any]]:

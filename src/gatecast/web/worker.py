@@ -69,15 +69,22 @@ def do(store: Store, job: Job, owner: str) -> None:
         line = f"the results cannot be written ({error.strerror or error}). Free some space and ask again."
         ended = {"state": "failed", "error": line}
     except Exception as error:
-        log("job_error", job=job.id, kind=type(error).__name__, where=_where(error))
+        log("job_error", job=job.id, kind=type(error).__name__, where=where(error))
         line = f"the forecast failed inside gatecast ({type(error).__name__}). Please report it with the server's log."
         ended = {"state": "failed", "error": line}
     try:
         end(store, job, owner, seconds=time.monotonic() - began, **ended)
     except LostJob:
         return
-    shutil.rmtree(job.folder.parent / "model", ignore_errors=True)  # the checkpoint, and a model that is in its folder
+    _leave_only(job.folder)
     log("job", job=job.id, kind=job.kind, state=ended["state"], seconds=round(time.monotonic() - began, 3))
+
+
+def _leave_only(folder: Path) -> None:
+    """Remove the checkpoint of a job that has ended, and what attempts before the last one left."""
+    for path in folder.parent.iterdir() if folder.parent.is_dir() else ():
+        if path != folder:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def log(event: str, **fields: object) -> None:
@@ -86,7 +93,7 @@ def log(event: str, **fields: object) -> None:
     print(json.dumps(line), file=sys.stderr, flush=True)
 
 
-def _where(error: BaseException) -> str:
+def where(error: BaseException) -> str:
     """File and line of the innermost frame."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
