@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
 import io
 import json
 import re
@@ -140,9 +142,22 @@ def test_every_answer_has_the_security_headers(client: TestClient) -> None:
     answers += [client.post("/api/v1/jobs", content=b"{"), client.get("/", headers={"host": "evil.example"})]
     for answer in answers:
         policy = answer.headers["content-security-policy"]
-        assert "default-src 'self'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy
+        assert (
+            "default-src 'self'" in policy
+            and "unsafe-inline" not in policy
+            and "unsafe-eval" not in policy
+            and "frame-ancestors 'none'" in policy
+        )
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["cache-control"] == "no-store" or answer.url.path.startswith("/static")
+
+
+def test_the_style_attribute_that_is_allowed_is_that_of_plotly(client: TestClient) -> None:
+    answer = client.get("/static/plotly.min.js")
+    values = re.findall(r'\["image-rendering","([A-Za-z-]+)"\]', answer.text)
+    style = "".join(f"image-rendering: {value}; " for value in values)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src-attr 'unsafe-hashes' 'sha256-{digest}'" in client.get("/").headers["content-security-policy"]
 
 
 def test_an_error_of_our_own_is_one_line_with_the_headers(client: TestClient, monkeypatch: Any, capfd: Any) -> None:
