@@ -10,7 +10,8 @@ GatecastError                 one clear line: the rule, the culprit, the remedy
 ├── ModelError                a saved model cannot be used               (exit 1)
 ├── ForeignError              a model or forecasts brought along break their contract  (exit 1)
 ├── LedgerError               a ledger is broken, newer, locked or full (exit 1)
-└── TrainingError             training cannot go on (loss is NaN, disk full)  (exit 1)
+├── TrainingError             training cannot go on (loss is NaN, disk full)  (exit 1)
+└── WorkerError               a process at work died each time               (exit 1)
 
 A remedy is written as the library has it, `repair=True`; the command says `--repair` (`faces.options.as_options`).
 """
@@ -70,6 +71,10 @@ class LedgerError(GatecastError):
 
 class TrainingError(GatecastError):
     """Training cannot go on; what was good before is kept."""
+
+
+class WorkerError(GatecastError):
+    """A process that worked on a task died, and so did the one that took its place."""
 
 
 def check_type(name: str, value: object, kind: type, remedy: str) -> None:

@@ -12,10 +12,12 @@ from gatecast.cli.console import print_json, progress_bar, say, say_notes
 from gatecast.cli.forecasting import config_of
 from gatecast.cli.options import (
     Calendar,
+    EngineName,
     Jobs,
     Json,
     Paths,
     Preset,
+    RayAddress,
     Repair,
     Report,
     Seed,
@@ -24,7 +26,7 @@ from gatecast.cli.options import (
     reads_source,
 )
 from gatecast.cli.outputs import check_outputs, writing
-from gatecast.executors import prepare_process
+from gatecast.executors import Engine, prepare_process
 from gatecast.readers.choices import ReadOptions
 
 if TYPE_CHECKING:
@@ -78,6 +80,8 @@ def backtest(
     preset: Preset = "default",
     settings: Settings = None,
     jobs: Jobs = None,
+    engine: EngineName = "local",
+    ray_address: RayAddress = None,
     timeout: Timeout = 300.0,
     calendar: Calendar = None,
     repair: Repair = False,
@@ -91,6 +95,7 @@ def backtest(
 ) -> None:
     """Hold models against each other on days they have not seen, and say which deserve trust."""
     check_outputs(source, page=report, rows=forecasts, judge=judge, models=models)
+    workers = Engine(kind=engine, workers=jobs, address=ray_address)
     prepare_process()
     from gatecast.runs.backtest import run_backtest
 
@@ -111,7 +116,7 @@ def backtest(
             seed=seed,
             with_audit=audit,
             with_risk=risk,
-            jobs=jobs,
+            engine=workers,
             timeout=timeout,
             calendar=calendar,
             reading=reading,

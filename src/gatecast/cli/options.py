@@ -45,7 +45,15 @@ Record = Annotated[
 ]
 Save = Annotated[Path | None, typer.Option(metavar="DIR", readable=False, help="Save the trained model here.")]
 Paths = Annotated[int, typer.Option(min=1, help="Simulated paths per asset.")]
-Jobs = Annotated[int | None, typer.Option(min=1, help="Processes at work; the number of cores unless given.")]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", "--workers", min=1, help="Processes at work; the number of cores unless given.")
+]
+EngineName = Annotated[
+    str, typer.Option("--engine", metavar="local|ray", help="Processes of this machine, or a Ray cluster.")
+]
+RayAddress = Annotated[
+    str | None, typer.Option(metavar="HOST:PORT", help="Of a running Ray cluster; else a Ray of this machine.")
+]
 Verdict = Annotated[
     bool, typer.Option("--verdict/--no-verdict", help="Judge the model on recent days it has not seen.")
 ]

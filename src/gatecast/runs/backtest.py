@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gatecast.errors import UsageError
+from gatecast.executors import Engine
 from gatecast.judge.audit import Audit, audit
 from gatecast.judge.comparisons import subject_of
 from gatecast.judge.given import read_given
@@ -99,6 +100,7 @@ def run_backtest(
     with_audit: bool = False,
     with_risk: bool = False,
     jobs: int | None = None,
+    engine: Engine | None = None,
     timeout: float = TIMEOUT,
     calendar: str | None = None,
     repair: bool = False,
@@ -110,6 +112,7 @@ def run_backtest(
     `judge`: a file of forecasts made elsewhere (`judge.given.read_given`), held against the models at its own cutoffs
     and steps. Unless given, `models` are `MODELS`, beside such a file `RIVALS`; `horizon` is `HORIZON`.
     `with_risk`: what the past says of their risk answers; the rivals `garch` and `historical` join where not named.
+    `jobs` processes (None: one a core), or what `engine` says.
     `timeout`: seconds of a fit or a forecast of a model that is not gatecast's. Raises `GatecastError` with one line.
     """
     timings: dict[str, float] = {}
@@ -125,7 +128,7 @@ def run_backtest(
     about: dict[str, Any] = {"risk": True} if with_risk else {}
     about |= {"command": "backtest", "models": models, **plan, "preset": preset, "settings": list(settings)}
     with timed(timings, "judge"), fold_store(prices, about) as store:
-        work |= {"jobs": jobs or -1, "store": store, "progress": progress}
+        work |= {"jobs": jobs or -1, "engine": engine, "store": store, "progress": progress}
         if given is None:
             report = backtest(chosen, prices, **origins, **work, risk=with_risk)
         else:
