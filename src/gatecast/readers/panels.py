@@ -68,10 +68,10 @@ def open_panel(source: object, door: Door, *, progress: Progress | None = None) 
     here. Raises `GatecastError` where there is nothing to read.
     """
     if is_folder(source):
-        folder = price_folder(Path(str(source)))
+        folder = price_folder(Path(str(source)).absolute())  # workers may stand elsewhere
         return _FolderPanel(files=folder.files, refused=folder.refused, door=door)
     if isinstance(source, str | Path) and _is_large_parquet(Path(source)):
-        panel = _parquet_panel(Path(source), door)
+        panel = _parquet_panel(Path(source).absolute(), door)
         if panel is not None:
             return panel
     table, refused = door.read(source, progress=progress)
