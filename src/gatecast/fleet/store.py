@@ -104,7 +104,7 @@ def file_name(item: str) -> str:
     """A file's name for an asset: letters and digits as they are, a long one cut, with a hash of the whole.
 
     >>> file_name("BRK/B"), file_name(".."), file_name("A" * 300)[-20:]
-    ('BRK%2FB', '%2E%2E', 'AAA-98d4e6e09c4f8d46')
+    ('BRK%2FB', '%2E%2E', 'AAA-4daeb9ac8be20328')
     """
     name = quote(item, safe=" ^=-_.")
     if name.startswith("."):  # hidden, or the folder above
