@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from gatecast.nn.training.loop import Progress as TrainingProgress
     from gatecast.notes import Note
     from gatecast.readers.large import ReadProgress
+    from gatecast.tuning.progress import TuningProgress
 
-    Shown = TrainingProgress | FoldProgress | ReadProgress | FleetProgress
+    Shown = TrainingProgress | FoldProgress | ReadProgress | FleetProgress | TuningProgress
 
 QUIET = 30.0  # seconds between two lines where there is no bar: a sign of life, not a log
 
@@ -73,6 +74,7 @@ def _progress(what: str, began_part: Callable[[bool], None]) -> Iterator[Callabl
         from gatecast.fleet.progress import FleetProgress
         from gatecast.judge.walkforward import FoldProgress
         from gatecast.readers.large import ReadProgress
+        from gatecast.tuning.progress import TuningProgress
 
         began = time.monotonic()
 
@@ -82,11 +84,10 @@ def _progress(what: str, began_part: Callable[[bool], None]) -> Iterator[Callabl
                 update("reading", now.done / now.total, f"{now.done / 1e6:,.0f} of {now.total / 1e6:,.0f} MB")
                 began = time.monotonic()
                 return
-            if isinstance(now, FleetProgress):
+            if isinstance(now, FleetProgress | TuningProgress):
                 began_part(True)
                 left = _clock((time.monotonic() - began) / max(now.ended - now.kept, 1) * (now.total - now.ended))
-                text = f"{now.done:,}/{now.total:,} assets, {now.failed:,} failed, about {left} left"
-                update(what, now.ended / now.total, text)
+                update(what, now.ended / now.total, f"{now.text}, about {left} left")
                 return
             began_part(isinstance(now, FoldProgress))
             if not isinstance(now, FoldProgress):

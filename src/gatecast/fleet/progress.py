@@ -18,3 +18,8 @@ class FleetProgress:
     def ended(self) -> int:
         """The assets of which it is known whether they can be forecast."""
         return self.done + self.failed
+
+    @property
+    def text(self) -> str:
+        """In words."""
+        return f"{self.done:,}/{self.total:,} assets, {self.failed:,} failed"
