@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import secrets
 import shutil
 import zlib
 from collections.abc import Iterable, Iterator
@@ -25,7 +26,14 @@ from gatecast.prices import PriceSeries, PriceTable
 TINY = Config(
     context_length=10, hidden=6, epochs=3, batch=8, chunk_length=20, patience=0, dropout=0.3
 )  # trains in a blink
+HERE = Engine(workers=1)  # this process
 BASE = Config.from_preset("base")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test finds what another, or the user, has left in the cache folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache" / secrets.token_hex(4)))
 
 
 @pytest.fixture(scope="session")

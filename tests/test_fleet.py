@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from conftest import BASE, TINY, simulated_series
+from conftest import BASE, HERE, TINY, simulated_series
 from gatecast.cli import app
 from gatecast.errors import GatecastError, UsageError
 from gatecast.executors import Engine
@@ -33,7 +33,6 @@ from gatecast.ledger.verify import verify
 from gatecast.models.forecaster import Forecaster
 from gatecast.prices import PriceTable
 
-HERE = Engine(workers=1)
 QUICK = TINY.replace(epochs=1)
 SMALL = {"horizon": 3, "paths": 40, "seed": 5}
 ITEMS = tuple(f"A{number}" for number in range(6))

@@ -15,18 +15,16 @@ from gatecast.cli.ledger import check_ledger
 from gatecast.cli.options import (
     Calendar,
     Database,
-    EngineName,
-    Jobs,
     Json,
     Paths,
     Preset,
-    RayAddress,
     Record,
     Repair,
     Seed,
     Settings,
     Source,
     reads_source,
+    spreads_work,
 )
 from gatecast.errors import GatecastError
 from gatecast.executors import Engine, prepare_process
@@ -41,6 +39,7 @@ _SHOWN = 20  # failures on stderr; the summary has them all
 
 @app.command(cls=Command)
 @reads_source
+@spreads_work
 def fleet(
     source: Source,
     out: Annotated[Path, typer.Option(metavar="DIR", readable=False, help="Write a Parquet file an asset here.")],
@@ -51,19 +50,16 @@ def fleet(
     seed: Seed = 0,
     preset: Preset = "default",
     settings: Settings = None,
-    engine: EngineName = "local",
-    ray_address: RayAddress = None,
-    jobs: Jobs = None,
     calendar: Calendar = None,
     repair: Repair = False,
     record: Record = False,
     database: Database = None,
     as_json: Json = False,
     *,
+    engine: Engine,
     reading: ReadOptions,
 ) -> None:
     """Forecast every asset of SOURCE, a table or a folder of files; a second run does what is missing only."""
-    workers = Engine(kind=engine, workers=jobs, address=ray_address)
     check_ledger(record, database)
     config = config_of(preset, settings, seed)
     prepare_process()
@@ -82,7 +78,7 @@ def fleet(
             horizon=horizon,
             paths=paths,
             seed=seed,
-            engine=workers,
+            engine=engine,
             door=Door(options=reading, calendar=calendar, repair=repair),
             database=ledger,
             progress=show,

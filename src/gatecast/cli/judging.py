@@ -12,18 +12,17 @@ from gatecast.cli.console import print_json, progress_bar, say, say_notes
 from gatecast.cli.forecasting import config_of
 from gatecast.cli.options import (
     Calendar,
-    EngineName,
     Jobs,
     Json,
     Paths,
     Preset,
-    RayAddress,
     Repair,
     Report,
     Seed,
     Settings,
     Source,
     reads_source,
+    spreads_work,
 )
 from gatecast.cli.outputs import check_outputs, writing
 from gatecast.executors import Engine, prepare_process
@@ -65,6 +64,7 @@ Forecasts = Annotated[
 
 @app.command(cls=Command)
 @reads_source
+@spreads_work
 def backtest(
     source: Source,
     models: Models = None,
@@ -79,9 +79,6 @@ def backtest(
     seed: Seed = 0,
     preset: Preset = "default",
     settings: Settings = None,
-    jobs: Jobs = None,
-    engine: EngineName = "local",
-    ray_address: RayAddress = None,
     timeout: Timeout = 300.0,
     calendar: Calendar = None,
     repair: Repair = False,
@@ -91,11 +88,11 @@ def backtest(
     report: Report = None,
     as_json: Json = False,
     *,
+    engine: Engine,
     reading: ReadOptions,
 ) -> None:
     """Hold models against each other on days they have not seen, and say which deserve trust."""
     check_outputs(source, page=report, rows=forecasts, judge=judge, models=models)
-    workers = Engine(kind=engine, workers=jobs, address=ray_address)
     prepare_process()
     from gatecast.runs.backtest import run_backtest
 
@@ -116,7 +113,7 @@ def backtest(
             seed=seed,
             with_audit=audit,
             with_risk=risk,
-            engine=workers,
+            engine=engine,
             timeout=timeout,
             calendar=calendar,
             reading=reading,

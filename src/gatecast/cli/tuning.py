@@ -9,19 +9,7 @@ import typer
 
 from gatecast.cli.app import Command, app
 from gatecast.cli.console import print_json, progress_bar, say, say_notes
-from gatecast.cli.options import (
-    Calendar,
-    EngineName,
-    Jobs,
-    Json,
-    Preset,
-    RayAddress,
-    Repair,
-    Seed,
-    Settings,
-    Source,
-    reads_source,
-)
+from gatecast.cli.options import Calendar, Json, Preset, Repair, Seed, Settings, Source, reads_source, spreads_work
 from gatecast.executors import Engine, prepare_process
 from gatecast.readers.choices import ReadOptions
 
@@ -33,6 +21,7 @@ _GOES_ON = "finished trials are kept; the same command goes on from them"
 
 @app.command(cls=Command)
 @reads_source
+@spreads_work
 def tune(
     source: Source,
     trials: Annotated[int, typer.Option(min=1, help="How many settings are tried.")] = 20,
@@ -49,17 +38,14 @@ def tune(
     horizon: Annotated[int, typer.Option(min=1, help="Steps ahead.")] = 5,
     paths: Annotated[int, typer.Option(min=2, help="Simulated paths per forecast.")] = 200,
     seed: Seed = 0,
-    engine: EngineName = "local",
-    ray_address: RayAddress = None,
-    jobs: Jobs = None,
     calendar: Calendar = None,
     repair: Repair = False,
     as_json: Json = False,
     *,
+    engine: Engine,
     reading: ReadOptions,
 ) -> None:
     """Search settings of a network for SOURCE, and say whether they help on rows that the search never saw."""
-    workers = Engine(kind=engine, workers=jobs, address=ray_address)
     prepare_process()
     from gatecast.tuning.plan import TuningPlan
     from gatecast.tuning.run import run_tuning
@@ -80,7 +66,7 @@ def tune(
             plan,
             out=out,
             storage=storage,
-            engine=workers,
+            engine=engine,
             calendar=calendar,
             repair=repair,
             reading=reading,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gatecast.errors import UsageError
-from gatecast.executors import Engine
+from gatecast.executors import LOCAL, Engine
 from gatecast.judge.audit import Audit, audit
 from gatecast.judge.comparisons import subject_of
 from gatecast.judge.given import read_given
@@ -29,7 +29,7 @@ from gatecast.readers.choices import AS_FOUND, ReadOptions
 from gatecast.readers.large import ReadProgress
 from gatecast.readers.read import read_source
 from gatecast.runs.forecast import settings_notes
-from gatecast.runs.workspace import fold_store, store_notes, timed
+from gatecast.runs.workspace import fold_store, store_notes, timed, walked_days
 
 MODELS = "gatecast,random_walk,garch"  # that are judged unless others are named
 HORIZON = 5  # steps unless given: a week of sessions
@@ -99,8 +99,7 @@ def run_backtest(
     seed: int = 0,
     with_audit: bool = False,
     with_risk: bool = False,
-    jobs: int | None = None,
-    engine: Engine | None = None,
+    engine: Engine = LOCAL,
     timeout: float = TIMEOUT,
     calendar: str | None = None,
     repair: bool = False,
@@ -112,34 +111,33 @@ def run_backtest(
     `judge`: a file of forecasts made elsewhere (`judge.given.read_given`), held against the models at its own cutoffs
     and steps. Unless given, `models` are `MODELS`, beside such a file `RIVALS`; `horizon` is `HORIZON`.
     `with_risk`: what the past says of their risk answers; the rivals `garch` and `historical` join where not named.
-    `jobs` processes (None: one a core), or what `engine` says.
-    `timeout`: seconds of a fit or a forecast of a model that is not gatecast's. Raises `GatecastError` with one line.
+    `timeout`: seconds of a fit or forecast of a model of others. Raises `GatecastError` with one line.
     """
     timings: dict[str, float] = {}
     origins = _origins(judge, {"horizon": horizon, "cutoffs": cutoffs, "every": every, "start": start})
     models = models or (MODELS if judge is None else RIVALS)
-    chosen = parse_models(models, preset=preset, settings=(f"seed={seed}", *settings), timeout=timeout)
+    chosen = _parsed(models, preset, (f"seed={seed}", *settings), timeout)
     chosen = _with_risk_rivals(chosen, paths, judge) if with_risk else chosen
     with timed(timings, "read"):
         prices = read_source(source, reading, calendar=calendar, repair=repair, progress=progress)
     given = None if judge is None else read_given(judge, prices)
     work: dict[str, Any] = {"span": span, "refit": refit, "paths": paths, "seed": seed}
     plan = {**(origins if given is None else {"horizon": given.horizon, "judge": str(judge)}), **work}
-    about: dict[str, Any] = {"risk": True} if with_risk else {}
-    about |= {"command": "backtest", "models": models, **plan, "preset": preset, "settings": list(settings)}
+    about = {"command": "backtest", "models": models, **plan, "preset": preset, "settings": list(settings)}
+    about |= {"risk": True} if with_risk else {}
     with timed(timings, "judge"), fold_store(prices, about) as store:
-        work |= {"jobs": jobs or -1, "engine": engine, "store": store, "progress": progress}
+        work |= {"engine": engine, "store": store, "progress": progress}
         if given is None:
             report = backtest(chosen, prices, **origins, **work, risk=with_risk)
         else:
             report = judge_given(given, chosen, prices, **work)
         found = audit(report.forecasts, prices) if with_audit else None
-    unused = _settings_notes(models, chosen, settings)
+    noted = [*_settings_notes(models, chosen, settings), *prices.all_notes(), *report.notes, *store_notes(store)]
     return BacktestRun(
         prices=prices,
         report=report,
         audit=found,
-        notes=merged([*unused, *prices.all_notes(), *report.notes, *store_notes(store)], prices.item_ids),
+        notes=merged(noted, prices.item_ids),
         settings={"models": models, **plan, "preset": preset},
         timings=timings,
         risk=_risk_findings(report),
@@ -152,6 +150,11 @@ def _risk_findings(report: Report) -> RiskFindings | None:
     record = risk_record(report.risk)
     subject = subject_of(list(dict.fromkeys(report.risk["model"])))
     return RiskFindings(record=record, verdict=risk_verdict(record, subject))
+
+
+def _parsed(models: str, preset: str, settings: tuple[str, ...], timeout: float) -> list[Model]:
+    """The models that a text names; what their networks are walked over is kept in the cache folder."""
+    return parse_models(models, preset=preset, settings=settings, timeout=timeout, walked=walked_days())
 
 
 def _with_risk_rivals(chosen: Sequence[Model], paths: int, judge: str | Path | None) -> list[Model]:
