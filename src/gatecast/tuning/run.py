@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gatecast.errors import GatecastError, TooFewRows, TrainingError
+from gatecast.errors import GatecastError, TooFewRows, TrainingError, UsageError
 from gatecast.executors import LOCAL, Engine, run_tasks
+from gatecast.files import write_whole
 from gatecast.judge.plan import plan_walk
+from gatecast.ledger.database import database_url
 from gatecast.notes import Note, merged
 from gatecast.prices import PriceTable
 from gatecast.readers.choices import AS_FOUND, ReadOptions
@@ -95,12 +97,13 @@ def run_tuning(
     before, first = _split(prices, plan.tail, plan.horizon)
     about = [prices.data_hash(), calendar, *(getattr(plan, name) for name in _SAME), __version__, _FORMAT]
     name = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
-    folder = _made(out or cache() / "tuning" / name)
+    url = None if storage is None else database_url(storage).render_as_string(hide_password=False)
+    folder = _taken(out or cache() / "tuning" / name, name)
     search = Search(
         prices=before,
         walk=plan_walk(before, horizon=plan.horizon, cutoffs=plan.folds * ORIGINS, refit=ORIGINS),
         plan=plan,
-        url=storage or f"sqlite:///{folder / 'study.db'}",
+        url=url or f"sqlite:///{folder / 'study.db'}",
         name=f"gatecast-{name}",
         folds=folder / "folds",
     )
@@ -127,11 +130,21 @@ def _shown(source: object) -> str:
     return str(source) if isinstance(source, str | Path) else "SOURCE"
 
 
-def _made(folder: Path) -> Path:
+def _taken(folder: Path, name: str) -> Path:
+    """The folder of the search, made; raises `UsageError` where another search is in it."""
+    mark, about = folder / "search.json", json.dumps({"search": name}).encode()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if not mark.exists():
+            write_whole(mark, about)
+        there = mark.read_bytes()
     except OSError as error:
-        raise GatecastError(f"'{folder}' cannot be made ({error.strerror or error}). Choose another place.") from None
+        raise GatecastError(f"'{folder}' cannot be used ({error.strerror or error}). Choose another place.") from None
+    if there != about:
+        raise UsageError(
+            f"a folder holds one search; '{folder}' holds one of other prices, another plan or another version. "
+            "Choose another folder."
+        )
     return folder.absolute()
 
 

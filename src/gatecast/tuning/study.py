@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from gatecast.executors import caught_warnings
 from gatecast.text import clean
 
 if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
     from optuna.study import Study
 
 INDEX = "index"  # of a trial: its number in the search; one that was cut off and its second try share it
@@ -20,8 +22,10 @@ _STARTUP = 6  # trials at random, before the sampler learns from them
 _WAIT = 60  # seconds for another writer of a SQLite file
 
 
-def open_study(url: str, name: str, *, seed: int = 0, index: int = 0) -> Study:
+def open_study(url: str, name: str, *, seed: int = 0, index: int = 0, given: Mapping[str, Any] | None = None) -> Study:
     """The study `name` at a database URL, made where there is none; its next trial is drawn from `seed` and `index`.
+
+    Values that are `given` are not drawn.
 
     Sampled by Tree-structured Parzen Estimators (Bergstra et al. 2011); a trial whose mean score after a fold is worse
     than the median of the earlier trials' at that fold is pruned. Raises `UsageError` where Optuna is not installed,
@@ -38,11 +42,14 @@ def open_study(url: str, name: str, *, seed: int = 0, index: int = 0) -> Study:
     try:
         with caught_warnings():
             wait = {"connect_args": {"timeout": _WAIT}} if url.startswith("sqlite") else {}
+            sampler: BaseSampler = optuna.samplers.TPESampler(seed=drawn, n_startup_trials=_STARTUP)
+            if given is not None:
+                sampler = optuna.samplers.PartialFixedSampler(dict(given), sampler)
             return optuna.create_study(
                 storage=optuna.storages.RDBStorage(url, engine_kwargs=wait),
                 study_name=name,
                 load_if_exists=True,
-                sampler=optuna.samplers.TPESampler(seed=drawn, n_startup_trials=_STARTUP),
+                sampler=sampler,
                 pruner=optuna.pruners.MedianPruner(n_startup_trials=_PRUNED_FROM),
             )
     except (SQLAlchemyError, optuna.exceptions.OptunaError, ImportError) as error:

@@ -35,15 +35,14 @@ class Search:
 def run_trial(search: Search, index: int) -> int:
     """Run one trial of the search and tell the study; returns the index.
 
-    The first has the settings of the preset where these can be searched, so that what is found is no worse on the rows
-    that were searched. Finished folds wait in `folds` for a trial that is cut off.
+    The first has the settings of the preset, so that what is found is no worse on the rows that were searched. Finished
+    folds wait in `folds` for a trial that is cut off.
     """
     from optuna.trial import TrialState
 
-    study = open_study(search.url, search.name, seed=search.plan.seed, index=index)
     searched = space(search.plan.settings)
-    if index == 0:
-        study.enqueue_trial(defaults(search.plan.config_of(), searched))
+    given = defaults(search.plan.config_of(), searched) if index == 0 else None
+    study = open_study(search.url, search.name, seed=search.plan.seed, index=index, given=given)
     trial = study.ask(fixed_distributions=searched)
     trial.set_user_attr(INDEX, index)
     scores: list[float] = []
