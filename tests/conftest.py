@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import secrets
 import shutil
@@ -16,6 +17,7 @@ import pandas as pd
 import pytest
 
 from gatecast.config import Config
+from gatecast.executors import Engine
 from gatecast.forecast import Density, Forecast, ItemForecast
 from gatecast.models.base import BaseNetworks
 from gatecast.models.shipped import load_ensemble
@@ -25,6 +27,7 @@ from gatecast.prices import PriceSeries, PriceTable
 TINY = Config(
     context_length=10, hidden=6, epochs=3, batch=8, chunk_length=20, patience=0, dropout=0.3
 )  # trains in a blink
+HERE = Engine(workers=1)  # this process
 BASE = Config.from_preset("base")
 
 
@@ -52,6 +55,32 @@ def chromium() -> str:
             pytest.fail("CI needs Chromium: install Debian's package 'chromium'")
         pytest.skip("needs Chromium")
     return path
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """A Ray of two workers on this machine, which find the modules of the tests; where Ray is absent as `chromium`."""
+    if importlib.util.find_spec("ray") is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI needs the package ray")
+        pytest.skip("needs the package ray")
+    import ray
+
+    with pytest.MonkeyPatch.context() as patch:
+        places = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, places)))
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        yield
+        ray.shutdown()
+
+
+@pytest.fixture(params=["local", "ray"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Two workers on each engine."""
+    if request.param == "ray":
+        request.getfixturevalue("ray_cluster")
+    return Engine(kind=request.param, workers=2)
 
 
 def texts(notes: Iterable[Note]) -> tuple[str, ...]:

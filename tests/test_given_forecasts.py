@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import simulated_series, texts
+from conftest import HERE, simulated_series, texts
 from gatecast.cli.outputs import check_outputs
 from gatecast.errors import ForeignError, TooFewRows, UsageError
 from gatecast.forecast import QUANTILES
@@ -180,7 +180,7 @@ def test_the_run_judges_a_file_and_refuses_a_plan_beside_it(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     path = written(simple(prices), tmp_path)
-    run = run_backtest(prices.to_frame(), judge=path, paths=50, jobs=1)
+    run = run_backtest(prices.to_frame(), judge=path, paths=50, engine=HERE)
     assert list(run.report.forecasts["model"].unique()) == ["theirs", "random_walk", "garch"]
     with pytest.raises(UsageError, match="cutoffs and steps of its own"):
         run_backtest(prices.to_frame(), judge=path, horizon=3)

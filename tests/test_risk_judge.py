@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from conftest import FixedVolatility, independent_walks, simulated_series
+from conftest import HERE, FixedVolatility, independent_walks, simulated_series
 from gatecast.config import Config
 from gatecast.errors import UsageError
 from gatecast.faces.report import backtest_report
@@ -339,7 +339,7 @@ def test_a_backtest_run_adds_the_rivals_and_the_field(
     PriceTable(series=(simulated_series("X", 300, 1, columns=False),)).to_frame().to_csv(source, index=False)
 
     def asked(**how: Any) -> BacktestRun:
-        return run_backtest(source, "ewma_t,random_walk", cutoffs=9, jobs=1, **how)
+        return run_backtest(source, "ewma_t,random_walk", cutoffs=9, engine=HERE, **how)
 
     run = asked(with_risk=True)
     document = run.to_dict()["risk"]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import BASE, simulated_series
+from conftest import BASE, HERE, simulated_series
 from gatecast.config import Config
 from gatecast.errors import TrainingError, UsageError
 from gatecast.judge.walkforward import FoldProgress
@@ -85,7 +85,7 @@ def test_a_backtest_run_goes_on_from_its_folds(source: Path) -> None:
             horizon=2,
             cutoffs=4,
             paths=20,
-            jobs=1,
+            engine=HERE,
             with_audit=True,
             progress=progress,
         )
@@ -177,14 +177,14 @@ def test_what_was_asked_for_in_vain_is_said(source: Path) -> None:
         run_explanation(source, FAST, member=2)
 
     def notes(models: str) -> list[str]:
-        run = run_backtest(source, models, settings=["hidden=4"], horizon=1, cutoffs=2, paths=10, jobs=1)
+        run = run_backtest(source, models, settings=["hidden=4"], horizon=1, cutoffs=2, paths=10, engine=HERE)
         return [str(note) for note in run.notes if "settings without effect" in str(note)]
 
     assert len(notes("random_walk,gatecast:base")) == 1
 
 
 def test_a_backtest_tells_calibrated_forecasts_from_others(source: Path) -> None:
-    run = run_backtest(source, "gatecast:base", horizon=1, every=10, refit=0, start="2020-05-01", paths=20, jobs=1)
+    run = run_backtest(source, "gatecast:base", horizon=1, every=10, refit=0, start="2020-05-01", paths=20, engine=HERE)
     said = [str(note) for note in run.notes if "bands are" in str(note)]
     assert [("not calibrated" in text) for text in said] == [True, False]
     counts = [int(text.rpartition("in ")[2].split()[0]) for text in said]
@@ -210,7 +210,7 @@ def test_a_history_of_months_has_a_single_short_note_on_holidays(source: Path) -
 
 
 def test_a_cache_that_cannot_be_written_stops_no_run(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = {"horizon": 1, "cutoffs": 2, "paths": 10, "jobs": 1}
+    plan = {"horizon": 1, "cutoffs": 2, "paths": 10, "engine": HERE}
     kept = run_backtest(source, "random_walk", **plan)
     assert not any("finished folds" in note.text for note in kept.notes)
     monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")

@@ -14,7 +14,8 @@ GatecastError                 one clear line: the rule, the culprit, the remedy
 │   ├── NotFound              it has no such source, job or file
 │   ├── TooLarge              more bytes than it takes
 │   └── QueueFull             as much work waits as it keeps; says when to come back
-└── TrainingError             training cannot go on (loss is NaN, disk full)  (exit 1)
+├── TrainingError             training cannot go on (loss is NaN, disk full)  (exit 1)
+└── WorkerError               a process at work died each time               (exit 1)
 
 A remedy is written as the library has it, `repair=True`; the command says `--repair` (`faces.options.as_options`).
 """
@@ -94,6 +95,10 @@ class QueueFull(ServiceError):
 
 class TrainingError(GatecastError):
     """Training cannot go on; what was good before is kept."""
+
+
+class WorkerError(GatecastError):
+    """A process that worked on a task died, and so did the one that took its place."""
 
 
 def check_type(name: str, value: object, kind: type, remedy: str) -> None:

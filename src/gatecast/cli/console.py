@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING
 from gatecast.faces.options import as_options
 
 if TYPE_CHECKING:
+    from gatecast.fleet.progress import FleetProgress
     from gatecast.judge.walkforward import FoldProgress
     from gatecast.nn.training.loop import Progress as TrainingProgress
     from gatecast.notes import Note
     from gatecast.readers.large import ReadProgress
+    from gatecast.tuning.progress import TuningProgress
+
+    Shown = TrainingProgress | FoldProgress | ReadProgress | FleetProgress | TuningProgress
 
 QUIET = 30.0  # seconds between two lines where there is no bar: a sign of life, not a log
 
@@ -48,9 +52,7 @@ def _with_options(value: object, key: str = "") -> object:
 
 
 @contextmanager
-def progress_bar(
-    what: str, *, training_kept: str = "", folds_kept: str = ""
-) -> Iterator[Callable[[TrainingProgress | FoldProgress | ReadProgress], None]]:
+def progress_bar(what: str, *, training_kept: str = "", folds_kept: str = "") -> Iterator[Callable[[Shown], None]]:
     """Progress of a run: of reading a large file, of its training, then of its folds.
 
     Where Ctrl-C ends it, what was kept of its training or of its folds is said, if there was any.
@@ -66,21 +68,26 @@ def progress_bar(
 
 
 @contextmanager
-def _progress(
-    what: str, began_part: Callable[[bool], None]
-) -> Iterator[Callable[[TrainingProgress | FoldProgress | ReadProgress], None]]:
+def _progress(what: str, began_part: Callable[[bool], None]) -> Iterator[Callable[[Shown], None]]:
     """Calls `began_part` with whether it is a fold that ended, or an epoch of a training."""
     with _bar() as update:
+        from gatecast.fleet.progress import FleetProgress
         from gatecast.judge.walkforward import FoldProgress
         from gatecast.readers.large import ReadProgress
+        from gatecast.tuning.progress import TuningProgress
 
         began = time.monotonic()
 
-        def show(now: TrainingProgress | FoldProgress | ReadProgress) -> None:
+        def show(now: Shown) -> None:
             nonlocal began
             if isinstance(now, ReadProgress):
                 update("reading", now.done / now.total, f"{now.done / 1e6:,.0f} of {now.total / 1e6:,.0f} MB")
                 began = time.monotonic()
+                return
+            if isinstance(now, FleetProgress | TuningProgress):
+                began_part(True)
+                left = _clock((time.monotonic() - began) / max(now.ended - now.kept, 1) * (now.total - now.ended))
+                update(what, now.ended / now.total, f"{now.text}, about {left} left")
                 return
             began_part(isinstance(now, FoldProgress))
             if not isinstance(now, FoldProgress):

@@ -22,9 +22,10 @@ from gatecast.cli.options import (
     Settings,
     Source,
     reads_source,
+    spreads_work,
 )
 from gatecast.cli.outputs import check_outputs, writing
-from gatecast.executors import prepare_process
+from gatecast.executors import Engine, prepare_process
 from gatecast.readers.choices import ReadOptions
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ Forecasts = Annotated[
 
 @app.command(cls=Command)
 @reads_source
+@spreads_work
 def backtest(
     source: Source,
     models: Models = None,
@@ -77,7 +79,6 @@ def backtest(
     seed: Seed = 0,
     preset: Preset = "default",
     settings: Settings = None,
-    jobs: Jobs = None,
     timeout: Timeout = 300.0,
     calendar: Calendar = None,
     repair: Repair = False,
@@ -87,6 +88,7 @@ def backtest(
     report: Report = None,
     as_json: Json = False,
     *,
+    engine: Engine,
     reading: ReadOptions,
 ) -> None:
     """Hold models against each other on days they have not seen, and say which deserve trust."""
@@ -111,7 +113,7 @@ def backtest(
             seed=seed,
             with_audit=audit,
             with_risk=risk,
-            jobs=jobs,
+            engine=engine,
             timeout=timeout,
             calendar=calendar,
             reading=reading,

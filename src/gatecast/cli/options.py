@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from gatecast.executors import Engine
 from gatecast.readers.choices import ReadOptions
 
 Source = Annotated[
@@ -45,7 +46,9 @@ Record = Annotated[
 ]
 Save = Annotated[Path | None, typer.Option(metavar="DIR", readable=False, help="Save the trained model here.")]
 Paths = Annotated[int, typer.Option(min=1, help="Simulated paths per asset.")]
-Jobs = Annotated[int | None, typer.Option(min=1, help="Processes at work; the number of cores unless given.")]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", "--workers", min=1, help="Processes at work; the number of cores unless given.")
+]
 Verdict = Annotated[
     bool, typer.Option("--verdict/--no-verdict", help="Judge the model on recent days it has not seen.")
 ]
@@ -79,21 +82,50 @@ _READING = {
 }
 
 
+_ENGINE = {
+    "jobs": Jobs,
+    "engine": Annotated[
+        str, typer.Option("--engine", metavar="local|ray", help="Processes of this machine, or a Ray cluster.")
+    ],
+    "ray_address": Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Of a running Ray cluster; else a Ray of this machine.")
+    ],
+}
+
+
 def reads_source(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose last parameter is `reading`, with the options above in its place, as typer wants them."""
-    reading = [
-        inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=annotation)
-        for field in fields(ReadOptions)
-        if (annotation := _READING[field.name])
-    ]
+    """A command whose parameter `reading` is given by the options of `ReadOptions`."""
+    given = [(field.name, field.default) for field in fields(ReadOptions)]
+    return _taking(command, "reading", [_option(name, default, _READING[name]) for name, default in given], ReadOptions)
+
+
+def spreads_work(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose parameter `engine` is given by the options of an `Engine`."""
+    defaults = {"jobs": None, "engine": Engine.kind, "ray_address": None}
+    options = [_option(name, defaults[name], annotation) for name, annotation in _ENGINE.items()]
+
+    def make(*, jobs: int | None, engine: str, ray_address: str | None) -> Engine:
+        return Engine(kind=engine, workers=jobs, address=ray_address)
+
+    return _taking(command, "engine", options, make)
+
+
+def _option(name: str, default: object, annotation: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _taking(
+    command: Callable[..., None], name: str, options: Sequence[inspect.Parameter], make: Callable[..., object]
+) -> Callable[..., None]:
+    """The command with `options` in the place of its keyword-only parameter `name`, which `make` makes of them."""
     signature = inspect.signature(command, eval_str=True)
-    others = [parameter for parameter in signature.parameters.values() if parameter.name != "reading"]
+    others = [parameter for parameter in signature.parameters.values() if parameter.name != name]
 
     @functools.wraps(command)
     def run(**given: Any) -> None:
-        options = ReadOptions(**{parameter.name: given.pop(parameter.name) for parameter in reading})
-        command(**given, reading=options)
+        value = make(**{option.name: given.pop(option.name) for option in options})
+        command(**given, **{name: value})
 
-    run.__signature__ = signature.replace(parameters=[*others, *reading])  # type: ignore[attr-defined]
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in (*others, *reading)}
+    run.__signature__ = signature.replace(parameters=[*others, *options])  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in (*others, *options)}
     return run

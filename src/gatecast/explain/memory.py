@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gatecast.errors import UsageError
-from gatecast.executors import run_tasks
+from gatecast.executors import Engine, run_tasks
 
 MODELS: dict[str, tuple[str, float | None]] = {  # name: (encoder, where its forget gate's bias starts)
     "rnn": ("rnn", None),
@@ -100,15 +100,15 @@ def run_memory(
             "the memory experiment needs a model, a seed, a lag of at least 1 and an update. Give what is missing."
         )
     runs = [(model, k, seed) for k in sorted(lags, reverse=True) for model in models for seed in seeds]  # long first
-    results = run_tasks(_run, [(*run, updates) for run in runs], jobs=jobs)
+    results = run_tasks(_run, updates, runs, engine=Engine(workers=None if jobs == -1 else jobs))
     rows = sorted(results, key=lambda row: (models.index(row["model"]), row["k"], row["seed"]))
     return Memory(rows=pd.DataFrame(rows))
 
 
-def _run(task: tuple[str, int, int, int]) -> dict[str, Any]:
+def _run(updates: int, run: tuple[str, int, int]) -> dict[str, Any]:
     from gatecast.nn.training.recall import recall
 
-    model, k, seed, updates = task
+    model, k, seed = run
     encoder, bias = MODELS[model]
     result = recall(encoder, k, seed, updates=updates, forget_bias=bias)
     assert np.isfinite(result.error)

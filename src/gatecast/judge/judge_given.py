@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gatecast.errors import TooFewRows
+from gatecast.executors import Engine
 from gatecast.forecast import QUANTILES, Forecast, ItemForecast
 from gatecast.judge.fold_store import Fold, Key
 from gatecast.judge.given import GivenForecasts
@@ -17,7 +18,7 @@ from gatecast.judge.metrics import crps_sorted
 from gatecast.judge.plan import YEAR_OF_SESSIONS, WalkForward
 from gatecast.judge.report import Report, report_of
 from gatecast.judge.scores import Rows, join_rows, score_forecast
-from gatecast.judge.walkforward import Progress, names_of, run_folds
+from gatecast.judge.walkforward import Progress, engine_of, names_of, run_folds
 from gatecast.model import Model
 from gatecast.models.foreign.quantiles import ordered_prices
 from gatecast.notes import Note
@@ -38,6 +39,7 @@ def judge_given(
     paths: int = 1000,
     seed: int = 0,
     jobs: int = 1,
+    engine: Engine | None = None,
     store: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -62,7 +64,14 @@ def judge_given(
     if models:
         folder = None if store is None else Path(store)
         rivals = run_folds(
-            models, everything, walk, paths=paths, seed=seed, folder=folder, jobs=jobs, progress=progress
+            models,
+            everything,
+            walk,
+            paths=paths,
+            seed=seed,
+            folder=folder,
+            engine=engine_of(jobs, engine),
+            progress=progress,
         )
         folds |= {key: replace(fold, rows=_reduced(fold.rows, given.levels)) for key, fold in rivals.items()}
     notes = [*given.notes, *_left_out(given, judged)]

@@ -9,8 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from gatecast.errors import ForeignError, GatecastError, TooFewRows, UsageError, briefly, check_path, check_whole
-from gatecast.executors import run_tasks
+from gatecast.errors import (
+    ForeignError,
+    GatecastError,
+    TooFewRows,
+    UsageError,
+    briefly,
+    check_path,
+    check_type,
+    check_whole,
+)
+from gatecast.executors import Engine, run_tasks
 from gatecast.forecast import Forecast
 from gatecast.judge.fold_store import FORMAT, Fold, FoldStore, Key, settings_of
 from gatecast.judge.plan import Stamp, WalkForward, plan_walk
@@ -42,7 +51,6 @@ class _Task:
     """One model over the cutoffs of one fit, those already finished left out."""
 
     model: Model
-    prices: PriceTable
     walk: WalkForward
     fitted: np.datetime64
     todo: tuple[np.datetime64, ...]
@@ -66,6 +74,7 @@ def backtest(
     paths: int = 1000,
     seed: int = 0,
     jobs: int = 1,
+    engine: Engine | None = None,
     store: str | Path | None = None,
     risk: bool = False,
     progress: Progress | None = None,
@@ -75,7 +84,8 @@ def backtest(
     At each cutoff a model is given the rows at or before it and nothing else. `cutoffs`, `every`, `start`,
     `span`, `refit` and `min_rows` plan the walk (`plan.plan_walk`). `paths` per forecast; a cutoff's seed
     comes from `seed` and the cutoff alone, so that models share it and other cutoffs do not matter. `jobs`
-    processes; the answer is the same for any number. `store`: a folder for finished folds; a run that was cut
+    processes (-1: one a core), or what `engine` says; the answer is the same for any.
+    `store`: a folder for finished folds; a run that was cut
     short goes on from there. The folds of a model are not stored where a setting of it, such as a function,
     has no text of its own. `risk`: keep what each fold says of risk, for `risk_record`. `progress` is called with
     a `FoldProgress` after the folds of each fit.
@@ -96,8 +106,7 @@ def backtest(
     names = names_of(models)
     check_whole("paths", paths, least=2, example=1000)
     check_whole("seed", seed, least=0, example=0)
-    if jobs != -1:  # a process for each core
-        check_whole("jobs", jobs, least=1, example=2)
+    engine = engine_of(jobs, engine)
     if risk:
         check_paths(paths)
     if store is not None:
@@ -107,9 +116,19 @@ def backtest(
     )
     folder = None if store is None else Path(store)
     folds = run_folds(
-        models, prices, walk, paths=paths, seed=seed, folder=folder, jobs=jobs, risk=risk, progress=progress
+        models, prices, walk, paths=paths, seed=seed, folder=folder, engine=engine, risk=risk, progress=progress
     )
     return report_of(names, walk, folds, prices)
+
+
+def engine_of(jobs: int, engine: Engine | None) -> Engine:
+    """The engine given, or `jobs` processes of this machine (-1: one a core)."""
+    if engine is not None:
+        check_type("engine", engine, Engine, 'Make one with Engine(kind="ray").')
+        return engine
+    if jobs != -1:
+        check_whole("jobs", jobs, least=1, example=2)
+    return Engine(workers=None if jobs == -1 else jobs)
 
 
 def names_of(models: object) -> list[str]:
@@ -135,11 +154,11 @@ def run_folds(
     paths: int,
     seed: int,
     folder: Path | None,
-    jobs: int,
+    engine: Engine,
     risk: bool = False,
     progress: Progress | None,
 ) -> dict[Key, Fold]:
-    """Every fold by model and cutoff: from the store where finished, else run, `jobs` at a time."""
+    """Every fold by model and cutoff: from the store where finished, else run on `engine`."""
     data = prices.data_hash() if folder else ""
     folds: dict[Key, Fold] = {}
     tasks: list[_Task] = []
@@ -162,14 +181,14 @@ def run_folds(
             stored = {} if store is None else {cutoff: store.load(cutoff) for cutoff in group}
             folds |= {(model.name, cutoff): fold for cutoff, fold in stored.items() if fold is not None}
             if todo := tuple(cutoff for cutoff in group if stored.get(cutoff) is None):
-                tasks.append(_Task(model, prices, walk, group[0], todo, paths, seed, store, risk))
+                tasks.append(_Task(model, walk, group[0], todo, paths, seed, store, risk))
     total, resumed = len(models) * len(walk.cutoffs), len(folds)
     if resumed and progress:
         progress(FoldProgress(done=resumed, total=total, resumed=resumed))
     # A generator, so that progress is reported as each task ends and an error stops the rest at once.
     failed: set[str] = set()
     going = (task for task in tasks if task.model.name not in failed)  # asked as workers become free
-    for name, finished in run_tasks(_run_task, going, jobs=jobs):
+    for name, finished in run_tasks(_run_task, prices, going, engine=engine):
         folds |= {(name, cutoff): fold for cutoff, fold in finished.items()}
         failed |= {name for fold in finished.values() if fold.failed}
         if progress:  # once a fit, whose first fold takes nearly all the time
@@ -178,22 +197,22 @@ def run_folds(
     return folds
 
 
-def _run_task(task: _Task) -> tuple[str, dict[np.datetime64, Fold]]:
+def _run_task(everything: PriceTable, task: _Task) -> tuple[str, dict[np.datetime64, Fold]]:
     """Fit a copy of the model at the first cutoff of the fit, then forecast from each cutoff still to do."""
     finished: dict[np.datetime64, Fold] = {}
     cutoff, name = task.fitted, task.model.name
     try:
-        first = task.walk.visible(task.prices, cutoff)
+        first = task.walk.visible(everything, cutoff)
         model = copy.deepcopy(task.model).fit(first)
-        prices = task.prices.select(first.item_ids)
+        prices = everything.select(first.item_ids)
         forecasts = _forecasts(task, model, prices)
         for cutoff in task.todo:
             seen = task.walk.visible(prices, cutoff)
             forecast = next(forecasts)
-            rows = score_forecast(forecast, seen, task.prices, cutoff=cutoff, horizon=task.walk.horizon)
+            rows = score_forecast(forecast, seen, everything, cutoff=cutoff, horizon=task.walk.horizon)
             scored = set(rows.get("item_id", ()))
             notes = tuple(note for item in forecast if item.item_id in scored for note in item.notes)
-            risk = risk_answers(forecast, seen, task.prices, cutoff, task.walk.horizon) if task.risk else None
+            risk = risk_answers(forecast, seen, everything, cutoff, task.walk.horizon) if task.risk else None
             fold = Fold(rows, notes, risk=risk)
             if task.store is not None:
                 task.store.save(cutoff, fold)

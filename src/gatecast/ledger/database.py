@@ -55,7 +55,7 @@ class Database:
         Makes it where there is none and `create`, and brings it to the newest schema. Raises `UsageError` for what
         names no database, `LedgerError` where it is absent, newer than this gatecast, or cannot be opened.
         """
-        self.url = _url(url)
+        self.url = database_url(url)
         self.name = self.url.render_as_string(hide_password=True)
         file = self.url.database if self.sqlite else None
         if file:
@@ -147,7 +147,8 @@ class Database:
                     _upgrade(connection, schema, found, self.name)
 
 
-def _url(given: str | None) -> URL:
+def database_url(given: str | None) -> URL:
+    """The database that a URL or the path of a SQLite file names, unless given the user's ledger; or `UsageError`."""
     if given is None:
         return URL.create("sqlite", database=str(default_file()))
     if not given or "://" not in given:

@@ -51,6 +51,11 @@ def record(
     Raises `UsageError` where the forecast is not of these prices, `LedgerError` where it cannot be kept.
     """
     values = to_record(forecast, prices, model=model, settings=settings, source=source, rivals=rivals, clock=clock)
+    return keep(database, values)
+
+
+def keep(database: Database, values: Sequence[Recorded]) -> list[str]:
+    """Append what `to_record` gave, in one transaction; the ids of the records."""
     with database.writing() as connection:
         return [row.id for row in append(connection, values)]
 
@@ -65,7 +70,7 @@ def to_record(
     rivals: Mapping[str, Forecast] | None = None,
     clock: Clock = now,
 ) -> list[Recorded]:
-    """What `record` keeps, for a caller that appends it in a transaction of its own."""
+    """What `record` keeps of the forecast of each item, which needs no ledger at hand."""
     check_type("forecast", forecast, Forecast, "Make one with predict(...).")
     check_prices(prices)
     for item in forecast:

@@ -12,11 +12,12 @@ import pandas as pd
 
 from gatecast.calendars import open_calendar
 from gatecast.errors import DataError, UnreadableSource, UsageError, check_type
-from gatecast.prices import PriceTable
+from gatecast.prices import PriceSeries, PriceTable
 from gatecast.readers.cells import Grid, read_cells
 from gatecast.readers.choices import ReadOptions
 from gatecast.readers.date_parts import with_joined_dates
 from gatecast.readers.findings import Findings
+from gatecast.readers.folders import Refused, is_folder, named_by_file, price_folder
 from gatecast.readers.headers import with_header
 from gatecast.readers.large import Progress, read_large
 from gatecast.readers.layouts import find_layout
@@ -46,10 +47,11 @@ def read_prices(
     day_first: bool | None = None,
     decimal: str | None = None,
 ) -> PriceTable:
-    """The checked prices of a file, `-`, `sample:NAME`, `yahoo:TICKER`, a pandas frame or series, or a table of
-    polars or pyarrow.
+    """The checked prices of a file, a folder, `-`, `sample:NAME`, `yahoo:TICKER`, a pandas frame or series, or a table
+    of polars or pyarrow.
 
-    A file is CSV, Parquet, JSON or a spreadsheet; of a spreadsheet the first sheet with prices is read, or `sheet`.
+    A folder holds a file an asset, which the file names. A file is CSV, Parquet, JSON or a spreadsheet; of a
+    spreadsheet the first sheet with prices is read, or `sheet`.
     Columns are known by their names in many languages, or by their values; `date`, `close`, `open`, `high`, `low`,
     `volume` and `item` (the column that names a row's asset) say it where that is wrong. A `close` that is named is
     forecast as it is, not adjusted by another column. `header=False`: the first line
@@ -81,30 +83,106 @@ def read_source(
     today: datetime.date | None = None,
 ) -> PriceTable:
     """`read_prices` with what the caller says about the source in one value."""
+    if is_folder(source):
+        return _read_folder(Path(str(source)), options, calendar=calendar, repair=repair, today=today)
+    findings = Findings(repair=repair)
+    kept = _series(source, options, findings, calendar=calendar, progress=progress, today=today)
+    if not repair:
+        findings.refuse()
+    if not kept:
+        raise UnreadableSource(_NO_PRICE)
+    return PriceTable(series=kept, calendar=calendar, notes=tuple(findings.notes))
+
+
+def read_kept(
+    source: object,
+    options: ReadOptions,
+    *,
+    calendar: str | None = None,
+    repair: bool = False,
+    progress: Progress | None = None,
+    today: datetime.date | None = None,
+) -> tuple[PriceTable | None, tuple[Refused, ...]]:
+    """`read_source` of one file, without the items that it would refuse: these, with why. No table where none is left.
+
+    Raises `UnreadableSource` or `UnsafeData` for what is wrong with the source as a whole.
+    """
+    findings, refused = Findings(repair=repair), list[Refused]()
+    kept = _series(source, options, findings, refused, calendar=calendar, progress=progress, today=today)
+    if not repair:
+        findings.refuse()
+    if not kept and not refused:
+        raise UnreadableSource(_NO_PRICE)
+    table = PriceTable(series=kept, calendar=calendar, notes=tuple(findings.notes)) if kept else None
+    return table, tuple(refused)
+
+
+def layout_names(frame: pd.DataFrame, name: str, options: ReadOptions) -> dict[str, str]:
+    """Of a frame the names of the columns that hold dates and items, by `date` and `item`, where there are such."""
+    grid = with_joined_dates(_grid(frame, shown(name), options, None, Findings()))
+    layout = find_layout(grid, name)
+    places = {"date": layout.date, "item": layout.item}
+    return {what: grid.names[at][0] for what, at in places.items() if at is not None}
+
+
+_NO_PRICE = "a table needs at least one row with a date and a price; this one has none. Add prices."
+
+
+def _read_folder(
+    folder: Path, options: ReadOptions, *, calendar: str | None, repair: bool, today: datetime.date | None
+) -> PriceTable:
+    """The assets of a folder's files as one table; raises for the first file that cannot be used."""
+    found = price_folder(folder)
+    if found.refused:
+        raise UnreadableSource(found.refused[0].reason)
+    series = []
+    for item, path in found.files.items():
+        table = read_source(path, options, calendar=calendar, repair=repair, today=today)
+        series.append(named_by_file(table, item, path))
+    return PriceTable(series=tuple(series), calendar=calendar)
+
+
+def _series(
+    source: object,
+    options: ReadOptions,
+    findings: Findings,
+    refused: list[Refused] | None = None,
+    *,
+    calendar: str | None,
+    progress: Progress | None,
+    today: datetime.date | None,
+) -> tuple[PriceSeries, ...]:
+    """The series of a source that is no folder; with `refused`, an item's own problems are put there."""
     if calendar is not None:
         check_type("calendar", calendar, str, 'Give for example calendar="XNYS".')
         open_calendar(calendar)
-    check_type("repair", repair, bool, "Give repair=True or leave it out.")
+    check_type("repair", findings.repair, bool, "Give repair=True or leave it out.")
     if today is not None:
         check_type("today", today, datetime.date, "Give a datetime.date.")
-    findings = Findings(repair=repair)
     name, grid = _named_grid(source, options, progress, findings)
     # The later of the dates here and in Greenwich, so that no row of today counts as future.
     today = today or max(datetime.date.today(), datetime.datetime.now(datetime.UTC).date())
     items = split_items(grid, find_layout(grid, name), np.datetime64(today, "D"))
     del grid  # so that what an item drops is given back
-    kept = tuple(series for item in items if (series := repair_item(item, calendar)) is not None)
+    kept = []
+    for item in items:
+        before = len(findings.problems)
+        series = repair_item(item, calendar)
+        own = findings.problems[before:]
+        if refused is not None and own and not findings.repair:
+            del findings.problems[before:]
+            refused.append(Refused(item.item_id, own[0]))
+        elif refused is not None and series is None:
+            refused.append(Refused(item.item_id, f"{shown(item.item_id)} has no price. Add prices, or leave it out."))
+        elif series is not None:
+            kept.append(series)
     findings.note_days_without_trade()
     if findings.without_trade:  # whose note tells of rows before a first price as well
-        kept = tuple(
+        kept = [
             replace(series, notes=tuple(note for note in series.notes if note not in findings.not_yet))
             for series in kept
-        )
-    if not repair:
-        findings.refuse()
-    if not kept:
-        raise UnreadableSource("a table needs at least one row with a date and a price; this one has none. Add prices.")
-    return PriceTable(series=kept, calendar=calendar, notes=tuple(findings.notes))
+        ]
+    return tuple(kept)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,8 +72,17 @@ def open_source(source: object) -> tuple[str, bytes | pd.DataFrame | Path]:
     if colon and kind in {"http", "https", "ftp", "s3"}:
         raise UsageError(f"a source is a file, not a web address; got {shown(source)}. Download it and give the file.")
     path = Path(source)
-    stem = _ENDINGS.sub("", path.name)
-    return clean(stem) or "item", _file(path)
+    return asset_named(path), _file(path)
+
+
+def asset_named(path: Path) -> str:
+    """The asset that a file names: its name without the endings of formats."""
+    return clean(_ENDINGS.sub("", path.name)) or "item"
+
+
+def is_price_file(name: str) -> bool:
+    """Whether a file's name has the ending of a format that is read, and is not hidden."""
+    return not name.startswith(".") and _ENDINGS.search(name) is not None
 
 
 def _frame(source: object) -> tuple[str, pd.DataFrame] | None:

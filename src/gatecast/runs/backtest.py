@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gatecast.errors import UsageError
+from gatecast.executors import LOCAL, Engine
 from gatecast.judge.audit import Audit, audit
 from gatecast.judge.comparisons import subject_of
 from gatecast.judge.given import read_given
@@ -98,7 +99,7 @@ def run_backtest(
     seed: int = 0,
     with_audit: bool = False,
     with_risk: bool = False,
-    jobs: int | None = None,
+    engine: Engine = LOCAL,
     timeout: float = TIMEOUT,
     calendar: str | None = None,
     repair: bool = False,
@@ -125,7 +126,7 @@ def run_backtest(
     about = {"command": "backtest", "models": models, **plan, "preset": preset, "settings": list(settings)}
     about |= {"risk": True} if with_risk else {}
     with timed(timings, "judge"), fold_store(prices, about) as store:
-        work |= {"jobs": jobs or -1, "store": store, "progress": progress}
+        work |= {"engine": engine, "store": store, "progress": progress}
         if given is None:
             report = backtest(chosen, prices, **origins, **work, risk=with_risk)
         else:
