@@ -26,6 +26,7 @@ SHRINKAGE = 3e-3  # of the weights at every update of the peak's size
 INPUT_DROPOUT = 0.15  # of whole columns, per chunk
 NO_CROSS_SECTION = 0.35  # of the chunks of a table never see its cross-section: a single file has none
 CROSS_SECTION_ENDS = 0.3  # of the chunks see it up to a row: along a path there is none
+NO_KNOWN_EVENTS = 0.35  # of the chunks never see the dates of their events: most files come without
 AVERAGE = 0.995  # decay of the running mean of weights, which is what is kept
 RANGE_WEIGHT, VOLUME_WEIGHT = 0.3, 0.1  # of their losses beside the return's
 
@@ -98,6 +99,9 @@ def predicted(network: BaseNetwork, chunks: Chunks, generator: torch.Generator |
     if generator is not None:
         inputs = replace(inputs, cross_section=_dropped(inputs.cross_section, generator))
         count = chunks.observed.shape[1]
+        if network.known_events:
+            dated = draw_kept((count, 1), 1 - NO_KNOWN_EVENTS, generator) > 0
+            inputs = replace(inputs, known=inputs.known * dated, passed=inputs.passed * dated)
         kept = draw_kept((count, INPUTS), 1 - INPUT_DROPOUT, generator)
         kept[:, -FLAGS - 1 :] = 1.0
         masks = replace(network.draw_masks(count, generator), inputs=kept)

@@ -47,6 +47,8 @@ class TrainingSequence:
                     cross_section=tensor(rows.cross_section),
                     events=tensor(rows.events),
                     expected=tensor(rows.expected),
+                    known=tensor(rows.known),
+                    passed=tensor(rows.passed),
                 ),
                 observed=tensor(next_day(rows.moves, rows.signals, rows.first)),
                 days=rows.timestamps[1:],
