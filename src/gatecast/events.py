@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Shaped
 
 from gatecast.errors import DataError, briefly, check_type
+from gatecast.notes import Note
 
 # How many calendar days ahead a date is known where nothing says when it was announced, by kind; 0: on its own day.
 # US companies confirm the date of their report about two weeks ahead; holidays and the meetings of central banks are
@@ -27,8 +28,8 @@ class Events:
 
     `item_ids` and `kinds` are texts, an item id of "" stands for every item; `dates` and `announced` are
     `datetime64[D]`. An event is known from the day it was announced; where that is None or NaT, as many days ahead as
-    `HABITS` has for its kind. A date after `_LAST` or before `_FIRST`, or an event that stands twice, raises
-    `DataError`; the second announcement of an event is no news, so keep the first.
+    `HABITS` has for its kind. `notes` say what was noticed when they were read. Raises `DataError` for a date that is
+    not between 1800 and 2200, and for an event that stands twice.
 
     >>> events = Events.of_rows([("KO", "2024-02-13", "earnings", None)])
     >>> events, str(events.announced[0])
@@ -39,6 +40,7 @@ class Events:
     dates: Shaped[np.ndarray, " event"]
     kinds: Shaped[np.ndarray, " event"]
     announced: Shaped[np.ndarray, " event"] | None = None
+    notes: tuple[Note, ...] = ()
 
     def __post_init__(self) -> None:
         items, kinds = _texts("item_ids", self.item_ids), _texts("kinds", self.kinds)
@@ -68,8 +70,8 @@ class Events:
     @classmethod
     def of_rows(cls, rows: Iterable[tuple[str, Any, str, Any]]) -> Events:
         """Events of (item id, date, kind, day of the announcement or None) each."""
-        columns = list(zip(*rows, strict=True)) or [[], [], [], []]
-        items, dates, kinds, announced = ([*column] for column in columns)
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        items, dates, kinds, announced = columns or ([], [], [], [])
         return cls(
             item_ids=np.array(items, dtype=np.str_),
             dates=_days("dates", dates),

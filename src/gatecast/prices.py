@@ -193,7 +193,7 @@ class PriceTable:
             for series in self.series
         )
         unknown = sorted(set(events.item_ids.tolist()) - {*self.item_ids, EVERY_ITEM})
-        notes = self.notes
+        notes = (*self.notes, *events.notes)
         if unknown:
             notes += (Note("data", f"left out events of items without prices: {listed(unknown, 6)}"),)
         return replace(self, series=series, notes=notes)

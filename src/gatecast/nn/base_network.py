@@ -135,7 +135,7 @@ class BaseNetwork(PathNetwork):
     def calendar(
         self, inputs: BaseInputs
     ) -> tuple[Float[Tensor, "time start expected"], Float[Tensor, "time start ahead"]]:
-        """What the LSTM is told of each row's own day, and the head of the day after: the calendar, then known dates."""
+        """What the LSTM is told of each row's own day, and the head of the day after, known dates last."""
         expected, events = inputs.expected, self.scaled_events(inputs.events)
         if not self.known_events:
             return expected, events

@@ -15,6 +15,7 @@ from gatecast.prices import PriceTable
 from gatecast.readers.cells import Grid, read_cells
 from gatecast.readers.choices import ReadOptions
 from gatecast.readers.date_parts import with_joined_dates
+from gatecast.readers.events import column_events, without_events
 from gatecast.readers.findings import Findings
 from gatecast.readers.headers import with_header
 from gatecast.readers.large import Progress, read_large
@@ -94,7 +95,9 @@ def read_source(
     grid = with_joined_dates(grid)
     # The later of the dates here and in Greenwich, so that no row of today counts as future.
     today = today or max(datetime.date.today(), datetime.datetime.now(datetime.UTC).date())
+    grid, marks = without_events(grid)
     items = split_items(grid, find_layout(grid, name), np.datetime64(today, "D"))
+    events = None if marks is None else column_events(items, marks)
     del grid  # so that what an item drops is given back
     kept = tuple(series for item in items if (series := repair_item(item, calendar)) is not None)
     findings.note_days_without_trade()
@@ -107,7 +110,8 @@ def read_source(
         findings.refuse()
     if not kept:
         raise UnreadableSource("a table needs at least one row with a date and a price; this one has none. Add prices.")
-    return PriceTable(series=kept, calendar=calendar, notes=tuple(findings.notes))
+    table = PriceTable(series=kept, calendar=calendar, notes=tuple(findings.notes))
+    return table if events is None else table.with_events(events)
 
 
 def _grid(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,8 @@ def repair_item(item: ItemRows, calendar: str | None = None) -> PriceSeries | No
     last = stamp_text(item.stamps[-1])  # of a live row, which was moved, the day it has now
     notes = tuple(replace(note, since=min(note.since, last)) for note in item.notes)
     item.freeze()
-    return PriceSeries(item_id=item.item_id, timestamps=item.stamps, **item.values, notes=notes)
+    columns: dict[str, Any] = item.values
+    return PriceSeries(item_id=item.item_id, timestamps=item.stamps, **columns, notes=notes)
 
 
 def _drop_blank_columns(item: ItemRows) -> None:

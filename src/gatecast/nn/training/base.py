@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,7 +16,7 @@ from gatecast.nn.masks import draw_kept
 from gatecast.nn.next_day import FARTHEST, JointDay
 from gatecast.nn.parallel import on_one_core
 from gatecast.nn.training.adam import AdamSettings, FlatAdam
-from gatecast.nn.training.loop import Batch, Objective, train
+from gatecast.nn.training.loop import Batch, Objective, Progress, train
 from gatecast.nn.training.sequences import Chunks, Pool, TrainingSequence
 
 BATCH = 64  # chunks an update
@@ -38,6 +38,7 @@ def train_base(
     *,
     updates: int = UPDATES,
     kind: type[BaseNetwork] = BaseNetwork,
+    progress: Callable[[Progress], None] | None = None,
 ) -> BaseNetwork:
     """One member of the ensemble: AdamW (Loshchilov and Hutter 2019) over one cycle (Smith and Topin 2018).
 
@@ -54,7 +55,7 @@ def train_base(
         clip_norm=1.0,
         average=AVERAGE,
     )
-    train(_FromPool(network, pool, seed, updates), [FlatAdam(network, settings)], epochs=1)
+    train(_FromPool(network, pool, seed, updates), [FlatAdam(network, settings)], epochs=1, progress=progress)
     return network
 
 
