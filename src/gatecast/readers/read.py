@@ -11,11 +11,12 @@ import pandas as pd
 
 from gatecast.calendars import open_calendar
 from gatecast.errors import UnreadableSource, UsageError, check_type
+from gatecast.events import Events
 from gatecast.prices import PriceTable
 from gatecast.readers.cells import Grid, read_cells
 from gatecast.readers.choices import ReadOptions
 from gatecast.readers.date_parts import with_joined_dates
-from gatecast.readers.events import column_events, without_events
+from gatecast.readers.events import column_events, read_events, without_events
 from gatecast.readers.findings import Findings
 from gatecast.readers.headers import with_header
 from gatecast.readers.large import Progress, read_large
@@ -45,6 +46,7 @@ def read_prices(
     header: bool = True,
     day_first: bool | None = None,
     decimal: str | None = None,
+    events: Events | str | Path | None = None,
 ) -> PriceTable:
     """The checked prices of a file, `-`, `sample:NAME`, `yahoo:TICKER`, a pandas frame or series, or a table of
     polars or pyarrow.
@@ -54,6 +56,9 @@ def read_prices(
     `volume` and `item` (the column that names a row's asset) say it where that is wrong. A `close` that is named is
     forecast as it is, not adjusted by another column. `header=False`: the first line
     holds prices and columns are named "1", "2", ...; `day_first`: 03/04/2021 is 3 April; `decimal`: "." or ",".
+
+    `events` are dated events, such as earnings, or a source of them as `read_events` takes it; a column named "event"
+    beside the prices holds those of its rows.
 
     Safe repairs are made and noted; unsafe ones raise `UnsafeData` unless `repair`, which makes and notes
     them. `calendar` is an exchange code such as "XNYS"; `today` (default: the real date) is the last date
@@ -66,7 +71,7 @@ def read_prices(
     """
     options = ReadOptions(
         date=date, close=close, open=open, high=high, low=low, volume=volume, item=item,
-        sheet=sheet, header=header, day_first=day_first, decimal=decimal,
+        sheet=sheet, header=header, day_first=day_first, decimal=decimal, events=events,
     )  # fmt: skip
     return read_source(source, options, calendar=calendar, repair=repair, progress=progress, today=today)
 
@@ -111,7 +116,21 @@ def read_source(
     if not kept:
         raise UnreadableSource("a table needs at least one row with a date and a price; this one has none. Add prices.")
     table = PriceTable(series=kept, calendar=calendar, notes=tuple(findings.notes))
-    return table if events is None else table.with_events(events)
+    for more in filter(None, (events, _events(source, options))):
+        table = table.with_events(more)
+    return table
+
+
+def _events(source: object, options: ReadOptions) -> Events | None:
+    """The events that the caller gave beside the prices."""
+    given = options.events
+    if given is None or isinstance(given, Events):
+        return given
+    if given == "-" == source:
+        raise UsageError(
+            "standard input is read once; it was given as prices and as events. Give one of them as a file."
+        )
+    return read_events(given)
 
 
 def _grid(

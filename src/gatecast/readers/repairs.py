@@ -12,6 +12,7 @@ from gatecast.notes import Note
 from gatecast.prices import PriceSeries, stamp_text
 from gatecast.readers.diagnostics import diagnose
 from gatecast.readers.live_rows import merge_live_row
+from gatecast.readers.misdated_bars import drop_misdated_bars
 from gatecast.readers.names import normalized
 from gatecast.readers.rows import ItemRows
 from gatecast.readers.splits import match_close, repair_splits
@@ -50,6 +51,7 @@ def repair_item(item: ItemRows, calendar: str | None = None) -> PriceSeries | No
     _drop_time_of_day(item)
     match_close(item)
     _widen_range(item)
+    drop_misdated_bars(item)
     adjusted = _adjust(item)
     if item.grid.findings.repair and not adjusted:
         repair_splits(item)
