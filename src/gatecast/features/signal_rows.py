@@ -61,7 +61,7 @@ class SignalRows:
     expected: Float[np.ndarray, "time summary"]
     known_events: KnownEvents | None
     known: Float[np.ndarray, "time known"]
-    passed: Float[np.ndarray, "time flag"]
+    passed: Float[np.ndarray, "time passed"]
     whole: SignalRows | None = None  # of which these are the rows from `begin` to `stop`
     begin: int = 0
     stop: int = 0

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gatecast.errors import UsageError, briefly
-from gatecast.events import Events
 from gatecast.text import shown
+
+if TYPE_CHECKING:
+    from gatecast.events import Events
 
 COLUMNS = ("date", "close", "open", "high", "low", "volume", "item")  # what a column can be said to be
 
@@ -38,8 +41,11 @@ class ReadOptions:
             value = getattr(self, name)
             if value is not None and not (isinstance(value, str) and value.strip()):
                 raise UsageError(f'{name} is a name in the source; got {value!r}. Give a text such as {name}="Name".')
-        if self.events is not None and not (isinstance(self.events, Events | Path | str) and str(self.events)):
-            raise UsageError(f'events are Events or a file; got {briefly(self.events)}. Give events="events.csv".')
+        if self.events is not None:
+            from gatecast.events import Events  # not before it is asked for: the command's help loads no numpy
+
+            if not (isinstance(self.events, Events | Path | str) and str(self.events)):
+                raise UsageError(f'events are Events or a file; got {briefly(self.events)}. Give events="events.csv".')
         if self.decimal not in (None, ".", ","):
             raise UsageError(f"the decimal sign is '.' or ','; got {shown(self.decimal)}. Give one of them.")
         for name in ("header", "day_first"):

@@ -92,6 +92,10 @@ def read_source(
     check_type("repair", repair, bool, "Give repair=True or leave it out.")
     if today is not None:
         check_type("today", today, datetime.date, "Give a datetime.date.")
+    if isinstance(source, str) and source == "-" == options.events:
+        raise UsageError(
+            "standard input is read once; it is given as prices and as events. Give one of them as a file."
+        )
     findings = Findings(repair=repair)
     name, content = open_source(source)
     grid = _grid(content, shown(name), options, progress, findings)
@@ -116,20 +120,16 @@ def read_source(
     if not kept:
         raise UnreadableSource("a table needs at least one row with a date and a price; this one has none. Add prices.")
     table = PriceTable(series=kept, calendar=calendar, notes=tuple(findings.notes))
-    for more in filter(None, (events, _events(source, options))):
+    for more in filter(None, (events, _events(options))):
         table = table.with_events(more)
     return table
 
 
-def _events(source: object, options: ReadOptions) -> Events | None:
+def _events(options: ReadOptions) -> Events | None:
     """The events that the caller gave beside the prices."""
     given = options.events
     if given is None or isinstance(given, Events):
         return given
-    if given == "-" == source:
-        raise UsageError(
-            "standard input is read once; it was given as prices and as events. Give one of them as a file."
-        )
     return read_events(given)
 
 
