@@ -49,9 +49,15 @@ class KnownEvents:
 
     @classmethod
     def of(cls, series: PriceSeries) -> KnownEvents | None:
-        """Those of a series; None where it has none, or is no daily series."""
-        events = series.events and series.events.of_kind(KIND)
-        if events is None or events.announced is None or describe(series.timestamps).freq not in "BD":
+        """The reports of a series; None where it has none, or is no daily series."""
+        daily = series.events is not None and describe(series.timestamps).freq in "BD"
+        return cls.of_kind(series, KIND) if daily else None
+
+    @classmethod
+    def of_kind(cls, series: PriceSeries, kind: str) -> KnownEvents | None:
+        """Those of a kind; None where there are none."""
+        events = series.events and series.events.of_kind(kind)
+        if events is None or events.announced is None:
             return None
         days = _days(series.timestamps)
         dates, announced = _days(events.dates), _days(events.announced)
@@ -87,7 +93,7 @@ class KnownEvents:
         first_known = _earliest(places[places > 0], self.known[places > 0], len(sessions))
         flags[:, 1], flags[:, 2] = first_known[2:] <= seen, first_known[1:-1] <= seen
         flags[:, 0] = np.maximum(self._covers(sessions[2:], seen), flags[:, 1:].max(axis=1))
-        sizes = self._reactions(seen)
+        sizes = self.reactions(seen)
         products = [flags[:, 1:2] * sizes, flags[:, 2:3] * sizes]
         return np.hstack([flags, *products, flags[:, :1] * summary(expected)])
 
@@ -100,7 +106,7 @@ class KnownEvents:
         latest = latest[np.searchsorted(self.known, seen, side="right")]
         return np.asarray((targets <= latest + ALIVE) & (targets <= np.maximum(seen + HABITS[KIND], latest + QUIET)))
 
-    def _reactions(self, seen: np.ndarray) -> Float[np.ndarray, "target 2"]:
+    def reactions(self, seen: np.ndarray) -> Float[np.ndarray, "target 2"]:
         """The log of the mean size of the last reactions that were complete by then, shrunk towards the usual one."""
         total = np.vstack([np.zeros(2), np.cumsum(self.sizes, axis=0)])
         count = np.searchsorted(self.settled, seen, side="right")

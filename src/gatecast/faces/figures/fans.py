@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,7 +9,7 @@ import plotly.graph_objects as go
 
 from gatecast.errors import check_type
 from gatecast.faces.figures.palette import ACCENT, ACCENT_SOFT, BANDS, INK, MUTED, SURFACE
-from gatecast.faces.figures.style import axis_title, band, dates, dots, dotted, drawn, line, numbers
+from gatecast.faces.figures.style import axis_title, band, dates, dots, dotted, drawn, line, numbers, plain
 from gatecast.faces.wording import events_ahead, known_history, level_text, price_text
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.prices import PriceSeries, PriceTable, check_prices
@@ -79,7 +78,7 @@ def _event_marks(item: ItemForecast, ahead: list[str], events: Mapping[int, str]
     look = {"color": MUTED, "size": 11, "symbol": "diamond", **_RING}
     at = [ahead[step] for step in steps]
     middle = [float(item.median[step - 1]) for step in steps]
-    kinds = [html.escape(events[step]) for step in steps]
+    kinds = [plain(events[step]) for step in steps]
     return dots(at, middle, look, hover="%{customdata}", name="Known dates", customdata=kinds)
 
 

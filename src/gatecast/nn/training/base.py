@@ -22,7 +22,7 @@ from gatecast.nn.training.sequences import Chunks, Pool, TrainingSequence
 BATCH = 64  # chunks an update
 UPDATES = 600
 LEARNING_RATE = 3e-3  # the peak of one cycle
-SHRINKAGE = 3e-3  # of the weights at every update of the peak's size
+SHRINKAGE = 3e-4  # of the weights at every update of the peak's size
 INPUT_DROPOUT = 0.15  # of whole columns, per chunk
 NO_CROSS_SECTION = 0.35  # of the chunks of a table never see its cross-section: a single file has none
 CROSS_SECTION_ENDS = 0.3  # of the chunks see it up to a row: along a path there is none
