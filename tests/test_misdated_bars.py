@@ -1,4 +1,4 @@
-"""Bars whose range belongs to the next day are left unused, sound ones are kept; a model that lives of them is named."""
+"""Bars whose range belongs to the next day are left unused, sound ones kept; a model that lives of them is named."""
 
 from __future__ import annotations
 
