@@ -216,6 +216,18 @@ def test_a_known_date_moves_the_forecast_of_a_network_that_takes_it() -> None:
     assert "known dates of earnings enter the forecast" in texts(with_date.notes)
 
 
+def test_a_known_date_moves_paths_from_its_step_on_and_not_before() -> None:
+    plain = simulated_series("A", ROWS)
+    request = Request(cutoffs=[plain.timestamps[-1]], horizon=9, paths=50, seeds=[0])
+    paths = []
+    for step in (5, 8):
+        day = np.busday_offset(plain.timestamps[-1].astype("datetime64[D]"), step)
+        series = replace(plain, events=Events.of_rows([("A", day, "earnings", plain.timestamps[-1])]))
+        paths.append(taking_events().predict_at(PriceTable(series=(series,)), request)[0].items[0].paths)
+    same = (paths[0] == paths[1]).all(axis=0)
+    assert same[:4].all() and not same[4:].any()
+
+
 @pytest.mark.parametrize("folder", shipped(), ids=lambda folder: folder.name)
 def test_a_network_of_before_forecasts_the_same_bytes_with_events_and_without(folder: Path) -> None:
     networks = base_networks(folder)

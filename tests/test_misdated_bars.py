@@ -38,9 +38,9 @@ def bars(rows: int = 900, *, misdated_from: int | None = None, seed: int = 0) ->
     return frame
 
 
-@pytest.mark.parametrize("misdated_from", [0, 350])
-def test_ranges_of_the_next_day_are_left_unused_and_noted(misdated_from: int) -> None:
-    (series,) = read_prices(bars(misdated_from=misdated_from), today=TODAY).series
+@pytest.mark.parametrize(("rows", "misdated_from"), [(900, 0), (900, 350), (3000, 2500)])
+def test_ranges_of_the_next_day_are_left_unused_and_noted(rows: int, misdated_from: int) -> None:
+    (series,) = read_prices(bars(rows, misdated_from=misdated_from), today=TODAY).series
     assert list(series.columns()) == ["close"]
     (note,) = [text for text in texts(series.notes) if "ranges go with the next day's move" in text]
     assert "left open, high and low unused" in note
