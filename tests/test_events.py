@@ -270,3 +270,28 @@ def test_json_tells_the_events_ahead_where_there_are_any(tmp_path: Path) -> None
     plain = run_forecast("sample:aapl", config, horizon=8, paths=20, verdict=False)
     assert "events" not in plain.to_dict()["items"][0]
     assert replace(plain.prices.series[0], events=None).events is None
+
+
+def test_no_output_takes_the_place_of_the_events(tmp_path: Path) -> None:
+    from gatecast.cli.outputs import check_outputs
+
+    file = tmp_path / "events.csv"
+    file.write_text("date,kind\n2013-03-05,earnings\n")
+    check_outputs("prices.csv", table=tmp_path / "other.csv", events=str(file))
+    with pytest.raises(UsageError, match="file of events"):
+        check_outputs("prices.csv", table=file, events=str(file))
+
+
+def test_the_command_reads_a_file_of_events(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from gatecast.cli import app
+
+    file = tmp_path / "events.csv"
+    file.write_text("item,date,kind\nAAPL,2013-03-11,earnings\n")
+    ask = ["forecast", "sample:aapl", "--preset", "base", "--set", "calibrate=false", "--no-verdict", "--paths", "50"]
+    result = CliRunner().invoke(app, [*ask, "--events", str(file)])
+    assert result.exit_code == 0, result.output
+    assert "Known dates: earnings, step 6." in result.stdout
+    result = CliRunner().invoke(app, [*ask, "--events", str(tmp_path / "none.csv")])
+    assert result.exit_code == 1

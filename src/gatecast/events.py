@@ -14,7 +14,7 @@ from gatecast.errors import DataError, briefly, check_type
 from gatecast.notes import Note
 
 # How many calendar days ahead a date is known where nothing says when it was announced, by kind; 0: on its own day.
-# Two weeks are a cautious guess for what companies announce: where a file tells the day of the announcement, that counts.
+# Two weeks are a cautious guess of what companies announce; the day of the announcement counts where a file tells it.
 # Holidays, expiries and the meetings of central banks are on calendars of a year.
 HABITS: Mapping[str, int] = {"earnings": 14, "dividend": 14, "split": 14, "expiry": 364, "holiday": 364, "meeting": 364}
 EVERY_ITEM = ""  # the item id of an event of all items, such as a central bank's meeting
