@@ -22,7 +22,7 @@ from gatecast.prices import PriceTable, stamp_text
 from gatecast.readers import date_cells, numbers
 from gatecast.readers.events import ANNOUNCED_NAMES, COLUMN_NAMES, KIND_NAMES, KIND_WORDS
 from gatecast.readers.languages import NAMES
-from gatecast.readers.misdated_bars import BEYOND_OWN, FORETELLS, RECENT
+from gatecast.readers.misdated_bars import BEYOND_OWN, FORETELLS, JUDGED, RECENT
 from gatecast.readers.names import NO_ITEM_NAMES, TIME_NAMES, WEAK_ITEM_NAMES
 from gatecast.readers.read import read_prices
 from gatecast.readers.sources import FORMATS, LARGE
@@ -239,7 +239,7 @@ def events() -> list[str]:
         "",
         f"Where the range of a day goes with the next day's move (rank correlation above {FORETELLS:g}, and at least "
         f"{BEYOND_OWN:g} more than",
-        "with its own day's), in all rows or in the last "
+        f"with its own day's), in the last {JUDGED} rows or the last "
         f"{RECENT}, open, high and low are left out and a note says so: free daily bars of currencies",
         "stamp the price of a day's start as its close, so that their ranges would foretell the next day.",
         "",

@@ -15,6 +15,7 @@ from scipy.stats import rankdata
 from gatecast.readers.rows import ItemRows
 
 LEAST_ROWS = 100
+JUDGED = 5000  # the last rows that are judged: 20 years of days, in bounded memory
 RECENT = 500  # the last rows, which are judged by themselves too: a source may have changed
 FORETELLS = 0.45  # a rank correlation of ranges with the next moves; of sound bars it is 0.1 to 0.35
 BEYOND_OWN = 0.2  # by which it exceeds that with the own day's moves, of sound bars 0.4 to 0.7
@@ -51,11 +52,11 @@ def rank_correlation(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> 
 
 
 def drop_misdated_bars(item: ItemRows) -> None:
-    """Leave open, high and low unused where ranges belong to the next day, in all rows or in the last ones; note it."""
+    """Leave open, high and low unused where ranges belong to the next day, in the last rows; note it."""
     values = item.values
     if "high" not in values or "low" not in values:
         return
-    for rows in (slice(None), slice(-RECENT, None)):
+    for rows in (slice(-JUDGED, None), slice(-RECENT, None)):
         found = range_correlations(values["close"][rows], values["high"][rows], values["low"][rows])
         if found.misdated:
             for name in ("open", "high", "low"):
