@@ -38,9 +38,9 @@ def range_correlations(
     close: Float[np.ndarray, " time"], high: Float[np.ndarray, " time"], low: Float[np.ndarray, " time"]
 ) -> RangeCorrelations:
     """Those of a series; 0 where it has fewer than LEAST_ROWS rows, or where nothing moves."""
-    size, span = np.abs(np.diff(np.log(close))), np.log(high / low)
     if len(close) < LEAST_ROWS:
         return RangeCorrelations(own=0.0, following=0.0)
+    size, span = np.abs(np.diff(np.log(close))), np.log(high / low)
     return RangeCorrelations(own=rank_correlation(span[1:], size), following=rank_correlation(span[:-1], size))
 
 
@@ -57,6 +57,8 @@ def drop_misdated_bars(item: ItemRows) -> None:
     if "high" not in values or "low" not in values:
         return
     for rows in (slice(-JUDGED, None), slice(-RECENT, None)):
+        if not _worth_ranking(*(values[name][rows] for name in ("close", "high", "low"))):
+            continue
         found = range_correlations(values["close"][rows], values["high"][rows], values["low"][rows])
         if found.misdated:
             for name in ("open", "high", "low"):
@@ -67,3 +69,12 @@ def drop_misdated_bars(item: ItemRows) -> None:
                 "is stamped as its close. A model would seem to foresee the next day."
             )
             return
+
+
+def _worth_ranking(
+    close: Float[np.ndarray, " time"], high: Float[np.ndarray, " time"], low: Float[np.ndarray, " time"]
+) -> bool:
+    """Whether ranges go with the next move more than with their own, by sums alone; of sound bars they do not."""
+    size, span = np.abs(np.diff(np.log(close))), np.log(high / low)
+    centred = size - size.mean() if len(size) else size
+    return bool(span[:-1] @ centred > span[1:] @ centred)
