@@ -1,4 +1,4 @@
-# Two commands do everything on a fresh machine: `make forecast` and `make test`.
+# Three commands do everything on a fresh machine: `make forecast`, `make serve` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -8,9 +8,12 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 # The rivals of `make bench-speed` in an environment of their own, so that their pins cannot move what is tested.
 BENCH := .venv-bench/bin
 
-.PHONY: forecast test install check mutants pictures pictures-inside bench-speed clean
+.PHONY: forecast serve test install check mutants pictures pictures-inside pictures-web bench-speed clean
 forecast: .venv/core
 	$(BIN)/gatecast forecast sample:aapl --report forecast.html
+
+serve: .venv/serve
+	$(BIN)/gatecast serve
 
 test: .venv/test
 	$(PYTEST)
@@ -33,6 +36,9 @@ pictures: .venv/test
 pictures-inside: .venv/test
 	$(BIN)/python scripts/pictures_inside.py
 
+pictures-web: .venv/test
+	$(BIN)/python scripts/pictures_web.py
+
 bench-speed: .venv-bench/ready
 	$(BENCH)/python benchmarks/speed.py
 
@@ -48,13 +54,17 @@ clean:
 	$(PIP) -e .
 	touch $@
 
+.venv/serve: .venv/python pyproject.toml constraints.txt
+	$(PIP) -e '.[serve]'
+	touch $@ .venv/core
+
 .venv/test: .venv/python pyproject.toml constraints.txt
 	$(PIP) -e '.[test]'
-	touch $@ .venv/core
+	touch $@ .venv/core .venv/serve
 
 .venv/all: .venv/python pyproject.toml constraints.txt
 	$(PIP) -e '.[test,dev,yahoo]'
-	touch $@ .venv/core .venv/test
+	touch $@ .venv/core .venv/serve .venv/test
 
 .venv-bench/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-bench

@@ -25,8 +25,8 @@ from gain import LEAST_ROWS, PERIODS, network
 from long_horizon import calibration
 
 from gatecast.calibration import online
-from gatecast.calibration.bands import walking_seed
 from gatecast.calibration.online import timestamps
+from gatecast.calibration.walked import walking_seed
 from gatecast.judge.metrics import crps_paths, inside
 from gatecast.model import Request
 from gatecast.prices import PriceTable

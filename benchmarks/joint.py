@@ -27,8 +27,8 @@ from bands import DATA, PANEL, ROOT
 from gain import LEAST_ROWS, PERIODS, network
 from long_horizon import calibration
 
-from gatecast.calibration.bands import walking_seed
 from gatecast.calibration.online import timestamps
+from gatecast.calibration.walked import walking_seed
 from gatecast.forecast import Forecast
 from gatecast.judge.metrics import crps_paths, inside
 from gatecast.judge.significance import diebold_mariano

@@ -25,8 +25,8 @@ import pandas as pd
 from bands import DATA, PANEL, PEGGED, ROOT
 from gain import LEAST_ROWS, PERIODS, network
 
-from gatecast.calibration.bands import walking_seed
 from gatecast.calibration.online import OnlineCalibration, calibrate, timestamps
+from gatecast.calibration.walked import walking_seed
 from gatecast.forecast import Forecast
 from gatecast.judge.metrics import crps_paths, inside
 from gatecast.model import Request

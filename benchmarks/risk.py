@@ -25,8 +25,8 @@ from bands import DATA, PANEL, ROOT
 from gain import LEAST_ROWS, PERIODS, network
 from long_horizon import calibration
 
-from gatecast.calibration.bands import walking_seed
 from gatecast.calibration.online import timestamps
+from gatecast.calibration.walked import walking_seed
 from gatecast.forecast import Forecast
 from gatecast.judge.risk_answers import risk_answers
 from gatecast.judge.risk_record import risk_record

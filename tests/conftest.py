@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
+import subprocess
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,12 @@ TINY = Config(
     context_length=10, hidden=6, epochs=3, batch=8, chunk_length=20, patience=0, dropout=0.3
 )  # trains in a blink
 BASE = Config.from_preset("base")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test finds what another, or the user, has left in the cache folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache" / secrets.token_hex(4)))
 
 
 @pytest.fixture(scope="session")
@@ -125,3 +133,44 @@ def independent_walks(sigma: np.ndarray, items: int = 6, seed: int = 0) -> Price
     days = pd.bdate_range("2010-01-01", periods=len(sigma))
     walks = 100 * np.exp(np.cumsum(sigma * rng.standard_normal((items, len(sigma))), axis=1))
     return PriceTable.from_close({f"A{i}": (walk, days) for i, walk in enumerate(walks)})
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    """The URL of an empty PostgreSQL, from Debian's package; absent, the test is skipped, except with CI=true."""
+    import tempfile
+
+    places = [*os.environ["PATH"].split(":"), *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")))]
+    binary = shutil.which("initdb", path=":".join(places))
+    if binary is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI needs PostgreSQL: install Debian's package 'postgresql'")
+        pytest.skip("needs PostgreSQL: Debian's package 'postgresql'")
+    pytest.importorskip("psycopg")
+    programs = Path(binary).resolve().parent
+    user = "postgres" if os.getuid() == 0 else None  # it refuses to run as root
+    temporary = Path(tempfile.gettempdir())
+    if user:  # the temporary folder may be root's alone; the nearest around it that every user may enter
+        around = (temporary, *temporary.parents)
+        temporary = next(
+            place for place in around if all(part.stat().st_mode & 0o001 for part in (place, *place.parents))
+        )
+    # Short: its socket's path has 107 characters at most.
+    folder = Path(tempfile.mkdtemp(prefix="gatecast-", dir=temporary))
+    try:
+        if user:
+            shutil.chown(folder, user)
+        data = folder / "data"
+
+        def do(*command: object) -> None:
+            subprocess.run(list(map(str, command)), check=True, capture_output=True, user=user, cwd=folder)
+
+        do(programs / "initdb", "-D", data, "-U", "gatecast", "-A", "trust", "--no-sync")
+        options = f"-k {folder} -c listen_addresses='' -c fsync=off"
+        do(programs / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
+        try:
+            yield f"postgresql://gatecast@/postgres?host={folder}"
+        finally:
+            do(programs / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

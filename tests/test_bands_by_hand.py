@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gatecast.calibration.bands import EAGER, FEW, LEVELS, MEMORY, NARROWEST, SETTLING, WIDEST, Calibrator, walking_seed
+from gatecast.calibration.bands import EAGER, FEW, LEVELS, MEMORY, NARROWEST, SETTLING, WIDEST, Calibrator
+from gatecast.calibration.walked import walking_seed
 from gatecast.errors import ModelError, UsageError
 from gatecast.forecast import Density, Forecast, ItemForecast
 from gatecast.model import Forecasting, Request

@@ -147,11 +147,11 @@ def test_other_rows_before_do_not_matter() -> None:
     np.testing.assert_array_equal(used.calibrator(alone).missed, fresh.calibrator(alone).missed)
 
 
-def test_the_origins_are_every_fifth_row_before_the_present_one() -> None:
+def test_the_origins_are_every_fifth_row_counted_from_the_first() -> None:
     prices = independent_walks(np.full(400, 0.01), items=2)
     stamps = prices.series[0].timestamps
     model = Calibrated(FixedVolatility(0.008), horizon=2, tail=100).fit(prices.until(stamps[299]))
-    by_hand = Calibrator.fresh(2).learn(FixedVolatility(0.008), prices, stamps[199:352:5], paths=400)
+    by_hand = Calibrator.fresh(2).learn(FixedVolatility(0.008), prices, stamps[200:352:5], paths=400)
     seen = prices.until(stamps[354])
     assert by_hand.origins == model.calibrator(seen).origins == 31
     np.testing.assert_array_equal(model.calibrator(seen).missed, by_hand.settle(seen).missed)

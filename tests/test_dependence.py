@@ -13,7 +13,7 @@ from scipy.stats import ks_2samp, rankdata
 
 from conftest import TINY, base_networks, simulated_series
 from gatecast.calibration import dependence
-from gatecast.calibration.dependence import Dependence
+from gatecast.calibration.dependence import Dependence, Outcomes
 from gatecast.errors import UsageError
 from gatecast.features.cross_section import LEAST_ITEMS
 from gatecast.features.extremes import CloseInRange
@@ -29,6 +29,10 @@ from gatecast.prices import PriceSeries, PriceTable
 DAYS = pd.bdate_range("2022-01-03", periods=1500).to_numpy()
 TOGETHER, FREEDOM = 0.6, 4.0
 PLANTED, STRANGERS = ("P0", "P1", "P2"), ("U0", "U1", "U2", "U3", "U4")
+
+
+def learned(table: PriceTable) -> Dependence:
+    return Dependence.learn([Outcomes.of(series) for series in table])
 
 
 def drawn(rows: int, items: int = 2, seed: int = 0) -> np.ndarray:
@@ -109,7 +113,7 @@ def test_each_items_own_distribution_is_unchanged(table: PriceTable) -> None:
 
 def test_the_places_of_an_item_are_independent_uniform_draws(table: PriceTable) -> None:
     futures = [pd.bdate_range(DAYS[-1] + np.timedelta64(1, "D"), periods=20).to_numpy()] * len(table)
-    places = np.stack(Dependence.learn(table).places(futures, 500, seed=3))
+    places = np.stack(learned(table).places(futures, 500, seed=3))
     assert places.shape == (len(table), 20, 500)
     assert places.min() > 0 and places.max() < 1
     assert places.var() == pytest.approx(1 / 12, abs=0.002)
@@ -129,7 +133,7 @@ def test_items_meet_on_days_that_they_have_in_common(table: PriceTable) -> None:
     both = PriceTable(series=(stock, coin))
     futures = [np.array([day], dtype="datetime64[D]") for day in ("2027-10-04", "2027-10-04")]
     futures[1] = np.array(["2027-10-02", "2027-10-03", "2027-10-04"], dtype="datetime64[D]")
-    own, other = Dependence.learn(both).places([f.astype(DAYS.dtype) for f in futures], 2000, seed=0)
+    own, other = learned(both).places([f.astype(DAYS.dtype) for f in futures], 2000, seed=0)
     assert np.corrcoef(own[0], other[2])[0, 1] > 0.9
     assert abs(np.corrcoef(own[0], other[0])[0, 1]) < 0.15
 
@@ -137,10 +141,10 @@ def test_items_meet_on_days_that_they_have_in_common(table: PriceTable) -> None:
 def test_a_new_item_moves_by_itself_and_the_others_as_before(table: PriceTable) -> None:
     young = table["P1"].rows(len(DAYS) - dependence.LEAST, len(DAYS))
     with_young = PriceTable(series=(table["P0"], table["P2"], replace(young, item_id="young")))
-    learned = Dependence.learn(with_young)
-    assert np.isnan(learned.ranks[:, 2]).all()
+    of_young = learned(with_young)
+    assert np.isnan(of_young.ranks[:, 2]).all()
     future = [pd.bdate_range("2027-10-04", periods=3).to_numpy()] * 3
-    first, second, new = learned.places(future, 2000, seed=0)
+    first, second, new = of_young.places(future, 2000, seed=0)
     assert np.corrcoef(first[0], second[0])[0, 1] > 0.45
     assert abs(np.corrcoef(first[0], new[0])[0, 1]) < 0.08
 

@@ -205,7 +205,7 @@ def test_the_top_level_holds_the_rooms_of_the_architecture_and_nothing_else() ->
     there = {path.stem for path in package.iterdir() if path.is_dir() or path.suffix == ".py"}
     assert there - {"__init__", "__main__", "__pycache__", "data"} == named
     layers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
-    assert len(layers) == len(rooms) == 9
+    assert len(layers) == len(rooms) == 10
     assert {name for layer in layers for name in re.findall(r"\w+", layer)} == named
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
 import shutil
 import sqlite3
@@ -247,7 +246,7 @@ def test_a_broken_export_is_refused_and_nothing_is_kept(harm: str, path: Path, t
 
 
 def test_the_migrations_make_the_tables_that_are_used(whole: Path) -> None:
-    (head,) = ScriptDirectory(str(databases._MIGRATIONS)).get_heads()
+    (head,) = ScriptDirectory(str(databases._LEDGER.migrations)).get_heads()
     assert head == REVISION
     with Database(str(whole)) as database, database.reading() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
@@ -363,40 +362,6 @@ def test_a_full_disk_costs_no_record_that_was_kept(tmp_path: Path) -> None:
         assert kept > 10 and verified(saved / "ledger.db").rows == kept
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """The URL of an empty PostgreSQL, from Debian's package; absent, the test is skipped, except with CI=true."""
-    import tempfile
-
-    places = [*os.environ["PATH"].split(":"), *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")))]
-    binary = shutil.which("initdb", path=":".join(places))
-    if binary is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI needs PostgreSQL: install Debian's package 'postgresql'")
-        pytest.skip("needs PostgreSQL: Debian's package 'postgresql'")
-    pytest.importorskip("psycopg")
-    programs = Path(binary).resolve().parent
-    user = "postgres" if os.getuid() == 0 else None  # it refuses to run as root
-    folder = Path(tempfile.mkdtemp(prefix="gatecast-"))  # short: its socket's path has 107 characters at most
-    try:
-        if user:
-            shutil.chown(folder, user)
-        data = folder / "data"
-
-        def do(*command: object) -> None:
-            subprocess.run(list(map(str, command)), check=True, capture_output=True, user=user, cwd=folder)
-
-        do(programs / "initdb", "-D", data, "-U", "gatecast", "-A", "trust", "--no-sync")
-        options = f"-k {folder} -c listen_addresses='' -c fsync=off"
-        do(programs / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
-        try:
-            yield f"postgresql://gatecast@/postgres?host={folder}"
-        finally:
-            do(programs / "pg_ctl", "-D", data, "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_postgresql_keeps_the_same_ledger(postgres: str, whole: Path) -> None:

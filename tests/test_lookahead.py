@@ -11,8 +11,8 @@ import torch
 
 from conftest import TINY, base_networks, simulated_series
 from gatecast.calibration.bands import Calibrator
-from gatecast.calibration.cache import CachedForecasts
-from gatecast.calibration.dependence import Dependence
+from gatecast.calibration.dependence import Outcomes
+from gatecast.calibration.walked import WalkedDays, WalkedNetwork
 from gatecast.config import Config
 from gatecast.events import Events
 from gatecast.features import indicators as features
@@ -270,15 +270,14 @@ def base_calibrated(table: PriceTable, cutoff: np.datetime64, config: Config) ->
     return [item.paths for forecast in forecasts for item in forecast]
 
 
-def base_cached(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
-    """Days walked over before and after the cutoff, one of them a second time."""
-    stamps = table.series[0].timestamps
-    cached = CachedForecasts(base_networks(shipped()[0]))
-    cached.predict_at(table, Request(cutoffs=[cutoff, stamps[-1]], horizon=5, paths=20, seeds=[0, 2]))
-    early, at, _ = cached.predict_at(
-        table, Request(cutoffs=[stamps[CUT - 9], cutoff, stamps[-1]], horizon=5, paths=20, seeds=[1, 0, 2])
-    )
-    return [item.paths for forecast in (early, at) for item in forecast]
+def base_walked(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+    """Days walked over up to the cutoff, after a walk that went on behind it."""
+    stamps, days = table.series[0].timestamps, WalkedDays()
+    network = WalkedNetwork(network=base_networks(shipped()[0]), days=days, identity="base")
+    origins = [*stamps[CUT - 29 : CUT - 1 : 4], cutoff, *stamps[CUT + 3 :: 4]]
+    list(network.bands(table, origins, 3, 100, origins))
+    known = origins[: origins.index(cutoff) + 1]
+    return [part for bands in network.bands(table, known, 3, 100, known) for part in (bands.middle, bands.above)]
 
 
 def markets(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
@@ -299,7 +298,23 @@ def joint_places(table: PriceTable, cutoff: np.datetime64, config: Config) -> li
     return list(places_of(table, request).values())
 
 
-BASE_PARTS = [joint_places, signal_rows, event_rows, training_sequences, base_forecast, base_calibrated, base_cached]
+def all_places(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+    """The places before a cutoff, asked for together with later ones."""
+    stamps = table.series[0].timestamps
+    request = Request(cutoffs=[stamps[CUT - 9], cutoff, stamps[-1]], horizon=5, paths=20, seeds=[1, 0, 2])
+    return [places for (_, number), places in places_of(table, request).items() if number < 2]
+
+
+BASE_PARTS = [
+    all_places,
+    joint_places,
+    signal_rows,
+    event_rows,
+    training_sequences,
+    base_forecast,
+    base_calibrated,
+    base_walked,
+]
 
 
 @pytest.mark.parametrize("part", BASE_PARTS)
@@ -313,13 +328,8 @@ def test_the_future_changes_nothing_in_a_table_that_has_a_market(part: Callable[
 
 
 def test_control_a_dependence_that_peeks_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = Dependence.learn
-
-    def greedy(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
-        monkeypatch.setattr(Dependence, "learn", lambda prices: honest(table))
-        return joint_places(table, cutoff, config)
-
-    assert not same(greedy, TINY)
+    monkeypatch.setattr(Outcomes, "until", lambda outcomes, cutoff: outcomes)
+    assert not same(all_places, TINY)
 
 
 @pytest.mark.parametrize("part", [markets, training_sequences])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from scipy.special import ndtri, stdtrit
 
 from gatecast.config import Config
 from gatecast.features.targets import CLIP
@@ -16,12 +17,14 @@ from gatecast.nn.heads import mixture
 from gatecast.nn.masks import draw_masks
 from gatecast.nn.next_day import (
     FARTHEST,
+    LEAST_DF,
     HeldOutDays,
     JointDay,
     MixtureDay,
     PointDay,
     joined,
     shrinkage_of,
+    student_t_at,
     student_t_log_prob,
 )
 
@@ -304,3 +307,14 @@ def test_masks_keep_the_mean_of_what_they_drop() -> None:
     both = draw_masks(2, 500, 8, 0.25, torch.Generator().manual_seed(0))
     assert len(both.layers) == 2 and not torch.equal(*both.layers)
     assert both.rows(slice(2, 5)).layers[1].shape == (3, 8)
+
+
+def test_quantiles_of_student_t_are_those_of_its_distribution() -> None:
+    rng = np.random.default_rng(0)
+    places = np.concatenate([rng.random(4000), 10.0 ** -rng.uniform(1, 15, 500), [2.0**-53, 0.5, 1 - 2.0**-53]])
+    df = LEAST_DF + rng.exponential(8.0, len(places))
+    np.testing.assert_allclose(student_t_at(places, df), stdtrit(df, places), rtol=2e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        student_t_at(places, np.full(len(places), LEAST_DF)), stdtrit(LEAST_DF, places), rtol=2e-4, atol=1e-6
+    )
+    np.testing.assert_allclose(student_t_at(places, np.full(len(places), np.inf)), ndtri(places), 1e-4, 1e-6)

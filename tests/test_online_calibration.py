@@ -12,7 +12,7 @@ import pytest
 
 from conftest import FixedVolatility, independent_walks, texts
 from gatecast.calibration import online
-from gatecast.calibration.bands import HORIZON, Calibrator, walking_seed
+from gatecast.calibration.bands import HORIZON, Calibrator
 from gatecast.calibration.online import (
     ITEMS,
     LEAST_BEFORE,
@@ -24,6 +24,7 @@ from gatecast.calibration.online import (
     tail_of,
     timestamps,
 )
+from gatecast.calibration.walked import walking_seed
 from gatecast.errors import ModelError
 from gatecast.forecast import Forecast
 from gatecast.model import Request
@@ -57,38 +58,42 @@ def same(ours: Calibrator, theirs: Calibrator) -> bool:
     return ours.to_dict() == theirs.to_dict()
 
 
-def test_it_learns_from_every_fifth_row_of_the_last_500_up_to_the_fifth_before_the_end() -> None:
-    assert list(tail_of(np.arange(20), 10, 5)) == [9, 14]
-    assert list(tail_of(np.arange(21), 500, 5)) == [0, 5, 10, 15]
+def test_it_learns_from_every_fifth_row_counted_from_the_first_of_the_last_500_rows() -> None:
+    assert list(tail_of(np.arange(20), 10, 5)) == [10, 15]
+    assert list(tail_of(np.arange(21), 500, 5)) == [0, 5, 10, 15]  # the last row has no outcome
+    assert list(tail_of(np.arange(22), 500, 5)) == [0, 5, 10, 15, 20]
     assert list(tail_of(np.arange(7), 4, 1)) == [2, 3, 4, 5]
-    table = independent_walks(np.full(700, 0.01), items=2)
+    table = independent_walks(np.full(703, 0.01), items=2)
     model = Recording()
     known = calibrate(model, table, after=table.series[0].timestamps[0], least=80, steps=3)
     days = timestamps(table)
-    assert model.days == list(days[199:695:5])
+    assert model.days == list(days[205:705:5])
     assert {asked[2:4] for asked in model.asked} == {(3, PATHS)}
     assert [asked[4] for asked in model.asked] == [walking_seed(day) for day in model.days]
     assert known.since == days[-1]
     assert known.items == ("A0", "A1")
     assert (known.every, known.paths, known.least) == (5, 100, 80)
     by_hand = Calibrator.fresh(3)
-    for day in days[199:695:5]:
+    for day in days[205:705:5]:
         seen = table.until(day)
         by_hand = by_hand.settle(seen).record(MODEL.predict(seen, 3, paths=100, seed=walking_seed(day)))
     assert same(known.learned, by_hand)
+    longer = Recording()
+    calibrate(longer, table.until(days[-2]), after=days[0], steps=3)
+    assert longer.days == model.days  # a row more changes no origin
 
 
 def test_it_learns_from_rows_after_those_the_model_learned_from_and_after_enough_of_each_item() -> None:
     model = Recording()
     calibrate(model, TABLE, after=DAYS[204])
-    assert model.days == list(DAYS[209:255:5])
+    assert model.days == list(DAYS[205:260:5])
     assert model.asked[0][2] == HORIZON
     model = Recording()
     calibrate(model, TABLE, after=DAYS[0])
-    assert model.days[0] == DAYS[LEAST_BEFORE - 1]  # 59: the first with sixty rows, and a fifth row from the end
+    assert model.days[0] == DAYS[LEAST_BEFORE]  # 60: the first fifth row with sixty before it
     exact = Recording()
-    calibrate(exact, TABLE, after=DAYS[0], least=61)
-    assert exact.days[0] == DAYS[64]
+    calibrate(exact, TABLE, after=DAYS[0], least=66)
+    assert exact.days[0] == DAYS[65]
 
 
 def test_an_item_that_comes_late_is_left_out_and_half_of_the_items_must_take_part() -> None:
@@ -96,12 +101,12 @@ def test_an_item_that_comes_late_is_left_out_and_half_of_the_items_must_take_par
     model = Recording()
     known = calibrate(model, PriceTable(series=(TABLE.series[0], late, later)), after=DAYS[0])
     assert known.items == ("A0", "A1")
-    assert model.days[0] == DAYS[159]  # where the second of three has sixty rows
+    assert model.days[0] == DAYS[160]  # the second of three has sixty rows from 159 on
     assert {items for _, items, *_ in model.asked} == {("A0", "A1")}
     model = Recording()
     known = calibrate(model, PriceTable(series=(TABLE.series[0], late)), after=DAYS[0])
     assert known.items == ("A0",)
-    assert model.days[0] == DAYS[59]
+    assert model.days[0] == DAYS[60]
     soon = TABLE.series[2].rows(3, 260)  # has sixty a little after the first origin
     known = calibrate(MODEL, PriceTable(series=(*TABLE.series[:2], soon)), after=DAYS[0])
     assert known.items == ("A0", "A1")
@@ -202,10 +207,10 @@ def test_only_items_that_were_learned_from_count_and_only_where_each_has_enough_
     assert {items for _, items, *_ in model.asked} == {("A0", "A2")}
     assert model.days == list(DAYS[175:190:5])  # A0 has its hundred rows at 171
     model = Recording()
-    exact = PriceTable(series=(TABLE.series[0].rows(66, 166), TABLE.series[2].rows(170, 260)))
+    exact = PriceTable(series=(TABLE.series[0].rows(66, 167), TABLE.series[2].rows(170, 260)))
     known.at(model, exact, [DAYS[190]])
-    assert [items for _, items, *_ in model.asked] == [("A0",)]  # a hundred rows to the day, at 165 alone
-    assert model.days == [DAYS[165]]
+    assert [items for _, items, *_ in model.asked] == [("A0",)]  # a hundred rows from 165 on
+    assert model.days == [DAYS[166]]
 
 
 def test_where_none_of_its_items_is_there_it_says_what_it_learned() -> None:
@@ -252,8 +257,8 @@ def test_fewer_than_ten_origins_move_nothing_and_the_note_says_how_many_rows_it_
     nine = OnlineCalibration(learned(DAYS[60:105:5]), DAYS[160], TABLE.item_ids, every=3, least=7)
     assert LEAST_ORIGINS == 10
     few = "the bands are not calibrated: that takes 30 rows that the network has not learned from, and 7 before them"
-    assert notes_of(nine, 160) == (False, (few,))
-    moved, (text,) = notes_of(nine, 161)
+    assert notes_of(nine, 162) == (False, (few,))
+    moved, (text,) = notes_of(nine, 163)  # after the first third row, counted from the table's first
     assert moved
     assert "10 past forecasts" in text
 

@@ -47,13 +47,13 @@ class Lines(Objective):
         self.held_out = held_out
         self.judged = 0
 
-    def epoch(self, number: int) -> Iterator[Batch]:
+    def epoch(self, number: int) -> Iterator[list[Batch]]:
         generator = torch.Generator().manual_seed(number)
         for member in range(len(self.networks)):
             for _ in range(3):
                 points = torch.randn(12, 3, generator=generator)
                 parts = [partial(self.loss, member, part) for part in points.chunk(self.parts)]
-                yield Batch(parts=parts, rows=12, updates=3 * len(self.networks), member=member)
+                yield [Batch(parts=parts, rows=12, updates=3 * len(self.networks), member=member)]
 
     def loss(self, member: int, points: Tensor) -> Tensor:
         return (self.networks[member](points[:, :2])[:, 0] - points[:, 2]).square().sum() / 12
@@ -79,8 +79,8 @@ def test_a_batch_moves_the_member_it_is_of() -> None:
     both, first = [line(0), line(1)], line(0)
 
     class FirstAlone(Lines):
-        def epoch(self, number: int) -> Iterator[Batch]:
-            return (batch for batch in super().epoch(number) if batch.member == 0)
+        def epoch(self, number: int) -> Iterator[list[Batch]]:
+            return (batches for batches in super().epoch(number) if batches[0].member == 0)
 
     trained(FirstAlone(both), epochs=1)
     trained(Lines([first]), epochs=1)
@@ -88,11 +88,25 @@ def test_a_batch_moves_the_member_it_is_of() -> None:
     assert torch.equal(weights_of(both[1]), weights_of(line(1)))
 
 
+def test_networks_of_one_update_learn_side_by_side_as_each_would_by_itself() -> None:
+    both, alone = [line(0), line(1)], [line(0), line(1)]
+
+    class AtOnce(Lines):
+        def epoch(self, number: int) -> Iterator[list[Batch]]:
+            batches = [batch for batches in super().epoch(number) for batch in batches]
+            return ([batches[at], batches[3 + at]] for at in range(3))
+
+    together, apart = (trained(lines, epochs=2) for lines in (AtOnce(both), Lines(alone)))
+    assert torch.equal(weights_of(both[0]), weights_of(alone[0]))
+    assert torch.equal(weights_of(both[1]), weights_of(alone[1]))
+    assert [loss for _, loss, _ in together.losses] == pytest.approx([loss for _, loss, _ in apart.losses])
+
+
 def test_a_batch_is_drawn_when_the_one_before_it_has_been_learned() -> None:
     seen = []
 
     class Watching(Lines):
-        def epoch(self, number: int) -> Iterator[Batch]:
+        def epoch(self, number: int) -> Iterator[list[Batch]]:
             for batch in super().epoch(number):
                 seen.append(weights_of(self.networks[0]))
                 yield batch

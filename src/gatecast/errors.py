@@ -10,6 +10,10 @@ GatecastError                 one clear line: the rule, the culprit, the remedy
 ├── ModelError                a saved model cannot be used               (exit 1)
 ├── ForeignError              a model or forecasts brought along break their contract  (exit 1)
 ├── LedgerError               a ledger is broken, newer, locked or full (exit 1)
+├── ServiceError              the service cannot do this, or not now       (exit 1)
+│   ├── NotFound              it has no such source, job or file
+│   ├── TooLarge              more bytes than it takes
+│   └── QueueFull             as much work waits as it keeps; says when to come back
 └── TrainingError             training cannot go on (loss is NaN, disk full)  (exit 1)
 
 A remedy is written as the library has it, `repair=True`; the command says `--repair` (`faces.options.as_options`).
@@ -66,6 +70,26 @@ class ForeignError(GatecastError):
 
 class LedgerError(GatecastError):
     """A ledger cannot be used: it is broken, made by a newer gatecast, locked, or the disk is full."""
+
+
+class ServiceError(GatecastError):
+    """The service cannot do what a request asks, or not now."""
+
+
+class NotFound(ServiceError):
+    """The service has no such source, job or file."""
+
+
+class TooLarge(ServiceError):
+    """More bytes were sent than the service takes."""
+
+
+class QueueFull(ServiceError):
+    """As much work waits as the service keeps; `seconds` says when to come back."""
+
+    def __init__(self, line: str, *, seconds: int) -> None:
+        super().__init__(line)
+        self.seconds = seconds
 
 
 class TrainingError(GatecastError):

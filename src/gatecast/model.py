@@ -43,12 +43,16 @@ class Model(Predictor, Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """Forecasts that are asked for at once: `paths` paths of `horizon` steps from each cutoff, ascending."""
+    """Forecasts that are asked for at once: `paths` paths of `horizon` steps from each cutoff, ascending.
+
+    Without `extremes` no highs and lows of the simulated days are asked for.
+    """
 
     cutoffs: Sequence[np.datetime64]
     horizon: int
     paths: int
     seeds: Sequence[int]  # one for each cutoff
+    extremes: bool = True
 
     def at(self, places: Sequence[int]) -> Request:
         """Of its cutoffs those at these places."""
@@ -76,13 +80,17 @@ def forecasts_at(
     *,
     paths: int,
     seeds: Sequence[int],
+    extremes: bool = True,
 ) -> Iterator[Forecast]:
-    """The forecast from each cutoff, which sees the rows at or before it alone; in blocks where the model can."""
+    """The forecast from each cutoff, which sees the rows at or before it alone; in blocks where the model can.
+
+    Without `extremes` no highs and lows are needed.
+    """
     block = max(_PATHS_AT_ONCE // (len(prices) * paths), 1)
     for first in range(0, len(cutoffs), block):
         here, with_seeds = cutoffs[first : first + block], seeds[first : first + block]
         if isinstance(model, PredictsAt):
-            request = Request(cutoffs=here, horizon=horizon, paths=paths, seeds=with_seeds)
+            request = Request(cutoffs=here, horizon=horizon, paths=paths, seeds=with_seeds, extremes=extremes)
             yield from model.predict_at(prices, request)
         else:
             for cutoff, seed in zip(here, with_seeds, strict=True):

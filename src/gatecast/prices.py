@@ -91,10 +91,15 @@ class PriceSeries:
         """
         cut: dict[str, Any] = {name: values[start:stop] for name, values in self.columns().items()}
         stamps, notes = self.timestamps[start:stop], self.notes
-        if len(stamps) and any(note.since for note in notes):
+        if not len(stamps):
+            return replace(self, timestamps=stamps, **cut)  # refused: no rows
+        if any(note.since for note in notes):
             last = stamp_text(stamps[-1])
             notes = tuple(note for note in notes if note.since <= last)
-        return replace(self, timestamps=stamps, notes=notes, **cut)
+        events = None if self.events is None else self.events.known(stamps[-1])
+        part = object.__new__(PriceSeries)  # rows of a checked series need no check
+        vars(part).update(vars(self), timestamps=stamps, notes=notes, events=events, **cut)
+        return part
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -49,11 +49,13 @@ def describe(timestamps: np.ndarray) -> Spacing:
     >>> describe(np.array(["2024-01-05", "2024-01-06", "2024-01-07"], "M8[ns]")).freq
     'D'
     """
-    daily = _daily(timestamps.astype("datetime64[D]"))
+    recent = timestamps[-2000:].astype("datetime64[ns]")
+    daily = _daily(recent.astype("datetime64[D]"))
     if len(timestamps) < 2:
         return daily
-    recent = timestamps[-2000:].astype("datetime64[ns]")
-    step = float(np.median(np.diff(recent).astype(np.int64))) / (24 * HOUR_NS)
+    steps = np.diff(recent).astype(np.int64)
+    middle = (len(steps) - 1) // 2, len(steps) // 2
+    step = float(np.partition(steps, middle)[list(middle)].mean()) / (24 * HOUR_NS)  # the median
     if step < 20 / 24:
         return replace(daily, freq="h", step=max(1, round(step * 24 * HOUR_NS)))
     if step <= 4:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from gatecast.calibration.raw_bands import LEAST_WIDTH, LEVELS, RawBands, log_width
+from gatecast.calibration.walked import WalkedNetwork, bands_at
 from gatecast.errors import ModelError, UsageError
 from gatecast.forecast import Density, Forecast, ItemForecast
-from gatecast.model import Forecasting, forecasts_at
+from gatecast.model import Forecasting
 from gatecast.prices import PriceTable, stamp_text
 
-LEVELS = np.array([0.2, 0.4, 0.5, 0.6, 0.8, 0.9, 0.95, 0.98])
 HORIZON = 20  # steps with a stretch of their own; beyond them the last one's falls
 GAIN = 0.18  # of the log stretch per origin; cost 0.15% of CRPS at most on 2008-2017 (benchmarks/gain.py)
 PROMPT = 5  # steps whose outcomes are known by the next origin
@@ -26,9 +27,6 @@ FEW = 3.0  # N assets weigh N / (N + FEW): one asset's hit or miss says little
 NARROWEST, WIDEST = -1.5, 2.0  # log stretch: 0.22 to 7.4 times
 MEMORY = 50  # origins; half-life of the usual width
 CALMER = -0.5  # the least log of width over usual width: a calm spell answers at most 1.65 times as strongly
-_PROBABILITIES = np.concatenate([(1 - LEVELS[::-1]) / 2, [0.5], (1 + LEVELS) / 2])
-_NINETY = int(np.searchsorted(LEVELS, 0.9))
-_ROUNDING = 1e-12  # of a log return: a constant price lies inside a band without width
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,18 +84,22 @@ class Calibrator:
         return np.asarray(GAIN * late**-GAIN_FALL)
 
     def learn(
-        self, model: Forecasting, prices: PriceTable, cutoffs: Iterable[np.datetime64], *, paths: int
+        self,
+        model: Forecasting | WalkedNetwork,
+        prices: PriceTable,
+        cutoffs: Iterable[np.datetime64],
+        *,
+        paths: int,
+        among: Sequence[np.datetime64] | None = None,
     ) -> Calibrator:
         """Walk a fitted model over past origins, ascending: at each, settle what is known, forecast, and wait.
 
-        At a cutoff the model sees the rows of `prices` at or before it, and nothing else.
+        At a cutoff the model sees the rows of `prices` at or before it, and nothing else. `among` as `bands_at` has it.
         """
         calibrator = self
         days = list(cutoffs)
-        seeds = [walking_seed(day) for day in days]
-        forecasts = forecasts_at(model, prices, days, self.horizon, paths=paths, seeds=seeds)
-        for day, forecast in zip(days, forecasts, strict=True):
-            calibrator = calibrator.settle(prices.until(day)).record(forecast)
+        for day, bands in zip(days, bands_at(model, prices, days, self.horizon, paths, among), strict=True):
+            calibrator = calibrator.settle(prices.until(day)).record(bands)
         return calibrator
 
     def settle(self, prices: PriceTable) -> Calibrator:
@@ -115,7 +117,7 @@ class Calibrator:
                 steps = slice(band.settled, known)
                 close = series.close[first + band.settled : first + known]
                 move = np.log(close / series.close[first - 1])[:, None]
-                inside = (band.lower[steps] - _ROUNDING <= move) & (move <= band.upper[steps] + _ROUNDING)
+                inside = (band.lower[steps] - LEAST_WIDTH <= move) & (move <= band.upper[steps] + LEAST_WIDTH)
                 missed[steps] += band.weight * (LEVELS - inside)
             if known < self.horizon:
                 waiting.append(replace(band, settled=max(known, band.settled)))
@@ -123,36 +125,33 @@ class Calibrator:
         missed = np.clip(missed, NARROWEST / self.gain[:, None], WIDEST / self.gain[:, None])
         return replace(self, missed=missed, waiting=tuple(waiting))
 
-    def record(self, forecast: Forecast) -> Calibrator:
+    def record(self, raw: Forecast | RawBands) -> Calibrator:
         """Note a raw forecast, so that its outcomes count once they are known; `horizon` steps or more.
 
         An item without a row since its last forecast, as one that no longer trades, is not noted twice.
         """
-        if forecast.horizon < self.horizon:
+        steps = raw.steps if isinstance(raw, RawBands) else raw.horizon
+        if steps < self.horizon:
             raise UsageError(
-                f"a calibrator of {self.horizon} steps learns from as many; got {forecast.horizon}. Forecast farther."
+                f"a calibrator of {self.horizon} steps learns from as many; got {steps}. Forecast farther."
             )
-        theta = self.stretch(forecast)[: self.horizon]
+        bands = raw.first(self.horizon) if isinstance(raw, RawBands) else RawBands.of(raw, self.horizon)
+        theta = self._stretch(bands.log_width)
         noted = {(band.item_id, band.cutoff) for band in self.waiting}
-        fresh = [item for item in forecast if (item.item_id, item.last_timestamp) not in noted]
+        fresh = [place for place, of in enumerate(zip(bands.item_ids, bands.last, strict=True)) if of not in noted]
         eager = 1 + EAGER * 0.5 ** (self.origins / SETTLING)
-        waiting = []
-        for item in fresh:
-            middle, below, above = _distances(item, self.horizon)
-            waiting.append(
-                PendingBand(
-                    item_id=item.item_id,
-                    cutoff=item.last_timestamp,
-                    lower=middle[:, None] - _nested(below, theta),
-                    upper=middle[:, None] + _nested(above, theta),
-                    weight=eager / (len(fresh) + FEW),
-                )
+        waiting = tuple(
+            PendingBand(
+                item_id=bands.item_ids[place],
+                cutoff=bands.last[place],
+                lower=bands.middle[place][:, None] - _nested(bands.below[place], theta),
+                upper=bands.middle[place][:, None] + _nested(bands.above[place], theta),
+                weight=eager / (len(fresh) + FEW),
             )
+            for place in fresh
+        )
         return replace(
-            self,
-            usual=self._usual_with(_log_width(forecast, self.horizon)),
-            origins=self.origins + 1,
-            waiting=(*self.waiting, *waiting),
+            self, usual=self._usual_with(bands.log_width), origins=self.origins + 1, waiting=(*self.waiting, *waiting)
         )
 
     def stretch(self, forecast: Forecast) -> Float[np.ndarray, "steps levels"]:
@@ -161,11 +160,15 @@ class Calibrator:
         Beyond `horizon` that of its last step falls as that step's share of the variance does, horizon / step.
         """
         steps = min(forecast.horizon, self.horizon)
-        width = _log_width(forecast, steps)
-        wider = np.exp(np.maximum(width - self._usual_with(width), CALMER))
-        theta = np.clip(self.gain[:steps, None] * self.missed[:steps] / wider[:, None], NARROWEST, WIDEST)
+        theta = self._stretch(log_width(forecast, steps))
         share = self.horizon / np.arange(steps + 1.0, forecast.horizon + 1)
         return np.vstack([theta, share[:, None] * theta[-1]])
+
+    def _stretch(self, width: Float[np.ndarray, " steps"]) -> Float[np.ndarray, "steps levels"]:
+        """The log stretch of bands of these log widths."""
+        wider = np.exp(np.maximum(width - self._usual_with(width), CALMER))
+        moved = self.gain[: len(width), None] * self.missed[: len(width)] / wider[:, None]
+        return np.asarray(np.clip(moved, NARROWEST, WIDEST))
 
     def apply(self, forecast: Forecast) -> Forecast:
         """The forecast with its bands stretched; medians and the order of the paths stay.
@@ -231,30 +234,6 @@ class Calibrator:
         """The usual log width once this origin's is counted."""
         usual = self.usual[: len(width)]
         return usual + (1 - 0.5 ** (1 / MEMORY)) * (width - usual) if self.origins else width
-
-
-def walking_seed(cutoff: np.datetime64) -> int:
-    """Another seed each origin: with one for all, a sample's own error would be taken for the model's."""
-    return int(cutoff.astype("datetime64[s]").astype("int64")) % 2**31
-
-
-def _distances(
-    item: ItemForecast, steps: int
-) -> tuple[Float[np.ndarray, " steps"], Float[np.ndarray, "steps levels"], Float[np.ndarray, "steps levels"]]:
-    """The median log return, and how far each band reaches below and above it.
-
-    Quantiles at rank p (P + 1): few paths then cover no less than many do.
-    """
-    quantiles = np.quantile(item.log_returns()[:, :steps], _PROBABILITIES, axis=0, method="weibull").T
-    middle, count = quantiles[:, len(LEVELS)], len(LEVELS)
-    return (middle, middle[:, None] - quantiles[:, :count][:, ::-1], quantiles[:, count + 1 :] - middle[:, None])
-
-
-def _log_width(forecast: Forecast, steps: int) -> Float[np.ndarray, " steps"]:
-    """The median over assets of the log width of the raw 90% band."""
-    low, high = (1 - LEVELS[_NINETY]) / 2, (1 + LEVELS[_NINETY]) / 2
-    ends = [np.quantile(item.log_returns()[:, :steps], [low, high], axis=0) for item in forecast]
-    return np.asarray(np.median([np.log(np.maximum(top - bottom, _ROUNDING)) for bottom, top in ends], axis=0))
 
 
 def _nested(

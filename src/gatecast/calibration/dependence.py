@@ -13,7 +13,7 @@ that which item follows which is kept too.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -21,7 +21,7 @@ from scipy.signal import lfilter
 from scipy.stats import rankdata
 
 from gatecast.forecast import item_rng
-from gatecast.prices import PriceSeries, PriceTable
+from gatecast.prices import PriceSeries
 
 DAYS = 1250  # of the past from which days are drawn: five years of sessions
 HALF_LIFE = 500.0  # days after which a day is drawn half as often
@@ -33,6 +33,32 @@ _STREAM = "dependence of the items"  # no item's own stream
 
 
 @dataclass(frozen=True, kw_only=True)
+class Outcomes:
+    """An item's moves, each in units of the volatility that was known the day before, and their days; (day,) each."""
+
+    item_id: str
+    timestamps: np.ndarray
+    values: Float[np.ndarray, " day"]
+
+    @classmethod
+    def of(cls, series: PriceSeries) -> Outcomes:
+        """Those of a series; each from the rows up to its own alone."""
+        moves = np.diff(np.log(series.close))
+        if len(moves) <= WARMUP:
+            return cls(item_id=series.item_id, timestamps=series.timestamps[:0], values=moves[:0])
+        squares = np.square(moves)
+        start = squares[:WARMUP].mean()
+        variance = lfilter([1 - DECAY], [1, -DECAY], squares, zi=[DECAY * start])[0]
+        values = moves[WARMUP:] / np.sqrt(np.maximum(variance[WARMUP - 1 : -1], 1e-24))
+        return cls(item_id=series.item_id, timestamps=series.timestamps[WARMUP + 1 :], values=values)
+
+    def until(self, cutoff: np.datetime64) -> Outcomes:
+        """Those of the days at or before a cutoff."""
+        known = slice(int(np.searchsorted(self.timestamps, cutoff, side="right")))
+        return replace(self, timestamps=self.timestamps[known], values=self.values[known])
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dependence:
     """The days that the items of a table have in common, oldest first: each one's rank in (0, 1), NaN without one."""
 
@@ -40,15 +66,17 @@ class Dependence:
     ranks: Float[np.ndarray, "day item"]
 
     @classmethod
-    def learn(cls, prices: PriceTable) -> Dependence:
-        """From the last DAYS days of a table."""
-        calendar = np.unique(np.concatenate([series.timestamps[-DAYS:] for series in prices]))[-DAYS:]
-        ranks = np.full((len(calendar), len(prices)), np.nan, dtype=np.float32)
-        for place, series in enumerate(prices):
-            stamps, outcomes = _outcomes(series, calendar[0])
-            if len(outcomes) >= LEAST:
-                ranks[np.searchsorted(calendar, stamps), place] = (rankdata(outcomes) - 0.5) / len(outcomes)
-        return cls(item_ids=prices.item_ids, ranks=ranks)
+    def learn(cls, outcomes: Sequence[Outcomes]) -> Dependence:
+        """From the last DAYS days of the items of a table; nothing is known of an item with fewer than LEAST."""
+        calendar = np.unique(np.concatenate([item.timestamps[-DAYS:] for item in outcomes]))[-DAYS:]
+        ranks = np.full((max(len(calendar), 1), len(outcomes)), np.nan, dtype=np.float32)
+        for place, item in enumerate(outcomes):
+            stamps = item.timestamps[-DAYS:]
+            stamps = stamps[stamps >= calendar[0]] if len(stamps) else stamps
+            if len(stamps) >= LEAST:
+                values = item.values[-len(stamps) :]
+                ranks[np.searchsorted(calendar, stamps), place] = (rankdata(values) - 0.5) / len(values)
+        return cls(item_ids=tuple(item.item_id for item in outcomes), ranks=ranks)
 
     def places(self, futures: Sequence[np.ndarray], paths: int, seed: int) -> list[Float[np.ndarray, "horizon paths"]]:
         """For each item, step and path the place in (0, 1) of the shock in the item's own distribution.
@@ -66,7 +94,7 @@ class Dependence:
         found = []
         for place, (item_id, mine) in enumerate(zip(self.item_ids, steps, strict=True)):
             own = item_rng(f"{_STREAM}: {item_id}", seed)
-            ranks, chance = self.ranks[:, place][days[mine]], own.random((2, len(mine), paths))
+            ranks, chance = self.ranks[:, place][days[mine]], own.random((len(mine), 2, paths)).swapaxes(0, 1)
             known = ~np.isnan(ranks)
             within = (chance[0] - 0.5) / max(np.count_nonzero(~np.isnan(self.ranks[:, place])), 1)
             order = np.argsort(np.where(known, ranks + within, chance[0]), axis=1)
@@ -95,19 +123,3 @@ class Dependence:
                 drawn = np.where(goes_on, following, drawn)
             days[date] = drawn
         return days
-
-
-def _outcomes(series: PriceSeries, since: np.datetime64) -> tuple[np.ndarray, Float[np.ndarray, " day"]]:
-    """The days from `since` on and their moves, each in units of the volatility known the day before."""
-    first = max(int(np.searchsorted(series.timestamps, since)) - 2 * WARMUP, 0)
-    recent = series.rows(first, len(series))
-    moves = np.diff(np.log(recent.close))
-    if len(moves) <= WARMUP:
-        return recent.timestamps[:0], moves[:0]
-    squares = np.square(moves)
-    start = squares[:WARMUP].mean()
-    variance = lfilter([1 - DECAY], [1, -DECAY], squares, zi=[DECAY * start])[0]
-    outcomes = moves[WARMUP:] / np.sqrt(np.maximum(variance[WARMUP - 1 : -1], 1e-24))
-    stamps = recent.timestamps[WARMUP + 1 :]
-    kept = stamps >= since
-    return stamps[kept], outcomes[kept]

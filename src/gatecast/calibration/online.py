@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gatecast.calibration.bands import HORIZON, Calibrator, walking_seed
+from gatecast.calibration.bands import HORIZON, Calibrator
+from gatecast.calibration.walked import WalkedNetwork, bands_at
 from gatecast.errors import ModelError
 from gatecast.forecast import Forecast
-from gatecast.model import Forecasting, forecasts_at
+from gatecast.model import Forecasting
 from gatecast.notes import Kind, Note
 from gatecast.prices import PriceTable, stamp_text
 from gatecast.text import listed
@@ -38,7 +39,8 @@ class _Walked:
 class OnlineCalibration:
     """What a fitted model's past bands have covered, at any later row.
 
-    From `since` on, the last row the model was fitted on, every fifth row is an origin. What is known at a row
+    Every fifth row of the table is an origin, counted from its first, so that it stays one as rows are added; after
+    `since`, the last row the model was fitted on, they are walked over as they come. What is known at a row
     depends on the rows up to it alone, not on what was asked before. Only `items` count: those whose past
     the stretch was learned from; and only from where each of them has `least` rows, as where a history was cut off
     in front. Before `since` nothing is known: what was learned lies ahead.
@@ -62,28 +64,29 @@ class OnlineCalibration:
         self.least = least
         self._walked = _Walked(learned)
 
-    def at(self, model: Forecasting, prices: PriceTable, cutoffs: Sequence[np.datetime64]) -> list[Calibrator]:
+    def at(
+        self, model: Forecasting | WalkedNetwork, prices: PriceTable, cutoffs: Sequence[np.datetime64]
+    ) -> list[Calibrator]:
         """What is known at each of these rows of `prices`, ascending."""
         here = tuple(series.item_id for series in prices if series.item_id in self.items and len(series) >= self.least)
         if not here or cutoffs[-1] < self.since:
             return [self.learned if cutoff >= self.since else self._fresh for cutoff in cutoffs]
         prices = prices.select(here)
-        calendar = timestamps(prices)
-        origins = calendar[calendar >= self.since][:: self.every]
+        origins = timestamps(prices)[:: self.every]
+        origins = origins[origins >= self.since]
         origins = origins[origins >= max(series.timestamps[self.least - 1] for series in prices)]
         walked = self._walked
         if not _holds(walked, prices, origins[origins < cutoffs[0]]):
             walked = _Walked(self.learned)
         left = origins if walked.last is None else origins[origins > walked.last]
         left = left[left < cutoffs[-1]]
-        seeds = [walking_seed(origin) for origin in left]
-        forecasts = forecasts_at(model, prices, list(left), self.learned.horizon, paths=self.paths, seeds=seeds)
+        walk = bands_at(model, prices, list(left), self.learned.horizon, self.paths)
         known, last, done = walked.calibrator, walked.last, 0
         calibrators = []
         for cutoff in cutoffs:
             while done < len(left) and left[done] < cutoff:
                 last, done = left[done], done + 1
-                known = known.settle(prices.until(last)).record(next(forecasts))
+                known = known.settle(prices.until(last)).record(next(walk))
             calibrators.append(known.settle(prices.until(cutoff)) if cutoff >= self.since else self._fresh)
         if last is not None and last != walked.last:
             walked = _Walked(known, last, prices.until(last).data_hash())
@@ -91,7 +94,11 @@ class OnlineCalibration:
         return calibrators
 
     def apply(
-        self, model: Forecasting, prices: PriceTable, cutoffs: Sequence[np.datetime64], raw: Sequence[Forecast]
+        self,
+        model: Forecasting | WalkedNetwork,
+        prices: PriceTable,
+        cutoffs: Sequence[np.datetime64],
+        raw: Sequence[Forecast],
     ) -> list[Forecast]:
         """The model's raw forecasts from these rows, each stretched by what is known there, if that is enough."""
         calibrated = []
@@ -154,7 +161,12 @@ class OnlineCalibration:
 
 
 def calibrate(
-    model: Forecasting, prices: PriceTable, *, after: np.datetime64, least: int = LEAST_BEFORE, steps: int = HORIZON
+    model: Forecasting | WalkedNetwork,
+    prices: PriceTable,
+    *,
+    after: np.datetime64,
+    least: int = LEAST_BEFORE,
+    steps: int = HORIZON,
 ) -> OnlineCalibration:
     """Walk a fitted model over days it has not learned from: those after `after` among the last TAIL.
 
@@ -163,13 +175,17 @@ def calibrate(
     """
     calendar = timestamps(prices)
     ready = {series.item_id: series.timestamps[least - 1] for series in prices if len(series) >= least}
-    origins = tail_of(calendar[calendar > after], TAIL, EVERY)
+    possible = tail_of(calendar, len(calendar), EVERY)
+    possible = possible[possible > after]
     # The later half of the items may come too late for the first origins, and is left out then.
-    origins = origins[origins >= sorted(ready.values())[(len(ready) - 1) // 2]] if ready else origins[:0]
+    possible = possible[possible >= sorted(ready.values())[(len(ready) - 1) // 2]] if ready else possible[:0]
+    origins = possible[-(TAIL // EVERY) :]
     if not len(origins):
         return OnlineCalibration(Calibrator.fresh(steps), calendar[-1], _some(prices.item_ids), least=least)
     items = _some([item for item, stamp in ready.items() if stamp <= origins[0]])
-    learned = Calibrator.fresh(steps).learn(model, prices.select(items), list(origins), paths=PATHS)
+    chosen = prices.select(items)
+    among = possible[possible >= max(ready[item] for item in items)]
+    learned = Calibrator.fresh(steps).learn(model, chosen, origins, paths=PATHS, among=list(among))
     return OnlineCalibration(learned, calendar[-1], items, least=least)
 
 
@@ -179,8 +195,8 @@ def revived(document: Mapping[str, Any] | None) -> OnlineCalibration | None:
 
 
 def tail_of(calendar: np.ndarray, tail: int, every: int) -> np.ndarray:
-    """The origins in the last `tail` rows, `every` rows apart up to the last one but `every`, ascending."""
-    return np.asarray(calendar[::-1][every : tail + 1 : every][::-1])
+    """The origins in the last `tail` rows: every `every`-th of all, counted from the first, but not the last row."""
+    return np.asarray(calendar[:-1][::every][-(tail // every) :])
 
 
 def timestamps(prices: PriceTable) -> np.ndarray:

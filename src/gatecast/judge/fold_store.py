@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, is_dataclass
 from datetime import date
 from itertools import chain
@@ -61,7 +62,14 @@ class FoldStore:
         return Fold(rows, notes, risk=risk[0] if risk else None)
 
     def save(self, cutoff: np.datetime64, fold: Fold) -> None:
-        """Write a finished fold so that a kill at any moment leaves it whole or absent."""
+        """Write a finished fold so that a kill at any moment leaves it whole or absent.
+
+        It is absent, too, where another process ends the same run now, and removes the folder.
+        """
+        with suppress(FileNotFoundError):
+            self._write(cutoff, fold)
+
+    def _write(self, cutoff: np.datetime64, fold: Fold) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         key, rows_file, seal_file = self._places(cutoff)
         seal: dict[str, object] = {"key": key}

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gatecast.calibration.cache import CachedForecasts
+from gatecast.calibration.bands import HORIZON
+from gatecast.calibration.walked import WalkedDays
 from gatecast.errors import TooFewRows
 from gatecast.features.cross_section import LEAST_ITEMS
 from gatecast.features.windows import rows_needed
@@ -67,11 +68,11 @@ def recent_verdict(
     *,
     horizon: int,
     seed: int = 0,
-    cached: CachedForecasts | None = None,
+    walked: WalkedDays | None = None,
     progress: Progress | None = None,
 ) -> Verdict:
     """How the chosen network would have done on recent days (`recent_walk`)."""
-    return recent_walk(choice, prices, horizon=horizon, seed=seed, cached=cached, progress=progress).verdict
+    return recent_walk(choice, prices, horizon=horizon, seed=seed, walked=walked, progress=progress).verdict
 
 
 def recent_walk(
@@ -81,7 +82,7 @@ def recent_walk(
     horizon: int,
     seed: int = 0,
     risk: bool = False,
-    cached: CachedForecasts | None = None,
+    walked: WalkedDays | None = None,
     progress: Progress | None = None,
 ) -> RecentWalk:
     """The chosen network on recent days, against the random walk and HAR.
@@ -89,12 +90,13 @@ def recent_walk(
     A network that is trained on the prices is trained anew on the rows before the first of the recent origins, so that
     every day it is judged on is new to it; a base network is judged on days after the last it learned from. Of a table
     the first few items are judged that still trade and have rows enough for all origins, or where none has, for some.
-    `risk`: keep what each forecast says of risk, too, and historical simulation beside it. `cached`: past forecasts of
-    the chosen base network, so that the days its calibration walked over are not simulated again.
+    `risk`: keep what each forecast says of risk, too, and historical simulation beside it. `walked`: past days that
+    the same network was walked over already, which are not simulated again.
     """
     # HAR stands for the models of volatility: GARCH is no stronger a rival, and takes as long to import as all this.
     steps = min(horizon, STEPS)
-    model = Forecaster(steps=steps, choice=choice, cached=cached)
+    # Of few items the days that the forecast's own calibration walked over serve, as far ahead as it did.
+    model = Forecaster(steps=HORIZON if len(prices) <= ITEMS else steps, choice=choice, walked=walked)
     rivals: list[Model] = [RandomWalk(), Har(), *([Historical()] if risk else [])]
     days = recent_days(choice, prices, steps)
     if isinstance(days, str):

@@ -212,7 +212,7 @@ def _forecasts(task: _Task, model: Model, prices: PriceTable) -> Iterator[Foreca
     """A forecast from each cutoff to do; many at a time where each sees all the rows before it."""
     horizon, seeds = task.walk.horizon, [cutoff_seed(task.seed, cutoff) for cutoff in task.todo]
     if task.walk.span is None:
-        yield from forecasts_at(model, prices, task.todo, horizon, paths=task.paths, seeds=seeds)
+        yield from forecasts_at(model, prices, task.todo, horizon, paths=task.paths, seeds=seeds, extremes=task.risk)
         return
     for cutoff, seed in zip(task.todo, seeds, strict=True):
         yield model.predict(task.walk.visible(prices, cutoff), horizon, paths=task.paths, seed=seed)

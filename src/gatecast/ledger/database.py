@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +22,20 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 WAIT = 30.0  # seconds for another writer to end
-_MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x6761746563617374  # of the migrations on PostgreSQL, among its advisory locks: "gatecast"
 _WRITES = "gatecast_writes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schema:
+    """Tables of one database that are brought to a revision together: those of the ledger, those of the service."""
+
+    migrations: Path  # folder
+    revision: str  # that this gatecast knows
+    version_table: str = "alembic_version"  # which holds the revision of the tables
+
+
+_LEDGER = Schema(migrations=Path(__file__).parent / "migrations", revision=REVISION)
 
 
 def default_file() -> Path:
@@ -54,7 +66,11 @@ class Database:
             if file:
                 Path(file).parent.mkdir(parents=True, exist_ok=True)
             self._engine = _engine(self.url)
-            self._migrate()
+        try:
+            self.upgrade(_LEDGER)
+        except LedgerError:
+            self.close()
+            raise
 
     @property
     def sqlite(self) -> bool:
@@ -78,6 +94,14 @@ class Database:
             connection.execution_options(**{_WRITES: True})
             with connection.begin():
                 connection.execute(select(HEAD.c.seq).where(HEAD.c.id == 1).with_for_update())
+                yield connection
+
+    @contextmanager
+    def changing(self) -> Iterator[Connection]:
+        """A connection in a transaction that writes, but not to the chain, whose head it leaves to others."""
+        with self._errors(), self._engine.connect() as connection:
+            connection.execution_options(**{_WRITES: True})
+            with connection.begin():
                 yield connection
 
     def close(self) -> None:
@@ -110,18 +134,17 @@ class Database:
             remedy = "Nothing of this was kept; free some space and do it again"
         return f"the ledger '{self.name}' cannot be used: {reason.rstrip('.')}. {remedy}."
 
-    def _migrate(self) -> None:
-        """Bring the tables to `REVISION`; raises `LedgerError` where they are newer."""
-        with self._engine.connect() as connection, connection.begin():
-            if _revision(connection) == REVISION:
-                return
-        with self._engine.connect() as connection:
-            connection.execution_options(**{_WRITES: True})
-            with connection.begin():
+    def upgrade(self, schema: Schema) -> None:
+        """Bring the tables of a schema to its revision; raises `LedgerError` where they are newer."""
+        with self._errors():
+            with self._engine.connect() as connection, connection.begin():
+                if _revision(connection, schema) == schema.revision:
+                    return
+            with self.changing() as connection:
                 if not self.sqlite:
                     connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-                if (found := _revision(connection)) != REVISION:
-                    _upgrade(connection, found, self.name)
+                if (found := _revision(connection, schema)) != schema.revision:
+                    _upgrade(connection, schema, found, self.name)
 
 
 def _url(given: str | None) -> URL:
@@ -180,32 +203,32 @@ def _execute_patiently(connection: Any, statement: str) -> None:
             time.sleep(0.02)
 
 
-def _revision(connection: Connection) -> str | None:
+def _revision(connection: Connection, schema: Schema) -> str | None:
     """That of the tables; None where there are none."""
-    if not inspect(connection).has_table("alembic_version"):
+    if not inspect(connection).has_table(schema.version_table):
         return None
-    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
+    found = connection.execute(text(f"SELECT version_num FROM {schema.version_table}")).scalars().all()
     return found[0] if len(found) == 1 else f"{len(found)} revisions"
 
 
-def _upgrade(connection: Connection, found: str | None, name: str) -> None:
+def _upgrade(connection: Connection, schema: Schema, found: str | None, name: str) -> None:
     from alembic import command
     from alembic.script import ScriptDirectory
 
-    config = _config(connection)
+    config = _config(connection, schema)
     known = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
     if found is not None and found not in known:
         raise LedgerError(
-            f"a ledger has a schema that this gatecast knows, up to {REVISION}; '{name}' has {shown(found)}. "
+            f"a ledger has a schema that this gatecast knows, up to {schema.revision}; '{name}' has {shown(found)}. "
             "Use the newer gatecast that made it."
         )
     command.upgrade(config, "head")
 
 
-def _config(connection: Connection) -> Config:
+def _config(connection: Connection, schema: Schema) -> Config:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
+    config.set_main_option("script_location", str(schema.migrations).replace("%", "%%"))
+    config.attributes.update(connection=connection, version_table=schema.version_table)
     return config

@@ -50,6 +50,22 @@ def record(
 
     Raises `UsageError` where the forecast is not of these prices, `LedgerError` where it cannot be kept.
     """
+    values = to_record(forecast, prices, model=model, settings=settings, source=source, rivals=rivals, clock=clock)
+    with database.writing() as connection:
+        return [row.id for row in append(connection, values)]
+
+
+def to_record(
+    forecast: Forecast,
+    prices: PriceTable,
+    *,
+    model: str,
+    settings: str = "",
+    source: str = "",
+    rivals: Mapping[str, Forecast] | None = None,
+    clock: Clock = now,
+) -> list[Recorded]:
+    """What `record` keeps, for a caller that appends it in a transaction of its own."""
     check_type("forecast", forecast, Forecast, "Make one with predict(...).")
     check_prices(prices)
     for item in forecast:
@@ -63,9 +79,7 @@ def record(
         "issued": utc_text(clock()), "model": clean(model), "config": settings, "version": __version__,
         "data": prices.data_hash(), "source": clean(source), "seed": forecast.seed, "paths": forecast.n_paths,
     }  # fmt: skip
-    values = [_recorded(item, prices, beside, about) for item in forecast]
-    with database.writing() as connection:
-        return [row.id for row in append(connection, values)]
+    return [_recorded(item, prices, beside, about) for item in forecast]
 
 
 def settings_hash(config: Config, weights: Sequence[str] = ()) -> str:

@@ -192,17 +192,12 @@ def _voided(connection: Connection) -> tuple[VoidRecord, ...]:
 
 
 def _record(connection: Connection, model: str, item: str | None, misses: int) -> ModelRecord:
-    daily, scores, by_item = DERIVED.daily, DERIVED.scores, DERIVED.by_item
-    if item is None:
-        asked = select(*(daily.c[name] for name in ("step", "day", "end", *SUMS))).where(daily.c.model == model)
-    else:
-        asked = sums_query(scores, ("step", "day")).where(scores.c.model == model, scores.c.item == item)
-    rows = np.array([tuple(row) for row in connection.execute(asked)], dtype=np.int64)  # (rows, columns)
-    table = dict(zip(("step", "day", "end", *SUMS), rows.T, strict=True))
+    by_item = DERIVED.by_item
+    table = sums_of(connection, model, item)
     steps = np.unique(table["step"]).tolist()
     parts = [
-        _part("all", table),
-        *(_part(step, {k: v[table["step"] == step] for k, v in table.items()}) for step in steps),
+        part_of("all", table),
+        *(part_of(step, {k: v[table["step"] == step] for k, v in table.items()}) for step in steps),
     ]
     of_items = select(by_item.c.item, *(cast(func.sum(by_item.c[name]), WHOLE).label(name) for name in _OF_ITEM))
     of_items = of_items.where(by_item.c.model == model, *([] if item is None else [by_item.c.item == item]))
@@ -215,6 +210,18 @@ def _record(connection: Connection, model: str, item: str | None, misses: int) -
     )
 
 
+def sums_of(connection: Connection, model: str, item: str | None) -> dict[str, np.ndarray]:
+    """The columns of the table `daily` for a model, on all items or on one: an array each, (rows,)."""
+    daily, scores = DERIVED.daily, DERIVED.scores
+    if item is None:
+        asked = select(*(daily.c[name] for name in ("step", "day", "end", *SUMS))).where(daily.c.model == model)
+    else:
+        asked = sums_query(scores, ("step", "day")).where(scores.c.model == model, scores.c.item == item)
+    rows = np.array([tuple(row) for row in connection.execute(asked)], dtype=np.int64)  # (rows, columns)
+    names = ("step", "day", "end", *SUMS)
+    return dict(zip(names, rows.reshape(-1, len(names)).T, strict=True))
+
+
 _OF_ITEM = ("n", "crps", "held_90", "n_random_walk", "crps_random_walk")
 
 
@@ -224,8 +231,8 @@ def _of_item(row: Any) -> OfItem:
     return OfItem(item=row.item, n=row.n, crps=crps, crps_random_walk=walk, held_90=held)
 
 
-def _part(step: int | str, table: dict[str, np.ndarray]) -> Part:
-    """The score of some rows of `daily`; those of a day are put together."""
+def part_of(step: int | str, table: dict[str, np.ndarray]) -> Part:
+    """The score of some rows of `sums_of`; those of a day are put together."""
     days, place = np.unique(table["day"], return_inverse=True)
     ends = np.zeros(len(days), dtype=np.int64)
     np.maximum.at(ends, place, table["end"])

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gatecast.calibration.bands import HORIZON
-from gatecast.calibration.cache import CachedForecasts
 from gatecast.calibration.online import OnlineCalibration, calibrate, revived, timestamps
+from gatecast.calibration.walked import WalkedDays, WalkedNetwork
 from gatecast.config import Config
 from gatecast.errors import ModelError, UsageError, check_path, check_type, check_whole
 from gatecast.features.indicators import CLOSES
@@ -57,9 +57,9 @@ class Forecaster:
         name: str = "gatecast",
         steps: int = HORIZON,
         choice: Choice | None = None,
-        cached: CachedForecasts | None = None,
+        walked: WalkedDays | None = None,
     ) -> None:
-        """`choice` is taken in place of one by the prices; `cached`, with start=base: its past forecasts."""
+        """`choice` is taken in place of one by the prices; `walked` keeps the past days that calibration walks over."""
         if config is not None:
             check_type("config", config, Config, 'Make one with Config.from_preset("quick").')
         check_whole("steps", steps, least=1, example=HORIZON)
@@ -69,7 +69,7 @@ class Forecaster:
         self.steps = steps
         self.name = name
         self.choice = choice
-        self.cached_ = cached
+        self.walked_ = WalkedDays() if walked is None else walked
         # A file's name holds its hash: a stored fold is not taken for that of a network remade in the same place.
         folders = [] if self.config.start == "scratch" else shipped()
         if choice is not None and choice.folder is not None:
@@ -172,14 +172,17 @@ class Forecaster:
         save_model(Path(folder), self.tensors(), document)
 
     @classmethod
-    def load(cls, folder: Path | str) -> Forecaster:
-        """The model saved in `folder`; raises `ModelError` where it is damaged, foreign or does not fit itself."""
+    def load(cls, folder: Path | str, *, walked: WalkedDays | None = None) -> Forecaster:
+        """The model saved in `folder`; raises `ModelError` where it is damaged, foreign or does not fit itself.
+
+        `walked` as a `Forecaster` takes it.
+        """
         check_path("folder", folder)
         tensors, document = load_model(Path(folder))
         with fitting(folder):
             config = Config(**document["config"])
             networks = _KINDS[document["kind"]].from_dict(document, tensors, config)
-            forecaster = cls(config)
+            forecaster = cls(config, walked=walked)
             forecaster.data_hash_ = str(document["data_hash"])
             forecaster._hold(networks, tuple(Note("model", str(text)) for text in document["choice"]))
             forecaster.calibration_ = revived(document["calibration"])
@@ -193,11 +196,15 @@ class Forecaster:
         self.networks_ = networks
         self.choice_notes_ = choice_notes
         self.notes_ = choice_notes + (networks.notes if isinstance(networks, BaseNetworks) else ())
-        self.source_: Networks | CachedForecasts = networks
-        if isinstance(networks, BaseNetworks):
-            # An adapted network is another at every fit: forecasts of one adapted later would be look-ahead.
-            kept = self.cached_ if networks.adaptation is None else None
-            self.source_ = kept or CachedForecasts(networks)
+        self.source_ = WalkedNetwork(network=networks, days=self.walked_, identity=self._identity(networks))
+
+    def _identity(self, networks: Networks) -> str:
+        """Names weights and settings: networks of the same name make the same forecasts."""
+        digest = hashlib.sha256(json.dumps([networks.kind, networks.settings()], sort_keys=True).encode())
+        for name, tensor in sorted(networks.tensors().items()):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
+        return digest.hexdigest()
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "networks_"):

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from gatecast.calibration.walked import WalkedDays
 from gatecast.config import Config, broken_rule
 from gatecast.errors import ConfigError, UsageError
 from gatecast.model import Model
@@ -25,7 +26,12 @@ MOST = 50  # models in one run; a list that long is a slip of the keyboard
 
 
 def parse_models(
-    text: str, *, preset: str = "default", settings: tuple[str, ...] = (), timeout: float = TIMEOUT
+    text: str,
+    *,
+    preset: str = "default",
+    settings: tuple[str, ...] = (),
+    timeout: float = TIMEOUT,
+    walked: WalkedDays | None = None,
 ) -> list[Model]:
     """Models by name, in the order given; a name may carry settings after a colon.
 
@@ -34,7 +40,8 @@ def parse_models(
     is another preset, `gatecast:base` short for `gatecast:preset=base`; `sma:window=50` is a
     baseline's; `calibrated:garch` is any of these with bands stretched by what its past bands held.
     `my_model.py:MyModel`, `statsforecast:AutoETS` and the entry points of packages run in processes of their own
-    (`foreign.targets.find`), `timeout` seconds for a fit or a forecast. Raises `UsageError`.
+    (`foreign.targets.find`), `timeout` seconds for a fit or a forecast. `walked` keeps the past days that networks are
+    walked over. Raises `UsageError`.
 
     >>> [model.name for model in parse_models("gatecast:encoder=gru,loss=mse,sma:window=5,random_walk")]
     ['gatecast:encoder=gru,loss=mse', 'sma:window=5', 'random_walk']
@@ -42,7 +49,7 @@ def parse_models(
     words = _words(text)
     if len(set(words)) != len(words) or not words or len(words) > MOST:
         raise UsageError(f"models are named once each, 1 to {MOST} of them; got '{text[:200]}'. Name each one once.")
-    return [_model(word, preset, settings, timeout) for word in words]
+    return [_model(word, preset, settings, timeout, walked) for word in words]
 
 
 def takes_settings(text: str) -> bool:
@@ -68,15 +75,15 @@ def _joined(parts: Iterable[str], continues: Callable[[str], bool]) -> list[str]
     return words
 
 
-def _model(word: str, preset: str, settings: tuple[str, ...], timeout: float) -> Model:
+def _model(word: str, preset: str, settings: tuple[str, ...], timeout: float, walked: WalkedDays | None) -> Model:
     kind, _, rest = word.partition(":")
     if kind == CALIBRATED and rest:
-        inner = _model(rest, preset, settings, timeout)
+        inner = _model(rest, preset, settings, timeout, walked)
         if isinstance(inner, Forecaster):  # one calibration, not two on top of each other
             inner.config = inner.config.replace(calibrate=False)
         return Calibrated(inner)
     if kind == NETWORK:
-        return Forecaster(_config(rest, preset, settings), name=word)
+        return Forecaster(_config(rest, preset, settings), name=word, walked=walked)
     if kind not in BASELINES:
         target = find(word)
         if target is not None:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gatecast.calendars import future_timestamps
-from gatecast.calibration.dependence import Dependence
+from gatecast.calibration.dependence import Dependence, Outcomes
 from gatecast.features.extremes import CloseInRange
 from gatecast.forecast import Forecast, ItemForecast, item_rng
 from gatecast.model import Request
@@ -60,7 +60,7 @@ def forecasts_of(
         for start, more in zip(group, noted, strict=True):
             drawn, known = next(simulated), (*table.notes, *start.series.notes, *more, *far)
             item = ItemForecast.of(start.series, start.future, drawn.log_returns, drawn.density, known)
-            items.append(_with_extremes(item, start.series, drawn, seed))
+            items.append(_with_extremes(item, start.series, drawn, seed) if request.extremes else item)
         forecasts.append(Forecast(items=tuple(items), seed=seed, joint=bool(placed) and len(items) > 1))
     return forecasts
 
@@ -68,11 +68,13 @@ def forecasts_of(
 def places_of(prices: PriceTable, request: Request) -> dict[tuple[str, int], Float[np.ndarray, "horizon paths"]]:
     """The places of all shocks of joint paths, by item and number of the cutoff; none for a table of one item."""
     found: dict[tuple[str, int], np.ndarray] = {}
+    outcomes = {series.item_id: Outcomes.of(series) for series in prices} if len(prices) > 1 else {}
     for number, (cutoff, seed) in enumerate(zip(request.cutoffs, request.seeds, strict=True)):
         table = prices.until(cutoff)
         if len(table) > 1:
             futures = [future_timestamps(series, request.horizon, table.calendar) for series in table]
-            drawn = Dependence.learn(table).places(futures, request.paths, seed)
+            learned = Dependence.learn([outcomes[item_id].until(cutoff) for item_id in table.item_ids])
+            drawn = learned.places(futures, request.paths, seed)
             found |= {(item_id, number): of for item_id, of in zip(table.item_ids, drawn, strict=True)}
     return found
 

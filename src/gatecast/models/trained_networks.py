@@ -125,6 +125,10 @@ class TrainedNetworks:
         """All but the weights, as plain types for JSON."""
         return {"networks": [describe(trained) for trained in self.networks]}
 
+    def settings(self) -> dict[str, Any]:
+        """What its forecasts depend on beside the weights."""
+        return {"config": self.config.model_dump(mode="json", exclude={"seed"}), **self.to_dict()}
+
     def tensors(self) -> dict[str, Tensor]:
         """The weights of all networks, each name with the network's number before it."""
         return tensors_of([trained.network for trained in self.networks])

@@ -22,7 +22,8 @@ from gatecast.features.signals import RANGE_SIGNALS, SIGNALS, VOLUME_SIGNALS
 from gatecast.nn.encoders import State, repeated
 from gatecast.nn.masks import Masks, draw_masks
 from gatecast.nn.network import PathNetwork, drawn_from
-from gatecast.nn.next_day import JointDay
+from gatecast.nn.next_day import LEAST_DF, JointDay
+from gatecast.nn.precision import recurrent
 
 HIDDEN, DENSE = 64, 32
 FLAGS = 2  # has ranges, has volumes
@@ -47,6 +48,7 @@ class BaseNetwork(PathNetwork):
     def __init__(self, *, known_events: bool = True) -> None:
         super().__init__()
         self.units = HIDDEN
+        self.sixteen_bits = False  # whether the LSTM computes in bfloat16
         self.known_events = known_events
         passed, known = (PASSED, KNOWN) if known_events else (0, 0)
         for name, size in (("input", SIGNALS), ("cross_section", CROSS_SECTION), ("event", EVENTS)):
@@ -89,7 +91,8 @@ class BaseNetwork(PathNetwork):
         expected, events = (repeated(part, seen.shape[1]) for part in (expected, events))
         if masks is not None and masks.inputs is not None:
             seen = seen * masks.inputs
-        hidden, end = self.lstm(torch.cat([seen, expected], dim=-1), state and state[0])
+        before = state[0] if state else None
+        hidden, end = recurrent(self.lstm, torch.cat([seen, expected], dim=-1), before, self.sixteen_bits)
         if last is not None:
             hidden, seen, events = hidden[-last:], seen[-last:], events[-last:]
         if masks is not None:
@@ -101,7 +104,7 @@ class BaseNetwork(PathNetwork):
         day = JointDay(
             location=self.location.expand(out[0].shape),
             scale=out[0].clamp(-3, 3).exp(),
-            df=2.1 + functional.softplus(out[1].clamp(-20, 30)),
+            df=LEAST_DF + functional.softplus(out[1].clamp(-20, 30)),
             range_level=out[2],
             range_spread=out[3].clamp(-4, 2).exp(),
             volume_level=out[4],

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from gatecast.config import Config
 from gatecast.nn.encoders import initialise_linear
-from gatecast.nn.next_day import HeldOutDays, MixtureDay, PointDay
+from gatecast.nn.next_day import LEAST_DF, HeldOutDays, MixtureDay, PointDay
 
 _MIXED = 3  # normals of the mixture: a calm day, a usual one, a wild one
 _MIXED_LOG_SCALES = (-0.7, 0.0, 0.7)  # where their scales begin; alike, they would learn alike
@@ -54,7 +54,7 @@ def mixture(head: str, parameters: Float[Tensor, "*rows parameter"], held_out: H
         logit = torch.zeros_like(location)
     df = torch.full_like(location, math.inf)
     if head == "student_t":
-        df = 2.1 + functional.softplus(parameters[..., 2:])
+        df = LEAST_DF + functional.softplus(parameters[..., 2:])
     return MixtureDay(
         log_weight=torch.log_softmax(logit, dim=-1),
         location=location,

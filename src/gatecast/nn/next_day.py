@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.special import ndtri, stdtrit
+from scipy.ndimage import map_coordinates
+from scipy.special import ndtr, ndtri, stdtrit
 from torch import Tensor
 
 from gatecast.config import Config
@@ -18,6 +20,9 @@ from gatecast.features.contract import Day, Student
 from gatecast.features.targets import CLIP
 
 FARTHEST = 30.0  # trailing scales; the base network's returns beyond count as this far, in training and on paths
+LEAST_DF = 2.1  # degrees of freedom of a day: its variance is finite
+FARTHEST_NORMAL = 8.4  # no place that is drawn lies farther out; that of a double next to 1 is 8.2
+_NORMAL_QUANTILES, _INVERSE_DFS = 513, 257  # of the table of quantiles
 Rngs = Sequence[np.random.Generator]  # one for each start, whose paths are neighbouring rows
 Places = Float[np.ndarray, " row"]
 AnyDay = TypeVar("AnyDay", bound="NextDay")
@@ -51,9 +56,25 @@ def student_t_log_prob(
 
 
 def student_t_at(places: Float[np.ndarray, " row"], df: Float[np.ndarray, " row"]) -> Float[np.ndarray, " row"]:
-    """The quantiles of Student-t distributions at these places in (0, 1); infinite `df`: of normals."""
-    normal = np.isinf(df)
-    return np.asarray(np.where(normal, ndtri(places), stdtrit(np.where(normal, 1.0, df), places)))
+    """The quantiles of Student-t distributions at these places in (0, 1); `df` at least LEAST_DF, infinite: of normals.
+
+    Read off a table of quantiles by those of the normal distribution and by 1 / df, between them by straight lines; a
+    ten-thousandth of the quantile off at most, and ten times as fast as the inverse of the distribution function.
+    """
+    normal = ndtri(places)
+    rows = np.abs(normal) * ((_NORMAL_QUANTILES - 1) / FARTHEST_NORMAL)
+    columns = (_INVERSE_DFS - 1) * LEAST_DF / df
+    sizes = map_coordinates(_quantile_table(), [rows, columns], order=1, mode="nearest", prefilter=False)
+    return np.asarray(np.copysign(np.sinh(sizes), normal))
+
+
+@cache
+def _quantile_table() -> Float[np.ndarray, "normal_quantile inverse_df"]:
+    """The inverse hyperbolic sine of the upper quantiles: nearly straight along both axes."""
+    quantiles = np.linspace(0.0, FARTHEST_NORMAL, _NORMAL_QUANTILES)
+    inverse_df = np.linspace(0.0, 1 / LEAST_DF, _INVERSE_DFS)[1:]
+    student = -stdtrit(1 / inverse_df, ndtr(-quantiles)[:, None])
+    return np.asarray(np.arcsinh(np.column_stack([quantiles, student])))
 
 
 def joined(parts: Sequence[AnyDay], order: np.ndarray) -> AnyDay:

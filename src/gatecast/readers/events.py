@@ -204,23 +204,27 @@ def _once(rows: list[tuple[str, np.datetime64, str, np.datetime64 | None]], find
     return replace(events, notes=tuple(findings.notes))
 
 
-def without_events(grid: Grid) -> tuple[Grid, list[str] | None]:
-    """A grid of prices without its event column, and the cells of that column; None where it has none.
+def event_column(grid: Grid) -> int | None:
+    """The place of the column of events among a grid's columns, or None where it has none.
 
     It is known by its name alone (`COLUMN_NAMES`), and no column that the caller gave another meaning.
     """
     said = {normalized(name) for name in grid.options.columns().values()}
     names = [normalized(levels[0]) if len(levels) == 1 else "" for levels in grid.names]
     words = set(map(normalized, COLUMN_NAMES)) - said
-    at = next((at for at, name in enumerate(names) if name in words), None)
-    if at is None or len(grid.names) < 3:
+    return next((at for at, name in enumerate(names) if name in words), None) if len(names) >= 3 else None
+
+
+def without_events(grid: Grid) -> tuple[Grid, list[str] | None]:
+    """A grid of prices without its event column, and the cells of that column; None where it has none."""
+    at = event_column(grid)
+    if at is None:
         return grid, None
-    cells = _texts(grid, at)
-    rest = [place for place in range(len(names)) if place != at]
+    rest = [place for place in range(len(grid.names)) if place != at]
     kept = replace(
         grid, names=tuple(grid.names[place] for place in rest), columns=tuple(grid.columns[place] for place in rest)
     )
-    return kept, cells
+    return kept, _texts(grid, at)
 
 
 def column_events(items: Sequence[ItemRows], cells: Sequence[str]) -> Events | None:

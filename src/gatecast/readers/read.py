@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from gatecast.calendars import open_calendar
-from gatecast.errors import UnreadableSource, UsageError, check_type
+from gatecast.errors import DataError, UnreadableSource, UsageError, check_type
 from gatecast.events import Events
 from gatecast.prices import PriceTable
 from gatecast.readers.cells import Grid, read_cells
 from gatecast.readers.choices import ReadOptions
 from gatecast.readers.date_parts import with_joined_dates
-from gatecast.readers.events import column_events, read_events, without_events
+from gatecast.readers.events import column_events, event_column, read_events, without_events
 from gatecast.readers.findings import Findings
 from gatecast.readers.headers import with_header
 from gatecast.readers.large import Progress, read_large
@@ -97,11 +98,7 @@ def read_source(
             "standard input is read once; it is given as prices and as events. Give one of them as a file."
         )
     findings = Findings(repair=repair)
-    name, content = open_source(source)
-    grid = _grid(content, shown(name), options, progress, findings)
-    if not grid.names:
-        grid = with_header(grid)
-    grid = with_joined_dates(grid)
+    name, grid = _named_grid(source, options, progress, findings)
     # The later of the dates here and in Greenwich, so that no row of today counts as future.
     today = today or max(datetime.date.today(), datetime.datetime.now(datetime.UTC).date())
     grid, marks = without_events(grid)
@@ -131,6 +128,48 @@ def _events(options: ReadOptions) -> Events | None:
     if given is None or isinstance(given, Events):
         return given
     return read_events(given)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnUse:
+    """A column of a source: what it was taken for ("date", "close", "item", ...), of which item; None: for nothing."""
+
+    name: str
+    used_as: str | None = None
+    item_id: str | None = None
+
+
+def column_uses(source: object, options: ReadOptions) -> tuple[ColumnUse, ...]:
+    """The columns of a source in their order, with what `read_source` takes them for; where it refuses, for nothing.
+
+    Raises `GatecastError` where not even columns can be told.
+    """
+    name, grid = _named_grid(source, options, None, Findings(repair=True))
+    marks = event_column(grid)
+    places = [at for at in range(len(grid.names)) if at != marks]  # in the grid, of what is left without the events
+    used = {} if marks is None else {marks: ColumnUse(name="", used_as="events")}
+    with suppress(DataError, UsageError):
+        layout = find_layout(without_events(grid)[0], name)
+        for item_id, fields in layout.assets.items():
+            for field, at in fields.items():
+                own = item_id if len(layout.assets) > 1 else None
+                used[places[at]] = ColumnUse(name="", used_as=field, item_id=own)
+        for what, place in (("item", layout.item), ("date", layout.time), ("date", layout.date)):
+            if place is not None:
+                used[places[place]] = ColumnUse(name="", used_as=what)
+    names = (" ".join(filter(None, words)) for words in grid.names)
+    return tuple(replace(used.get(at, ColumnUse(name="")), name=text) for at, text in enumerate(names))
+
+
+def _named_grid(
+    source: object, options: ReadOptions, progress: Progress | None, findings: Findings
+) -> tuple[str, Grid]:
+    """The name of the item where no column names one, and the cells under the names of their columns."""
+    name, content = open_source(source)
+    grid = _grid(content, shown(name), options, progress, findings)
+    if not grid.names:
+        grid = with_header(grid)
+    return name, with_joined_dates(grid)
 
 
 def _grid(

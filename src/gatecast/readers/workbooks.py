@@ -116,11 +116,12 @@ def _check(content: bytes, name: str) -> None:
         return  # its format ends at 65,536 rows and 256 columns
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            files = {entry.filename: entry.file_size for entry in archive.infolist()}
+            files = archive.namelist()
             if "[Content_Types].xml" not in files and "content.xml" not in files:
                 raise UnreadableSource(f"a source is {FORMATS}; {name} is a zip archive. Give the file that is in it.")
-            if sum(files.values()) > _MAX_BYTES:
+            if sum(entry.file_size for entry in archive.infolist()) > _MAX_BYTES:
                 raise UnreadableSource(f"a source unpacks to at most 2 GB; {name} is larger. Split it.")
+            _check_said_sizes(content, archive)
             # A stray value in the last corner of a sheet would make a table of 17 billion cells.
             sizes = [
                 size
@@ -139,6 +140,23 @@ def _check(content: bytes, name: str) -> None:
             f"a sheet has at most {_MAX_CELLS:,} cells; one of {name} reaches row {rows:,} and column {columns:,}. "
             "Delete what stands far from the table."
         )
+
+
+def _check_said_sizes(content: bytes, archive: zipfile.ZipFile) -> None:
+    """Refuse a file of an archive that unpacks to more than the directory says, as only a trap does."""
+    for entry in archive.infolist():
+        if entry.compress_type == zipfile.ZIP_DEFLATED:
+            head = entry.header_offset
+            names = int.from_bytes(content[head + 26 : head + 28], "little")  # lengths of the name and the extra field
+            extra = int.from_bytes(content[head + 28 : head + 30], "little")
+            begin = head + 30 + names + extra
+            packed, size = memoryview(content)[begin : begin + entry.compress_size], 0
+            unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+            while packed and not unpacker.eof:
+                size += len(unpacker.decompress(packed, _CHUNK))
+                packed = memoryview(unpacker.unconsumed_tail)
+                if size > entry.file_size:
+                    raise zipfile.BadZipFile("longer than it says")
 
 
 def _tags(archive: zipfile.ZipFile, file: str) -> Iterator[bytes]:

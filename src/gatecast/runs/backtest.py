@@ -28,7 +28,7 @@ from gatecast.readers.choices import AS_FOUND, ReadOptions
 from gatecast.readers.large import ReadProgress
 from gatecast.readers.read import read_source
 from gatecast.runs.forecast import settings_notes
-from gatecast.runs.workspace import fold_store, store_notes, timed
+from gatecast.runs.workspace import fold_store, store_notes, timed, walked_days
 
 MODELS = "gatecast,random_walk,garch"  # that are judged unless others are named
 HORIZON = 5  # steps unless given: a week of sessions
@@ -110,20 +110,20 @@ def run_backtest(
     `judge`: a file of forecasts made elsewhere (`judge.given.read_given`), held against the models at its own cutoffs
     and steps. Unless given, `models` are `MODELS`, beside such a file `RIVALS`; `horizon` is `HORIZON`.
     `with_risk`: what the past says of their risk answers; the rivals `garch` and `historical` join where not named.
-    `timeout`: seconds of a fit or a forecast of a model that is not gatecast's. Raises `GatecastError` with one line.
+    `timeout`: seconds of a fit or forecast of a model of others. Raises `GatecastError` with one line.
     """
     timings: dict[str, float] = {}
     origins = _origins(judge, {"horizon": horizon, "cutoffs": cutoffs, "every": every, "start": start})
     models = models or (MODELS if judge is None else RIVALS)
-    chosen = parse_models(models, preset=preset, settings=(f"seed={seed}", *settings), timeout=timeout)
+    chosen = _parsed(models, preset, (f"seed={seed}", *settings), timeout)
     chosen = _with_risk_rivals(chosen, paths, judge) if with_risk else chosen
     with timed(timings, "read"):
         prices = read_source(source, reading, calendar=calendar, repair=repair, progress=progress)
     given = None if judge is None else read_given(judge, prices)
     work: dict[str, Any] = {"span": span, "refit": refit, "paths": paths, "seed": seed}
     plan = {**(origins if given is None else {"horizon": given.horizon, "judge": str(judge)}), **work}
-    about: dict[str, Any] = {"risk": True} if with_risk else {}
-    about |= {"command": "backtest", "models": models, **plan, "preset": preset, "settings": list(settings)}
+    about = {"command": "backtest", "models": models, **plan, "preset": preset, "settings": list(settings)}
+    about |= {"risk": True} if with_risk else {}
     with timed(timings, "judge"), fold_store(prices, about) as store:
         work |= {"jobs": jobs or -1, "store": store, "progress": progress}
         if given is None:
@@ -131,12 +131,12 @@ def run_backtest(
         else:
             report = judge_given(given, chosen, prices, **work)
         found = audit(report.forecasts, prices) if with_audit else None
-    unused = _settings_notes(models, chosen, settings)
+    noted = [*_settings_notes(models, chosen, settings), *prices.all_notes(), *report.notes, *store_notes(store)]
     return BacktestRun(
         prices=prices,
         report=report,
         audit=found,
-        notes=merged([*unused, *prices.all_notes(), *report.notes, *store_notes(store)], prices.item_ids),
+        notes=merged(noted, prices.item_ids),
         settings={"models": models, **plan, "preset": preset},
         timings=timings,
         risk=_risk_findings(report),
@@ -149,6 +149,11 @@ def _risk_findings(report: Report) -> RiskFindings | None:
     record = risk_record(report.risk)
     subject = subject_of(list(dict.fromkeys(report.risk["model"])))
     return RiskFindings(record=record, verdict=risk_verdict(record, subject))
+
+
+def _parsed(models: str, preset: str, settings: tuple[str, ...], timeout: float) -> list[Model]:
+    """The models that a text names; what their networks are walked over is kept in the cache folder."""
+    return parse_models(models, preset=preset, settings=settings, timeout=timeout, walked=walked_days())
 
 
 def _with_risk_rivals(chosen: Sequence[Model], paths: int, judge: str | Path | None) -> list[Model]:

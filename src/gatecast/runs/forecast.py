@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from gatecast.calendars import describe, likely_holidays
-from gatecast.calibration.cache import CachedForecasts
 from gatecast.config import Config
 from gatecast.errors import UsageError, check_path
 from gatecast.forecast import Forecast, check_level
@@ -24,7 +23,7 @@ from gatecast.prices import PriceTable
 from gatecast.readers.choices import AS_FOUND, ReadOptions
 from gatecast.readers.large import ReadProgress
 from gatecast.readers.read import read_source
-from gatecast.runs.workspace import cache, clear_checkpoint, timed
+from gatecast.runs.workspace import cache, clear_checkpoint, timed, walked_days
 from gatecast.text import counted
 
 MANY = 100_000  # paths; more take minutes
@@ -117,10 +116,8 @@ def run_forecast(
     judged = None
     if verdict:
         with timed(timings, "judge"):
-            cached = cached_of(forecaster)
-            judged = recent_verdict(
-                forecaster.choice_, prices, horizon=horizon, seed=seed, cached=cached, progress=progress
-            )
+            choice, walked = forecaster.choice_, forecaster.walked_
+            judged = recent_verdict(choice, prices, horizon=horizon, seed=seed, walked=walked, progress=progress)
     if model is None:
         clear(forecaster, prices, save)
     not_resumed = [_NOT_RESUMED] if resume and forecaster.config.start == "base" else []
@@ -133,11 +130,6 @@ def run_forecast(
         notes=(*settings_notes(forecaster.config), *not_resumed, *_notes(forecast), *_limits(prices, forecast, level)),
         timings=timings,
     )
-
-
-def cached_of(forecaster: Forecaster) -> CachedForecasts | None:
-    """The past forecasts that its network has made and kept, for a verdict to use again."""
-    return forecaster.source_ if isinstance(forecaster.source_, CachedForecasts) else None
 
 
 def _target(save: Path | str) -> Path:
@@ -161,8 +153,8 @@ def fitted(
 ) -> Forecaster:
     """The saved model, or one trained; its checkpoint waits for `clear`, so that nothing that fails later costs it."""
     if model is not None:
-        return Forecaster.load(model)
-    forecaster = Forecaster(config)
+        return Forecaster.load(model, walked=walked_days())
+    forecaster = Forecaster(config, walked=walked_days())
     forecaster.fit(prices, checkpoint=_checkpoint(forecaster, prices, save), resume=resume, progress=progress)
     if save is not None:
         forecaster.save(save)

@@ -17,7 +17,7 @@ from gatecast.readers.choices import AS_FOUND, ReadOptions
 from gatecast.risk.answers import Risk
 from gatecast.risk.assess import assess_risk
 from gatecast.risk.questions import RiskQuestions
-from gatecast.runs.forecast import ForecastRun, Progress, cached_of, run_forecast
+from gatecast.runs.forecast import ForecastRun, Progress, run_forecast
 from gatecast.runs.workspace import timed
 
 _DEFAULT = RiskQuestions()
@@ -87,6 +87,8 @@ def run_risk(
     horizon: int = 20,
     paths: int = 1000,
     seed: int = 0,
+    save: Path | str | None = None,
+    resume: bool = False,
     verdict: bool = True,
     calendar: str | None = None,
     repair: bool = False,
@@ -105,6 +107,8 @@ def run_risk(
         horizon=horizon,
         paths=paths,
         seed=seed,
+        save=save,
+        resume=resume,
         verdict=False,
         calendar=calendar,
         repair=repair,
@@ -118,10 +122,10 @@ def run_risk(
     judged = None
     if verdict:
         with timed(timings, "judge"):
-            choice, cached = run.forecaster.choice_, cached_of(run.forecaster)
+            choice, walked = run.forecaster.choice_, run.forecaster.walked_
             walk = recent_walk(
-                choice, run.prices, horizon=horizon, seed=seed, risk=True, cached=cached, progress=progress
+                choice, run.prices, horizon=horizon, seed=seed, risk=True, walked=walked, progress=progress
             )
-            judged = recent_risk(choice, run.prices, walk, seed=seed, cached=cached, progress=progress)
+            judged = recent_risk(choice, run.prices, walk, seed=seed, walked=walked, progress=progress)
             run = replace(run, verdict=walk.verdict)
     return RiskRun(forecast_run=run, risk=risk, verdict=judged, notes=(*run.notes, *risk.notes), timings=timings)

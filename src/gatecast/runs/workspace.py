@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from gatecast.calibration.walked import WalkedDays
 from gatecast.notes import Note
 from gatecast.prices import PriceTable
 
@@ -18,6 +19,11 @@ from gatecast.prices import PriceTable
 def cache() -> Path:
     """The user's cache folder (XDG Base Directory Specification)."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatecast"
+
+
+def walked_days() -> WalkedDays:
+    """The past days that networks were walked over, kept in the user's cache folder."""
+    return WalkedDays(cache() / "walks")
 
 
 def clear_checkpoint(folder: Path, *, keep_folder: bool) -> None:

@@ -8,7 +8,9 @@ from gatecast.faces.figures.ingredients import collapsed_bands, losses, price_an
 from gatecast.faces.figures.inside import attention_map, cell_states, half_lives, receptive_field
 from gatecast.faces.figures.judged import ablation_bars, pit_histogram, reliability, score_by_step, skill_bars
 from gatecast.faces.figures.palette import DARK
+from gatecast.faces.figures.prices import closes, two_fans
 from gatecast.faces.figures.recall import gradients, memory_errors, memory_gradients
+from gatecast.faces.figures.recorded import coverage_over_time, crps_over_time, recorded_pit
 from gatecast.faces.figures.risk import drawdown_fan, joint_cloud, shortfall_bars, touch_surface
 from gatecast.faces.figures.strips import fan_strip
 
@@ -19,8 +21,11 @@ __all__ = [
     "band_sources",
     "band_stretch",
     "cell_states",
+    "closes",
     "collapsed_bands",
     "contribution_map",
+    "coverage_over_time",
+    "crps_over_time",
     "drawdown_fan",
     "fan",
     "fan_strip",
@@ -36,10 +41,12 @@ __all__ = [
     "price_and_returns",
     "recency",
     "receptive_field",
+    "recorded_pit",
     "reliability",
     "score_by_step",
     "shortfall_bars",
     "skill_bars",
     "squashing",
     "touch_surface",
+    "two_fans",
 ]

@@ -10,6 +10,7 @@ ACCENT = "#2f5fe0"
 ACCENT_SOFT = "rgba(47,95,224,0.30)"
 # Outermost first; drawn over each other, they add up.
 BANDS = ("rgba(47,95,224,0.11)", "rgba(47,95,224,0.13)", "rgba(47,95,224,0.16)")
+SECOND_BAND = "rgba(183,121,31,0.17)"  # of a second forecast beside the first
 QUIET = "#c3cad6"  # bars that are not the subject
 SHADE = "#a9bff5"  # a surface where it is highest
 RIVALS = ("#1f8a84", "#b7791f", "#8a4fa3", "#4f8a3c", "#c2546b", "#5f7291", "#8c6a4f", "#2a86b0", "#7d7f2a")
@@ -26,6 +27,7 @@ DARK = {
     BANDS[0]: "rgba(134,168,255,0.12)",
     BANDS[1]: "rgba(134,168,255,0.15)",
     BANDS[2]: "rgba(134,168,255,0.19)",
+    SECOND_BAND: "rgba(224,177,92,0.20)",
     QUIET: "#475064",
     SHADE: "#34497d",
     **dict(zip(RIVALS, _LIGHTER, strict=True)),

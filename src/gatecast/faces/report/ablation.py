@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from gatecast.faces import figures
 from gatecast.faces.report.page import render
 from gatecast.faces.tables import Cell, number_text, percent
-from gatecast.judge.ablation import Ablation, Score
+
+if TYPE_CHECKING:  # it loads torch, which a server that shows pages does without
+    from gatecast.judge.ablation import Ablation, Score
 
 _SCORES: dict[Score, str] = {"crps": "CRPS", "mae": "MAE", "coverage_90": "90% band held"}
 _CHANGE = percent(2, "+")

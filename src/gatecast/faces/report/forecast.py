@@ -45,14 +45,14 @@ def forecast_report(
     drawings: dict[str, go.Figure] = {}
     items: list[dict[str, object]] = []
     for position, item in enumerate(forecast):
-        drawings[f"fan-{position}"] = _fan(item, prices, level, many=len(forecast.items) > MANY_ITEMS)
-        places = _add_risk(drawings, item, prices, position) if len(forecast.items) <= MANY_ITEMS else {}
         history = prices[item.item_id] if item.item_id in prices.item_ids else None
+        drawings[f"fan-{position}"] = item_fan(item, history, level, many=len(forecast.items) > MANY_ITEMS)
+        places = _add_risk(drawings, item, history, position) if len(forecast.items) <= MANY_ITEMS else {}
         items.append(
-            {**_item_values(item, level, history), "id": f"item-{position}", "figure": f"fan-{position}", **places}
+            {**item_values(item, level, history), "id": f"item-{position}", "figure": f"fan-{position}", **places}
         )
     if losses:
-        drawings["loss"] = figures.loss_curve(losses, _best_epoch(losses))
+        drawings["loss"] = figures.loss_curve(losses, best_epoch(losses))
     return render(
         "forecast.html",
         drawings,
@@ -75,30 +75,32 @@ def _subtitle(forecast: Forecast) -> str:
     return f"{paths}{assets} · seed {forecast.seed}"
 
 
-def _fan(item: ItemForecast, prices: PriceTable, level: float, *, many: bool) -> go.Figure:
-    history = prices[item.item_id] if item.item_id in prices.item_ids else None
+def item_fan(item: ItemForecast, history: PriceSeries | None, level: float, *, many: bool = False) -> go.Figure:
+    """The fan of an item over twice as many closes as there are steps; one of `many` has fewer points."""
     rows = 60 if many else max(60, 2 * item.horizon)
     levels = sorted({0.5, 0.8, level})
     return figures.fan(item, history, levels=levels, history_rows=rows, sample_paths=0 if many else 12, title=False)
 
 
-def _add_risk(drawings: dict[str, go.Figure], item: ItemForecast, prices: PriceTable, position: int) -> dict[str, str]:
+def _add_risk(
+    drawings: dict[str, go.Figure], item: ItemForecast, history: PriceSeries | None, position: int
+) -> dict[str, str]:
     """Adds what can be lost to `drawings`, where the simulated days have ranges; returns the names of the figures."""
     if item.highs is None or item.lows is None:
         return {}
-    history = prices[item.item_id] if item.item_id in prices.item_ids else None
     drawings[f"touch-{position}"] = figures.touch_surface(item, history)
     drawings[f"falls-{position}"] = figures.drawdown_fan(item)
     return {"touch": f"touch-{position}", "falls": f"falls-{position}"}
 
 
-def _best_epoch(losses: Sequence[tuple[int, float, float]]) -> int | None:
+def best_epoch(losses: Sequence[tuple[int, float, float]]) -> int | None:
     """The epoch whose weights were kept: the smallest validation loss, the first of equals."""
     finite = [(validation, epoch) for epoch, _, validation in losses if math.isfinite(validation)]
     return min(finite)[1] if finite else None
 
 
-def _item_values(item: ItemForecast, level: float, history: PriceSeries | None) -> dict[str, object]:
+def item_values(item: ItemForecast, level: float, history: PriceSeries | None) -> dict[str, object]:
+    """What a page says of an item's forecast, as texts: the reading, the last step, every step, dates, the notes."""
     events = events_ahead(item, history)
     ends = zip(("change", "lower_change", "upper_change"), (item.median, *item.interval(level)), strict=True)
     return {

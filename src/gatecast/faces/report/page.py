@@ -25,9 +25,11 @@ CHIPS = {"median": "Median", "bands": "Bands", "honest": "Bands honest", "origin
 
 
 @functools.cache
-def _templates() -> jinja2.Environment:
+def environment(*packages: str) -> jinja2.Environment:
+    """The templates of these packages, the first that has a name; of reports unless named. Values are escaped."""
+    loaders = [jinja2.PackageLoader(package, "templates") for package in packages or ("gatecast.faces",)]
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("gatecast.faces", "templates"),
+        loader=jinja2.ChoiceLoader(loaders),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -43,19 +45,28 @@ def render(template: str, figures: Mapping[str, go.Figure], values: Mapping[str,
 
     The title may hold the name of a file whose bytes are no text.
     """
-    # Plotly's "json" engine escapes < and >, so that no text in a figure can end its <script>.
-    specs = {id: Markup(figure.to_json(validate=False, engine="json")) for id, figure in figures.items()}
+    specs = {id: figure_json(figure) for id, figure in figures.items()}
     return (
-        _templates()
+        environment()
         .get_template(template)
         .render(
             **{**values, "title": clean(values["title"])},
             figures=specs,
-            dark=Markup(json.dumps(DARK)),
+            dark=dark_colours(),
             version=__version__,
             plotly=Markup(get_plotlyjs()),
         )
     )
+
+
+def figure_json(figure: go.Figure) -> Markup:
+    """A figure as JSON in which no text can end its <script>: Plotly's "json" engine escapes < and >."""
+    return Markup(figure.to_json(validate=False, engine="json"))
+
+
+def dark_colours() -> Markup:
+    """The counterpart of each colour of a figure on a dark page, as JSON for the script that draws."""
+    return Markup(json.dumps(DARK))
 
 
 def verdict_values(verdict: Mapping[str, object] | None) -> dict[str, object] | None:

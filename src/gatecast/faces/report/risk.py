@@ -61,8 +61,8 @@ def risk_report(
             "portfolio_falls": risk_text.portfolio_fall_text(risk),
             "past": past,
             "asked": [f"{name}: {text}" for name, texts in asked.items() for text in texts] if several else [],
-            "summary": _table(risk_text.summary_columns(risk.items)) if several else None,
-            "links": {item["name"]: item["id"] for item in items},
+            "summary": table(risk_text.summary_columns(risk.items)) if several else None,
+            "links": {item["name"]: f"#{item['id']}" for item in items},
             "items": items,
             "left_out": f"{counted(left_out, 'more asset')} not shown in full; --csv writes every number."
             if left_out
@@ -72,7 +72,7 @@ def risk_report(
             else {
                 "title": risk_text.scenario_title(risk.scenario),
                 "text": risk_text.scenario_text(risk.scenario),
-                "table": _table(risk_text.scenario_columns(risk.scenario.moves)),
+                "table": table(risk_text.scenario_columns(risk.scenario.moves)),
             },
             "level": level_text(level),
             "verdict": verdict_values(verdict),
@@ -88,7 +88,7 @@ def _subtitle(forecast: Forecast) -> str:
     return f"{paths}{joint if len(forecast.items) > 1 else ''} · seed {forecast.seed}"
 
 
-def _table(columns: risk_text.Columns) -> dict[str, object] | None:
+def table(columns: risk_text.Columns) -> dict[str, object] | None:
     """Columns as the template takes them: heads and rows, each cell with its kind; None where there are none."""
     if not columns:
         return None
@@ -97,13 +97,13 @@ def _table(columns: risk_text.Columns) -> dict[str, object] | None:
     return {"heads": heads, "body": [list(zip(kinds, row, strict=True)) for row in zip(*columns.values(), strict=True)]}
 
 
-def _step_table(outlook: Outlook, money: float | None) -> dict[str, object] | None:
+def step_table(outlook: Outlook, money: float | None = None) -> dict[str, object] | None:
     """Every step and every level; a wide table scrolls."""
     steps = range(1, len(outlook.timestamps) + 1)
-    return _table(risk_text.step_columns(outlook, steps, outlook.tails, money))
+    return table(risk_text.step_columns(outlook, steps, outlook.tails, money))
 
 
-def _facts(outlook: Outlook) -> list[tuple[str, str, str]]:
+def facts(outlook: Outlook) -> list[tuple[str, str, str]]:
     """Name, value and explanation of the numbers that stand large."""
     tail, day = risk_text.usual_tail(outlook), date_text(outlook.timestamps[-1])
     level = level_text(tail.level)
@@ -122,7 +122,7 @@ def _item_values(
 ) -> dict[str, object]:
     like = item.last_close
     history = prices[item.item_id] if item.item_id in prices.item_ids else None
-    drawings[f"touch-{position}"] = figures.touch_surface(item, history, marked=_marked(risk))
+    drawings[f"touch-{position}"] = figures.touch_surface(item, history, marked=marked_prices(risk))
     drawings[f"falls-{position}"] = figures.drawdown_fan(item)
     return {
         "name": item.item_id,
@@ -137,14 +137,14 @@ def _item_values(
             *risk_text.asked_texts(risk),
             risk_text.fall_text(risk.outlook),
         ],
-        "facts": _facts(risk.outlook),
+        "facts": facts(risk.outlook),
         "ranges": risk.ranges,
-        "levels": _table(risk_text.level_columns(risk)),
-        "steps": _step_table(risk.outlook, None),
+        "levels": table(risk_text.level_columns(risk)),
+        "steps": step_table(risk.outlook, None),
     }
 
 
-def _marked(risk: ItemRisk) -> list[tuple[str, float]]:
+def marked_prices(risk: ItemRisk) -> list[tuple[str, float]]:
     """The prices asked of an item, each once."""
     marked = {level.price: "price" for level in (*risk.touch, *risk.above)}
     if (found := risk.stop_target) is not None:
@@ -171,12 +171,12 @@ def _portfolio_values(risk: PortfolioRisk, forecast: Forecast, drawings: _Drawin
             *filter(None, [risk_text.diversification_text(part)]),
             risk_text.fall_text(risk.outlook),
         ],
-        "facts": _facts(risk.outlook),
+        "facts": facts(risk.outlook),
         "unit": "money" if money is not None else "per cent of today's value",
         "pair": None if pair is None else _pair_values(pair, risk.weights),
         "bars_height": 90 + 44 * min(len(part.shares), MOST_BARS),
-        "holdings": _table(risk_text.holding_columns(part, dict(risk.weights))),
-        "steps": _step_table(risk.outlook, money),
+        "holdings": table(risk_text.holding_columns(part, dict(risk.weights))),
+        "steps": step_table(risk.outlook, money),
     }
 
 

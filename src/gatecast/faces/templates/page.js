@@ -17,11 +17,12 @@
   const key = (box, data) => {
     const line = document.createElement("div");
     line.className = "key";
-    const fills = []; // bands overlap, so an inner band shows the colours of all around it
+    const around = {}; // bands of a group overlap, so an inner band shows the colours of all around it
     for (const trace of data) {
       if (trace.showlegend === false) continue;
       const mark = document.createElement("i");
       const entry = document.createElement("span");
+      const fills = (around[trace.legendgroup || ""] ||= []);
       if (trace.fill === "toself") fills.push(`linear-gradient(${trace.fillcolor},${trace.fillcolor})`);
       if (trace.fill === "toself") mark.style.background = fills.join(",");
       else if (trace.mode === "lines+markers") mark.style.borderColor = trace.line.color;
@@ -70,6 +71,7 @@
     Plotly.react(box, data, layout, { responsive: true, displayModeBar: false, doubleClick: false });
     if (slider) slide(box, slider);
     box.dataset.drawn = "yes";
+    box.dispatchEvent(new Event("drawn"));
   };
 
   const shown = new IntersectionObserver((entries) => {
@@ -77,13 +79,15 @@
       if (entry.isIntersecting && !entry.target.dataset.drawn) draw(entry.target);
     }
   }, { rootMargin: "400px" });
-  const boxes = [...document.querySelectorAll("[data-figure]")];
-  for (const box of boxes) shown.observe(box);
-  const again = () => boxes.filter((box) => box.dataset.drawn).forEach(draw);
+  const boxes = () => [...document.querySelectorAll("[data-figure]")];
+  const watch = () => boxes().forEach((box) => shown.observe(box));
+  watch();
+  document.addEventListener("figures", watch); // told by a page that parts were added to
+  const again = () => boxes().filter((box) => box.dataset.drawn).forEach(draw);
   dark.addEventListener("change", again);
   narrow.addEventListener("change", again);
   // A printed page is not scrolled: what is not yet drawn is drawn before it is printed.
-  addEventListener("beforeprint", () => boxes.filter((box) => box.offsetWidth && !box.dataset.drawn).forEach(draw));
+  addEventListener("beforeprint", () => boxes().filter((box) => box.offsetWidth && !box.dataset.drawn).forEach(draw));
 
   // The address after # names the item that is shown, so that a link or a reload keeps it.
   const items = [...document.querySelectorAll("[data-item]")];

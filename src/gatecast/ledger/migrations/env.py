@@ -2,5 +2,6 @@
 
 from alembic import context
 
-context.configure(connection=context.config.attributes["connection"])
+about = context.config.attributes
+context.configure(connection=about["connection"], version_table=about["version_table"])
 context.run_migrations()

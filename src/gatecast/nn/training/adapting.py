@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -101,24 +100,32 @@ class _Adapting(Objective):
     seed: int
     densities: list[Float[np.ndarray, " held_out"]] = field(default_factory=list)
 
-    def epoch(self, number: int) -> Iterator[Batch]:
-        """Half-overlapping chunks for each member, or as many updates as an epoch may have."""
-        whole = sum(1 + (len(sequence) - CHUNK) // (CHUNK // 2) for sequence in self.learned)
-        updates = min(math.ceil(whole / BATCH), UPDATES) * len(self.members)
-        rng = np.random.default_rng([self.seed, number])
-        generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
-        for which, member in enumerate(self.members):
-            places = []
-            for sequence in self.learned:
-                count = len(sequence) - CHUNK + 1
-                starts = range(int(rng.integers(CHUNK // 2)) % count, count, CHUNK // 2)
-                places += [(sequence, start) for start in starts]
-            order = rng.permutation(len(places))[: UPDATES * BATCH]
-            for first in range(0, len(order), BATCH):
-                chosen = [places[place] for place in order[first : first + BATCH]]
-                chunks = Chunks.of([sequence.rows(start, start + CHUNK) for sequence, start in chosen])
+    def epoch(self, number: int) -> Iterator[list[Batch]]:
+        """Half-overlapping chunks in another order for each member, or as many updates as an epoch may have."""
+        drawn = [self._drawn(np.random.default_rng([self.seed, number, which])) for which in range(len(self.members))]
+        generators = [
+            torch.Generator().manual_seed(int(np.random.default_rng([self.seed, number, which, 1]).integers(2**63)))
+            for which in range(len(self.members))
+        ]
+        updates = min(map(len, drawn))  # a random first chunk may leave room for one more or less
+        for parts in zip(*drawn, strict=False):
+            batches = []
+            for which, (places, member, generator) in enumerate(zip(parts, self.members, generators, strict=True)):
+                chunks = Chunks.of([sequence.rows(start, start + CHUNK) for sequence, start in places])
                 loss = partial(chunk_loss, member, chunks, generator)
-                yield Batch(parts=[loss], rows=chunks.observed[..., 0].numel(), updates=updates, member=which)
+                rows = chunks.observed[..., 0].numel()
+                batches.append(Batch(parts=[loss], rows=rows, updates=updates, member=which))
+            yield batches
+
+    def _drawn(self, rng: np.random.Generator) -> list[list[tuple[TrainingSequence, int]]]:
+        """The chunks of each update of an epoch."""
+        places = []
+        for sequence in self.learned:
+            count = len(sequence) - CHUNK + 1
+            starts = range(int(rng.integers(CHUNK // 2)) % count, count, CHUNK // 2)
+            places += [(sequence, start) for start in starts]
+        order = rng.permutation(len(places))[: UPDATES * BATCH]
+        return [[places[place] for place in order[first : first + BATCH]] for first in range(0, len(order), BATCH)]
 
     def held_out_loss(self, workers: Workers) -> float:
         self.densities.append(np.concatenate(workers.map(self._tail_density, self.tails)))

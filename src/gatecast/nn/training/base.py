@@ -81,12 +81,12 @@ class _FromPool(Objective):
     seed: int
     updates: int
 
-    def epoch(self, number: int) -> Iterator[Batch]:
+    def epoch(self, number: int) -> Iterator[list[Batch]]:
         rng, generator = np.random.default_rng(self.seed), torch.Generator().manual_seed(self.seed)
         for _ in range(self.updates):
             chunks = self.pool.draw(BATCH, rng)
             loss = partial(chunk_loss, self.network, chunks, generator)
-            yield Batch(parts=[loss], rows=chunks.observed[..., 0].numel(), updates=self.updates)
+            yield [Batch(parts=[loss], rows=chunks.observed[..., 0].numel(), updates=self.updates)]
 
 
 def chunk_loss(network: BaseNetwork, chunks: Chunks, generator: torch.Generator) -> Float[Tensor, ""]:

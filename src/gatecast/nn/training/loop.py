@@ -6,6 +6,7 @@ What is learned is an `Objective`: a network on the user's prices (`recipe`), th
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from abc import ABC, abstractmethod
@@ -40,8 +41,11 @@ class Objective(ABC):
     """What networks learn and how they are judged. All randomness of an epoch comes from a seed and its number."""
 
     @abstractmethod
-    def epoch(self, number: int) -> Iterable[Batch]:
-        """The batches of an epoch, counted from 1; each is drawn after the update from the one before."""
+    def epoch(self, number: int) -> Iterable[Sequence[Batch]]:
+        """The batches of an epoch, counted from 1: of one update each, of as many networks, which learn side by side.
+
+        Those of an update are drawn after the update before.
+        """
 
     def held_out_loss(self, workers: Workers) -> float | None:
         """The loss on held-out data; None where there is none, so that the last weights are kept."""
@@ -155,13 +159,13 @@ def _epoch(run: _Run, number: int) -> float:
     """One pass over the batches; the mean training loss."""
     total, rows, began = torch.zeros((), device=run.optimisers[0].weights.device), 0, time.perf_counter()
     update = 0
-    for update, batch in enumerate(run.objective.epoch(number), 1):
-        total += _update(run, batch)
-        rows += batch.rows
+    for update, batches in enumerate(run.objective.epoch(number), 1):
+        total += _update(run, batches)
+        rows += sum(batch.rows for batch in batches)
         if run.progress is None:
             continue
         spent = time.perf_counter() - began
-        share = (number - 1 + update / batch.updates) / run.epochs
+        share = (number - 1 + update / batches[0].updates) / run.epochs
         run.progress(
             Progress(
                 epoch=number,
@@ -170,23 +174,30 @@ def _epoch(run: _Run, number: int) -> float:
                 loss=float(total) / update,
                 validation_loss=run.record.best_loss if run.record.best_epoch else None,
                 rows_per_second=rows / max(spent, 1e-9),
-                seconds_left=spent / update * batch.updates * run.epochs * (1 - share),
+                seconds_left=spent / update * batches[0].updates * run.epochs * (1 - share),
             )
         )
     return float(total) / max(update, 1)
 
 
-def _update(run: _Run, batch: Batch) -> Float[Tensor, ""]:
-    """One step of the optimiser on a batch, whose loss and gradient are the sums of its shares'; the loss."""
-    optimiser = run.optimisers[batch.member]
+def _update(run: _Run, batches: Sequence[Batch]) -> Float[Tensor, ""]:
+    """One step of the optimiser of each batch, whose loss and gradient are the sums of its shares'; the mean loss."""
+    shares = [(run.optimisers[batch.member], part) for batch in batches for part in batch.parts]
 
-    def learn(part: Callable[[], Float[Tensor, ""]]) -> tuple[Tensor, Tensor]:
+    def learn(share: tuple[FlatAdam, Callable[[], Float[Tensor, ""]]]) -> tuple[Tensor, Tensor]:
+        optimiser, part = share
         loss = part()
         return loss.detach(), optimiser.gradient_of(loss)
 
-    losses, gradients = zip(*run.workers.map(learn, batch.parts), strict=True)
-    run.workers.map(optimiser.step, [gradients])
-    return torch.stack(losses).sum()
+    learned = iter(run.workers.map(learn, shares))
+    of_batches = [list(itertools.islice(learned, len(batch.parts))) for batch in batches]
+
+    def step(place: int) -> None:
+        optimiser = run.optimisers[batches[place].member]
+        optimiser.step([gradient for _, gradient in of_batches[place]])
+
+    run.workers.map(step, range(len(batches)))
+    return torch.stack([loss for losses in of_batches for loss, _ in losses]).sum() / len(batches)
 
 
 def _finite(loss: float, epoch: int, run: _Run) -> float:

@@ -98,11 +98,11 @@ class _Recalling(Objective):
     used: int = 0
     smoothed: float = 1.0
 
-    def epoch(self, number: int) -> Iterator[Batch]:
+    def epoch(self, number: int) -> Iterator[list[Batch]]:
         while self.used < self.updates and self.smoothed >= LEARNED:
             self.used += 1
             inputs, target = _sequences(self.k, BATCH, self.generator)
-            yield Batch(parts=[partial(self._loss, inputs, target)], rows=BATCH, updates=self.updates)
+            yield [Batch(parts=[partial(self._loss, inputs, target)], rows=BATCH, updates=self.updates)]
 
     def _loss(self, inputs: Tensor, target: Tensor) -> Float[Tensor, ""]:
         loss: Tensor = (self.network(inputs) - target).square().mean()

@@ -65,7 +65,7 @@ class _Recipe(Objective):
         self.inputs, self.target = (torch.from_numpy(rows).to(self.device) for rows in (panel.inputs, panel.target))
         self.held_out = validation_samples(panel, split, config)
 
-    def epoch(self, number: int) -> Iterator[Batch]:
+    def epoch(self, number: int) -> Iterator[list[Batch]]:
         samples = training_samples(self.panel, self.split, self.config, number)
         self.network.train()
         entropy = np.random.SeedSequence([self.config.seed, number])
@@ -81,7 +81,7 @@ class _Recipe(Objective):
             count = int((weights > 0).sum())
             loss = partial(self._loss, samples, chosen, masks, weights, count)
             parts = [partial(loss, share) for share in shares(len(chosen), samples.length, self.device)]
-            yield Batch(parts=parts, rows=len(chosen) * samples.judged, updates=len(batches))
+            yield [Batch(parts=parts, rows=len(chosen) * samples.judged, updates=len(batches))]
 
     def _loss(
         self, samples: Samples, chosen: Tensor, masks: Masks | None, weights: Tensor, count: int, share: slice

@@ -1,0 +1,215 @@
+"""Past days that a network was walked over: simulated once, whoever asks for them again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from gatecast.calibration.raw_bands import RawBands
+from gatecast.files import write_whole
+from gatecast.model import Forecasting, PredictsAt, Request, forecasts_at
+from gatecast.prices import PriceTable
+
+FORMAT = 1  # of a file; raised when what is kept of a day changes
+GROUP = 25  # origins that are simulated, and kept in a file, together; fewer of many items
+PATHS_AT_ONCE = 20_000  # of all items and origins of a group
+MEMORY = 256 * 2**20  # bytes of groups that are held
+DISK = 512 * 2**20  # bytes of files in a folder
+_ARRAYS = tuple(field.name for field in fields(RawBands) if field.name != "item_ids")
+_shared: dict[str, WalkedDays] = {}  # with other tasks of this process, by token
+Group = list[RawBands]  # of neighbouring origins, ascending
+
+
+class WalkedDays:
+    """Groups of past days by a name of all they were made from; held in memory, and kept in files of `folder`, if any.
+
+    Copies share what is held, those that a process is sent, too.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
+        self._token = secrets.token_hex(8)
+        self._held: dict[str, Group] = {}
+        self._bytes = 0
+
+    def __deepcopy__(self, memo: object) -> WalkedDays:
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _received, (self._token, self.folder)
+
+    def find(self, name: str, steps: int) -> Group | None:
+        """A group, at least so many steps ahead; None where it is not known, or its file is damaged."""
+        group = self._held.get(name)
+        if group is None and (group := self._read(name)) is not None:
+            self._hold(name, group)
+        return None if group is None or group[0].steps < steps else group
+
+    def keep(self, name: str, group: Group) -> None:
+        """Hold a group and write its file; where that fails it is simulated again another time."""
+        self._hold(name, group)
+        if self.folder is None:
+            return
+        arrays = {f"{day}.{field}": getattr(bands, field) for day, bands in enumerate(group) for field in _ARRAYS}
+        stamps = {name: array.view(np.int64) for name, array in arrays.items() if array.dtype.kind == "M"}
+        items = json.dumps([bands.item_ids for bands in group])
+        content = save(
+            {name: np.ascontiguousarray(array) for name, array in (arrays | stamps).items()}, {"items": items}
+        )
+        with suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_whole(self.folder / f"{name}.safetensors", content)
+            _prune(self.folder)
+
+    def _hold(self, name: str, group: Group) -> None:
+        """Hold a group; the oldest go where all take more than MEMORY."""
+        self._bytes += _size(group) - _size(self._held.pop(name, []))
+        self._held[name] = group
+        while self._bytes > MEMORY and len(self._held) > 1:
+            self._bytes -= _size(self._held.pop(next(iter(self._held))))
+
+    def _read(self, name: str) -> Group | None:
+        if self.folder is None:
+            return None
+        try:
+            with safe_open(self.folder / f"{name}.safetensors", "numpy") as file:
+                items = json.loads(file.metadata()["items"])
+                return [
+                    RawBands(
+                        item_ids=tuple(item_ids),
+                        last=file.get_tensor(f"{day}.last").view("datetime64[ns]"),
+                        **{field: file.get_tensor(f"{day}.{field}") for field in _ARRAYS if field != "last"},
+                    )
+                    for day, item_ids in enumerate(items)
+                ]
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+            return None
+
+
+def _received(token: str, folder: Path | None) -> WalkedDays:
+    """The days that this process holds already under the token, or none yet."""
+    return _shared.setdefault(token, WalkedDays(folder))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WalkedNetwork:
+    """A network with the days it was walked over. `identity` names its weights and settings."""
+
+    network: PredictsAt
+    days: WalkedDays
+    identity: str
+
+    def bands(
+        self,
+        prices: PriceTable,
+        origins: Sequence[np.datetime64],
+        steps: int,
+        paths: int,
+        among: Sequence[np.datetime64],
+    ) -> Iterator[RawBands]:
+        """The raw bands from each origin, ascending, which are the last of `among`.
+
+        `among` is divided into groups from its beginning, and those that are not known yet are simulated whole: so the
+        numbers of an origin are the same whatever was asked before.
+        """
+        size = min(max(PATHS_AT_ONCE // (len(prices) * paths), 1), GROUP)
+        skipped = len(among) - len(origins)
+        groups = [among[first : first + size] for first in range(skipped // size * size, len(among), size)]
+        hashes = rows_hashes(prices, [group[-1] for group in groups])
+        for number, (group, rows) in enumerate(zip(groups, hashes, strict=True)):
+            days = [int(origin.astype("datetime64[ns]").astype(np.int64)) for origin in group]
+            name = _digest([FORMAT, _code(), self.identity, rows, days, paths])
+            made = self.days.find(name, steps)
+            if made is None or len(made) != len(group):
+                made = self._made(prices, group, steps, paths)
+                self.days.keep(name, made)
+            yield from (bands.first(steps) for bands in made[skipped % size if number == 0 else 0 :])
+
+    def _made(self, prices: PriceTable, origins: Sequence[np.datetime64], steps: int, paths: int) -> Group:
+        seeds = [walking_seed(origin) for origin in origins]
+        request = Request(cutoffs=origins, horizon=steps, paths=paths, seeds=seeds, extremes=False)
+        return [RawBands.of(forecast, steps) for forecast in self.network.predict_at(prices, request)]
+
+
+def bands_at(
+    model: Forecasting | WalkedNetwork,
+    prices: PriceTable,
+    origins: Sequence[np.datetime64],
+    steps: int,
+    paths: int,
+    among: Sequence[np.datetime64] | None = None,
+) -> Iterator[RawBands]:
+    """The raw bands of any model from each origin, which sees the rows at or before it alone.
+
+    The origins are the last of `among`, if given: all that could be asked for of these rows (`WalkedNetwork.bands`).
+    """
+    if isinstance(model, WalkedNetwork):
+        yield from model.bands(prices, origins, steps, paths, origins if among is None else among)
+        return
+    seeds = [walking_seed(origin) for origin in origins]
+    for forecast in forecasts_at(model, prices, origins, steps, paths=paths, seeds=seeds, extremes=False):
+        yield RawBands.of(forecast, steps)
+
+
+def walking_seed(cutoff: np.datetime64) -> int:
+    """Another seed each origin: with one for all, a sample's own error would be taken for the model's."""
+    return int(cutoff.astype("datetime64[s]").astype("int64")) % 2**31
+
+
+def rows_hashes(prices: PriceTable, cutoffs: Sequence[np.datetime64]) -> list[str]:
+    """A hash of all that a forecast from each cutoff, ascending, may depend on: the rows up to there, the calendar."""
+    columns = {
+        (series.item_id, name): (hashlib.sha256(), values)
+        for series in prices
+        for name, values in {"timestamps": series.timestamps.view("int64"), **series.columns()}.items()
+    }
+    done = dict.fromkeys(prices.item_ids, 0)
+    hashes = []
+    for cutoff in cutoffs:
+        ends = {series.item_id: int(np.searchsorted(series.timestamps, cutoff, side="right")) for series in prices}
+        known = []
+        for (item, name), (digest, values) in columns.items():
+            digest.update(np.ascontiguousarray(values[done[item] : ends[item]]).data)
+            if ends[item]:
+                known.append([item, name, ends[item], digest.hexdigest()])
+        done = ends
+        hashes.append(_digest([prices.calendar, known]))
+    return hashes
+
+
+def _digest(parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+@cache
+def _code() -> str:
+    """Which code makes these bands: other files of the package may give other numbers."""
+    package = Path(__file__).parents[1]
+    stats = [(str(file.relative_to(package)), file.stat()) for file in sorted(package.rglob("*.py"))]
+    return _digest([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])
+
+
+def _size(group: Group) -> int:
+    return sum(getattr(bands, field).nbytes for bands in group for field in _ARRAYS)
+
+
+def _prune(folder: Path) -> None:
+    """Remove the files that were written longest ago where all take more than DISK bytes."""
+    files = sorted((entry.stat().st_mtime_ns, entry.path, entry.stat().st_size) for entry in os.scandir(folder))
+    total = sum(size for _, _, size in files)
+    for _, path, size in files:
+        if total <= DISK:
+            break
+        Path(path).unlink(missing_ok=True)
+        total -= size

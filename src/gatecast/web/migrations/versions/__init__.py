@@ -1,0 +1,1 @@
+"""A file a revision of the tables."""
