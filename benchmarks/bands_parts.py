@@ -159,7 +159,7 @@ def normal_members(folder: Path) -> tuple[BaseNetwork, ...]:
     """Networks with normal returns by the recipe of `scripts/make_base.py`, made once."""
     file = folder / "weights.pt"
     if not file.exists():
-        networks = trained(*curriculum(*histories(DATA, UNTIL)), kind=NormalNetwork)
+        networks = trained(*curriculum(histories(DATA, UNTIL)), kind=NormalNetwork)
         made = [network.state_dict() for network in networks]
         folder.mkdir(parents=True, exist_ok=True)
         torch.save(made, file)

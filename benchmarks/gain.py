@@ -88,9 +88,9 @@ def network(until: str, folder: Path) -> BaseNetworks:
     if not place.is_dir():
         place = folder / until
     if not (place / "model.json").exists():
-        panel, others = histories(DATA, until)
-        members = trained(*curriculum(panel, others))
-        save_ensemble(place, members, until=until, items=[series.item_id for series in panel])
+        learned = histories(DATA, until)
+        members = trained(*curriculum(learned))
+        save_ensemble(place, members, until=until, items=learned.items)
     ensemble = load_ensemble(place)
     return BaseNetworks(members=ensemble.members, until=ensemble.until)
 

@@ -17,9 +17,12 @@ from typer.main import get_command
 
 from gatecast.cli import app
 from gatecast.errors import GatecastError, UnsafeData
+from gatecast.events import HABITS
 from gatecast.prices import PriceTable, stamp_text
 from gatecast.readers import date_cells, numbers
+from gatecast.readers.events import ANNOUNCED_NAMES, COLUMN_NAMES, KIND_NAMES, KIND_WORDS
 from gatecast.readers.languages import NAMES
+from gatecast.readers.misdated_bars import BEYOND_OWN, FORETELLS, JUDGED, RECENT
 from gatecast.readers.names import NO_ITEM_NAMES, TIME_NAMES, WEAK_ITEM_NAMES
 from gatecast.readers.read import read_prices
 from gatecast.readers.sources import FORMATS, LARGE
@@ -210,6 +213,44 @@ def sources() -> list[str]:
     ]
 
 
+def events() -> list[str]:
+    """How dates of events are read."""
+    return [
+        "## Dates of events",
+        "",
+        "`--events FILE`, or `read_events(FILE)`, reads the same formats ([events.md](events.md)): a row an event, with a",
+        "date and a kind; without an item it is of every item. Beside prices, a column called "
+        f"{listed_names(COLUMN_NAMES)} holds the events of its rows.",
+        "",
+        "| column | names |",
+        "| --- | --- |",
+        f"| the kind | {', '.join(KIND_NAMES)} |",
+        f"| the day of the announcement | {', '.join(ANNOUNCED_NAMES)} |",
+        "| the date, the item | as of prices |",
+        "",
+        "| kind | known ahead, days | other words for it |",
+        "| --- | ---: | --- |",
+        *(f"| {kind} | {days} | {', '.join(KIND_WORDS[kind])} |" for kind, days in HABITS.items()),
+        "| any other | 0 | |",
+        "",
+        "Where no day of an announcement is given, an event is used from so many calendar days before its date.",
+        "",
+        "## Bars that are left unused",
+        "",
+        f"Where the range of a day goes with the next day's move (rank correlation above {FORETELLS:g}, and at least "
+        f"{BEYOND_OWN:g} more than",
+        f"with its own day's), in the last {JUDGED} rows or the last "
+        f"{RECENT}, open, high and low are left out and a note says so: free daily bars of currencies",
+        "stamp the price of a day's start as its close, so that their ranges would foretell the next day.",
+        "",
+    ]
+
+
+def listed_names(names: tuple[str, ...]) -> str:
+    """Names in code: `event`, `events`."""
+    return ", ".join(f"`{name}`" for name in names)
+
+
 def files_page() -> str:
     """The page, in Markdown."""
     weak = ", ".join(WEAK_ITEM_NAMES)
@@ -258,6 +299,7 @@ def files_page() -> str:
         "",
         *refusals(),
         "",
+        *events(),
         "## Names of columns",
         "",
         "Of two columns of a kind, the one whose name stands first here is taken.",

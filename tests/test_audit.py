@@ -186,5 +186,5 @@ def test_the_command_adds_the_audit_to_its_json(tmp_path: Path) -> None:
     )
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)["audit"]
-    assert set(found) == {"coverage", "violations", "pit"}
+    assert set(found) == {"coverage", "violations", "pit", "foresight"}
     assert {row["model"] for row in found["pit"]} == {"ewma_t", "random_walk"}

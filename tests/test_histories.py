@@ -10,8 +10,11 @@ import pytest
 import torch
 
 from conftest import base_networks, simulated_series
+from gatecast.events import Events
 from gatecast.features import signal_rows
 from gatecast.features.cross_section import LEAST_ITEMS
+from gatecast.features.event_calendar import EVENTS
+from gatecast.features.known_events import future_known
 from gatecast.features.signal_rows import LOOKBACK, MEMORY, SignalRows, histories, readings
 from gatecast.models.shipped import shipped
 from gatecast.nn.sampling.strands import read_histories, tensors_of
@@ -24,9 +27,21 @@ def spaced(series: PriceSeries, frequency: str) -> PriceSeries:
 
 
 def table_of(frequency: str = "B", count: int = LEAST_ITEMS) -> PriceTable:
-    """Items that begin on different days, one of which has closes alone."""
+    """Items that begin on different days, one of which has closes alone; some have events, a few announced late."""
     series = [simulated_series(f"S{number}", 1100, number, columns=number != 3) for number in range(count)]
-    return PriceTable(series=tuple(spaced(of, frequency).rows(30 * number, 1100) for number, of in enumerate(series)))
+    table = PriceTable(series=tuple(spaced(of, frequency).rows(30 * number, 1100) for number, of in enumerate(series)))
+    return table.with_events(reports_of(table, [f"S{number}" for number in (0, 3, 5)]))
+
+
+def reports_of(table: PriceTable, items: list[str]) -> Events:
+    """A report every 63rd day, on weekends too; every fifth is told of 30 days after it."""
+    rows = {}
+    for item in items:
+        stamps = table[item].timestamps
+        for place, row in enumerate(range(20, len(stamps), 63)):
+            day = stamps[row].astype("datetime64[D]") + place % 3
+            rows.setdefault((item, day), day + 30 if place % 5 == 4 else None)
+    return Events.of_rows([(item, day, "earnings", told) for (item, day), told in rows.items()])
 
 
 def tables(table: PriceTable, rows: tuple[int, ...] = (300, 305, 700, 1020, 1100)) -> list[list[PriceSeries]]:
@@ -36,10 +51,10 @@ def tables(table: PriceTable, rows: tuple[int, ...] = (300, 305, 700, 1020, 1100
 
 def same(ours: SignalRows, theirs: SignalRows) -> None:
     for field in fields(SignalRows):
-        if field.name in ("signals", "moves", "calendar", "whole", "begin", "stop", "first"):
+        if field.name in ("signals", "moves", "calendar", "whole", "begin", "stop", "first", "known_events"):
             continue
         values = [getattr(rows, field.name).astype(float) for rows in (ours, theirs)]
-        if field.name == "events":  # those of the day to come are put in where it is known which day that is
+        if field.name in ("events", "known"):  # those of the day to come are put in where it is known which day that is
             values = [of[:-1] for of in values]
         np.testing.assert_allclose(*values, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(ours.signals.values, theirs.signals.values, rtol=1e-9, atol=1e-12)
@@ -54,8 +69,12 @@ def test_tables_read_together_have_the_rows_of_each_read_by_itself(frequency: st
     assert len({id(rows.whole) for rows in together}) == LEAST_ITEMS
     alone = [rows for table in many for rows in histories([table], cross_section=cross_section)]
     assert len(together) == len(alone) == sum(map(len, many))
+    assert any(rows.known.any() for rows in together) == (frequency in "BD")
     for ours, theirs in zip(together, alone, strict=True):
         same(ours, theirs)
+        ahead = ours.timestamps[-1] + np.arange(1, 30) * (ours.timestamps[-1] - ours.timestamps[-2])
+        expected = [future_known(r.known_events, r.timestamps, ahead, np.zeros((29, EVENTS))) for r in (ours, theirs)]
+        np.testing.assert_allclose(*expected)
         assert min(MEMORY, ours.stop) <= len(ours.timestamps) <= MEMORY + 128
         assert len(ours.moves) < LOOKBACK
 

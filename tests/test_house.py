@@ -169,7 +169,9 @@ calls += [lambda stamp=stamp: prices.until(stamp) for stamp in ("someday", None)
 calls += [lambda: prices.select("EURUSD"), lambda: gc.PriceTable.from_close({"X": 5})]
 calls += [lambda: gc.PriceTable(series=[5]), lambda: gc.PriceTable(series=(5,))]
 calls += [lambda name=name, value=value: gc.read_prices("sample:aapl", **{name: value})
-          for name, value in (("calendar", 5), ("repair", "yes"), ("today", "2020-01-01"))]
+          for name, value in (("calendar", 5), ("repair", "yes"), ("today", "2020-01-01"), ("events", 5))]
+calls += [lambda events=events: prices.with_events(events) for events in (frame, None, "events.csv")]
+calls += [lambda: gc.read_events(frame, kind=5), lambda: gc.Events.of_rows([("A", "soon", "x", None)])]
 for number, call in enumerate(calls):
     try:
         call()
@@ -228,6 +230,7 @@ PUBLIC = [
     "Config",
     "Drift",
     "Ema",
+    "Events",
     "EwmaT",
     "Forecast",
     "Forecaster",
@@ -251,5 +254,6 @@ PUBLIC = [
     "assess_risk",
     "backtest",
     "plot",
+    "read_events",
     "read_prices",
 ]

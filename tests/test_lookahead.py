@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from gatecast.calibration.bands import Calibrator
 from gatecast.calibration.dependence import Outcomes
 from gatecast.calibration.walked import WalkedDays, WalkedNetwork
 from gatecast.config import Config
+from gatecast.events import Events
 from gatecast.features import indicators as features
 from gatecast.features import signals
 from gatecast.features.cross_section import LEAST_ITEMS, ItemSignals, cross_section_rows
@@ -35,17 +36,27 @@ from gatecast.prices import PriceSeries, PriceTable
 ROWS, CUT = 200, 160
 
 
+def dated(series: PriceSeries) -> PriceSeries:
+    """The history with a report each quarter."""
+    days = series.timestamps.astype("datetime64[D]")[30::63]
+    return replace(series, events=Events.of_rows([(series.item_id, day, "earnings", None) for day in days]))
+
+
 def doubled(series: PriceSeries, cutoff: np.datetime64) -> PriceSeries:
-    """The same history with every value after the cutoff doubled (volume too)."""
+    """The same history with every value after the cutoff doubled (volume too), and events that were announced then."""
     late = series.timestamps > cutoff
     columns = {name: np.where(late, 2 * values, values) for name, values in series.columns().items()}
-    return PriceSeries(item_id=series.item_id, timestamps=series.timestamps, **columns)
+    day = cutoff.astype("datetime64[D]")
+    told = Events.of_rows([(series.item_id, day + shift, "earnings", day + 1) for shift in (-20, 0, 1, 4)])
+    assert series.events is not None
+    return replace(series, **columns, events=told.joined(series.events.known(cutoff)))
 
 
 def worlds(items: int = 2) -> tuple[PriceTable, PriceTable, np.datetime64]:
     """Two tables that agree up to the cutoff and differ after it."""
     names = "ABCDEFGHIJ"[:items]
-    ours = PriceTable(series=tuple(simulated_series(name, ROWS, seed) for seed, name in enumerate(names, start=1)))
+    walks = (simulated_series(name, ROWS, seed) for seed, name in enumerate(names, start=1))
+    ours = PriceTable(series=tuple(map(dated, walks)))
     cutoff = ours.series[0].timestamps[CUT - 1]
     return ours, PriceTable(series=tuple(doubled(series, cutoff) for series in ours)), cutoff
 
@@ -147,6 +158,7 @@ SETTINGS = [
     {"weights": "half_life"},
     {"per_asset": True},
     {"calibrate": True},
+    {"events": True},
 ]
 
 

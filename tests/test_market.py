@@ -22,7 +22,7 @@ from gatecast.models.choice import choose
 from gatecast.models.forecaster import Forecaster
 from gatecast.models.shipped import load_ensemble, shipped
 from gatecast.models.trained_networks import TrainedNetworks
-from gatecast.nn.base_network import BaseNetwork
+from gatecast.nn.base_network import INPUTS, BaseNetwork
 from gatecast.nn.training import adapting as base_adapting
 from gatecast.nn.training import base as base_training
 from gatecast.nn.training.base import _dropped, predicted
@@ -194,7 +194,7 @@ def test_training_drops_inputs_but_never_what_there_is(monkeypatch: pytest.Monke
     lesson = TrainingSequence.of_table(list(table_of(LEAST_ITEMS)))[0]
     batch = Chunks.of([lesson.rows(0, 100)] * 60)
     predicted(network, batch, torch.Generator().manual_seed(0))
-    inputs = read[0][..., :-SUMMARY]
+    inputs = read[0][..., :INPUTS]
     assert (inputs[..., : SIGNALS + CROSS_SECTION] == 0).all()
     assert (inputs[..., SIGNALS + CROSS_SECTION : -1] == 1).all()
     assert 0.2 < inputs[..., -1].mean() < 0.9  # the market is hidden from some

@@ -15,6 +15,7 @@ from gatecast.errors import UnreadableSource, UnsafeData
 from gatecast.prices import PriceTable
 from gatecast.readers import sources
 from gatecast.readers.choices import ReadOptions
+from gatecast.readers.events import read_events
 from gatecast.readers.panels import Door, Panel, open_panel
 from gatecast.readers.read import read_prices
 
@@ -147,3 +148,20 @@ def test_rows_without_an_asset_are_told_of(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(sources, "LARGE", 1000)
     panel = open_panel(tmp_path / "panel.parquet", Door(options=ReadOptions(item="item_id")))
     assert panel.names == ITEMS and "every row needs an asset" in panel.refused[0].reason
+
+
+def test_dated_events_reach_their_assets_however_a_panel_is_read(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = str(TABLE.series[0].timestamps[-1] + np.timedelta64(3, "D"))[:10]
+    events = tmp_path / "events.csv"
+    events.write_text(f"item,date,kind\nA1,{day},earnings\nA4,{day},split\n")
+    whole = TABLE.with_events(read_events(events))
+    assert whole["A1"].events is not None and whole["A2"].events is None
+    monkeypatch.setattr(sources, "LARGE", 100)
+    large = tmp_path / "large.parquet"
+    pq.write_table(pa.Table.from_pandas(TABLE.to_frame()), large, row_group_size=100)
+    door = Door(options=ReadOptions(events=str(events)))
+    for source in (folder, large, TABLE.to_frame()):
+        assert same(read_all(open_panel(source, door), 2), whole)
+        assert same(read_prices(source, events=events), whole)

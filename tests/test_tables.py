@@ -29,6 +29,8 @@ from gatecast.judge.audit import Audit
 from test_report import Reader
 from test_report_backtest import walk
 
+NOT_FORESEEN = pd.DataFrame({"model": ["m"], "foreseen": [False]})
+
 
 def table(**columns: list[float]) -> pd.DataFrame:
     return pd.DataFrame({"model": [f"m{i}" for i in range(len(next(iter(columns.values()))))], **columns})
@@ -68,7 +70,7 @@ def test_skill_and_p_value_are_against_the_random_walk() -> None:
 def test_a_band_that_does_not_hold_its_level_is_in_bold() -> None:
     held = {"model": "m", "by": ["all", "step"], "group": ["all", "1"], "level": 90, "held": [0.7, 0.85]}
     coverage = pd.DataFrame({**held, "low": [0.6, 0.8], "high": [0.8, 0.95]})
-    audit = Audit(coverage=coverage, violations=pd.DataFrame(), pit=pd.DataFrame())
+    audit = Audit(coverage=coverage, violations=pd.DataFrame(), pit=pd.DataFrame(), foresight=NOT_FORESEEN)
     levels, rows = coverage_rows(audit, "m", lambda *shares: " ".join(map(percent(0), shares)))
     assert levels == ["90%"]
     assert [(name, cell.text, cell.bold) for name, (cell,) in rows] == [
@@ -81,7 +83,9 @@ def test_misses_are_shown_at_the_first_and_the_last_step_and_findings_are_in_bol
     p_values = {"kupiec_p": [0.049, 0.5, 0.05], "christoffersen_p": [math.nan, 0.5, 0.2], "both_p": [0.0002, 0.5, 1]}
     misses = {"model": "m", "step": [1, 2, 3], "event": "outside 90%", "expected": 0.1, "found": 0.125}
     pit = pd.DataFrame({"model": ["m"], "step": ["all"], "shares": [[0.1] * 10], "p_value": [0.3]})
-    audit = Audit(coverage=pd.DataFrame(), violations=pd.DataFrame({**misses, **p_values}), pit=pit)
+    audit = Audit(
+        coverage=pd.DataFrame(), violations=pd.DataFrame({**misses, **p_values}), pit=pit, foresight=NOT_FORESEEN
+    )
     first, last = miss_rows(audit, "m")
     assert [cell.text for cell in first[1]] == ["1", "10%", "12.5%", "0.049", "-", "< 0.001"]
     assert [cell.bold for cell in first[1]] == [False, False, False, True, False, True]
@@ -141,7 +145,7 @@ def test_the_audit_in_the_terminal_fits_eighty_columns(capsys: pytest.CaptureFix
     misses = [{"model": "m", "step": 1, "event": "outside 90%", "expected": 0.1, "found": 0.0, **p_values}]
     pit = [{"model": "m", "step": "all", "shares": [0.1] * 10, "p_value": 0.3}]
     coverage, violations, shares = map(pd.DataFrame, (held, misses, pit))
-    show_audit(Audit(coverage=coverage, violations=violations, pit=shares), "m")
+    show_audit(Audit(coverage=coverage, violations=violations, pit=shares, foresight=NOT_FORESEEN), "m")
     lines = capsys.readouterr().out.splitlines()
     row = next(line for line in lines if line.startswith("volatility usual"))
     assert row.split()[2:] == ["100", "(85-100)"] * 4 and max(map(len, lines)) <= 80

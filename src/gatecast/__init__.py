@@ -15,6 +15,7 @@ from gatecast.version import __version__ as __version__
 if TYPE_CHECKING:
     from gatecast.config import Config
     from gatecast.errors import GatecastError
+    from gatecast.events import Events
     from gatecast.faces.figures.fans import plot
     from gatecast.forecast import Forecast, ItemForecast
     from gatecast.judge.ablation import Ablation, ablate
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from gatecast.models.baselines import Drift, Ema, EwmaT, Garch, Har, Kalman, Ols, RandomWalk, Sma, Theta
     from gatecast.models.forecaster import Forecaster
     from gatecast.prices import PriceSeries, PriceTable
+    from gatecast.readers.events import read_events
     from gatecast.readers.read import read_prices
     from gatecast.risk.answers import Risk
     from gatecast.risk.assess import assess_risk
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "config": ["Config"],
     "errors": ["GatecastError"],
+    "events": ["Events"],
     "faces.figures.fans": ["plot"],
     "forecast": ["Forecast", "ItemForecast"],
     "judge.ablation": ["Ablation", "ablate"],
@@ -43,6 +46,7 @@ _NAMES = {
     "models.baselines": ["Drift", "Ema", "EwmaT", "Garch", "Har", "Kalman", "Ols", "RandomWalk", "Sma", "Theta"],
     "models.forecaster": ["Forecaster"],
     "prices": ["PriceSeries", "PriceTable"],
+    "readers.events": ["read_events"],
     "readers.read": ["read_prices"],
     "risk.answers": ["Risk"],
     "risk.assess": ["assess_risk"],
@@ -52,9 +56,10 @@ _NAMES = {
 _HOMES = {name: f"gatecast.{module}" for module, names in _NAMES.items() for name in names}
 
 __all__ = [
-    "Ablation", "Config", "Drift", "Ema", "EwmaT", "Forecast", "Forecaster", "Garch", "GatecastError", "Har",
+    "Ablation", "Config", "Drift", "Ema", "Events", "EwmaT", "Forecast", "Forecaster", "Garch", "GatecastError", "Har",
     "ItemForecast", "Kalman", "Ols", "Portfolio", "PriceSeries", "PriceTable", "RandomWalk", "Report", "Risk",
-    "RiskQuestions", "Sma", "Theta", "Verdict", "ablate", "assess_risk", "backtest", "plot", "read_prices",
+    "RiskQuestions", "Sma", "Theta", "Verdict", "ablate", "assess_risk", "backtest", "plot", "read_events",
+    "read_prices",
 ]  # fmt: skip
 
 

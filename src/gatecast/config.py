@@ -57,6 +57,9 @@ class Config(BaseModel):
     bollinger_guard: bool = _setting(
         True, "Bollinger position 0.5 where the bands collapse. The naive formula divides by 0 there."
     )
+    events: bool = _setting(
+        False, "Known dates of events as features, three a kind: days until, days since, own past reaction."
+    )
     encoder: Literal["lstm", "gru", "rnn", "tcn", "transformer"] = _setting("lstm", "The family of the network.")
     layers: int = _setting(
         1, "Layers of the encoder. One learns as much from a few thousand noisy days as three.", ge=1, le=16

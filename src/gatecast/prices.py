@@ -12,6 +12,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from gatecast.errors import DataError, UsageError, briefly, check_texts, check_type
+from gatecast.events import EVERY_ITEM, Events, check_events
 from gatecast.notes import Note
 from gatecast.text import counted, listed
 
@@ -24,7 +25,8 @@ class PriceSeries:
 
     Shapes: every array is (T,), T >= 1. Units: prices in the asset's own currency, volume in its own
     units (>= 0), timestamps `datetime64[ns]` without a zone. `open`, `high`, `low` and `volume` are None
-    where the source has none. Raises `DataError` where a rule is broken; repairs belong to `readers`.
+    where the source has none. `events` are the dated events that were known on the last day. Raises `DataError` where
+    a rule is broken; repairs belong to `readers`.
     """
 
     item_id: str
@@ -35,6 +37,7 @@ class PriceSeries:
     low: Float[np.ndarray, " time"] | None = None
     volume: Float[np.ndarray, " time"] | None = None
     notes: tuple[Note, ...] = ()
+    events: Events | None = None
 
     def __post_init__(self) -> None:
         stamps = _array(self.item_id, "timestamps", self.timestamps, "datetime64[ns]")
@@ -61,6 +64,9 @@ class PriceSeries:
                     f"'{self.item_id}' has {values[row]} "
                     f"on {stamp_text(self.timestamps[row])}. Correct or drop that row."
                 )
+        if self.events is not None:
+            check_events(self.events)
+            object.__setattr__(self, "events", self.events.known(self.timestamps[-1]))
 
     def columns(self) -> dict[str, np.ndarray]:
         """The columns this series has, by name, in the order of `COLUMNS`."""
@@ -79,7 +85,10 @@ class PriceSeries:
         return f"PriceSeries({self.item_id!r}: {counted(len(self), 'row')}, {dates}; {', '.join(self.columns())})"
 
     def rows(self, start: int, stop: int) -> PriceSeries:
-        """The rows `start..stop` (a Python slice) as a series of their own, without notes on later rows."""
+        """The rows `start..stop` (a Python slice) as a series of their own, without what later days told of them.
+
+        Left out are notes on later rows, and events that were announced later.
+        """
         cut: dict[str, Any] = {name: values[start:stop] for name, values in self.columns().items()}
         stamps, notes = self.timestamps[start:stop], self.notes
         if not len(stamps):
@@ -87,8 +96,9 @@ class PriceSeries:
         if any(note.since for note in notes):
             last = stamp_text(stamps[-1])
             notes = tuple(note for note in notes if note.since <= last)
+        events = None if self.events is None else self.events.known(stamps[-1])
         part = object.__new__(PriceSeries)  # rows of a checked series need no check
-        vars(part).update(vars(self), timestamps=stamps, notes=notes, **cut)
+        vars(part).update(vars(self), timestamps=stamps, notes=notes, events=events, **cut)
         return part
 
 
@@ -172,6 +182,27 @@ class PriceTable:
         ends = ((series, int(np.searchsorted(series.timestamps, stamp, side="right"))) for series in self.series)
         return replace(self, series=tuple(series.rows(0, end) for series, end in ends if end))
 
+    def with_events(self, events: Events) -> PriceTable:
+        """The table with these events beside those it has: each item's own, as far as they were known on its last day.
+
+        Events of items that the table has not are left out, and noted.
+
+        >>> days = np.arange("2024-01-01", "2024-02-10", dtype="datetime64[D]")
+        >>> table = PriceTable.from_close({"KO": (np.linspace(60, 61, 40), days)})
+        >>> table.with_events(Events.of_rows([("KO", "2024-02-13", "earnings", None)]))["KO"].events
+        Events(1: earnings of KO)
+        """
+        check_events(events)
+        series = tuple(
+            series if (own := events.of(series.item_id)) is None else replace(series, events=own.joined(series.events))
+            for series in self.series
+        )
+        unknown = sorted(set(events.item_ids.tolist()) - {*self.item_ids, EVERY_ITEM})
+        notes = (*self.notes, *events.notes)
+        if unknown:
+            notes += (Note("data", f"left out events of items without prices: {listed(unknown, 6)}"),)
+        return replace(self, series=series, notes=notes)
+
     def select(self, item_ids: tuple[str, ...]) -> PriceTable:
         """A table of these items alone, in this order."""
         check_texts("item_ids", item_ids, self.series[0].item_id)
@@ -190,13 +221,15 @@ class PriceTable:
         return (*self.notes, *(note for series in self.series for note in series.notes))
 
     def data_hash(self) -> str:
-        """SHA-256 over ids, timestamps and values: the same data gives the same text."""
+        """SHA-256 over ids, timestamps, values and events: the same data gives the same text."""
         digest = hashlib.sha256()
         for series in self.series:
             digest.update(f"{series.item_id}\0{','.join(series.columns())}\0{len(series)}\0".encode())
             digest.update(np.ascontiguousarray(series.timestamps).view("int64").data)
             for values in series.columns().values():
                 digest.update(np.ascontiguousarray(values).data)
+            if series.events is not None:
+                digest.update(series.events.digest())
         return digest.hexdigest()
 
 

@@ -36,7 +36,7 @@ def explain(
     reading: ReadOptions,
 ) -> None:
     """Write a page that opens the network of the latest forecast and takes it apart, step by step."""
-    check_outputs(source, page=out, model=model)
+    check_outputs(source, page=out, model=model, events=reading.events)
     config = config_unless_saved(model, preset, settings, seed)
     prepare_process()
     from gatecast.faces.report.explain import explain_report

@@ -92,7 +92,7 @@ def backtest(
     reading: ReadOptions,
 ) -> None:
     """Hold models against each other on days they have not seen, and say which deserve trust."""
-    check_outputs(source, page=report, rows=forecasts, judge=judge, models=models)
+    check_outputs(source, page=report, rows=forecasts, judge=judge, models=models, events=reading.events)
     prepare_process()
     from gatecast.runs.backtest import run_backtest
 
@@ -148,7 +148,7 @@ def ablate(
     reading: ReadOptions,
 ) -> None:
     """Turn each of the five improvements of a trained network off, and say what it was worth."""
-    check_outputs(source, page=report)
+    check_outputs(source, page=report, events=reading.events)
     config = config_of(preset, settings, seed)
     prepare_process()
     from gatecast.runs.ablate import run_ablation

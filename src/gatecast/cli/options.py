@@ -79,6 +79,7 @@ _READING = {
     "header": _of_the_source(bool, "The first line holds prices; columns are named 1, 2, ...", " /--no-header"),
     "day_first": _of_the_source(bool | None, "Whether 03/04/2021 is 3 April or 4 March.", "--day-first/--month-first"),
     "decimal": _of_the_source(str | None, "The decimal sign, . or , (a comma).", metavar="SIGN"),
+    "events": _of_the_source(str | None, "A file of dated events beside the prices: date, kind, item.", metavar="FILE"),
 }
 
 

@@ -31,11 +31,13 @@ def check_outputs(
     judge: Path | None = None,
     weights: str | None = None,
     models: str | None = None,
+    events: object = None,
 ) -> None:
     """Refuse, before hours of work and not after, outputs that cannot be written or would cost a file that is needed.
 
     `page` is HTML, `table` CSV, `rows` Parquet; `save` is the folder of a model to come, `model` that of one to read,
-    `judge` a file of forecasts to read, `weights` one of weights, `models` the models as `--models` names them.
+    `judge` a file of forecasts to read, `weights` one of weights, `models` the models as `--models` names them,
+    `events` a file of events.
     """
     _check_page(page)
     _check_table(table)
@@ -51,6 +53,8 @@ def check_outputs(
             raise UsageError(f"an output must not be the file to judge; '{path}' is both. Choose another path.")
         if weights is not None and weights != "equal" and _same(path, Path(weights)):
             raise UsageError(f"an output must not be the file of weights; '{path}' is both. Choose another path.")
+        if isinstance(events, str) and _same(path, Path(events)):
+            raise UsageError(f"an output must not be the file of events; '{path}' is both. Choose another path.")
         if any(_same(path, file) for file in _model_files(models)):
             raise UsageError(f"an output must not be the file of a model; '{path}' is both. Choose another path.")
     for path, other in combinations(outputs, 2):

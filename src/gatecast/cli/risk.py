@@ -89,7 +89,7 @@ def risk(
     reading: ReadOptions,
 ) -> None:
     """Ask the simulated paths of SOURCE: what can be lost, what is touched, on all you hold, in a scenario."""
-    check_outputs(source, page=report, table=csv, model=model, weights=weights)
+    check_outputs(source, page=report, table=csv, model=model, weights=weights, events=reading.events)
     from gatecast.risk.questions import RiskQuestions
 
     questions = RiskQuestions(

@@ -108,7 +108,8 @@ def open_base(networks: BaseNetworks, prices: PriceTable, series: PriceSeries, m
     value, rows = introspection.log_scale_value(network, inputs)
     sigma = float(history.signals.scale[-1])
     known = np.isfinite(history.cross_section[:, :1]).astype(float)
-    read = np.hstack([rows[:, : SIGNALS + CROSS_SECTION], inputs.flags[:, 0], known, history.expected])  # by the LSTM
+    told = [history.expected, history.passed] if network.known_events else [history.expected]
+    read = np.hstack([rows[:, : SIGNALS + CROSS_SECTION], inputs.flags[:, 0], known, *told])  # by the LSTM
     weights = introspection.layer_weights(network)
     return Opened(
         value=value,

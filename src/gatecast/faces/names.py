@@ -55,3 +55,12 @@ FEATURE_NAMES = {
     **{f"range_{days}_days": f"Ranges, {days}-day mean" for days in (2, 5, 20, 50)},
     **{f"all_range_{days}_days": f"All items: ranges, {days} days" for days in (2, 5, 50)},
 }
+
+
+def feature_name(feature: str) -> str:
+    """What a page calls a feature; those of events are named by the user's own kinds.
+
+    >>> feature_name("move"), feature_name("earnings: until")
+    ('Move', 'Earnings: until')
+    """
+    return FEATURE_NAMES.get(feature, feature[:1].upper() + feature[1:])

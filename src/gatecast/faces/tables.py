@@ -183,6 +183,19 @@ def pit_texts(audit: Audit, model: str) -> tuple[str, str]:
     return " ".join(f"{100 * share:.0f}" for share in whole["shares"]), number_text(whole["p_value"], p_text)
 
 
+def foresight_text(audit: Audit, model: str) -> str:
+    """What a reader should know of a model that knows the next day too well; blank where it does not."""
+    row = audit.foresight[audit.foresight["model"] == model].iloc[0]
+    if not row["foreseen"]:
+        return ""
+    return (
+        "Too good to be a forecast: one step ahead the rank correlation of its bands' width with the size of the move "
+        f"that came is {row['width']:.2f} (of past volatility {row['past']:.2f}), of its median with the move "
+        f"{row['direction']:.2f}. So much is known only from the day itself, such as from bars whose range belongs to "
+        "the next day. Check the dates of what it reads; its skill is not to be had in time."
+    )
+
+
 LOSS_COLUMNS = ("VaR", "step", "n", "crossed", "number p", "clusters p", "FZ score")
 CHANCE_COLUMNS = ("question", "steps", "n", "chance", "share", "Brier", "walk's", "p")
 PORTFOLIO_COLUMNS = ("paths", "step", "n", "50%", "80%", "90%", "95%")

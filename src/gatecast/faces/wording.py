@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import math
+from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -127,7 +128,7 @@ def reading(item: ItemForecast, level: float) -> str:
 
 
 class StepText(NamedTuple):
-    """A step of a forecast as text: the ends of the band, and the share of paths above the last close."""
+    """A step of a forecast as text: the ends of the band, the share of paths above the last close, known events."""
 
     step: int
     date: str
@@ -135,15 +136,38 @@ class StepText(NamedTuple):
     lower: str
     upper: str
     above: str
+    event: str
 
 
-def step_texts(item: ItemForecast, level: float) -> list[StepText]:
-    """Every step of an item's forecast as text, with the band at `level`."""
+def events_ahead(item: ItemForecast, history: PriceSeries | None) -> dict[int, str]:
+    """The kinds of the events that were known of the days of a forecast, by step; of several the names together."""
+    known = known_history(item, history)
+    if known is None or known.events is None:
+        return {}
+    steps: dict[int, list[str]] = {}
+    for step, kind in known.events.steps(item.last_timestamp, item.timestamps):
+        steps.setdefault(step, []).append(kind)
+    return {step: ", ".join(kinds) for step, kinds in steps.items()}
+
+
+def events_text(events: Mapping[int, str]) -> str:
+    """The events ahead in a sentence.
+
+    >>> events_text({12: "earnings", 15: "dividend"})
+    'Known dates: earnings, step 12; dividend, step 15.'
+    """
+    return f"Known dates: {'; '.join(f'{kinds}, step {step}' for step, kinds in sorted(events.items()))}."
+
+
+def step_texts(item: ItemForecast, level: float, events: Mapping[int, str] | None = None) -> list[StepText]:
+    """Every step of an item's forecast as text, with the band at `level`, and the `events_ahead`."""
     ends = (item.median, *item.interval(level))
     prices = [[price_text(price, item.last_close) for price in end.tolist()] for end in ends]
     shares = [share_text(share) for share in item.probability_above(item.last_close).tolist()]
     dates = map(date_text, item.timestamps)
-    return [StepText(*row) for row in zip(range(1, item.horizon + 1), dates, *prices, shares, strict=True)]
+    steps = range(1, item.horizon + 1)
+    known = [(events or {}).get(step, "") for step in steps]
+    return [StepText(*row) for row in zip(steps, dates, *prices, shares, known, strict=True)]
 
 
 def known_history(item: ItemForecast, history: PriceSeries | None) -> PriceSeries | None:

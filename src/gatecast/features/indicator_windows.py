@@ -9,7 +9,17 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gatecast.features.contract import FLOOR, RANGE_FLOOR, Day, Reading, Student, Windows
-from gatecast.features.indicators import CLOSES, FeatureSpec, Trailing, evaluate, log_volume, padded, series_features
+from gatecast.features.event_features import event_features
+from gatecast.features.indicators import (
+    CLOSES,
+    FeatureSpec,
+    Trailing,
+    evaluate,
+    log_volume,
+    padded,
+    recent_features,
+    with_events,
+)
 from gatecast.features.long_run import LongRun, without_drift
 from gatecast.features.targets import Scaler, to_log_return
 from gatecast.prices import PriceSeries
@@ -34,6 +44,7 @@ class Context:
     log_volume: Float[np.ndarray, " closes"] | None
     rows: int
     long_run: float
+    series: PriceSeries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +64,7 @@ class Indicators:
                 log_close=padded(np.log(series.close))[-CLOSES:],
                 log_volume=padded(log_volume(series))[-CLOSES:] if self.spec.has_volume else None,
                 rows=len(series),
+                series=series,
                 long_run=float(np.sqrt(np.square(np.diff(np.log(series.close[-LONG_RUN:]))).mean() + FLOOR**2)),
             )
             for table in tables
@@ -76,20 +88,22 @@ class Indicators:
 
     def start(self, rows: Sequence[Context], future: Sequence[np.ndarray], paths: int) -> IndicatorWindows:
         """Windows of `paths` paths from the end of each context."""
-        return IndicatorWindows(self, rows, len(future[0]), paths)
+        return IndicatorWindows(self, rows, future, paths)
 
     def scaled(self, series: PriceSeries) -> Float[np.ndarray, "time feature"]:
         """The features of the last `context_length` rows as the network sees them."""
-        recent = series.rows(max(len(series) - self.context_length - CLOSES, 0), len(series))
-        features = series_features(recent, self.spec)[-self.context_length :]
-        return self.scaler.apply(features, series.item_id)
+        return self.scaler.apply(recent_features(series, self.spec, self.context_length), series.item_id)
 
 
 class IndicatorWindows:
     """The trailing closes and volumes of every path, grown in place by one simulated row at a time."""
 
-    def __init__(self, features: Indicators, contexts: Sequence[Context], horizon: int, paths: int) -> None:
+    def __init__(
+        self, features: Indicators, contexts: Sequence[Context], future: Sequence[np.ndarray], paths: int
+    ) -> None:
         self._features, self._contexts, self._paths = features, contexts, paths
+        horizon, kinds = len(future[0]), features.spec.event_kinds
+        self._events = [event_features(of.series, kinds, ahead) for of, ahead in zip(contexts, future, strict=True)]
         self._step = 0
         self._real_rows: Int[np.ndarray, " row"] = np.repeat([context.rows for context in contexts], paths)
         self._log_close = self._room([context.log_close for context in contexts], horizon)
@@ -114,9 +128,12 @@ class IndicatorWindows:
         if self._step == 0:
             return np.stack([context.features for context in self._contexts], axis=1)
         features, self._sigma = evaluate(self._trailing(), self._features.spec)
-        parts = zip(self._contexts, np.split(features, len(self._contexts)), strict=True)
-        scaler = self._features.scaler
-        return np.concatenate([scaler.apply(part, context.item_id) for context, part in parts])[None]
+        scaler, day = self._features.scaler, self._step - 1
+        parts = zip(self._contexts, np.split(features, len(self._contexts)), self._events, strict=True)
+        seen = (
+            (context, with_events(part, events[[day]].repeat(len(part), axis=0))) for context, part, events in parts
+        )
+        return np.concatenate([scaler.apply(part, context.item_id) for context, part in seen])[None]
 
     def density(self, day: Day) -> Student | None:
         """The density of the log return since the start; None for targets that are no log returns."""

@@ -16,6 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from gatecast.config import Config
 from gatecast.features.contract import FLOOR, WINDOW, parkinson
+from gatecast.features.event_features import event_features, event_names, kinds_of
 from gatecast.prices import PriceSeries
 
 CLOSES = WINDOW + 1  # closes a feature may look back on
@@ -28,12 +29,13 @@ _CHUNK = 4096  # rows evaluated at a time: bounds memory at some 20 MB whatever 
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """Which eight features a network sees: fixed by the settings and by the columns every item has."""
+    """Which features a network sees, eight and those of events: fixed by the settings and by what the items have."""
 
     returns: str = "log"
     bollinger_guard: bool = True
     has_range: bool = False
     has_volume: bool = False
+    event_kinds: tuple[str, ...] = ()  # each gives three more
 
     @classmethod
     def of(cls, series: Iterable[PriceSeries], config: Config | None = None) -> FeatureSpec:
@@ -44,11 +46,12 @@ class FeatureSpec:
             bollinger_guard=config.bollinger_guard,
             has_range=all(series.has_range for series in items),
             has_volume=all(series.volume is not None for series in items),
+            event_kinds=kinds_of(items) if config.events else (),
         )
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The features' names, in the order of the last axis of `evaluate`."""
+        """The features' names, in the order of the last axis of `evaluate`, then of `event_features`."""
         return (
             {"log": "log_return", "simple": "simple_return", "none": "price_level"}[self.returns],
             "log_volatility",
@@ -58,6 +61,7 @@ class FeatureSpec:
             "bollinger_position",
             "log_range" if self.has_range else "momentum_10",
             "volume_z" if self.has_volume else "log_slow_volatility",
+            *event_names(self.event_kinds),
         )
 
 
@@ -110,6 +114,23 @@ def series_features(series: PriceSeries, spec: FeatureSpec) -> Float[np.ndarray,
     >>> float(series_features(table["X"], FeatureSpec())[-1, 5])  # the guard: no band, no position
     0.5
     """
+    return with_events(_indicators(series, spec), event_features(series, spec.event_kinds))
+
+
+def recent_features(series: PriceSeries, spec: FeatureSpec, rows: int) -> Float[np.ndarray, "row feature"]:
+    """The last `rows` of `series_features`, from as many rows as these need."""
+    recent = series.rows(max(len(series) - rows - CLOSES, 0), len(series))
+    return with_events(_indicators(recent, spec), event_features(series, spec.event_kinds)[-len(recent) :])[-rows:]
+
+
+def with_events(
+    indicators: Float[np.ndarray, "row indicator"], events: Float[np.ndarray, "row event"]
+) -> Float[np.ndarray, "row feature"]:
+    """The features of both, side by side."""
+    return np.hstack([indicators, events]) if events.shape[1] else indicators
+
+
+def _indicators(series: PriceSeries, spec: FeatureSpec) -> Float[np.ndarray, "time indicator"]:
     n = len(series)
     chunks = [_trailing(series, spec, start, min(start + _CHUNK, n)) for start in range(0, n, _CHUNK)]
     return np.concatenate([evaluate(chunk, spec)[0] for chunk in chunks])

@@ -17,6 +17,7 @@ from gatecast.calendars import describe
 from gatecast.features.contract import Reading
 from gatecast.features.cross_section import ItemSignals, cross_section_rows
 from gatecast.features.event_calendar import EventCalendar, history_events, recurs, summary
+from gatecast.features.known_events import FLAGS, KnownEvents, history_known
 from gatecast.features.signals import START, Moves, Signals, history_signals, joined, trades
 from gatecast.prices import PriceSeries
 
@@ -30,8 +31,10 @@ _EVERY = 128
 class BaseInputs:
     """What the base network takes, arrays or tensors (time, batch, ...).
 
-    `events` are of the day after each row; `expected` is the summary of the events that were known for the row's own
-    day. `cross_section` is NaN, or None for all rows, where there is none.
+    `events` and `known` are of the day after each row, as the event calendar expects it and as known dates have it;
+    `expected` is the summary of the events that were expected for the row's own day, `passed` whether it was known to
+    be an event. `cross_section` is NaN, or None for all rows, where there is none; without known dates `known` and
+    `passed` are zeros, or None.
     """
 
     signals: Any
@@ -39,6 +42,8 @@ class BaseInputs:
     cross_section: Any
     events: Any
     expected: Any
+    known: Any = None
+    passed: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +59,9 @@ class SignalRows:
     calendar: EventCalendar | None
     events: Float[np.ndarray, "time event"]
     expected: Float[np.ndarray, "time summary"]
+    known_events: KnownEvents | None
+    known: Float[np.ndarray, "time known"]
+    passed: Float[np.ndarray, "time passed"]
     whole: SignalRows | None = None  # of which these are the rows from `begin` to `stop`
     begin: int = 0
     stop: int = 0
@@ -69,6 +77,8 @@ class SignalRows:
             cross_section=self.cross_section[last],
             events=self.events[last],
             expected=self.expected[last],
+            known=self.known[last],
+            passed=self.passed[last],
         )
 
     def until(self, stop: int, unit: str | None) -> SignalRows:
@@ -95,6 +105,8 @@ class SignalRows:
             calendar=calendar,
             events=self.events[rows],
             expected=self.expected[rows],
+            known=self.known[rows],
+            passed=self.passed[rows],
             whole=self,
             begin=begin,
             stop=stop,
@@ -102,30 +114,40 @@ class SignalRows:
 
 
 def signal_rows(
-    table: Sequence[PriceSeries], *, ranges: bool = True, volumes: bool = True, cross_section: bool = True
+    table: Sequence[PriceSeries],
+    *,
+    ranges: bool = True,
+    volumes: bool = True,
+    cross_section: bool = True,
+    left_out: Sequence[int] | None = None,
 ) -> list[SignalRows]:
     """The rows of each series from START on; row t uses rows up to t of the table alone.
 
-    `ranges`, `volumes`, `cross_section` false hide these.
+    `ranges`, `volumes`, `cross_section` false hide these. Of `left_out` rows at the start of each series only its
+    reactions to events are read.
     """
     parts = []
-    for series in table:
+    for number, whole in enumerate(table):
+        series = whole if left_out is None else whole.rows(left_out[number], len(whole))
         moves = Moves.of(series)
         moves = replace(
             moves, day_range=moves.day_range if ranges else None, log_volume=moves.log_volume if volumes else None
         )
-        parts.append((series, moves, history_signals(moves, START)))
+        parts.append((series, moves, history_signals(moves, START), KnownEvents.of(whole)))
     items = [
         ItemSignals(timestamps=series.timestamps[1 + START :], signals=signals, has_range=moves.day_range is not None)
-        for series, moves, signals in parts
+        for series, moves, signals, _ in parts
     ]
     across = cross_section_rows(items) if cross_section else [cross_section_rows([item])[0] for item in items]
     return [_rows(*part, rows) for part, rows in zip(parts, across, strict=True)]
 
 
-def _rows(series: PriceSeries, moves: Moves, signals: Signals, cross_section: np.ndarray) -> SignalRows:
+def _rows(
+    series: PriceSeries, moves: Moves, signals: Signals, known_events: KnownEvents | None, cross_section: np.ndarray
+) -> SignalRows:
     calendar = EventCalendar.of(series, moves)
     events = history_events(calendar, len(moves), START - 1)
+    known = history_known(known_events, series.timestamps, events)
     return SignalRows(
         timestamps=series.timestamps[1 + START :],
         moves=moves,
@@ -137,6 +159,9 @@ def _rows(series: PriceSeries, moves: Moves, signals: Signals, cross_section: np
         events=events[1:],
         # A row's own day, as it was expected on the row before.
         expected=summary(events[:-1]),
+        known_events=known_events,
+        known=known[1:],
+        passed=known[:-1, :FLAGS],
     )
 
 
@@ -149,8 +174,8 @@ def histories(tables: Sequence[Sequence[PriceSeries]], *, cross_section: bool) -
 
 
 def _alone(table: Sequence[PriceSeries], cross_section: bool) -> list[SignalRows]:
-    recent = [series.rows(max(len(series) - LOOKBACK, 0), len(series)) for series in table]
-    parts = zip(recent, signal_rows(recent, cross_section=cross_section), strict=True)
+    left_out = [max(len(series) - LOOKBACK, 0) for series in table]
+    parts = zip(table, signal_rows(table, cross_section=cross_section, left_out=left_out), strict=True)
     return [rows.until(len(rows.timestamps), _unit(series)) for series, rows in parts]
 
 
@@ -165,8 +190,8 @@ def _shared(tables: Sequence[Sequence[PriceSeries]], cross_section: bool) -> lis
     if len(longest) == sum(map(len, tables)) or not all(_part_of(t, longest, cross_section) for t in tables):
         return None
     left_out = {name: max(rows - LOOKBACK, 0) for name, rows in shortest.items()}
-    recent = [series.rows(left_out[name], len(series)) for name, series in longest.items()]
-    read = dict(zip(longest, signal_rows(recent, cross_section=cross_section), strict=True))
+    rows = signal_rows(list(longest.values()), cross_section=cross_section, left_out=list(left_out.values()))
+    read = dict(zip(longest, rows, strict=True))
     found = []
     for series in (series for table in tables for series in table):
         whole = read[series.item_id]
@@ -186,6 +211,9 @@ def _part_of(table: Sequence[PriceSeries], longest: Mapping[str, PriceSeries], c
     for series in table:
         whole, rows = longest[series.item_id], len(series)
         if series.timestamps[-1] != whole.timestamps[rows - 1] or series.close[-1] != whole.close[rows - 1]:
+            return False
+        known = whole.events and whole.events.known(series.timestamps[-1])
+        if (known and known.digest()) != (series.events and series.events.digest()):
             return False
     last = max(series.timestamps[-1] for series in table)
     return not cross_section or len(table) == len([name for name, of in longest.items() if of.timestamps[0] <= last])
@@ -223,4 +251,6 @@ def inputs_of(histories: Sequence[SignalRows]) -> BaseInputs:
         cross_section=np.stack([part.cross_section for part in histories], axis=1),
         events=np.stack([part.events for part in histories], axis=1),
         expected=np.stack([part.expected for part in histories], axis=1),
+        known=np.stack([part.known for part in histories], axis=1),
+        passed=np.stack([part.passed for part in histories], axis=1),
     )

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from gatecast.features.contract import WINDOW, Day, Reading, Student, Windows
 from gatecast.features.cross_section import CROSS_SECTION, LEAST_ITEMS, contributes, contribution, cross_section_of
 from gatecast.features.event_calendar import future_events, summary
+from gatecast.features.known_events import FLAGS, future_known
 from gatecast.features.long_run import LongRun, without_drift
 from gatecast.features.signal_rows import BaseInputs, SignalRows, histories, inputs_of, readings
 from gatecast.features.signals import Moves, Sums, evaluate, joined, long_run_volatility, range_of
@@ -56,7 +57,8 @@ class SignalFeatures:
     def context(self, rows: SignalRows, future: np.ndarray) -> BaseInputs:
         """A history as the network reads it, (time, 1, ...), before the first of the timestamps `future`."""
         inputs = inputs_of([rows])
-        inputs.events[-1] = future_events(rows.calendar, future)[0]
+        inputs.events[-1] = ahead = future_events(rows.calendar, future)[:1]
+        inputs.known[-1] = future_known(rows.known_events, rows.timestamps, future[:1], ahead)
         return inputs
 
     def alike(self, rows: SignalRows) -> Hashable:
@@ -74,6 +76,12 @@ class SignalWindows:
     def __init__(self, rows: Sequence[SignalRows], future: Sequence[np.ndarray], paths: int) -> None:
         self._rows, self._paths, self._future = rows, paths, future
         self._ahead = np.stack([future_events(part.calendar, ahead) for part, ahead in zip(rows, future, strict=True)])
+        self._known = np.stack(
+            [
+                future_known(part.known_events, part.timestamps, ahead, events)
+                for part, ahead, events in zip(rows, future, self._ahead, strict=True)
+            ]
+        )
         self._past = joined([part.moves for part in rows], _last_windows)
         self._drawn: list[Moves] = []  # what each path drew since, a day each
         real = np.array([min(len(part.moves), WINDOW) for part in rows])
@@ -124,10 +132,12 @@ class SignalWindows:
                 cross_section=self._across,
                 events=self._ahead[None, :, len(self._drawn)],
                 expected=summary(self._ahead[None, :, len(self._drawn) - 1]),
+                known=self._known[None, :, len(self._drawn)],
+                passed=self._known[None, :, len(self._drawn) - 1, :FLAGS],
             )
         newest: BaseInputs = inputs_of([part.newest for part in self._rows])
         # The next timestamp is known, and may be no calendar day later.
-        return replace(newest, events=self._ahead[None, :, 0])
+        return replace(newest, events=self._ahead[None, :, 0], known=self._known[None, :, 0])
 
     def density(self, day: Day) -> Student | None:
         """The density of the log return since the start, given all that came before `day`."""

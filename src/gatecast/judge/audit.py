@@ -14,6 +14,7 @@ from gatecast.features.indicators import volatility
 from gatecast.forecast import BANDS
 from gatecast.judge.comparisons import overlap_of
 from gatecast.judge.coverage import miss_tests, pit_test
+from gatecast.judge.foresight import foresight
 from gatecast.judge.scores import by_step, held
 from gatecast.judge.significance import coverage_interval
 from gatecast.prices import PriceTable
@@ -32,12 +33,14 @@ class Audit:
     `n`, `origins`, `held` (share), `low`, `high` (its 95% interval, dates that move together allowed for).
     `violations`: a row a model, step and event, with Kupiec's test of their number, Christoffersen's of their
     independence, and both together; statistics are divided by their design effect. `pit`: a row a model and
-    step, with the test that it is uniform and the share in each tenth.
+    step, with the test that it is uniform and the share in each tenth. `foresight`: a row a model, as
+    `judge.foresight.foresight` has it.
     """
 
     coverage: pd.DataFrame
     violations: pd.DataFrame
     pit: pd.DataFrame
+    foresight: pd.DataFrame
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types for JSON; None where a number does not exist."""
@@ -54,20 +57,27 @@ def audit(forecasts: pd.DataFrame, prices: PriceTable) -> Audit:
     >>> table = PriceTable.from_close({"X": (walk, days)})
     >>> found = audit(backtest([RandomWalk()], table, horizon=2, cutoffs=20, paths=200).forecasts, table)
     >>> sorted(found.to_dict()), set(found.coverage["by"])  # doctest: +ELLIPSIS
-    (['coverage', 'pit', 'violations'], {...})
+    (['coverage', 'foresight', 'pit', 'violations'], {...})
     """
     coverage: list[dict[str, Any]] = []
     violations: list[dict[str, Any]] = []
     pit: list[dict[str, Any]] = []
+    foreseen: list[dict[str, Any]] = []
     for model, found in forecasts.groupby("model", sort=False):
         rows = found.reset_index(drop=True).assign(times=_times(found, prices))
+        foreseen.append({"model": model, **foresight(rows, prices)})
         for by, group, part in _groups(rows):
             coverage += [{"model": model, "by": by, "group": group, **row} for row in _coverage(part)]
         for step, part in by_step(rows):
             pit.append({"model": model, "step": step, **_pit(part)})
             if step != "all":
                 violations += [{"model": model, "step": step, **row} for row in _violations(part)]
-    return Audit(coverage=pd.DataFrame(coverage), violations=pd.DataFrame(violations), pit=pd.DataFrame(pit))
+    return Audit(
+        coverage=pd.DataFrame(coverage),
+        violations=pd.DataFrame(violations),
+        pit=pd.DataFrame(pit),
+        foresight=pd.DataFrame(foreseen),
+    )
 
 
 def _times(rows: pd.DataFrame, prices: PriceTable) -> np.ndarray:

@@ -14,6 +14,7 @@ from gatecast.calibration.online import LEAST_BEFORE
 from gatecast.config import Config, Precision
 from gatecast.errors import TooFewRows
 from gatecast.features.cross_section import LEAST_ITEMS
+from gatecast.features.known_events import KIND
 from gatecast.features.signal_windows import SignalFeatures
 from gatecast.forecast import Forecast
 from gatecast.model import Request
@@ -113,10 +114,20 @@ class BaseNetworks:
             notes = [Note("learned", f"{learned}: none of your rows, so they can test it")]
         else:
             notes = [Note("learned", f"{learned}: rows after that day are new to it")]
+        if series.events is not None:
+            notes.append(Note("model", self._events_text(series)))
         kind = describe(series.timestamps).freq
         if kind not in "BD":
             notes.append(Note("model", f"{_UNITS[kind]} are read as if daily: a verdict or a backtest tells how well"))
         return tuple(notes)
+
+    def _events_text(self, series: PriceSeries) -> str:
+        """Which of the events that are given enter the forecast."""
+        if not all(member.known_events for member in self.members):
+            return "the base network has not learned from dates of events: those given are shown, and not used"
+        if series.events is None or series.events.of_kind(KIND) is None:
+            return f"the base network has learned from dates of {KIND} alone: those given are shown, and not used"
+        return f"known dates of {KIND} enter the forecast"
 
     def to_dict(self) -> dict[str, Any]:
         """All but the weights, as plain types for JSON."""

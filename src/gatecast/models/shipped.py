@@ -12,7 +12,7 @@ import numpy as np
 
 from gatecast.errors import ModelError, UsageError
 from gatecast.features.signals import START
-from gatecast.nn.base_network import BaseNetwork, build_base
+from gatecast.nn.base_network import BaseNetwork, of_weights
 from gatecast.nn.model_files import load_model, save_model
 from gatecast.prices import PriceTable
 
@@ -102,11 +102,7 @@ def tensors_at(tensors: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
 
 def members_of(tensors: Mapping[str, Tensor], count: int) -> tuple[BaseNetwork, ...]:
     """What `tensors_of` made; raises `ValueError` or `RuntimeError` where it is something else."""
-    members = []
-    for number in range(count):
-        member = build_base(0)
-        member.load_state_dict(tensors_at(tensors, number))
-        members.append(member.eval())
+    members = [of_weights(tensors_at(tensors, number)) for number in range(count)]
     if not members:
         raise ValueError("it has no members")
     return tuple(members)

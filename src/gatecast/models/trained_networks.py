@@ -153,6 +153,9 @@ def _checked(series: PriceSeries, trained: Trained) -> tuple[Note, ...]:
             f"'{series.item_id}' has {len(series)}. Give more history, a smaller context_length, or leave it out."
         )
     check_columns(series, trained.features.spec)
+    if series.events is not None and not trained.features.spec.event_kinds:
+        text = "the network takes no dates of events: those given are shown; events=true takes them"
+        trained = replace(trained, notes=(*trained.notes, Note("model", text)))
     if series.item_id in trained.items:
         return trained.notes
     stranger = (

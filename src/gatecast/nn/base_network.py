@@ -6,6 +6,8 @@ beyond them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -13,6 +15,8 @@ from torch.nn import functional
 
 from gatecast.features.cross_section import CROSS_SECTION
 from gatecast.features.event_calendar import EVENTS, SUMMARY
+from gatecast.features.known_events import FLAGS as PASSED
+from gatecast.features.known_events import KNOWN
 from gatecast.features.signal_rows import BaseInputs
 from gatecast.features.signals import RANGE_SIGNALS, SIGNALS, VOLUME_SIGNALS
 from gatecast.nn.encoders import State, repeated
@@ -29,7 +33,10 @@ _OUTPUTS = 8  # all but the location
 
 
 class BaseNetwork(PathNetwork):
-    """Signals and events in, the `JointDay` after every row out; absent columns and cross-sections are masked."""
+    """Signals and events in, the `JointDay` after every row out; absent columns and cross-sections are masked.
+
+    Without `known_events` it takes no dates of events, as the networks of before had none.
+    """
 
     input_mean: Tensor
     input_std: Tensor
@@ -38,17 +45,19 @@ class BaseNetwork(PathNetwork):
     event_mean: Tensor
     event_std: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, *, known_events: bool = True) -> None:
         super().__init__()
         self.units = HIDDEN
         self.sixteen_bits = False  # whether the LSTM computes in bfloat16
+        self.known_events = known_events
+        passed, known = (PASSED, KNOWN) if known_events else (0, 0)
         for name, size in (("input", SIGNALS), ("cross_section", CROSS_SECTION), ("event", EVENTS)):
             self.register_buffer(f"{name}_mean", torch.zeros(size))
             self.register_buffer(f"{name}_std", torch.ones(size))
         self.location = nn.Parameter(torch.tensor(0.03))
-        self.lstm = nn.LSTM(INPUTS + SUMMARY, HIDDEN)
-        self.dense = nn.Linear(HIDDEN + INPUTS + EVENTS, DENSE)
-        self.head = nn.Linear(HIDDEN + INPUTS + EVENTS + DENSE, _OUTPUTS)
+        self.lstm = nn.LSTM(INPUTS + SUMMARY + passed, HIDDEN)
+        self.dense = nn.Linear(HIDDEN + INPUTS + EVENTS + known, DENSE)
+        self.head = nn.Linear(HIDDEN + INPUTS + EVENTS + known + DENSE, _OUTPUTS)
         with torch.no_grad():
             for name in ("bias_ih_l0", "bias_hh_l0"):
                 self.lstm.get_parameter(name).zero_()
@@ -62,20 +71,23 @@ class BaseNetwork(PathNetwork):
         self, inputs: BaseInputs, state: State | None = None, masks: Masks | None = None, *, last: int | None = None
     ) -> tuple[JointDay, State]:
         """The days after the last `last` rows in units of each row's scale, and the LSTM's state."""
-        events = self.scaled_events(inputs.events)
-        return self.predicted(self.standardised(inputs), inputs.expected, events, state, masks, last=last)
+        expected, events = self.calendar(inputs)
+        return self.predicted(self.standardised(inputs), expected, events, state, masks, last=last)
 
     def predicted(
         self,
         seen: Float[Tensor, "time batch input"],
-        expected: Float[Tensor, "time start summary"],
-        events: Float[Tensor, "time start event"],
+        expected: Float[Tensor, "time start expected"],
+        events: Float[Tensor, "time start ahead"],
         state: State | None = None,
         masks: Masks | None = None,
         *,
         last: int | None = None,
     ) -> tuple[JointDay, State]:
-        """`forward` for inputs that are scaled already; those of a start go for all of its paths in `seen`."""
+        """`forward` for inputs that are scaled already; those of a start go for all of its paths in `seen`.
+
+        `expected` and `events` are what `calendar` gives.
+        """
         expected, events = (repeated(part, seen.shape[1]) for part in (expected, events))
         if masks is not None and masks.inputs is not None:
             seen = seen * masks.inputs
@@ -123,13 +135,34 @@ class BaseNetwork(PathNetwork):
         known = across[..., :1].isfinite().to(signals)
         return torch.cat([scaled * present, common, flags, known], dim=-1)
 
+    def calendar(
+        self, inputs: BaseInputs
+    ) -> tuple[Float[Tensor, "time start expected"], Float[Tensor, "time start ahead"]]:
+        """What the LSTM is told of each row's own day, and the head of the day after, known dates last."""
+        expected, events = inputs.expected, self.scaled_events(inputs.events)
+        if not self.known_events:
+            return expected, events
+        passed, known = (
+            events.new_zeros((*events.shape[:-1], size)) if given is None else given
+            for given, size in ((inputs.passed, PASSED), (inputs.known, KNOWN))
+        )
+        return torch.cat([expected, passed], dim=-1), torch.cat([events, known], dim=-1)
+
     def scaled_events(self, events: Float[Tensor, "*rows event"]) -> Float[Tensor, "*rows event"]:
         """Centred, scaled and clipped events; zero where the series has none."""
         has_events = events.abs().sum(dim=-1, keepdim=True) > 0
         return ((events - self.event_mean) / self.event_std).clamp(-6, 8) * has_events
 
 
-def build_base(seed: int, kind: type[BaseNetwork] = BaseNetwork) -> BaseNetwork:
+def build_base(seed: int, kind: type[BaseNetwork] = BaseNetwork, *, known_events: bool = True) -> BaseNetwork:
     """A network of this kind with weights drawn from `seed`; the global random state is left as it was."""
     with drawn_from(torch.Generator().manual_seed(seed)):
-        return kind()
+        return kind(known_events=known_events)
+
+
+def of_weights(weights: Mapping[str, Tensor]) -> BaseNetwork:
+    """The network that has these weights, at rest; raises `RuntimeError` where they are those of another."""
+    width = weights["dense.weight"].shape[-1] if "dense.weight" in weights else 0
+    network = build_base(0, known_events=width != HIDDEN + INPUTS + EVENTS)
+    network.load_state_dict(weights)
+    return network.eval()

@@ -44,19 +44,26 @@ def log_scale_value(network: BaseNetwork, inputs: BaseInputs) -> tuple[Value, np
     """The log of the base network's predicted scale of the next day, and its inputs as one array, (time, feature).
 
     The inputs are scaled signals, cross-section and expected events of each row, then the scaled events of the next
-    day, which enter at the last row alone. Flags stay as they are. `network` in float64, one sequence.
+    day, which enter at the last row alone. Flags stay as they are; so do dates that are known. `network` in float64,
+    one sequence.
     """
     tensors = {field.name: torch.tensor(getattr(inputs, field.name), dtype=torch.float64) for field in fields(inputs)}
     seen = network.standardised(BaseInputs(**tensors))
     flags = seen[..., SIGNALS + CROSS_SECTION :]
     events = torch.zeros(*seen.shape[:2], EVENTS, dtype=torch.float64)
-    events[-1] = network.scaled_events(tensors["events"][-1])
+    told, ahead = network.calendar(BaseInputs(**tensors))
+    events[-1] = ahead[-1, :, :EVENTS]
     whole = torch.cat([seen[..., : SIGNALS + CROSS_SECTION], tensors["expected"], events], dim=-1)
+    passed, known = told[..., SUMMARY:], torch.zeros_like(ahead[..., EVENTS:])
+    known[-1] = ahead[-1, :, EVENTS:]
 
     def value(rows: Float[Tensor, "time batch feature"]) -> Float[Tensor, " batch"]:
-        across, expected, ahead = torch.split(rows, [SIGNALS + CROSS_SECTION, SUMMARY, EVENTS], dim=-1)
-        given = torch.cat([across, flags.expand(-1, rows.shape[1], -1)], dim=-1)
-        return network.predicted(given, expected, ahead, last=1)[0].scale[0].log()
+        across, expected, events = torch.split(rows, [SIGNALS + CROSS_SECTION, SUMMARY, EVENTS], dim=-1)
+        given, expected, events = (
+            torch.cat([part, fixed.expand(-1, rows.shape[1], -1)], dim=-1)
+            for part, fixed in ((across, flags), (expected, passed), (events, known))
+        )
+        return network.predicted(given, expected, events, last=1)[0].scale[0].log()
 
     return value, np.asarray(whole[:, 0].detach().numpy())
 

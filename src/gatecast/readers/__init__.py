@@ -14,8 +14,9 @@
 - `rows`, with `dates` (`date_cells`, spelled in `spellings` amid `date_words`; `column_dates` are those that only their
   column explains, `day_month` finds their order), `numbers` (both in plain `characters`) and `asides`: cells become
   timestamps and floats; dividend lines, footnotes and rows without a usable date go; the rest is divided by item.
-- `repairs`, with `live_rows`, `splits` (which are beyond doubt: `split_evidence`) and `diagnostics`: an item's rows
-  become a `PriceSeries`; each repair and remark is a note.
+- `repairs`, with `live_rows`, `misdated_bars`, `splits` (which are beyond doubt: `split_evidence`) and `diagnostics`:
+  an item's rows become a `PriceSeries`; each repair and remark is a note.
+- `events`: a source of dated events, or a column of them beside the prices, becomes `Events`.
 
 `findings` collects the notes and the unsafe repairs; these are refused unless `repair` is given.
 

@@ -1,11 +1,16 @@
-"""What a caller says about a source, instead of leaving it to be found: columns, sheet, header, dates and decimals."""
+"""What a caller says about a source, instead of leaving it to be found: columns, sheet, header, decimals, events."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gatecast.errors import UsageError
+from gatecast.errors import UsageError, briefly
 from gatecast.text import shown
+
+if TYPE_CHECKING:
+    from gatecast.events import Events
 
 COLUMNS = ("date", "close", "open", "high", "low", "volume", "item")  # what a column can be said to be
 
@@ -29,12 +34,18 @@ class ReadOptions:
     header: bool = True  # False: the first line holds prices, and columns are named 1, 2, ...
     day_first: bool | None = None  # 03/04/2021 is 3 April; False: 4 March
     decimal: str | None = None  # "." or ","
+    events: Events | str | Path | None = None  # dated events beside the prices, or the source that holds them
 
     def __post_init__(self) -> None:
         for name in (*COLUMNS, "sheet"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, str) and value.strip()):
                 raise UsageError(f'{name} is a name in the source; got {value!r}. Give a text such as {name}="Name".')
+        if self.events is not None:
+            from gatecast.events import Events  # not before it is asked for: the command's help loads no numpy
+
+            if not (isinstance(self.events, Events | Path | str) and str(self.events)):
+                raise UsageError(f'events are Events or a file; got {briefly(self.events)}. Give events="events.csv".')
         if self.decimal not in (None, ".", ","):
             raise UsageError(f"the decimal sign is '.' or ','; got {shown(self.decimal)}. Give one of them.")
         for name in ("header", "day_first"):

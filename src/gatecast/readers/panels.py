@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gatecast.errors import GatecastError, UnreadableSource
+from gatecast.events import Events
 from gatecast.prices import PriceTable
 from gatecast.readers import sources
 from gatecast.readers.choices import AS_FOUND, ReadOptions
+from gatecast.readers.events import given_events
 from gatecast.readers.folders import Refused, is_folder, named_by_file, price_folder
 from gatecast.readers.large import Progress
 from gatecast.readers.read import layout_names, read_kept
@@ -55,6 +57,12 @@ class Door:
     options: ReadOptions = AS_FOUND
     calendar: str | None = None
     repair: bool = False
+    events: Events | None = None  # those that the options name, once they are read
+
+    def with_events(self, table: PriceTable) -> PriceTable:
+        """A table with the events of its items."""
+        own = None if self.events is None else self.events.among(table.item_ids)
+        return table if own is None else table.with_events(own)
 
     def read(self, source: object, *, progress: Progress | None = None) -> Read:
         """`read_kept` in this way."""
@@ -67,6 +75,7 @@ def open_panel(source: object, door: Door, *, progress: Progress | None = None) 
     Of a folder, and of a Parquet file of more than 64 MB in which a column names the asset, only the names are read
     here. Raises `GatecastError` where there is nothing to read.
     """
+    door = replace(door, events=given_events(source, door.options), options=replace(door.options, events=None))
     if is_folder(source):
         folder = price_folder(Path(str(source)).absolute())  # workers may stand elsewhere
         return _FolderPanel(files=folder.files, refused=folder.refused, door=door)
@@ -77,7 +86,7 @@ def open_panel(source: object, door: Door, *, progress: Progress | None = None) 
     table, refused = door.read(source, progress=progress)
     if table is None:
         raise UnreadableSource(refused[0].reason)
-    return _TablePanel(table=table, refused=refused)
+    return _TablePanel(table=table if door.events is None else table.with_events(door.events), refused=refused)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -118,8 +127,10 @@ class _FolderPart:
                 series.append(named_by_file(table, item, path))
             except GatecastError as error:
                 refused.append(Refused(item, str(error)))
-        table = PriceTable(series=tuple(series), calendar=self.door.calendar) if series else None
-        return table, tuple(refused)
+        if not series:
+            return None, tuple(refused)
+        table = PriceTable(series=tuple(series), calendar=self.door.calendar)
+        return self.door.with_events(table), tuple(refused)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +166,8 @@ class _ParquetPart:
             for group in self.groups:  # one by one, so that memory holds one and what is wanted of the others
                 table = file.read_row_group(group)
                 parts.append(table.filter(pc.is_in(_words(table.column(self.column)), value_set=wanted)))
-        return self.door.read(pa.concat_tables(parts).to_pandas())
+        found, refused = self.door.read(pa.concat_tables(parts).to_pandas())
+        return None if found is None else self.door.with_events(found), refused
 
 
 @dataclass(frozen=True, kw_only=True)

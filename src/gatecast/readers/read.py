@@ -12,10 +12,12 @@ import pandas as pd
 
 from gatecast.calendars import open_calendar
 from gatecast.errors import DataError, UnreadableSource, UsageError, check_type
+from gatecast.events import Events
 from gatecast.prices import PriceSeries, PriceTable
 from gatecast.readers.cells import Grid, read_cells
 from gatecast.readers.choices import ReadOptions
 from gatecast.readers.date_parts import with_joined_dates
+from gatecast.readers.events import column_events, event_column, given_events, without_events
 from gatecast.readers.findings import Findings
 from gatecast.readers.folders import Refused, is_folder, named_by_file, price_folder
 from gatecast.readers.headers import with_header
@@ -46,6 +48,7 @@ def read_prices(
     header: bool = True,
     day_first: bool | None = None,
     decimal: str | None = None,
+    events: Events | str | Path | None = None,
 ) -> PriceTable:
     """The checked prices of a file, a folder, `-`, `sample:NAME`, `yahoo:TICKER`, a pandas frame or series, or a table
     of polars or pyarrow.
@@ -56,6 +59,9 @@ def read_prices(
     `volume` and `item` (the column that names a row's asset) say it where that is wrong. A `close` that is named is
     forecast as it is, not adjusted by another column. `header=False`: the first line
     holds prices and columns are named "1", "2", ...; `day_first`: 03/04/2021 is 3 April; `decimal`: "." or ",".
+
+    `events` are dated events, such as earnings, or a source of them as `read_events` takes it; a column named "event"
+    beside the prices holds those of its rows.
 
     Safe repairs are made and noted; unsafe ones raise `UnsafeData` unless `repair`, which makes and notes
     them. `calendar` is an exchange code such as "XNYS"; `today` (default: the real date) is the last date
@@ -68,7 +74,7 @@ def read_prices(
     """
     options = ReadOptions(
         date=date, close=close, open=open, high=high, low=low, volume=volume, item=item,
-        sheet=sheet, header=header, day_first=day_first, decimal=decimal,
+        sheet=sheet, header=header, day_first=day_first, decimal=decimal, events=events,
     )  # fmt: skip
     return read_source(source, options, calendar=calendar, repair=repair, progress=progress, today=today)
 
@@ -83,15 +89,19 @@ def read_source(
     today: datetime.date | None = None,
 ) -> PriceTable:
     """`read_prices` with what the caller says about the source in one value."""
+    events = given_events(source, options)
+    options = replace(options, events=None)
     if is_folder(source):
-        return _read_folder(Path(str(source)), options, calendar=calendar, repair=repair, today=today)
-    findings = Findings(repair=repair)
-    kept = _series(source, options, findings, calendar=calendar, progress=progress, today=today)
-    if not repair:
-        findings.refuse()
-    if not kept:
-        raise UnreadableSource(_NO_PRICE)
-    return PriceTable(series=kept, calendar=calendar, notes=tuple(findings.notes))
+        table = _read_folder(Path(str(source)), options, calendar=calendar, repair=repair, today=today)
+    else:
+        findings = Findings(repair=repair)
+        kept = _series(source, options, findings, calendar=calendar, progress=progress, today=today)
+        if not repair:
+            findings.refuse()
+        if not kept:
+            raise UnreadableSource(_NO_PRICE)
+        table = PriceTable(series=kept, calendar=calendar, notes=tuple(findings.notes))
+    return table if events is None else table.with_events(events)
 
 
 def read_kept(
@@ -104,6 +114,7 @@ def read_kept(
     today: datetime.date | None = None,
 ) -> tuple[PriceTable | None, tuple[Refused, ...]]:
     """`read_source` of one file, without the items that it would refuse: these, with why. No table where none is left.
+    Events that the options name are left to the caller, who may read a file of them once for many of prices.
 
     Raises `UnreadableSource` or `UnsafeData` for what is wrong with the source as a whole.
     """
@@ -162,7 +173,9 @@ def _series(
     name, grid = _named_grid(source, options, progress, findings)
     # The later of the dates here and in Greenwich, so that no row of today counts as future.
     today = today or max(datetime.date.today(), datetime.datetime.now(datetime.UTC).date())
+    grid, marks = without_events(grid)
     items = split_items(grid, find_layout(grid, name), np.datetime64(today, "D"))
+    events = None if marks is None else column_events(items, marks)
     del grid  # so that what an item drops is given back
     kept = []
     for item in items:
@@ -182,7 +195,13 @@ def _series(
             replace(series, notes=tuple(note for note in series.notes if note not in findings.not_yet))
             for series in kept
         ]
-    return tuple(kept)
+    return tuple(_with_own(series, events) for series in kept)
+
+
+def _with_own(series: PriceSeries, events: Events | None) -> PriceSeries:
+    """A series with its own of some events."""
+    own = None if events is None else events.of(series.item_id)
+    return series if own is None else replace(series, events=own)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,15 +219,18 @@ def column_uses(source: object, options: ReadOptions) -> tuple[ColumnUse, ...]:
     Raises `GatecastError` where not even columns can be told.
     """
     name, grid = _named_grid(source, options, None, Findings(repair=True))
-    used: dict[int, ColumnUse] = {}
+    marks = event_column(grid)
+    places = [at for at in range(len(grid.names)) if at != marks]  # in the grid, of what is left without the events
+    used = {} if marks is None else {marks: ColumnUse(name="", used_as="events")}
     with suppress(DataError, UsageError):
-        layout = find_layout(grid, name)
+        layout = find_layout(without_events(grid)[0], name)
         for item_id, fields in layout.assets.items():
             for field, at in fields.items():
-                used[at] = ColumnUse(name="", used_as=field, item_id=item_id if len(layout.assets) > 1 else None)
+                own = item_id if len(layout.assets) > 1 else None
+                used[places[at]] = ColumnUse(name="", used_as=field, item_id=own)
         for what, place in (("item", layout.item), ("date", layout.time), ("date", layout.date)):
             if place is not None:
-                used[place] = ColumnUse(name="", used_as=what)
+                used[places[place]] = ColumnUse(name="", used_as=what)
     names = (" ".join(filter(None, words)) for words in grid.names)
     return tuple(replace(used.get(at, ColumnUse(name="")), name=text) for at, text in enumerate(names))
 

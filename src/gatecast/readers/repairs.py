@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from gatecast.notes import Note
 from gatecast.prices import PriceSeries, stamp_text
 from gatecast.readers.diagnostics import diagnose
 from gatecast.readers.live_rows import merge_live_row
+from gatecast.readers.misdated_bars import drop_misdated_bars
 from gatecast.readers.names import normalized
 from gatecast.readers.rows import ItemRows
 from gatecast.readers.splits import match_close, repair_splits
@@ -49,6 +51,7 @@ def repair_item(item: ItemRows, calendar: str | None = None) -> PriceSeries | No
     _drop_time_of_day(item)
     match_close(item)
     _widen_range(item)
+    drop_misdated_bars(item)
     adjusted = _adjust(item)
     if item.grid.findings.repair and not adjusted:
         repair_splits(item)
@@ -57,7 +60,8 @@ def repair_item(item: ItemRows, calendar: str | None = None) -> PriceSeries | No
     last = stamp_text(item.stamps[-1])  # of a live row, which was moved, the day it has now
     notes = tuple(replace(note, since=min(note.since, last)) for note in item.notes)
     item.freeze()
-    return PriceSeries(item_id=item.item_id, timestamps=item.stamps, **item.values, notes=notes)
+    columns: dict[str, Any] = item.values
+    return PriceSeries(item_id=item.item_id, timestamps=item.stamps, **columns, notes=notes)
 
 
 def _drop_blank_columns(item: ItemRows) -> None:

@@ -7,7 +7,7 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import python_calamine as calamine
@@ -34,23 +34,28 @@ def is_workbook(content: object) -> bool:
     return isinstance(content, bytes) and content.startswith((_ZIP, _OLD))
 
 
-def read_workbook(content: bytes, name: str, options: ReadOptions, findings: Findings) -> Grid:
+def read_workbook(
+    content: bytes, name: str, options: ReadOptions, findings: Findings, fits: Callable[[Grid], object] | None = None
+) -> Grid:
     """The cells of a sheet, whose header is still a row; a note says which sheet where there are several.
 
+    It is the first for which `fits` raises no `UnreadableSource`: by default one with dates and prices.
     Raises `UsageError` where no sheet has the name, and `UnreadableSource` where the workbook can't be read.
     """
     _check(content, name)
     try:
         with calamine.CalamineWorkbook.from_filelike(io.BytesIO(content)) as book:
-            return _chosen(book, name, options, findings)
+            return _chosen(book, name, options, findings, fits or (lambda grid: find_layout(grid, "item")))
     except (calamine.CalamineError, OSError, ValueError) as error:
         old = ", an old Excel workbook," if content.startswith(_OLD) else ""
         why = clean(error, 100).rstrip(".")
         raise UnreadableSource(f"the spreadsheet {name}{old} can't be read: {why}. Export it as CSV.") from None
 
 
-def _chosen(book: calamine.CalamineWorkbook, name: str, options: ReadOptions, findings: Findings) -> Grid:
-    """The named sheet, else the first visible one in which columns of dates and prices are found."""
+def _chosen(
+    book: calamine.CalamineWorkbook, name: str, options: ReadOptions, findings: Findings, fits: Callable[[Grid], object]
+) -> Grid:
+    """The named sheet, else the first visible one in which the columns that are needed are found."""
     visible = [
         each.name
         for each in book.sheets_metadata
@@ -67,7 +72,7 @@ def _chosen(book: calamine.CalamineWorkbook, name: str, options: ReadOptions, fi
         try:
             grid = _grid(book, candidate, options, Findings())
             rows = len(grid)
-            find_layout(with_header(grid), "item")
+            fits(with_header(grid))
         except UnreadableSource as refusal:
             refusals.append((rows, candidate, refusal))
             continue

@@ -55,7 +55,7 @@ class ForecastRun:
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of `gatecast forecast --json`: items, level, paths, seed, config, verdict."""
         return {
-            "items": self.forecast.to_dict(self.level),
+            "items": self._items(),
             "level": self.level,
             "paths": self.forecast.n_paths,
             "seed": self.forecast.seed,
@@ -63,6 +63,16 @@ class ForecastRun:
             "config": {**self.config.model_dump(mode="json"), "market": self.config.cross_section},
             "verdict": None if self.verdict is None else self.verdict.to_dict(),
         }
+
+    def _items(self) -> list[dict[str, Any]]:
+        """The items as `Forecast.to_dict` has them; of those with known events, `events` [{step, kind}] ahead."""
+        items = self.forecast.to_dict(self.level)
+        for told, item in zip(items, self.forecast, strict=True):
+            events = self.prices[item.item_id].events
+            if events is not None:
+                ahead = events.steps(item.last_timestamp, item.timestamps)
+                told["events"] = [{"step": step, "kind": kind} for step, kind in ahead]
+        return items
 
 
 def run_forecast(

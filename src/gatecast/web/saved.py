@@ -11,6 +11,7 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from gatecast.errors import NotFound
+from gatecast.events import Events
 from gatecast.files import write_whole
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.prices import PriceSeries, PriceTable
@@ -27,7 +28,7 @@ def save_paths(folder: Path, forecast: Forecast, prices: PriceTable) -> None:
     for number, item in enumerate(forecast):
         series = prices[item.item_id]
         recent = series.rows(max(len(series) - _HISTORY, 0), len(series))
-        about["items"].append({"item_id": item.item_id, "last_close": item.last_close})
+        about["items"].append({"item_id": item.item_id, "last_close": item.last_close, "events": _ahead(series)})
         arrays |= {
             f"{number}.{name}": values
             for name, values in {
@@ -67,9 +68,20 @@ def load_paths(folder: Path) -> tuple[Forecast, PriceTable]:
                 lows=own.get("lows"),
             )
         )
-        series.append(PriceSeries(item_id=item["item_id"], timestamps=own["past"].view(_STAMP), close=own["close"]))
+        known = own["last"].view(_STAMP)[0]
+        events = Events.of_rows((item["item_id"], day, kind, known) for day, kind in item["events"]) or None
+        past = own["past"].view(_STAMP)
+        series.append(PriceSeries(item_id=item["item_id"], timestamps=past, close=own["close"], events=events))
     forecast = Forecast(items=tuple(items), seed=about["seed"], joint=about["joint"])
     return forecast, PriceTable(series=tuple(series))
+
+
+def _ahead(series: PriceSeries) -> list[tuple[str, str]]:
+    """The date and the kind of each event that was known of the days after the last."""
+    if series.events is None:
+        return []
+    later = series.events.dates > series.timestamps[-1].astype("datetime64[D]")
+    return list(zip(series.events.dates[later].astype(str).tolist(), series.events.kinds[later].tolist(), strict=True))
 
 
 def _nanoseconds(stamps: np.ndarray | np.datetime64) -> np.ndarray:

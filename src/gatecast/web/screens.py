@@ -22,6 +22,7 @@ from gatecast.faces.wording import (
     change_text,
     date_text,
     day_text,
+    events_ahead,
     level_text,
     price_text,
     setting_text,
@@ -96,8 +97,8 @@ def item_screen(folder: str, number: int) -> Answer:
     outlook, like = risk.outlook, item.last_close
     low, high = item.interval(level)
     return {
-        **item_values(item, level),
-        "rows": [row._asdict() for row in step_texts(item, level)],
+        **item_values(item, level, series),
+        "rows": [row._asdict() for row in step_texts(item, level, events_ahead(item, series))],
         "level": level_text(level),
         "like": like,
         "last_day": day_text(item.last_timestamp),

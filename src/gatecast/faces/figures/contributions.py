@@ -7,8 +7,8 @@ import plotly.graph_objects as go
 
 from gatecast.explain.explanation import Bands, Explanation
 from gatecast.faces.figures.palette import ACCENT, RIVALS, SIGNED, ZERO_LINE
-from gatecast.faces.figures.style import axis_title, bars, dates, drawn, heat_map, line, numbers, sign_colours
-from gatecast.faces.names import FEATURE_NAMES
+from gatecast.faces.figures.style import axis_title, bars, dates, drawn, heat_map, line, numbers, plain, sign_colours
+from gatecast.faces.names import feature_name
 
 LEAST_POINTS = 0.01  # in the unit of the contributions: what moves a forecast by less is drawn as nothing
 MOST_FEATURES = 16  # bars of a figure
@@ -19,7 +19,7 @@ def feature_contributions(explanation: Explanation) -> go.Figure:
     points = explanation.points.sum(axis=0)
     order = np.argsort(np.abs(points))[-MOST_FEATURES:]
     small = float(np.abs(points).max()) < LEAST_POINTS
-    names = [FEATURE_NAMES[explanation.features[i]] for i in order]
+    names = [plain(feature_name(explanation.features[i])) for i in order]
     hover = f"%{{y}}: %{{x:+.2f}} {explanation.point_unit}"
     span = {"range": [-LEAST_POINTS, LEAST_POINTS]} if small else {}
     return drawn(
@@ -34,7 +34,8 @@ def contribution_map(explanation: Explanation, *, days: int = 30) -> go.Figure:
     """What each feature of each of the last days added to the explained number; features by days."""
     points = explanation.points[-days:].T
     top = max(float(np.abs(points).max()), LEAST_POINTS)
-    shown, names = dates(explanation.context.timestamps[-days:]), [FEATURE_NAMES[i] for i in explanation.features]
+    shown = dates(explanation.context.timestamps[-days:])
+    names = [plain(feature_name(feature)) for feature in explanation.features]
     hover = f"%{{y}}, %{{x|%-d %b %Y}}: %{{z:+.3f}} {explanation.point_unit}"
     return drawn(
         [heat_map(shown, names, map(numbers, points), SIGNED, (-top, top), hover)],

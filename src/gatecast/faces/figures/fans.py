@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 
 from gatecast.errors import check_type
 from gatecast.faces.figures.palette import ACCENT, ACCENT_SOFT, BANDS, INK, MUTED, SURFACE
-from gatecast.faces.figures.style import axis_title, band, dates, dots, dotted, drawn, line, numbers
-from gatecast.faces.wording import known_history, level_text, price_text
+from gatecast.faces.figures.style import axis_title, band, dates, dots, dotted, drawn, line, numbers, plain
+from gatecast.faces.wording import events_ahead, known_history, level_text, price_text
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.prices import PriceSeries, PriceTable, check_prices
 
@@ -60,6 +60,9 @@ def fan(
     middle, texts = [item.last_close, *item.median], _hover_rows(item, wide_first[::-1])
     traces.append(line(ahead, middle, "Median", ACCENT, width=2.4, hover="%{customdata}", customdata=texts))
     traces.append(dots(ahead[:1], [price], {"color": INK, "size": 9, **_RING}))
+    marked = events_ahead(item, history)
+    if marked:
+        traces.append(_event_marks(item, ahead, marked))
     hours = "" if len(ahead[0]) == 10 else " %H:%M"
     return drawn(
         traces,
@@ -67,6 +70,16 @@ def fan(
         xaxis={"type": "date", "hoverformat": f"%a %-d %b %Y{hours}"},
         layout={"shapes": [dotted(ahead[0], price, ahead[-1], price, layer="above")]},
     )
+
+
+def _event_marks(item: ItemForecast, ahead: list[str], events: Mapping[int, str]) -> go.Scatter:
+    """A mark on the median at each step that is known to have an event, its kind under the pointer."""
+    steps = sorted(events)
+    look = {"color": MUTED, "size": 11, "symbol": "diamond", **_RING}
+    at = [ahead[step] for step in steps]
+    middle = [float(item.median[step - 1]) for step in steps]
+    kinds = [plain(events[step]) for step in steps]
+    return dots(at, middle, look, hover="%{customdata}", name="Known dates", customdata=kinds)
 
 
 def _paths(item: ItemForecast, ahead: list[str], count: int) -> go.Scatter:

@@ -10,7 +10,15 @@ import plotly.graph_objects as go
 
 from gatecast.faces import figures, tables
 from gatecast.faces.report.page import render, setting_pairs, verdict_values
-from gatecast.faces.tables import PAGE_COLUMNS, coverage_rows, miss_rows, pit_texts, score_cells, score_frame
+from gatecast.faces.tables import (
+    PAGE_COLUMNS,
+    coverage_rows,
+    foresight_text,
+    miss_rows,
+    pit_texts,
+    score_cells,
+    score_frame,
+)
 from gatecast.judge.audit import Audit
 from gatecast.judge.comparisons import RANDOM_WALK, subject_of
 from gatecast.judge.risk_record import RiskRecord
@@ -104,7 +112,14 @@ def _add_strips(drawings: dict[str, go.Figure], rows: pd.DataFrame, prices: Pric
 def _audit_values(audit: Audit, model: str) -> dict[str, object]:
     levels, groups = coverage_rows(audit, model, lambda held, low, high: f"{held:.0%} ({low:.0%} to {high:.0%})")
     misses = [(f"{event}, step {step.text}", cells) for event, (step, *cells) in miss_rows(audit, model)]
-    return {"levels": levels, "groups": groups, "misses": misses, "pit": pit_texts(audit, model)[1]}
+    foreseen = foresight_text(audit, model)
+    return {
+        "levels": levels,
+        "groups": groups,
+        "misses": misses,
+        "pit": pit_texts(audit, model)[1],
+        "foreseen": foreseen,
+    }
 
 
 def _risk_values(record: RiskRecord, verdict: RiskVerdict) -> dict[str, object]:

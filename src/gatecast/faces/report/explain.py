@@ -13,8 +13,8 @@ from markupsafe import Markup
 
 from gatecast.explain.explanation import Cell, Explanation
 from gatecast.faces.figures import contributions, ingredients, inside, recall
-from gatecast.faces.figures.style import dates
-from gatecast.faces.names import FEATURE_NAMES
+from gatecast.faces.figures.style import dates, plain
+from gatecast.faces.names import feature_name
 from gatecast.faces.report import explain_text as text
 from gatecast.faces.report.page import render, setting_pairs
 from gatecast.faces.wording import date_text, price_text
@@ -115,7 +115,7 @@ def _cell_data(explanation: Explanation, cell: Cell) -> dict[str, Any]:
         "days": [date_text(stamp) for stamp in days.timestamps],
         "axis": dates(days.timestamps),
         "close": [price_text(close, closes[-1]) for close in closes],
-        "features": [FEATURE_NAMES[name] for name in explanation.features],
+        "features": [plain(feature_name(name)) for name in explanation.features],
         "inputs": _rounded(explanation.inputs[-SHOWN_DAYS:]),
         "values": _all_rounded(shown.values),
         "fromInputs": _all_rounded(shown.from_inputs),

@@ -6,7 +6,7 @@ import numpy as np
 
 from gatecast.calibration.online import LEAST_ORIGINS
 from gatecast.explain.explanation import Bands, Explanation
-from gatecast.faces.names import FAMILY_NAMES, FEATURE_NAMES
+from gatecast.faces.names import FAMILY_NAMES, feature_name
 from gatecast.faces.wording import date_text, price_text, typeset
 from gatecast.text import listed
 
@@ -135,7 +135,7 @@ def contributions(explanation: Explanation) -> dict[str, str]:
         "largest": (
             f"No feature moved it by as much as 0.01 {explanation.point_unit}."
             if abs(points[most]) < 0.005
-            else f"The largest contribution is {FEATURE_NAMES[explanation.features[most]]}: "
+            else f"The largest contribution is {feature_name(explanation.features[most])}: "
             f"{_signed(points[most], '+.2f')} {explanation.point_unit}. The last ten days made "
             f"{recent[-10:].sum() / recent.sum():.0%} of all contributions."
         ),

@@ -9,7 +9,16 @@ import plotly.graph_objects as go
 
 from gatecast.faces import figures
 from gatecast.faces.report.page import render, setting_pairs, verdict_values
-from gatecast.faces.wording import change_text, date_text, level_text, price_text, reading, step_texts
+from gatecast.faces.wording import (
+    change_text,
+    date_text,
+    events_ahead,
+    events_text,
+    level_text,
+    price_text,
+    reading,
+    step_texts,
+)
 from gatecast.forecast import Forecast, ItemForecast, check_level
 from gatecast.prices import PriceSeries, PriceTable
 from gatecast.text import counted
@@ -39,7 +48,9 @@ def forecast_report(
         history = prices[item.item_id] if item.item_id in prices.item_ids else None
         drawings[f"fan-{position}"] = item_fan(item, history, level, many=len(forecast.items) > MANY_ITEMS)
         places = _add_risk(drawings, item, history, position) if len(forecast.items) <= MANY_ITEMS else {}
-        items.append({**item_values(item, level), "id": f"item-{position}", "figure": f"fan-{position}", **places})
+        items.append(
+            {**item_values(item, level, history), "id": f"item-{position}", "figure": f"fan-{position}", **places}
+        )
     if losses:
         drawings["loss"] = figures.loss_curve(losses, best_epoch(losses))
     return render(
@@ -88,8 +99,9 @@ def best_epoch(losses: Sequence[tuple[int, float, float]]) -> int | None:
     return min(finite)[1] if finite else None
 
 
-def item_values(item: ItemForecast, level: float) -> dict[str, object]:
-    """What a page says of the forecast of an item, as texts: the reading, the last step, every step, the notes."""
+def item_values(item: ItemForecast, level: float, history: PriceSeries | None) -> dict[str, object]:
+    """What a page says of an item's forecast, as texts: the reading, the last step, every step, dates, the notes."""
+    events = events_ahead(item, history)
     ends = zip(("change", "lower_change", "upper_change"), (item.median, *item.interval(level)), strict=True)
     return {
         "name": item.item_id,
@@ -97,6 +109,7 @@ def item_values(item: ItemForecast, level: float) -> dict[str, object]:
         "last_close": price_text(item.last_close, item.last_close),
         "last_date": date_text(item.last_timestamp),
         **{name: change_text(float(values[-1]), item.last_close) for name, values in ends},
-        "rows": step_texts(item, level),
+        "rows": step_texts(item, level, events),
+        "events": events_text(events) if events else "",
         "notes": [note.text for note in item.notes],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,10 +35,11 @@ class _Glyphs:
     tick: str
     floor: str
     corner: str
+    event: str
 
 
-_UNICODE = _Glyphs(bands=("░", "▒", "▓"), median="━", axis="│", tick="┤", floor="─", corner="└")
-_ASCII = _Glyphs(bands=(".", ":", "+"), median="=", axis="|", tick="|", floor="-", corner="+")
+_UNICODE = _Glyphs(bands=("░", "▒", "▓"), median="━", axis="│", tick="┤", floor="─", corner="└", event="◆")
+_ASCII = _Glyphs(bands=(".", ":", "+"), median="=", axis="|", tick="|", floor="-", corner="+", event="^")
 
 
 def show_forecast(forecast: Forecast, prices: PriceTable, *, level: float, console: Console) -> None:
@@ -56,10 +58,14 @@ def show_forecast(forecast: Forecast, prices: PriceTable, *, level: float, conso
         console.print(Text(safe(wording.reading(item, level), console)))
         console.print()
         history = prices[item.item_id] if item.item_id in prices.item_ids else None
+        events = wording.events_ahead(item, history)
+        if events:
+            console.print(Text(safe(wording.events_text(events), console)))
+            console.print()
         for line in fan_lines(item, history, level=level, width=console.width, ascii_only=console.options.ascii_only):
             console.print(_coloured(line, console), no_wrap=True, overflow="crop", crop=True)
         console.print()
-        console.print(_steps_table(item, level, console))
+        console.print(_steps_table(item, level, console, events))
 
 
 def _coloured(line: str, console: Console) -> Text:
@@ -80,11 +86,14 @@ def _value_columns(rows: list[wording.StepText], level: float) -> dict[str, list
     }
 
 
-def _steps_table(item: ItemForecast, level: float, console: Console) -> Table:
-    texts = wording.step_texts(item, level)
-    rows = [texts[step - 1] for step in shown_steps(item.horizon)]
+def _steps_table(item: ItemForecast, level: float, console: Console, events: Mapping[int, str]) -> Table:
+    texts = wording.step_texts(item, level, events)
+    rows = [texts[step - 1] for step in sorted({*shown_steps(item.horizon), *events})]
     columns = {"step": [str(row.step) for row in rows], "date": [row.date for row in rows]}
-    return fitted_table(columns | _value_columns(rows, level), ("above last", "step"), console)
+    columns |= _value_columns(rows, level)
+    if events:
+        columns["event"] = [safe(row.event, console) for row in rows]
+    return fitted_table(columns, ("above last", "step"), console)
 
 
 def _summary(forecast: Forecast, level: float, console: Console) -> Table:
@@ -117,7 +126,8 @@ def fan_lines(
     """The fan as text lines, none wider than `width` (at least 30 columns are used).
 
     History is a dotted line of Braille (asterisks in ASCII); then the bands of 50%, 80% and `level` of the
-    paths in three shades, the median through them. Prices stand at the left, three dates and a key below.
+    paths in three shades, the median through them. Prices stand at the left, three dates and a key below; known dates
+    are marked on the axis.
     """
     glyphs = _ASCII if ascii_only else _UNICODE
     known = wording.known_history(item, history)
@@ -142,11 +152,15 @@ def fan_lines(
         ticked = row % 7 == 0
         left = labels[row].rjust(gutter) if ticked else " " * gutter
         lines.append(f"{left} {glyphs.tick if ticked else glyphs.axis}{''.join(cells)}".rstrip())
-    lines.append(f"{' ' * gutter} {glyphs.corner}{glyphs.floor * columns}")
+    floor, events = [glyphs.floor] * columns, wording.events_ahead(item, history)
+    for step in events:
+        floor[columns - ahead + min(max(round(step * ahead / item.horizon), 1), ahead) - 1] = glyphs.event
+    lines.append(f"{' ' * gutter} {glyphs.corner}{''.join(floor)}")
     first = "" if known is None else wording.date_text(known.timestamps[-len(closes)])
     lines.append(" " * (gutter + 2) + _date_line(item, first, columns, ahead))
     shades = zip(glyphs.bands[-len(levels) :], levels, strict=True)
-    key = "  ".join([*(f"{glyph} {wording.level_text(band)}" for glyph, band in shades), f"{glyphs.median} median"])
+    parts = [*(f"{glyph} {wording.level_text(band)}" for glyph, band in shades), f"{glyphs.median} median"]
+    key = "  ".join([*parts, f"{glyphs.event} event"] if events else parts)
     return [*lines, " " * min(gutter + 2, max(width - len(key), 0)) + key]
 
 

@@ -61,6 +61,8 @@ def show_audit(audit: Audit, model: str) -> None:
     _print(console, "", levels, rows)
     console.print()
     _print(console, "misses", tables.MISS_COLUMNS, tables.miss_rows(audit, model))
+    if foreseen := tables.foresight_text(audit, model):
+        console.print(Text(f"\n{foreseen}"))
     tenths, p_value = tables.pit_texts(audit, model)
     _hint(
         console,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,16 +16,17 @@ from gatecast.nn.masks import draw_kept
 from gatecast.nn.next_day import FARTHEST, JointDay
 from gatecast.nn.parallel import on_one_core
 from gatecast.nn.training.adam import AdamSettings, FlatAdam
-from gatecast.nn.training.loop import Batch, Objective, train
+from gatecast.nn.training.loop import Batch, Objective, Progress, train
 from gatecast.nn.training.sequences import Chunks, Pool, TrainingSequence
 
 BATCH = 64  # chunks an update
 UPDATES = 600
 LEARNING_RATE = 3e-3  # the peak of one cycle
-SHRINKAGE = 3e-3  # of the weights at every update of the peak's size
+SHRINKAGE = 3e-4  # of the weights at every update of the peak's size
 INPUT_DROPOUT = 0.15  # of whole columns, per chunk
 NO_CROSS_SECTION = 0.35  # of the chunks of a table never see its cross-section: a single file has none
 CROSS_SECTION_ENDS = 0.3  # of the chunks see it up to a row: along a path there is none
+NO_KNOWN_EVENTS = 0.35  # of the chunks never see the dates of their events: most files come without
 AVERAGE = 0.995  # decay of the running mean of weights, which is what is kept
 RANGE_WEIGHT, VOLUME_WEIGHT = 0.3, 0.1  # of their losses beside the return's
 
@@ -37,6 +38,7 @@ def train_base(
     *,
     updates: int = UPDATES,
     kind: type[BaseNetwork] = BaseNetwork,
+    progress: Callable[[Progress], None] | None = None,
 ) -> BaseNetwork:
     """One member of the ensemble: AdamW (Loshchilov and Hutter 2019) over one cycle (Smith and Topin 2018).
 
@@ -53,7 +55,7 @@ def train_base(
         clip_norm=1.0,
         average=AVERAGE,
     )
-    train(_FromPool(network, pool, seed, updates), [FlatAdam(network, settings)], epochs=1)
+    train(_FromPool(network, pool, seed, updates), [FlatAdam(network, settings)], epochs=1, progress=progress)
     return network
 
 
@@ -98,6 +100,9 @@ def predicted(network: BaseNetwork, chunks: Chunks, generator: torch.Generator |
     if generator is not None:
         inputs = replace(inputs, cross_section=_dropped(inputs.cross_section, generator))
         count = chunks.observed.shape[1]
+        if network.known_events:
+            dated = draw_kept((count, 1), 1 - NO_KNOWN_EVENTS, generator) > 0
+            inputs = replace(inputs, known=inputs.known * dated, passed=inputs.passed * dated)
         kept = draw_kept((count, INPUTS), 1 - INPUT_DROPOUT, generator)
         kept[:, -FLAGS - 1 :] = 1.0
         masks = replace(network.draw_masks(count, generator), inputs=kept)

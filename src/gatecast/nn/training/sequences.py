@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,16 @@ CHUNK = 120  # rows; half a year
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSequence:
-    """One version of one series as tensors, (time, ...): what is seen at each row, and the day observed after it."""
+    """One version of one series as tensors, (time, ...): what is seen at each row, and the day observed after it.
+
+    `scale` is the volatility, of a log return, in units of which it was observed.
+    """
 
     inputs: BaseInputs
     observed: Float[Tensor, "time 3"]
     days: np.ndarray
+    scale: Float[np.ndarray, " time"]
+    item_id: str
 
     @classmethod
     def of_table(
@@ -47,11 +53,17 @@ class TrainingSequence:
                     cross_section=tensor(rows.cross_section),
                     events=tensor(rows.events),
                     expected=tensor(rows.expected),
+                    known=tensor(rows.known),
+                    passed=tensor(rows.passed),
                 ),
                 observed=tensor(next_day(rows.moves, rows.signals, rows.first)),
                 days=rows.timestamps[1:],
+                scale=rows.signals.scale[:-1],
+                item_id=series.item_id,
             )
-            for rows in signal_rows(table, ranges=ranges, volumes=volumes, cross_section=cross_section)
+            for series, rows in zip(
+                table, signal_rows(table, ranges=ranges, volumes=volumes, cross_section=cross_section), strict=True
+            )
         ]
 
     def __len__(self) -> int:
@@ -63,6 +75,8 @@ class TrainingSequence:
             inputs=_each(lambda values: values[start:stop], self.inputs),
             observed=self.observed[start:stop],
             days=self.days[start:stop],
+            scale=self.scale[start:stop],
+            item_id=self.item_id,
         )
 
 
@@ -91,28 +105,35 @@ def _each(change: Callable[..., Any], *inputs: BaseInputs) -> BaseInputs:
 
 @dataclass(frozen=True)
 class Pool:
-    """Sequences in groups; a group is drawn by its share, a chunk in it wherever one fits, all equally likely."""
+    """Sequences in groups; a group is drawn by its share, a chunk in it wherever one fits, by the items' weights."""
 
-    groups: tuple[tuple[float, tuple[TrainingSequence, ...]], ...]
+    groups: tuple[tuple[float, tuple[TrainingSequence, ...], Float[np.ndarray, " sequence"]], ...]
 
     @classmethod
-    def of(cls, groups: Mapping[str, tuple[float, Sequence[TrainingSequence]]]) -> Pool:
-        """Groups of (share, sequences); those too short for a chunk are left out."""
-        kept = [
-            (share, tuple(sequence for sequence in sequences if len(sequence) >= CHUNK))
-            for share, sequences in groups.values()
-        ]
-        return cls(tuple((share, sequences) for share, sequences in kept if sequences))
+    def of(
+        cls,
+        groups: Mapping[str, tuple[float, Sequence[TrainingSequence]]],
+        weights: Mapping[str, float] = MappingProxyType({}),
+    ) -> Pool:
+        """Groups of (share, sequences); those too short for a chunk are left out.
+
+        A chunk is drawn as often as another of its group, or `weights` of its item times as often.
+        """
+        kept = []
+        for share, sequences in groups.values():
+            long = tuple(sequence for sequence in sequences if len(sequence) >= CHUNK)
+            chunks = [weights.get(sequence.item_id, 1.0) * (len(sequence) - CHUNK + 1) for sequence in long]
+            if long:
+                kept.append((share, long, np.cumsum(chunks)))
+        return cls(tuple(kept))
 
     def draw(self, count: int, rng: np.random.Generator) -> Chunks:
         """So many chunks."""
-        shares = np.array([share for share, _ in self.groups])
+        shares = np.array([share for share, _, _ in self.groups])
         chunks = []
         for group in rng.choice(len(shares), count, p=shares / shares.sum()):
-            sequences = self.groups[group][1]
-            places = np.cumsum([len(sequence) - CHUNK + 1 for sequence in sequences])
-            place = int(rng.integers(places[-1]))
-            which = int(np.searchsorted(places, place, side="right"))
-            start = place - (int(places[which - 1]) if which else 0)
+            _, sequences, places = self.groups[group]
+            which = int(np.searchsorted(places, places[-1] * rng.random(), side="right"))
+            start = int(rng.integers(len(sequences[which]) - CHUNK + 1))
             chunks.append(sequences[which].rows(start, start + CHUNK))
         return Chunks.of(chunks)
