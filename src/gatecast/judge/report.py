@@ -22,7 +22,7 @@ from gatecast.judge.verdict_text import fallback_text
 from gatecast.notes import Note, merged
 from gatecast.prices import PriceTable, stamp_text
 
-_ONE_A_FORECAST = frozenset({"adapted", "bands", "learned", "seen", "uncalibrated"})  # kinds of notes
+_ONE_A_FORECAST = frozenset({"adapted", "bands", "combined", "learned", "seen", "uncalibrated"})  # kinds of notes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.lib.stride_tricks import sliding_window_view
 
+from gatecast.calibration.combination import MEMBERS
 from gatecast.calibration.raw_bands import PROBABILITIES
 from gatecast.features.indicators import DECAY, volatility
 from gatecast.forecast import item_rng
@@ -26,8 +26,11 @@ LEAST = 750  # rows of the first fit: on fewer, rivals are worse than a network 
 MOST = 3000  # rows of a fit; older ones add time and little else
 PATHS = 4000  # of common shocks that the quantiles of all origins are read from; HAR's are fewer
 HAR_PATHS = 200  # an origin: it has a state of 22 variances, and is simulated from each
-GRID = 8  # starting variances that GARCH is simulated from; between them quantiles are interpolated
+# Starting variances that GARCH is simulated from, logs in units of the fitted returns'; between them quantiles are
+# interpolated, beyond them they keep their ratio to the volatility.
+_GRID = np.linspace(-5.0, 5.0, 17)
 MOST_FITS = 512  # that are held
+RIVALS = MEMBERS[1:]
 _LEVELS_OF_PATHS = (np.arange(PATHS) + 0.5) / PATHS
 
 
@@ -41,7 +44,7 @@ class FittedRivals:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Rivals:
+class RivalModels:
     """Quantiles and paths of GJR-GARCH-t, HAR and EWMA-t, in this order, each fitted to an item's own rows.
 
     An origin at row n of an item is answered by parameters learned on its rows before the last multiple of REFIT, the
@@ -51,8 +54,6 @@ class Rivals:
 
     fits: dict[str, FittedRivals | None] = field(default_factory=dict)
 
-    names: ClassVar[tuple[str, ...]] = ("GARCH", "HAR", "EWMA")
-
     def quantiles(
         self, series: PriceSeries, rows: Int[np.ndarray, " origin"], steps: int
     ) -> Float[np.ndarray, "origin rival step probability"]:
@@ -60,7 +61,7 @@ class Rivals:
 
         `rows` are numbers of rows known at the origin: n sees rows 0..n-1.
         """
-        found = np.full((len(rows), len(self.names), steps, len(PROBABILITIES)), np.nan)
+        found = np.full((len(rows), len(RIVALS), steps, len(PROBABILITIES)), np.nan)
         for anchor in np.unique(rows // REFIT * REFIT):
             mine = np.flatnonzero(rows // REFIT * REFIT == anchor)
             fitted = self._fitted(series, int(anchor))
@@ -76,7 +77,7 @@ class Rivals:
         fitted = self._fitted(series, len(series) // REFIT * REFIT)
         if fitted is None:
             return None
-        draws = [Draws(horizon, paths, item_rng(f"{name}: {series.item_id}", seed)) for name in self.names]
+        draws = [Draws(horizon, paths, item_rng(f"{name}: {series.item_id}", seed)) for name in RIVALS]
         simulated = (
             Garch()._simulate(series, fitted.garch, draws[0]),
             Har()._simulate(series, fitted.har, draws[1]),
@@ -111,7 +112,7 @@ def _quantiles(
 ) -> Float[np.ndarray, "origin rival step probability"]:
     """Of each rival, simulated with the same shocks from every origin: a difference of two is one of their states."""
     if fitted.har.ranged and not series.has_range:
-        return np.full((len(rows), len(Rivals.names), steps, len(PROBABILITIES)), np.nan)
+        return np.full((len(rows), len(RIVALS), steps, len(PROBABILITIES)), np.nan)
     garch = _garch(fitted.garch, fitted.garch.variances(series)[rows - 1], steps)
     har = _har(fitted.har, series, rows, steps)
     ewma = _ewma(fitted.ewma, steps)[None] * volatility(series.close)[rows - 1][:, None, None]
@@ -124,19 +125,18 @@ def _garch(
     """Its only state is a variance: simulated from a grid of them, and interpolated between."""
     shocks = learned.student.at(_LEVELS_OF_PATHS)[_orders(PATHS, steps, 0)]
     logs = np.log(variances)
-    grid = np.linspace(logs.min() - 1e-6, logs.max() + 1e-6, GRID)
-    variance = np.tile(np.exp(grid)[:, None], (1, PATHS))
+    variance = np.tile(np.exp(_GRID)[:, None], (1, PATHS))
     place = np.zeros_like(variance)
-    by_step = np.empty((GRID, steps, len(PROBABILITIES)))
+    by_step = np.empty((len(_GRID), steps, len(PROBABILITIES)))
     for step in range(steps):
         error = np.sqrt(variance) * shocks[:, step]
         place = place + learned.mu + error
         by_step[:, step] = _quantiles_of(place)
         variance = learned.next_variance(error, variance)
     # In units of the starting volatility quantiles hardly bend along the grid.
-    relative = by_step / np.exp(grid / 2)[:, None, None]
-    where = (logs - grid[0]) / (grid[1] - grid[0])
-    left = np.minimum(where.astype(int), GRID - 2)
+    relative = by_step / np.exp(_GRID / 2)[:, None, None]
+    where = np.clip((logs - _GRID[0]) / (_GRID[1] - _GRID[0]), 0, len(_GRID) - 1)
+    left = np.minimum(where.astype(int), len(_GRID) - 2)
     share = (where - left)[:, None, None]
     found = (1 - share) * relative[left] + share * relative[left + 1]
     return np.asarray(found * np.sqrt(variances)[:, None, None] * learned.unit)

@@ -51,9 +51,7 @@ class GarchParameters:
         """The variance one step on: Glosten, Jagannathan and Runkle (1993)."""
         return np.asarray(self.omega + (self.alpha + self.gamma * (errors < 0)) * errors**2 + self.beta * variance)
 
-    def filter(
-        self, errors: Float[np.ndarray, " time"], backcast: float | None = None
-    ) -> Float[np.ndarray, " later"]:
+    def filter(self, errors: Float[np.ndarray, " time"], backcast: float | None = None) -> Float[np.ndarray, " later"]:
         """The variance of every row and of the next: (T + 1,). The first stands on a backcast, as in arch."""
         before = backcast_of(errors) if backcast is None else backcast
         start = self.omega + self.persistence * before

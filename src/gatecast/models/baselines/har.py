@@ -40,7 +40,8 @@ class HarParameters:
         variances = np.hstack([past, np.empty(shocks.shape)])
         sigma = np.empty(shocks.shape)
         for step in range(shocks.shape[1]):
-            forecast = _design(variances[:, step : step + MONTH]) @ self.coefficients
+            # A sum of its own for each path: by a matrix product its last bit would depend on the paths beside it.
+            forecast = (_design(variances[:, step : step + MONTH]) * self.coefficients).sum(axis=1)
             sigma[:, step] = np.exp(forecast / 2)
             if self.ranged:
                 after = np.exp(forecast + surprises[:, step])
