@@ -18,7 +18,6 @@ from gatecast.errors import ModelError
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable, stamp_text
-from gatecast.text import listed
 
 MEMBERS = ("network", "GARCH", "HAR", "EWMA")
 START = np.array([0.45, 0.25, 0.2, 0.1])  # weights before any evidence (benchmarks/combination.py)
@@ -179,13 +178,12 @@ class Combination:
         if others is None:
             text = "the forecast is the network's alone: there are too few rows for the models that it is combined with"
             return replace(item, notes=(*item.notes, Note("combined", text)))
-        shown = [0, min(item.horizon, self.horizon) - 1]
         made = [
-            f"{listed([f'{name} {share:.0%}' for name, share in zip(MEMBERS, weights[:, step], strict=True)])} "
+            f"{', '.join(f'{name} {share:.0%}' for name, share in zip(MEMBERS, weights[:, step], strict=True))} "
             f"at step {step + 1}"
-            for step in dict.fromkeys(shown)
+            for step in dict.fromkeys([0, min(item.horizon, self.horizon) - 1])
         ]
-        note = Note("combined", f"the forecast combines {', '.join(made)}")
+        note = Note("combined", f"the forecast combines {'; '.join(made)}")
         return replace(averaged(item, others, weights), notes=(*item.notes, note))
 
     def to_dict(self) -> dict[str, Any]:
