@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gatecast.calibration.bands import Calibrator
+from gatecast.calibration.gains import GAINS
 from gatecast.config import Config
 from gatecast.forecast import Density, Forecast, ItemForecast
 from gatecast.models.base import BaseNetworks
@@ -125,3 +127,11 @@ def independent_walks(sigma: np.ndarray, items: int = 6, seed: int = 0) -> Price
     days = pd.bdate_range("2010-01-01", periods=len(sigma))
     walks = 100 * np.exp(np.cumsum(sigma * rng.standard_normal((items, len(sigma))), axis=1))
     return PriceTable.from_close({f"A{i}": (walk, days) for i, walk in enumerate(walks)})
+
+
+def calibrator_of(missed: np.ndarray, usual: np.ndarray, origins: int = 9) -> Calibrator:
+    """A calibrator whose gain of 0.18 has missed so much, (horizon, levels), and is believed alone."""
+    place = GAINS.tolist().index(0.18)
+    of_all, lost = np.zeros((len(GAINS), *missed.shape)), np.full((len(GAINS), len(missed)), 1e3)
+    of_all[place], lost[place] = missed, 0.0
+    return Calibrator(missed=of_all, lost=lost, usual=usual, origins=origins)

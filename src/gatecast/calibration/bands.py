@@ -27,7 +27,7 @@ FEW = 3.0  # N assets weigh N / (N + FEW): one asset's hit or miss says little
 NARROWEST, WIDEST = -1.5, 2.0  # log stretch: 0.22 to 7.4 times
 MEMORY = 50  # origins; half-life of the usual width
 CALMER = -0.5  # the least log of width over usual width: a calm spell answers at most 1.65 times as strongly
-_OLD_GAIN, _OLD_BELIEF = 2, 4.0  # documents of one gain had that of GAINS[2]; it is believed with so much evidence
+_OLD_GAIN, _OLD_LOST = 1, 50.0  # documents of one gain had GAINS[1]: others lost so much, and come in as that fades
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,7 +77,7 @@ class Calibrator:
         """One that has seen nothing and changes nothing.
 
         >>> Calibrator.fresh(5).missed.shape
-        (4, 5, 8)
+        (3, 5, 8)
         """
         if horizon < 1:
             raise UsageError(f"a calibrator has at least 1 step; got {horizon}. Give for example 20.")
@@ -291,7 +291,7 @@ def _of_one_gain(document: Mapping[str, Any]) -> dict[str, Any]:
     if missed.shape != (len(usual), len(LEVELS)) or not len(usual):
         raise ValueError(f"missed has shape {missed.shape}")
     answers = gains_of(len(usual))[1:, :, None]
-    evidence = np.full((len(GAINS), len(usual)), _OLD_BELIEF)
+    evidence = np.full((len(GAINS), len(usual)), _OLD_LOST)
     evidence[_OLD_GAIN] = 0.0
     waiting = []
     for band in document["waiting"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ _LEARNED_AT = [2, 6, 8, 10, 14]  # places in PROBABILITIES whose losses count: 5
 _SHARES = PROBABILITIES[_LEARNED_AT]
 
 
+@runtime_checkable
 class Rivals(Protocol):
     """The other members: what they say of an item at any of its rows, from the rows up to there alone."""
 

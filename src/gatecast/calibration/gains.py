@@ -7,8 +7,9 @@ from jaxtyping import Float
 
 from gatecast.calibration.raw_bands import LEAST_WIDTH, LEVELS
 
-GAINS = np.array([0.0, 0.06, 0.18, 0.5])  # of the log stretch per wholly missed origin; 0: the bands as they come
-BELIEF = np.array([0.25, 0.2, 0.5, 0.05])  # in each before any loss; costs under 0.05% of CRPS (benchmarks/gain.py)
+GAINS = np.array([0.0, 0.18, 0.5])  # of the log stretch per wholly missed origin; 0: the bands as they come
+BELIEF = np.array([0.45, 0.5, 0.05])  # in each before any loss: costs 0.05% of CRPS (benchmarks/combination.py)
+DOUBT = 0.4  # beyond PROMPT belief in an answer falls as h^-0.4, in none it grows: there an answer costs more
 RATE = 1.0  # how fast a loss, in widths of a band, moves belief
 HALF_LIFE = 40  # origins; a loss from before counts half
 MOST_LOST = 3.0  # by one asset at one origin more than by the bands as they come: no single day decides
@@ -23,12 +24,14 @@ def gains_of(horizon: int) -> Float[np.ndarray, "gain horizon"]:
 
 
 def beliefs(lost: Float[np.ndarray, "gain horizon"]) -> Float[np.ndarray, "gain horizon"]:
-    """The weight of each gain at each step, in sum 1: exponential in what it has lost (Vovk 1990; DtACI, Gibbs 2024).
+    """The weight of each gain at each step, in sum 1: exponential in what it has lost (Vovk 1990; Gibbs, Candes 2024).
 
-    >>> beliefs(np.zeros((4, 1))).ravel().tolist() == BELIEF.tolist()
-    True
+    >>> beliefs(np.zeros((3, 20)))[:, [0, 19]].round(2).T.tolist()
+    [[0.45, 0.5, 0.05], [0.68, 0.29, 0.03]]
     """
-    weights = BELIEF[:, None] * np.exp(-RATE * (lost - lost.min(axis=0)))
+    first = BELIEF[:, None] * _late(lost.shape[1]) ** -DOUBT
+    first[0] = 1 - first[1:].sum(axis=0)
+    weights = first * np.exp(-RATE * (lost - lost.min(axis=0)))
     return np.asarray(weights / weights.sum(axis=0))
 
 

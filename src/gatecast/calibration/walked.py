@@ -83,7 +83,7 @@ class WalkedDays:
         if self.folder is None:
             return None
         try:
-            with np.load(io.BytesIO((self.folder / f"{name}.npz").read_bytes()), allow_pickle=False) as arrays:
+            with np.load(io.BytesIO((self.folder / f"{name}.npz").read_bytes())) as arrays:
                 return [
                     RawBands(
                         item_ids=tuple(json.loads(str(arrays[f"{day}.item_ids"]))),
