@@ -166,6 +166,11 @@ class Config(BaseModel):
         """A copy with these values instead, checked again."""
         return Config(**{**self.model_dump(), **values})
 
+    @property
+    def combined(self) -> bool:
+        """Whether forecasts are combined: weights are learned in the walk that calibrates."""
+        return self.combine and self.calibrate
+
     def without_effect(self) -> dict[str, str]:
         """Of the settings given to `from_preset`, those that change nothing here, each with what it takes.
 
@@ -199,7 +204,7 @@ _TAKES: Mapping[str, tuple[str, Callable[[Config], bool]]] = {
         lambda config: config.head == "point" and config.returns != "none",
     ),
     "mc_dropout": ("dropout above 0", lambda config: config.dropout > 0),
-    "combine": ("calibrate=true", lambda config: config.calibrate),
+    "combine": ("calibrate=true", lambda config: config.calibrate or not config.combine),
     "bollinger_guard": ("a training: start=scratch", lambda config: config.start == "scratch"),
 }
 

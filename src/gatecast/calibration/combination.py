@@ -24,7 +24,7 @@ START = np.array([0.45, 0.25, 0.2, 0.1])  # weights before any evidence (benchma
 RATE = 3.0  # how fast a loss, in the width of the 90% band over 4, moves a weight
 HALF_LIFE = 60  # origins; a loss from before counts half
 MOST_LOST = 3.0  # of one asset at one origin: no single day decides
-_LEARNED_AT = [2, 6, 8, 10, 14]  # places in PROBABILITIES whose losses count: 5, 25, 50, 75 and 95%
+_LEARNED_AT = [2, 5, 8, 11, 14]  # places in PROBABILITIES whose losses count: 5, 25, 50, 75 and 95%
 _SHARES = PROBABILITIES[_LEARNED_AT]
 
 

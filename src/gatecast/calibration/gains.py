@@ -9,8 +9,8 @@ from gatecast.calibration.raw_bands import LEAST_WIDTH, LEVELS
 
 GAINS = np.array([0.0, 0.18, 0.5])  # of the log stretch per wholly missed origin; 0: the bands as they come
 BELIEF = np.array([0.45, 0.5, 0.05])  # in each before any loss: costs 0.05% of CRPS (benchmarks/combination.py)
-DOUBT = 0.4  # beyond PROMPT belief in an answer falls as h^-0.4, in none it grows: there an answer costs more
-RATE = 1.0  # how fast a loss, in widths of a band, moves belief
+DOUBT = 0.5  # beyond PROMPT belief in an answer falls as h^-0.5, in none it grows: there an answer costs more
+RATE = 1.5  # how fast a loss, in widths of a band, moves belief
 HALF_LIFE = 40  # origins; a loss from before counts half
 MOST_LOST = 3.0  # by one asset at one origin more than by the bands as they come: no single day decides
 TOGETHER = 0.35  # correlation of assets: N of them tell as much as N / (1 + TOGETHER (N - 1)) that move apart
@@ -27,7 +27,7 @@ def beliefs(lost: Float[np.ndarray, "gain horizon"]) -> Float[np.ndarray, "gain 
     """The weight of each gain at each step, in sum 1: exponential in what it has lost (Vovk 1990; Gibbs, Candes 2024).
 
     >>> beliefs(np.zeros((3, 20)))[:, [0, 19]].round(2).T.tolist()
-    [[0.45, 0.5, 0.05], [0.68, 0.29, 0.03]]
+    [[0.45, 0.5, 0.05], [0.72, 0.25, 0.02]]
     """
     first = BELIEF[:, None] * _late(lost.shape[1]) ** -DOUBT
     first[0] = 1 - first[1:].sum(axis=0)

@@ -44,7 +44,8 @@ class Forecaster:
 
     Follows the contract of every model here: `fit(prices)` chooses the network once (`models.choice`) and learns,
     `predict(prices, horizon)` simulates paths from the last row of `prices` with what was learned. With calibrate=true
-    the first `steps` steps of a forecast are calibrated each by itself, and the last one's stretch falls beyond.
+    the first `steps` steps of a forecast are calibrated each by itself, and the last one's stretch falls beyond. With
+    combine=true their quantiles are averaged with those of GARCH, HAR and EWMA before.
     Attributes ending in `_` exist after `fit` or `load`.
 
     >>> Forecaster(Config.from_preset("base")).config.start
@@ -111,7 +112,7 @@ class Forecaster:
                 after=networks.until,
                 least=networks.least,
                 steps=self.steps,
-                rivals=RivalModels() if self.config.combine else None,
+                rivals=RivalModels() if self.config.combined else None,
             )
         return self
 
@@ -191,7 +192,7 @@ class Forecaster:
             forecaster = cls(config, walked=walked)
             forecaster.data_hash_ = str(document["data_hash"])
             forecaster._hold(networks, tuple(Note("model", str(text)) for text in document["choice"]))
-            forecaster.calibration_ = revived(document["calibration"], RivalModels() if config.combine else None)
+            forecaster.calibration_ = revived(document["calibration"], RivalModels() if config.combined else None)
             forecaster.choice_ = Choice(config=config)
             if isinstance(networks, BaseNetworks):  # a saved base network is judged and used as it is
                 as_it_is = config.replace(start="base")
