@@ -8,7 +8,8 @@ import pytest
 from conftest import simulated_series
 from gatecast.calibration.combination import MEMBERS, Rivals
 from gatecast.calibration.raw_bands import PROBABILITIES
-from gatecast.models.baselines import Garch
+from gatecast.models.baselines import Garch, Har
+from gatecast.models.baselines.contract import Unfit
 from gatecast.models.baselines.garch import GarchParameters
 from gatecast.models.baselines.gjr import _Likelihood, fit_gjr
 from gatecast.models.baselines.recursion import recursive, recursive_columns
@@ -136,3 +137,16 @@ def test_where_too_few_rows_or_no_move_is_there_nothing_is_said() -> None:
     still = PriceSeries(item_id="S", timestamps=SERIES.timestamps, close=np.full(ROWS, 5.0))
     assert RivalModels().sorted_paths(still, 3, 10, 0) is None
     assert np.isnan(RivalModels().quantiles(still, np.array([LEAST]), 3)).all()
+
+
+def test_where_har_cannot_be_fitted_garch_stands_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(self: Har, series: PriceSeries) -> None:
+        raise Unfit("its variance explodes")
+
+    monkeypatch.setattr(Har, "_learn", refused)
+    (quantiles,) = RivalModels().quantiles(SERIES, np.array([LEAST]), 3)
+    np.testing.assert_array_equal(quantiles[1], quantiles[0])
+    paths = RivalModels().sorted_paths(SERIES.rows(0, LEAST), 3, 10, 0)
+    assert paths is not None
+    np.testing.assert_array_equal(paths[1], paths[0])
+    assert (paths[2] != paths[0]).any()

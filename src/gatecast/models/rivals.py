@@ -39,8 +39,12 @@ class FittedRivals:
     """What the three models learned of one item."""
 
     garch: GarchParameters
-    har: HarParameters
+    har: HarParameters | None
     ewma: StudentT
+
+    def har_of(self, series: PriceSeries) -> HarParameters | None:
+        """HAR's, where it could be fitted and these rows have the ranges that it learned from."""
+        return None if self.har is None or (self.har.ranged and not series.has_range) else self.har
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,7 +53,8 @@ class RivalModels:
 
     An origin at row n of an item is answered by parameters learned on its rows before the last multiple of REFIT, the
     newest MOST of them: what is said at a row depends on the rows up to it alone, and a walk takes a fit a year. Where
-    an item has fewer than LEAST rows, or a model cannot be fitted, nothing is said of it.
+    an item has fewer than LEAST rows, or its price hardly moves, nothing is said of it; where HAR cannot be fitted
+    GARCH answers in its place.
     """
 
     fits: dict[str, FittedRivals | None] = field(default_factory=dict)
@@ -78,9 +83,10 @@ class RivalModels:
         if fitted is None:
             return None
         draws = [Draws(horizon, paths, item_rng(f"{name}: {series.item_id}", seed)) for name in RIVALS]
+        garch, har = Garch()._simulate(series, fitted.garch, draws[0]), fitted.har_of(series)
         simulated = (
-            Garch()._simulate(series, fitted.garch, draws[0]),
-            Har()._simulate(series, fitted.har, draws[1]),
+            garch,
+            garch if har is None else Har()._simulate(series, har, draws[1]),
             EwmaT()._simulate(series, fitted.ewma, draws[2]),
         )
         found = np.sort(np.stack([of.log_returns for of in simulated]), axis=1)
@@ -101,20 +107,23 @@ class RivalModels:
 
 def _fit(series: PriceSeries) -> FittedRivals | None:
     try:
-        garch = fit_gjr(np.diff(np.log(series.close)))
-        return FittedRivals(garch=garch, har=Har()._learn(series), ewma=EwmaT()._learn(series))
+        garch, ewma = fit_gjr(np.diff(np.log(series.close))), EwmaT()._learn(series)
     except (Unfit, np.linalg.LinAlgError):
         return None
+    try:
+        har = Har()._learn(series)
+    except (Unfit, np.linalg.LinAlgError):
+        har = None
+    return FittedRivals(garch=garch, har=har, ewma=ewma)
 
 
 def _quantiles(
     series: PriceSeries, fitted: FittedRivals, rows: Int[np.ndarray, " origin"], steps: int
 ) -> Float[np.ndarray, "origin rival step probability"]:
     """Of each rival, simulated with the same shocks from every origin: a difference of two is one of their states."""
-    if fitted.har.ranged and not series.has_range:
-        return np.full((len(rows), len(RIVALS), steps, len(PROBABILITIES)), np.nan)
     garch = _garch(fitted.garch, fitted.garch.variances(series)[rows - 1], steps)
-    har = _har(fitted.har, series, rows, steps)
+    learned = fitted.har_of(series)
+    har = garch if learned is None else _har(learned, series, rows, steps)
     ewma = _ewma(fitted.ewma, steps)[None] * volatility(series.close)[rows - 1][:, None, None]
     return np.stack([garch, har, ewma], axis=1)
 
