@@ -2,7 +2,8 @@
 
 Eighty simulated stocks of known volatility, of which a common factor explains some of every day's move, as it does with
 real ones; --correlation is that of any two. Every fifth session for four years they
-are forecast with the very distribution they are drawn from, as they are and through the gain of 0.18 alone, which the calibrator believes beside none. The
+are forecast with the very distribution they are drawn from, as they are
+and through the gain of 0.18 alone, which the calibrator believes beside none. The
 table has, for steps 1, 5 and 20, how often each of the four years holds 50, 80, 90 and 95% within two points; how often
 the four years together do within three; and the farthest that a band strays in a year, the median and the 90%
 quantile over the trials. With --stocks 1 it is a single series. About a minute.

@@ -20,7 +20,7 @@ from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable, stamp_text
 
 MEMBERS = ("network", "GARCH", "HAR", "EWMA")
-START = np.array([0.45, 0.25, 0.2, 0.1])  # weights before any evidence (benchmarks/combination.py)
+START = np.array([0.45, 0.25, 0.2, 0.1])  # weights before any evidence
 RATE = 3.0  # how fast a loss, in the width of the 90% band over 4, moves a weight
 HALF_LIFE = 60  # origins; a loss from before counts half
 MOST_LOST = 3.0  # of one asset at one origin: no single day decides

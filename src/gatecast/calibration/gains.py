@@ -8,7 +8,7 @@ from jaxtyping import Float
 from gatecast.calibration.raw_bands import LEAST_WIDTH, LEVELS
 
 GAINS = np.array([0.0, 0.18, 0.5])  # of the log stretch per wholly missed origin; 0: the bands as they come
-BELIEF = np.array([0.45, 0.5, 0.05])  # in each before any loss: costs 0.05% of CRPS (benchmarks/combination.py)
+BELIEF = np.array([0.45, 0.5, 0.05])  # in each before any loss: an answer holds years better and costs sharpness
 DOUBT = 0.5  # beyond PROMPT belief in an answer falls as h^-0.5, in none it grows: there an answer costs more
 RATE = 1.5  # how fast a loss, in widths of a band, moves belief
 HALF_LIFE = 40  # origins; a loss from before counts half
