@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import zlib
 from collections.abc import Iterable
@@ -26,6 +27,12 @@ TINY = Config(
     context_length=10, hidden=6, epochs=3, batch=8, chunk_length=20, patience=0, dropout=0.3
 )  # trains in a blink
 BASE = Config.from_preset("base")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test finds what another, or the user, has left in the cache folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache" / secrets.token_hex(4)))
 
 
 @pytest.fixture(scope="session")

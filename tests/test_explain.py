@@ -180,7 +180,7 @@ def test_calibration_is_told_beside_what_the_network_gives() -> None:
 
 
 def test_calibration_without_a_past_changes_nothing() -> None:
-    short = PriceTable(series=(simulated_series("A", 70, 1),))
+    short = PriceTable(series=(simulated_series("A", 66, 1),))
     bands = explain(Forecaster(TINY.replace(calibrate=True)).fit(short), short, horizon=3, paths=50).bands
     assert bands.origins == 0
     np.testing.assert_allclose(bands.calibrated, bands.whole)

@@ -379,7 +379,14 @@ def postgres() -> Iterator[str]:
     pytest.importorskip("psycopg")
     programs = Path(binary).resolve().parent
     user = "postgres" if os.getuid() == 0 else None  # it refuses to run as root
-    folder = Path(tempfile.mkdtemp(prefix="gatecast-"))  # short: its socket's path has 107 characters at most
+    temporary = Path(tempfile.gettempdir())
+    if user:  # the temporary folder may be root's alone; the nearest around it that every user may enter
+        around = (temporary, *temporary.parents)
+        temporary = next(
+            place for place in around if all(part.stat().st_mode & 0o001 for part in (place, *place.parents))
+        )
+    # Short: its socket's path has 107 characters at most.
+    folder = Path(tempfile.mkdtemp(prefix="gatecast-", dir=temporary))
     try:
         if user:
             shutil.chown(folder, user)

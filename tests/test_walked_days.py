@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,9 @@ from gatecast.nn.training.adapting import Adaptation
 from gatecast.prices import PriceSeries, PriceTable
 
 TABLE = PriceTable(series=(simulated_series("X", 900, 1, start="2016-06-01"),))
+RANGED = PriceTable(
+    series=(replace(TABLE.series[0], high=1.01 * TABLE.series[0].close, low=0.99 * TABLE.series[0].close),)
+)
 ORIGINS = list(timestamps(TABLE)[300:420:EVERY])
 BASE = Config.from_preset("base")
 
@@ -95,6 +99,16 @@ def test_a_group_is_simulated_once_and_what_is_asked_first_changes_no_bit() -> N
     assert counting.asked == ORIGINS
 
 
+def test_highs_and_lows_that_are_not_asked_for_are_not_made_and_paths_are_the_same() -> None:
+    request = Request(cutoffs=ORIGINS[:1], horizon=3, paths=20, seeds=[0])
+    asked, not_asked = (
+        base_networks(shipped()[0]).predict_at(RANGED, it)[0].items[0]
+        for it in (request, replace(request, extremes=False))
+    )
+    assert asked.highs is not None and not_asked.highs is None and not_asked.lows is None
+    np.testing.assert_array_equal(asked.paths, not_asked.paths)
+
+
 def test_other_paths_networks_and_prices_are_other_days() -> None:
     counting, days = Counting(), WalkedDays()
     for source, paths in (
@@ -111,7 +125,7 @@ def test_other_paths_networks_and_prices_are_other_days() -> None:
     series = TABLE.series[0]
     for changed in (
         PriceTable.from_close({"X": (series.close, series.timestamps)}),
-        PriceTable.from_close({"Y": (series.close, series.timestamps)}),
+        PriceTable(series=(replace(series, item_id="Y"),)),
         PriceTable.from_close({"X": (2 * series.close, series.timestamps)}),
         PriceTable(series=TABLE.series, calendar="XNYS"),
         PriceTable(series=(series.rows(1, len(series)),)),

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import secrets
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -15,6 +13,8 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 from gatecast.calibration.raw_bands import RawBands
 from gatecast.files import write_whole
@@ -61,15 +61,15 @@ class WalkedDays:
         self._hold(name, group)
         if self.folder is None:
             return
-        arrays: dict[str, np.ndarray] = {"days": np.array(len(group))}
-        for day, bands in enumerate(group):
-            arrays[f"{day}.item_ids"] = np.array(json.dumps(bands.item_ids))
-            arrays |= {f"{day}.{field}": getattr(bands, field) for field in _ARRAYS}
-        content = io.BytesIO()
-        np.savez(content, **arrays)  # type: ignore[arg-type]
+        arrays = {f"{day}.{field}": getattr(bands, field) for day, bands in enumerate(group) for field in _ARRAYS}
+        stamps = {name: array.view(np.int64) for name, array in arrays.items() if array.dtype.kind == "M"}
+        items = json.dumps([bands.item_ids for bands in group])
+        content = save(
+            {name: np.ascontiguousarray(array) for name, array in (arrays | stamps).items()}, {"items": items}
+        )
         with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_whole(self.folder / f"{name}.npz", content.getvalue())
+            write_whole(self.folder / f"{name}.safetensors", content)
             _prune(self.folder)
 
     def _hold(self, name: str, group: Group) -> None:
@@ -83,15 +83,17 @@ class WalkedDays:
         if self.folder is None:
             return None
         try:
-            with np.load(io.BytesIO((self.folder / f"{name}.npz").read_bytes())) as arrays:
+            with safe_open(self.folder / f"{name}.safetensors", "numpy") as file:
+                items = json.loads(file.metadata()["items"])
                 return [
                     RawBands(
-                        item_ids=tuple(json.loads(str(arrays[f"{day}.item_ids"]))),
-                        **{field: arrays[f"{day}.{field}"] for field in _ARRAYS},
+                        item_ids=tuple(item_ids),
+                        last=file.get_tensor(f"{day}.last").view("datetime64[ns]"),
+                        **{field: file.get_tensor(f"{day}.{field}") for field in _ARRAYS if field != "last"},
                     )
-                    for day in range(int(arrays["days"]))
+                    for day, item_ids in enumerate(items)
                 ]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError):
             return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,7 +11,7 @@ import numpy as np
 
 from gatecast.calendars import describe
 from gatecast.calibration.online import LEAST_BEFORE
-from gatecast.config import Config
+from gatecast.config import Config, Precision
 from gatecast.errors import TooFewRows
 from gatecast.features.cross_section import LEAST_ITEMS
 from gatecast.features.signal_windows import SignalFeatures
@@ -20,6 +20,7 @@ from gatecast.model import Request
 from gatecast.models.shipped import MIN_ROWS, day_of, end_of, load_ensemble, members_of, tensors_of
 from gatecast.models.simulated import forecasts_of, places_of
 from gatecast.nn.base_network import BaseNetwork
+from gatecast.nn.precision import in_sixteen_bits
 from gatecast.nn.sampling.sampler import PathModel
 from gatecast.nn.training.adapting import Adaptation, adapt
 from gatecast.notes import Note
@@ -57,6 +58,7 @@ class BaseNetworks:
     def learn(cls, prices: PriceTable, config: Config, folder: Path) -> BaseNetworks:
         """The ensemble in `folder`; with start=adapt trained further on `prices`, and kept so where that helps."""
         ensemble = load_ensemble(folder)
+        _compute_in(config.precision, ensemble.members)
         as_it_comes = cls(
             members=ensemble.members, until=ensemble.until, cross_section=config.cross_section, joint=config.joint
         )
@@ -122,7 +124,8 @@ class BaseNetworks:
 
     def settings(self) -> dict[str, Any]:
         """What its forecasts depend on beside the weights."""
-        return {name: getattr(self, name) for name in ("cross_section", "joint", "mc_dropout", "noise")}
+        switches = {name: getattr(self, name) for name in ("cross_section", "joint", "mc_dropout", "noise")}
+        return {**switches, "sixteen_bits": [member.sixteen_bits for member in self.members]}
 
     def tensors(self) -> dict[str, Tensor]:
         """The weights of all members, each name with the member's number before it."""
@@ -131,13 +134,21 @@ class BaseNetworks:
     @classmethod
     def from_dict(cls, document: Mapping[str, Any], tensors: Mapping[str, Tensor], config: Config) -> BaseNetworks:
         """What `to_dict` and `tensors` gave; raises `ValueError` or `RuntimeError` where they do not fit."""
+        members = members_of(tensors, int(document["members"]))
+        _compute_in(config.precision, members)
         return cls(
-            members=members_of(tensors, int(document["members"])),
+            members=members,
             until=end_of(document["until"]),
             cross_section=config.cross_section,
             joint=config.joint,
             notes=tuple(Note("adapted", str(text)) for text in document["notes"]),
         )
+
+
+def _compute_in(precision: Precision, members: Sequence[BaseNetwork]) -> None:
+    sixteen_bits = in_sixteen_bits(precision)
+    for member in members:
+        member.sixteen_bits = sixteen_bits
 
 
 def _adaptation_text(adaptation: Adaptation) -> str:

@@ -19,6 +19,7 @@ from gatecast.nn.encoders import State, repeated
 from gatecast.nn.masks import Masks, draw_masks
 from gatecast.nn.network import PathNetwork, drawn_from
 from gatecast.nn.next_day import LEAST_DF, JointDay
+from gatecast.nn.precision import recurrent
 
 HIDDEN, DENSE = 64, 32
 FLAGS = 2  # has ranges, has volumes
@@ -40,6 +41,7 @@ class BaseNetwork(PathNetwork):
     def __init__(self) -> None:
         super().__init__()
         self.units = HIDDEN
+        self.sixteen_bits = False  # whether the LSTM computes in bfloat16
         for name, size in (("input", SIGNALS), ("cross_section", CROSS_SECTION), ("event", EVENTS)):
             self.register_buffer(f"{name}_mean", torch.zeros(size))
             self.register_buffer(f"{name}_std", torch.ones(size))
@@ -77,7 +79,8 @@ class BaseNetwork(PathNetwork):
         expected, events = (repeated(part, seen.shape[1]) for part in (expected, events))
         if masks is not None and masks.inputs is not None:
             seen = seen * masks.inputs
-        hidden, end = self.lstm(torch.cat([seen, expected], dim=-1), state and state[0])
+        before = state[0] if state else None
+        hidden, end = recurrent(self.lstm, torch.cat([seen, expected], dim=-1), before, self.sixteen_bits)
         if last is not None:
             hidden, seen, events = hidden[-last:], seen[-last:], events[-last:]
         if masks is not None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gatecast.config import Config
 from gatecast.nn.masks import Masks
+from gatecast.nn.precision import in_sixteen_bits, recurrent
 
 Carried = tuple[Tensor, ...]  # what a layer carries from step to step; the second axis is the batch
 State = list[Carried]  # of all layers
@@ -65,6 +66,7 @@ class RecurrentEncoder(Encoder):
     def __init__(self, config: Config, inputs: int) -> None:
         super().__init__(config, inputs)
         self.layers = nn.ModuleList(_LAYERS[config.encoder](width, config.hidden) for width in self.widths)
+        self.sixteen_bits = in_sixteen_bits(config.precision)
 
     def forward(
         self, inputs: Sequences, masks: Masks | None = None, state: State | None = None, last: int | None = None
@@ -84,8 +86,9 @@ class RecurrentEncoder(Encoder):
 
     def layer(self, depth: int, inputs: Tensor, before: Carried | None, last: int | None) -> tuple[Tensor, Carried]:
         """The hidden states of every step, and those of the last one."""
-        outputs, end = self.layers[depth](inputs, before[0] if before and len(before) == 1 else before)
-        return outputs, end if isinstance(end, tuple) else (end,)
+        layer = self.layers[depth]
+        assert isinstance(layer, nn.LSTM | nn.GRU | nn.RNN)
+        return recurrent(layer, inputs, before[0] if before and len(before) == 1 else before, self.sixteen_bits)
 
     def initialise(self, generator: torch.Generator) -> None:
         """Glorot-uniform inputs, orthogonal recurrence, zero biases, the LSTM's forget gate at +1.
