@@ -101,14 +101,15 @@ def forecasts(
     model: BaseNetworks, prices: PriceTable, after: str, end: str, paths: int
 ) -> Iterator[tuple[np.datetime64, Forecast]]:
     """The raw forecasts at every fifth session of a period."""
-    calendar = np.unique(np.concatenate([series.timestamps for series in prices]))
+    calendar = np.unique(np.concatenate([series.timestamps for series in prices]))[LEAST_ROWS:]
     origins = calendar[(calendar > np.datetime64(after)) & (calendar <= np.datetime64(end))][::EVERY]
     for first in range(0, len(origins), AT_ONCE):
         some = list(origins[first : first + AT_ONCE])
         ready = [series.item_id for series in prices if (series.timestamps <= some[0]).sum() >= LEAST_ROWS]
         seeds = [walking_seed(origin) for origin in some]
         answered = model.predict_at(
-            prices.select(tuple(ready)), Request(cutoffs=some, horizon=HORIZON, paths=paths, seeds=seeds)
+            prices.select(tuple(ready)),
+            Request(cutoffs=some, horizon=HORIZON, paths=paths, seeds=seeds, extremes=False),
         )
         lean = [replace(day, items=tuple(replace(item, density=None) for item in day)) for day in answered]
         yield from zip(some, lean, strict=True)

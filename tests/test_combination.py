@@ -148,6 +148,11 @@ def test_paths_keep_their_ranks_at_the_mean_of_the_quantiles() -> None:
         weights = np.r_[1 - share * START[1:].sum(), share * START[1:]]
         mean = weights[0] * np.sort(moves[:, step]) + weights[1:] @ others[:, :, step]
         np.testing.assert_allclose(np.sort(np.log(after.paths[:, step] / item.last_close)), mean, rtol=1e-9)
+    shares = np.array(
+        [[START[0], *START[1:]]] * 3 + [[1 - of * START[1:].sum(), *(of * START[1:])] for of in (3 / 4, 3 / 5, 1 / 2)]
+    )
+    assert item.noise is None and after.noise is not None
+    np.testing.assert_allclose(after.noise, np.square(shares).sum(axis=1))
     assert after.density is not None
     assert (after.density.scale > 0.01).all()  # the rivals are wider
     centre = np.median(after.density.loc, axis=0)

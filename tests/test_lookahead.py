@@ -12,6 +12,7 @@ import torch
 
 from conftest import TINY, base_networks, simulated_series
 from gatecast.calibration.bands import Calibrator
+from gatecast.calibration.combination import Combination
 from gatecast.calibration.dependence import Outcomes
 from gatecast.calibration.walked import WalkedDays, WalkedNetwork
 from gatecast.config import Config
@@ -104,7 +105,7 @@ def calibrated(table: PriceTable, cutoff: np.datetime64, config: Config) -> list
     onward = Calibrator.fresh(3).learn(model.model_, table, origins, paths=100)
     known = onward.settle(table.until(cutoff))
     seen = model.predict(table.until(cutoff), 3, paths=100)
-    return [known.missed, known.usual, *(item.paths for item in seen)]
+    return [known.missed, known.lost, known.usual, *(item.paths for item in seen)]
 
 
 def past_risk(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
@@ -171,13 +172,29 @@ def test_the_future_changes_nothing_beside_networks(
     assert same(part, TINY)
 
 
-def test_control_a_calibrator_that_settles_early_is_caught() -> None:
+@pytest.mark.parametrize("counted", ["missed", "lost"])
+def test_control_a_calibrator_that_settles_early_is_caught(counted: str) -> None:
     def early(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
         model = EwmaT().fit(table.until(cutoff))
         onward = Calibrator.fresh(3).learn(model, table, table.series[0].timestamps[100:CUT:3], paths=100)
-        return [onward.settle(table).missed]
+        return [getattr(onward.settle(table), counted)]
 
     assert not same(early, TINY)
+
+
+def test_control_a_combination_that_settles_early_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    def early(known: Combination, prices: PriceTable) -> Combination:
+        return honest(known, whole)
+
+    def peeking(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+        nonlocal whole
+        whole = table
+        return base_combined(table, cutoff, config)[:1]  # the slopes
+
+    honest, whole = Combination.settle, worlds()[0]
+    assert same(peeking, TINY)
+    monkeypatch.setattr(Combination, "settle", early)
+    assert not same(peeking, TINY)
 
 
 def test_control_a_usual_move_of_later_days_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable, stamp_text
 
 MEMBERS = ("network", "GARCH", "HAR", "EWMA")
+OTHERS = "GARCH, HAR and EWMA"  # in a sentence
 START = np.array([0.45, 0.25, 0.2, 0.1])  # weights before any evidence
 RATE = 3.0  # how fast a loss, in the width of the 90% band over 4, moves a weight
 HALF_LIFE = 60  # origins; a loss from before counts half
@@ -178,7 +179,7 @@ class Combination:
         others = rivals.sorted_paths(series, item.horizon, len(item.paths), seed)
         if others is None:
             text = "the forecast is the network's alone: there are too few rows for the models that it is combined with"
-            return replace(item, notes=(*item.notes, Note("combined", text)))
+            return replace(item, notes=(*item.notes, Note("uncombined", text)))
         made = [
             f"{', '.join(f'{name} {share:.0%}' for name, share in zip(MEMBERS, weights[:, step], strict=True))} "
             f"at step {step + 1}"

@@ -34,8 +34,9 @@ def averaged(
 ) -> ItemForecast:
     """The forecast whose quantiles at each step are the weighted mean of its own and of the others' (Vincent 1912).
 
-    `others` are log returns since the last close, each step ascending; `weights` of the item's own come first. A
-    density keeps its form, and is moved and scaled as the median and the widths of the bands are.
+    `others` are log returns since the last close, each step ascending, each a sample of its own; `weights` of the
+    item's own come first. A density keeps its form, and is moved and scaled as the median and the widths of the bands
+    are. The sampling errors of the members are independent, so that their average has less of it.
     """
     moves = item.log_returns()
     order = np.argsort(moves, axis=0, kind="stable")
@@ -49,7 +50,8 @@ def averaged(
     wider, narrower = (np.log(np.maximum(width, LEAST_WIDTH)) for width in widths)
     factor = np.exp((wider - narrower).mean(axis=0))
     density = _moved(item.density, np.median(own, axis=0), np.median(mean, axis=0), factor)
-    return replace(item.moved(item.last_close * np.exp(out)), density=density)
+    noise = np.square(weights).sum(axis=0)
+    return replace(item.moved(item.last_close * np.exp(out)), density=density, noise=noise)
 
 
 def _moved(

@@ -117,8 +117,7 @@ def recent_walk(
         )
     except TooFewRows as error:
         return RecentWalk(model=model.name, report=None, reason=str(error))
-    limits = ["It was judged as it forecasts: combined with GARCH, HAR and EWMA."] if choice.config.combined else []
-    limits += [f"Steps beyond {steps} were not judged."] if horizon > steps else []
+    limits = [f"Steps beyond {steps} were not judged."] if horizon > steps else []
     return RecentWalk(model=model.name, report=report, limits=(*limits, *days.limits(choice, prices)))
 
 

@@ -83,10 +83,13 @@ class RivalModels:
         if fitted is None:
             return None
         draws = [Draws(horizon, paths, item_rng(f"{name}: {series.item_id}", seed)) for name in RIVALS]
-        garch, har = Garch()._simulate(series, fitted.garch, draws[0]), fitted.har_of(series)
+        har = fitted.har_of(series)
         simulated = (
-            garch,
-            garch if har is None else Har()._simulate(series, har, draws[1]),
+            Garch()._simulate(series, fitted.garch, draws[0]),
+            # Where GARCH stands in for HAR its paths are others: each member is a sample of its own.
+            Garch()._simulate(series, fitted.garch, draws[1])
+            if har is None
+            else Har()._simulate(series, har, draws[1]),
             EwmaT()._simulate(series, fitted.ewma, draws[2]),
         )
         found = np.sort(np.stack([of.log_returns for of in simulated]), axis=1)
