@@ -8,10 +8,11 @@ that is learned online starts in 2012 with nothing. Loss is CRPS over the mean C
 item, so that every item counts the same; it is fitted once a year.
 
 A row has, by class of market and step: the loss against GARCH in percent (under 0: sharper) with the statistic of
-Diebold and Mariano over the dates of the class, the same of the class's worst item, and how much bands of 50, 80, 90
-and 95% held. Needs the real series in ../shared/data; half an hour on a core.
+Diebold and Mariano over the dates of the class, the same of the class's worst item, how much bands of 50, 80, 90 and
+95% held, and how far, in points, the shares of a year stray from that: the root mean square, and the farthest. Needs the
+real series in ../shared/data; half an hour on a core.
 
-    python benchmarks/combination.py [--networks FOLDER] [--stocks 24] [--paths 400] [--only stock,oil]
+    python benchmarks/combination.py [--networks FOLDER] [--stocks 24] [--paths 300] [--only stock,oil]
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def main() -> None:
     results = ROOT / "benchmarks" / "results"
     parser.add_argument("--networks", type=Path, default=results / "networks", help="where made ones wait")
     parser.add_argument("--stocks", type=int, default=24, help="of the panel's 80")
-    parser.add_argument("--paths", type=int, default=400)
+    parser.add_argument("--paths", type=int, default=300)
     parser.add_argument("--only", help="these classes")
     parser.add_argument("--out", type=Path, default=results / "combination.json")
     arguments = parser.parse_args()
@@ -186,7 +187,7 @@ def judged(item: ItemForecast, actual: np.ndarray) -> list[dict[str, Any]]:
 
 
 def summary(scores: pd.DataFrame) -> list[dict[str, Any]]:
-    """By step and variant: loss against GARCH, its statistic, the worst item's, coverage."""
+    """By step and variant: loss against GARCH, its statistic, the worst item's, coverage, how far years stray."""
     found = []
     for step in STEPS:
         table = scores[scores["step"] == step]
@@ -197,6 +198,7 @@ def summary(scores: pd.DataFrame) -> list[dict[str, Any]]:
             more = losses[variant] - losses["GARCH"]
             test = diebold_mariano(by_date(more.to_numpy(), origins), overlap=-(-step // EVERY) - 1)
             mine = table[table["variant"] == variant]
+            stray = mine.groupby(mine["origin"].dt.year)[list(BANDS)].mean().to_numpy() - BANDS
             found.append(
                 {
                     "step": step,
@@ -207,6 +209,8 @@ def summary(scores: pd.DataFrame) -> list[dict[str, Any]]:
                     "items": int(losses.index.get_level_values("item").nunique()),
                     "origins": len(np.unique(origins)),
                     "held": {str(level): float(mine[level].mean()) for level in BANDS},
+                    "stray": float(np.sqrt(np.square(stray).mean())),
+                    "farthest": float(np.abs(stray).max()),
                 }
             )
     return found
@@ -220,6 +224,7 @@ def show(kind: str, rows: list[dict[str, Any]]) -> None:
             "loss (statistic)": [f"{100 * row['loss']:+.2f}% ({row['statistic']:+.1f})" for row in mine],
             "worst item": [f"{100 * row['worst']:+.2f}%" for row in mine],
             "held": ["/".join(f"{100 * share:.1f}" for share in row["held"].values()) for row in mine],
+            "strays": [f"{100 * row['stray']:.1f}, {100 * row['farthest']:.1f}" for row in mine],
         }
         for what, values in cells.items():
             print(f"| {kind} | {step} | {what} | {' | '.join(values)} |", flush=True)
