@@ -9,8 +9,8 @@ item, so that every item counts the same; it is fitted once a year.
 
 A row has, by class of market and step: the loss against GARCH in percent (under 0: sharper) with the statistic of
 Diebold and Mariano over the dates of the class, the same of the class's worst item, how much bands of 50, 80, 90 and
-95% held, and how far, in points, the shares of a year stray from that: the root mean square, and the farthest. Needs the
-real series in ../shared/data; half an hour on a core.
+95% held, and how far, in points, the shares of a year stray from that: the root mean square, and the farthest. Needs
+the real series in ../shared/data; half an hour on a core.
 
     python benchmarks/combination.py [--networks FOLDER] [--stocks 24] [--paths 300] [--only stock,oil]
 """
