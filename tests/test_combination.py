@@ -11,13 +11,17 @@ import pandas as pd
 import pytest
 from scipy.special import ndtri
 
-from conftest import FixedVolatility, independent_walks, texts
+from conftest import FixedVolatility, independent_walks, simulated_series, texts
 from gatecast.calibration.combination import _LEARNED_AT, HALF_LIFE, MEMBERS, RATE, START, Combination, _gradient
 from gatecast.calibration.online import OnlineCalibration, calibrate, revived, timestamps
 from gatecast.calibration.raw_bands import PROBABILITIES, RawBands
+from gatecast.config import Config
 from gatecast.errors import ModelError
 from gatecast.forecast import Density, Forecast, ItemForecast
-from gatecast.prices import PriceSeries
+from gatecast.judge.recent import recent_walk
+from gatecast.judge.recent_risk import recent_risk
+from gatecast.models.choice import choose
+from gatecast.prices import PriceSeries, PriceTable
 
 TABLE = independent_walks(np.full(260, 0.01), items=3)
 DAYS = timestamps(TABLE)
@@ -223,3 +227,20 @@ def test_steps_of_a_combination_are_those_of_its_calibrator() -> None:
     known = calibrate(NARROW, TABLE, after=DAYS[0], steps=3, rivals=Scaled(1, 1, 1)).to_dict()
     with pytest.raises(ModelError, match="as many steps"):
         OnlineCalibration.from_dict({**known, "combination": Combination.fresh(2).to_dict()}, Scaled(1, 1, 1))
+
+
+@pytest.mark.parametrize(("rows", "said"), [(1000, "It was judged as it forecasts"), (900, "In 30 of 40 forecasts")])
+def test_the_verdict_of_a_forecast_says_how_much_of_a_combination_it_judged(rows: int, said: str) -> None:
+    prices = PriceTable(series=(simulated_series("X", rows, 3, start="2016-01-04"),))
+    config = Config.from_preset("base")
+    walk = recent_walk(choose(config, prices), prices, horizon=5)
+    assert said in walk.verdict.text and "combined with GARCH, HAR and EWMA" in walk.verdict.text
+    alone = recent_walk(choose(config.replace(combine=False), prices), prices, horizon=5)
+    assert "combined" not in alone.verdict.text
+
+
+def test_the_verdict_of_risk_answers_says_that_a_combination_was_judged() -> None:
+    prices = PriceTable(series=(simulated_series("X", 1000, 3, start="2016-01-04"),))
+    choice = choose(Config.from_preset("base"), prices)
+    verdict = recent_risk(choice, prices, recent_walk(choice, prices, horizon=5, risk=True))
+    assert "It was judged as it forecasts: combined with GARCH, HAR and EWMA." in verdict.text
