@@ -31,6 +31,8 @@ from bands import DATA, EVERY, HORIZON, PANEL, STEPS
 from make_base import curriculum, histories, trained
 
 from gatecast.calibration import bands as calibration
+from gatecast.calibration import gains
+from gatecast.calibration.walked import walking_seed
 from gatecast.forecast import Forecast
 from gatecast.judge.metrics import crps_paths, inside
 from gatecast.model import Request
@@ -48,7 +50,7 @@ BANDS = (0.5, 0.8, 0.9, 0.95)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     results = ROOT / "benchmarks" / "results"
-    parser.add_argument("--gains", default=f"0.1,{calibration.GAIN},0.25")
+    parser.add_argument("--gains", default="0.1,0.18,0.25")
     parser.add_argument("--paths", type=int, default=200)
     parser.add_argument("--networks", type=Path, default=results / "networks", help="where made ones wait")
     parser.add_argument("--out", type=Path, default=results / "gain.json")
@@ -99,14 +101,15 @@ def forecasts(
     model: BaseNetworks, prices: PriceTable, after: str, end: str, paths: int
 ) -> Iterator[tuple[np.datetime64, Forecast]]:
     """The raw forecasts at every fifth session of a period."""
-    calendar = np.unique(np.concatenate([series.timestamps for series in prices]))
+    calendar = np.unique(np.concatenate([series.timestamps for series in prices]))[LEAST_ROWS:]
     origins = calendar[(calendar > np.datetime64(after)) & (calendar <= np.datetime64(end))][::EVERY]
     for first in range(0, len(origins), AT_ONCE):
         some = list(origins[first : first + AT_ONCE])
         ready = [series.item_id for series in prices if (series.timestamps <= some[0]).sum() >= LEAST_ROWS]
-        seeds = [calibration.walking_seed(origin) for origin in some]
+        seeds = [walking_seed(origin) for origin in some]
         answered = model.predict_at(
-            prices.select(tuple(ready)), Request(cutoffs=some, horizon=HORIZON, paths=paths, seeds=seeds)
+            prices.select(tuple(ready)),
+            Request(cutoffs=some, horizon=HORIZON, paths=paths, seeds=seeds, extremes=False),
         )
         lean = [replace(day, items=tuple(replace(item, density=None) for item in day)) for day in answered]
         yield from zip(some, lean, strict=True)
@@ -147,13 +150,13 @@ def judged(walked: list[tuple[np.datetime64, Forecast]], prices: PriceTable, gai
 
 @contextmanager
 def answering(gain: float) -> Iterator[None]:
-    """Calibrators answer with this gain."""
-    usual = calibration.GAIN
-    calibration.GAIN = gain
+    """Calibrators answer with this gain, and no other."""
+    usual = gains.GAINS.copy(), gains.BELIEF.copy(), gains.DOUBT
+    gains.GAINS[:], gains.BELIEF[:], gains.DOUBT = gain, 1 / len(usual[0]), 0.0
     try:
         yield
     finally:
-        calibration.GAIN = usual
+        gains.GAINS[:], gains.BELIEF[:], gains.DOUBT = usual
 
 
 if __name__ == "__main__":

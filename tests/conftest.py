@@ -16,6 +16,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gatecast.calibration.bands import Calibrator
+from gatecast.calibration.gains import GAINS
 from gatecast.config import Config
 from gatecast.executors import Engine
 from gatecast.forecast import Density, Forecast, ItemForecast
@@ -203,3 +205,11 @@ def postgres() -> Iterator[str]:
             do(programs / "pg_ctl", "-D", data, "-m", "immediate", "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def calibrator_of(missed: np.ndarray, usual: np.ndarray, origins: int = 9) -> Calibrator:
+    """A calibrator whose gain of 0.18 has missed so much, (horizon, levels), and is believed alone."""
+    place = GAINS.tolist().index(0.18)
+    of_all, lost = np.zeros((len(GAINS), *missed.shape)), np.full((len(GAINS), len(missed)), 1e3)
+    of_all[place], lost[place] = missed, 0.0
+    return Calibrator(missed=of_all, lost=lost, usual=usual, origins=origins)

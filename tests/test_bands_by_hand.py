@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from conftest import calibrator_of
 from gatecast.calibration.bands import EAGER, FEW, LEVELS, MEMORY, NARROWEST, SETTLING, WIDEST, Calibrator
+from gatecast.calibration.gains import BELIEF, GAINS, HALF_LIFE, RATE, TOGETHER
 from gatecast.calibration.walked import walking_seed
 from gatecast.errors import ModelError, UsageError
 from gatecast.forecast import Density, Forecast, ItemForecast
@@ -64,22 +66,26 @@ def distances(item: ItemForecast, steps: int) -> tuple[np.ndarray, np.ndarray, n
 def test_what_is_recorded_of_a_forecast(origins: int) -> None:
     rng = np.random.default_rng(origins)
     usual = np.array([-3.0, -2.5]) if origins else np.zeros(2)
-    known = Calibrator(missed=rng.normal(0, 2, (2, len(LEVELS))), usual=usual, origins=origins)
+    missed, lost = rng.normal(0, 0.6, (len(GAINS), 2, len(LEVELS))), rng.normal(0, 1, (len(GAINS), 2))
+    known = Calibrator(missed=missed, lost=lost, usual=usual, origins=origins)
     raw = forecast(10, "A", "B")
     width = log_width(raw, 2)
     after = known.record(raw)
     expected = usual + (1 - 0.5 ** (1 / MEMORY)) * (width - usual) if origins else width
     np.testing.assert_allclose(after.usual, expected, rtol=1e-12)
+    np.testing.assert_allclose(after.lost, lost * 0.5 ** (1 / HALF_LIFE), rtol=1e-12)
     assert after.origins == origins + 1
-    theta = known.gain[:, None] * known.missed / np.exp(np.maximum(width - expected, -0.5))[:, None]
-    np.testing.assert_allclose(known.stretch(raw)[:2], theta, rtol=1e-10)
+    theta = GAINS[:, None, None] * missed / np.exp(np.maximum(width - expected, -0.5))[:, None]
+    weights = BELIEF[:, None] * np.exp(-RATE * lost)
+    mean = (weights[:, :, None] * theta).sum(axis=0) / weights.sum(axis=0)[:, None]
+    np.testing.assert_allclose(known.stretch(raw)[:2], mean, rtol=1e-10)
     for band, item in zip(after.waiting, raw, strict=True):
         assert (band.item_id, band.cutoff, band.settled) == (item.item_id, DAYS[10], 0)
         assert band.weight == pytest.approx((1 + EAGER * 0.5 ** (origins / SETTLING)) / (2 + FEW), rel=1e-12)
-        middle, below, above = distances(item, 2)
-        for ours, sign, distance in ((band.lower, -1, below), (band.upper, 1, above)):
-            reach = np.maximum.accumulate(np.exp(theta) * distance, axis=1)
-            np.testing.assert_allclose(ours, middle[:, None] + sign * reach, rtol=1e-10)
+        assert band.tells == pytest.approx(1 / (1 + TOGETHER), rel=1e-12)  # two that move together, a share each
+        for ours, theirs in zip((band.middle, band.below, band.above), distances(item, 2), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-10)
+        np.testing.assert_allclose(band.stretch, theta, rtol=1e-10)
 
 
 def test_outcomes_are_counted_once_each_when_their_row_is_there() -> None:
@@ -89,17 +95,19 @@ def test_outcomes_are_counted_once_each_when_their_row_is_there() -> None:
     rng = np.random.default_rng(3)
     closes = {item: 50 * np.exp(np.cumsum(rng.normal(0, 0.05, 40))) for item in "AB"}
     table = PriceTable.from_close({item: (close, DAYS) for item, close in closes.items()})
-    expected = np.zeros_like(fresh.missed)
     for last in (10, 11, 11, 13, 20):
         waiting = waiting.settle(table.until(DAYS[last]))
-        expected[:] = 0
+        missed, lost = np.zeros((3, len(LEVELS))), np.zeros((len(GAINS), 3))
         for band in fresh.record(raw).waiting:
             if band.item_id == "gone":
                 continue
             for step in range(min(last - 10, 3)):
                 move = np.log(closes[band.item_id][11 + step] / closes[band.item_id][10])
-                expected[step] += band.weight * (LEVELS - ((band.lower[step] <= move) & (move <= band.upper[step])))
-        np.testing.assert_allclose(waiting.missed, expected, rtol=1e-10, atol=1e-12)
+                lower, upper = band.middle[step] - band.below[step], band.middle[step] + band.above[step]
+                missed[step] += band.weight * (LEVELS - ((lower <= move) & (move <= upper)))
+        np.testing.assert_allclose(waiting.missed[1:], [missed] * 2, rtol=1e-10, atol=1e-12)
+        np.testing.assert_array_equal(waiting.missed[0], 0)
+        np.testing.assert_array_equal(waiting.lost, lost)  # of a fresh one every gain has the same bands
         assert [(band.item_id, band.settled) for band in waiting.waiting] == (
             [("A", last - 10), ("B", last - 10)] if last < 13 else []
         )
@@ -141,21 +149,21 @@ def test_a_price_on_the_edge_of_its_band_is_inside_it() -> None:
     waiting = Calibrator.fresh(1).record(Forecast(items=(flat,), seed=0))
     still = PriceTable.from_close({"A": (np.full(40, 50.0), DAYS)})
     weight = 2 / (1 + FEW)
-    np.testing.assert_allclose(waiting.settle(still).missed[0], weight * (LEVELS - 1))
+    np.testing.assert_allclose(waiting.settle(still).missed[1, 0], weight * (LEVELS - 1))
     for change in (1e-9, -1e-9):
         moved = PriceTable.from_close({"A": (np.r_[np.full(11, 50.0), np.full(29, 50.0 * (1 + change))], DAYS)})
-        np.testing.assert_allclose(waiting.settle(moved).missed[0], weight * LEVELS)
+        np.testing.assert_allclose(waiting.settle(moved).missed[1, 0], weight * LEVELS)
 
 
 def test_the_stretch_and_what_was_missed_have_ends() -> None:
     raw = forecast(10, "A", horizon=4)
     usual = log_width(raw, 2)
     for sign, end in ((1, WIDEST), (-1, NARROWEST)):
-        known = Calibrator(missed=np.full((2, len(LEVELS)), sign * 1e3), usual=usual, origins=9)
+        known = calibrator_of(np.full((2, len(LEVELS)), sign * 1e3), usual)
         np.testing.assert_array_equal(known.stretch(raw)[:2], np.full((2, len(LEVELS)), end))
         table = PriceTable.from_close({"A": (np.full(40, 50.0), DAYS)})
-        np.testing.assert_allclose(known.settle(table).missed, end / known.gain[:, None] * np.ones(len(LEVELS)))
-    known = Calibrator(missed=np.array([[0.1] * 8, [0.3] * 8]), usual=usual, origins=9)
+        np.testing.assert_allclose(known.settle(table).missed[1], np.full((2, len(LEVELS)), end / 0.18))
+    known = calibrator_of(np.array([[0.1] * 8, [0.3] * 8]), usual)
     steps = known.stretch(raw)
     assert (steps[0] < steps[1]).all()
     # Beyond, the last stretch counts by its steps' share of the variance.
@@ -168,7 +176,7 @@ def test_paths_move_from_the_median_by_the_stretch_of_their_level(paths: int) ->
     rng = np.random.default_rng(1)
     missed = np.sort(rng.normal(0, 2, (3, len(LEVELS))), axis=1)
     raw = Forecast(items=(item,), seed=0)
-    known = Calibrator(missed=missed, usual=log_width(raw, 3), origins=9)
+    known = calibrator_of(missed, log_width(raw, 3))
     (after,) = known.apply(raw)
     theta = known.stretch(raw)
     moves = np.log(item.paths / 50)
@@ -191,7 +199,7 @@ def test_paths_of_one_price_keep_their_order_and_a_step_does_not_lean_on_another
     missed = np.zeros((3, len(LEVELS)))
     missed[1, -2:] = -8.0  # the outer levels of the middle step fold in upon the inner ones
     raw = Forecast(items=(item,), seed=0)
-    known = Calibrator(missed=missed, usual=log_width(raw, 3), origins=9)
+    known = calibrator_of(missed, log_width(raw, 3))
     (after,) = known.apply(raw)
     np.testing.assert_allclose(after.paths[:, [0, 2]], item.paths[:, [0, 2]], rtol=1e-12)
     ordered = np.sort(np.log(after.paths[:, 1] / 50))
@@ -205,9 +213,7 @@ def test_paths_of_the_same_price_keep_their_order() -> None:
     item = ItemForecast(
         item_id="A", last_timestamp=DAYS[10], last_close=50.0, timestamps=DAYS[11:12], paths=50 * np.exp(moves)[:, None]
     )
-    known = Calibrator(
-        missed=np.linspace(0, 2, 8)[None], usual=log_width(Forecast(items=(item,), seed=0), 1), origins=9
-    )
+    known = calibrator_of(np.linspace(0, 2, 8)[None], log_width(Forecast(items=(item,), seed=0), 1))
     (after,) = known.apply(Forecast(items=(item,), seed=0))
     above, below = after.paths[:30, 0], after.paths[30:, 0]
     assert (np.diff(above) >= 0).all()
@@ -244,12 +250,46 @@ def band(**changes: Any) -> dict[str, Any]:
     return document(waiting=[{**document()["waiting"][0], **changes}])
 
 
+OLD_BAND = {
+    "item_id": "A",
+    "cutoff": "2020-01-15",
+    "lower": (-0.01 * LEVELS * np.ones((2, 1)) + 0.001).tolist(),
+    "upper": (0.02 * LEVELS * np.ones((2, 1)) + 0.001).tolist(),
+    "weight": 0.5,
+    "settled": 0,
+}
+
+
+def old(**changes: Any) -> dict[str, Any]:
+    """A document of when there was one gain, 0.18, and bands waited as they were calibrated."""
+    return {"missed": [[1.0] * 8, [-1.0] * 8], "usual": [-3.0, -2.5], "origins": 30, "waiting": [OLD_BAND], **changes}
+
+
+def test_a_document_of_one_gain_goes_on_with_it() -> None:
+    known, raw = Calibrator.from_dict(old()), forecast(10, "A", "B")
+    one = calibrator_of(np.array([[1.0] * 8, [-1.0] * 8]), np.array([-3.0, -2.5]), 30)
+    np.testing.assert_allclose(known.stretch(raw), one.stretch(raw), rtol=1e-12)
+    for close, inside in ((50 * np.exp(0.001), 1), (55.0, 0)):
+        table = PriceTable.from_close({"A": (np.r_[np.full(11, 50.0), np.full(29, close)], DAYS)})
+        expected = np.array([[1.0], [-1.0]]) + 0.5 * (LEVELS - inside)
+        np.testing.assert_allclose(known.settle(table).missed[1], expected)
+    assert Calibrator.from_dict(known.to_dict()).to_dict() == known.to_dict()
+
+
 def test_what_to_dict_wrote_comes_back_to_the_last_field() -> None:
     written = band(settled=1)
     assert Calibrator.from_dict(written).to_dict() == written
-    flat = document()["waiting"][0]["lower"]
-    whole = {"missed": [[0] * 8] * 2, "usual": [-100, 100], "origins": 0, "waiting": []}
-    for bound in (band(weight=1.0), band(weight=1e-9), band(lower=flat, upper=flat), whole):
+    flat = np.zeros((2, 8)).tolist()
+    whole = {
+        "gains": GAINS.tolist(),
+        "missed": [[[0] * 8] * 2] * 3,
+        "lost": [[0] * 2] * 3,
+        "usual": [-100, 100],
+        "origins": 0,
+        "stretches": [],
+        "waiting": [],
+    }
+    for bound in (band(weight=1.0), band(weight=1e-9), band(tells=0.0), band(below=flat, above=flat), whole):
         assert Calibrator.from_dict(bound).to_dict() == bound
     assert Calibrator.from_dict(whole).missed.dtype == np.float64
 
@@ -261,15 +301,24 @@ def test_what_to_dict_wrote_comes_back_to_the_last_field() -> None:
         (band(settled=-1), "its counts or widths cannot be"),
         (band(weight=0.0), "its counts or widths cannot be"),
         (band(weight=1.01), "its counts or widths cannot be"),
-        (band(upper=(np.array(document()["waiting"][0]["lower"]) - 1).tolist()), "its counts or widths cannot be"),
+        (band(tells=1.01), "its counts or widths cannot be"),
+        (band(below=np.full((2, 8), -1.0).tolist()), "its counts or widths cannot be"),
         (document(origins=-1), "its counts or widths cannot be"),
         (document(usual=[0, 100.5]), "its counts or widths cannot be"),
-        (band(lower=[[0.0] * 8]), "its numbers have another shape, or are none"),
-        (band(upper=[[9.0] * 8]), "its numbers have another shape, or are none"),
+        (band(above=[[0.0] * 8]), "its numbers have another shape, or are none"),
+        (band(middle=[0.0]), "its numbers have another shape, or are none"),
+        (band(stretch=1), "list index out of range"),
         (document(usual=[0, float("nan")]), "its numbers have another shape, or are none"),
-        (document(missed=[[0] * 7] * 2, waiting=[]), "missed has shape (2, 7)"),
-        (document(missed=[[0] * 8], waiting=[]), "missed has shape (1, 8)"),
-        (document(missed=[], usual=[], waiting=[]), "missed has shape (0,)"),
+        (document(missed=[[[0] * 7] * 2] * 3), "its numbers have another shape, or are none"),
+        (document(lost=[[0] * 2] * 2), "its numbers have another shape, or are none"),
+        (document(gains=[0.18]), "its gains are [0.18]"),
+        (document(usual=[], stretches=[], waiting=[]), "its counts or widths cannot be"),
+        (old(missed=[[0] * 7] * 2), "missed has shape (2, 7)"),
+        (old(missed=[], usual=[]), "missed has shape (0,)"),
+        (
+            old(waiting=[{**OLD_BAND, "lower": OLD_BAND["upper"], "upper": OLD_BAND["lower"]}]),
+            "its counts or widths cannot be",
+        ),
     ],
 )
 def test_what_no_calibrator_wrote_is_refused_in_one_line(changed: dict[str, Any], culprit: str) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import FixedVolatility, independent_walks, simulated_series, texts
-from gatecast.calibration.bands import CALMER, GAIN, LEVELS, MEMORY, Calibrator
+from conftest import FixedVolatility, calibrator_of, independent_walks, simulated_series, texts
+from gatecast.calibration.bands import CALMER, LEVELS, MEMORY, Calibrator
+from gatecast.calibration.gains import GAINS, gains_of
 from gatecast.errors import ModelError, UsageError
 from gatecast.judge.walkforward import backtest
 from gatecast.models.baselines import Garch, RandomWalk
@@ -71,7 +73,8 @@ def learned(seed: int = 0) -> tuple[Calibrator, PriceTable]:
 
 
 def test_the_answer_is_as_strong_while_outcomes_are_prompt_and_weaker_after() -> None:
-    gain = Calibrator.fresh(20).gain
+    gain = gains_of(20)[1]
+    assert gain[0] == GAINS[1] == 0.18
     assert (gain[:5] == gain[0]).all()
     assert (np.diff(gain[4:]) < 0).all()
     assert gain[19] == pytest.approx(gain[0] * 4**-0.35)
@@ -91,9 +94,7 @@ def test_an_item_that_has_ended_neither_counts_nor_heaps_up() -> None:
 def test_quantiles_never_cross_and_the_order_of_the_paths_stays() -> None:
     calibrator, prices = learned()
     rng = np.random.default_rng(1)
-    wild = Calibrator(
-        missed=rng.normal(0, 20, calibrator.missed.shape), usual=calibrator.usual, origins=calibrator.origins
-    )
+    wild = replace(calibrator, missed=rng.normal(0, 20, calibrator.missed.shape))
     raw = FixedVolatility(0.01).predict(prices, 6, paths=501)
     for known in (calibrator, wild):
         for before, after in zip(raw, known.apply(raw), strict=True):
@@ -164,7 +165,7 @@ def test_later_rows_move_the_stretch() -> None:
     model = Calibrated(FixedVolatility(0.01), horizon=1).fit(prices.until(prices.series[0].timestamps[399]))
     early = model.calibrator(prices.until(prices.series[0].timestamps[400]))
     late = model.calibrator(prices)
-    assert late.missed[0, -3:].min() > early.missed[0, -3:].max() + 1
+    assert late.missed[1, 0, -3:].min() > early.missed[1, 0, -3:].max() + 1
 
 
 def test_a_stretch_survives_json() -> None:
@@ -226,14 +227,14 @@ def test_a_calibrator_over_a_calibrated_network_calibrates_once() -> None:
 
 def test_a_calm_spell_answers_at_most_so_much_more_strongly() -> None:
     """theta = gain * missed / w: w, the width over the usual width, counts at exp(-0.5) where it is narrower still."""
-    calibrator = Calibrator(missed=np.full((1, len(LEVELS)), 0.5), usual=np.zeros(1), origins=10)
+    calibrator = calibrator_of(np.full((1, len(LEVELS)), 0.5), np.zeros(1))
 
     def stretch(width: float) -> float:
         table = independent_walks(np.full(30, 0.01), items=1)
         forecast = FixedVolatility(width / 3.29).predict(table, 1, paths=4000)
         return float(calibrator.stretch(forecast)[0, 0])
 
-    plain = GAIN * 0.5
+    plain = 0.18 * 0.5
     step = 1 - 0.5 ** (1 / MEMORY)  # the present width is counted in the usual one
     for width, expected in ((1.0, 0.0), (1.5, np.log(1.5)), (0.8, np.log(0.8)), (0.1, CALMER), (1e-3, CALMER)):
         change = np.log(width) * (1 - step)

@@ -34,7 +34,7 @@ def compared(against: str = "random_walk", **changes: Any) -> list[dict[str, Any
 
 def decided(*tests: list[dict[str, Any]], rows: pd.DataFrame | None = None, **counts: dict[str, int]) -> Decision:
     frame = pd.DataFrame([row for group in tests for row in group])
-    counts = {"fallbacks": {}, "seen": {}, **counts}
+    counts = {"fallbacks": {}, "seen": {}, "combined": {}, **counts}
     return decide(rows_of() if rows is None else rows, frame, **counts)
 
 
@@ -53,7 +53,8 @@ def test_it_says_what_it_rests_on() -> None:
     assert (found.first, found.last) == (rows["cutoff"].min(), rows["cutoff"].max())
     assert (found.forecasts, found.fallbacks, found.seen) == (18, {"garch": 7}, 4)
     assert found.obstacle is None and not found.incomparable
-    assert decided(compared()).seen == 0
+    assert decided(compared()).seen == 0 == decided(compared(), combined={"har": 2}).combined
+    assert decided(compared(), combined={"m": 9, "har": 2}).combined == 9
     single = rows_of(9, steps=1)
     found = decided(compared(), rows=single)
     assert (found.first, found.last) == (single["cutoff"].min(), single["cutoff"].max())
@@ -229,7 +230,7 @@ def test_too_narrow_is_less_than_promised() -> None:
 def test_the_verdict_has_the_words_and_steps_of_the_decision() -> None:
     rows = planted_rows(Planted("m", error=0.8, crps=1.4), Planted("random_walk"), Planted("har"), origins=30)
     tests = compare(rows)
-    found, verdict = decide(rows, tests, {"har": 3}, {"m": 2}), judge(rows, tests, {"har": 3}, {"m": 2})
+    found, verdict = decide(rows, tests, {"har": 3}, {"m": 2}, {}), judge(rows, tests, {"har": 3}, {"m": 2})
     assert found.median is not None and found.bands is not None
     assert (verdict.median, verdict.bands) == (found.median.word, found.bands.word) == ("skill", "worse")
     assert verdict.steps == {"median": found.median.steps, "bands": found.bands.steps}

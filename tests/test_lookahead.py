@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from conftest import TINY, base_networks, simulated_series
 from gatecast.calibration.bands import Calibrator
+from gatecast.calibration.combination import Combination
 from gatecast.calibration.dependence import Outcomes
 from gatecast.calibration.walked import WalkedDays, WalkedNetwork
 from gatecast.config import Config
@@ -25,6 +27,7 @@ from gatecast.features.windows import assemble, learn_scaler, split_timestamp, t
 from gatecast.judge import risk_answers
 from gatecast.judge.walkforward import backtest
 from gatecast.model import Request
+from gatecast.models import rivals
 from gatecast.models.baselines import EwmaT, Historical
 from gatecast.models.calibrated import Calibrated
 from gatecast.models.forecaster import Forecaster
@@ -113,7 +116,7 @@ def calibrated(table: PriceTable, cutoff: np.datetime64, config: Config) -> list
     onward = Calibrator.fresh(3).learn(model.model_, table, origins, paths=100)
     known = onward.settle(table.until(cutoff))
     seen = model.predict(table.until(cutoff), 3, paths=100)
-    return [known.missed, known.usual, *(item.paths for item in seen)]
+    return [known.missed, known.lost, known.usual, *(item.paths for item in seen)]
 
 
 def past_risk(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
@@ -181,13 +184,29 @@ def test_the_future_changes_nothing_beside_networks(
     assert same(part, TINY)
 
 
-def test_control_a_calibrator_that_settles_early_is_caught() -> None:
+@pytest.mark.parametrize("counted", ["missed", "lost"])
+def test_control_a_calibrator_that_settles_early_is_caught(counted: str) -> None:
     def early(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
         model = EwmaT().fit(table.until(cutoff))
         onward = Calibrator.fresh(3).learn(model, table, table.series[0].timestamps[100:CUT:3], paths=100)
-        return [onward.settle(table).missed]
+        return [getattr(onward.settle(table), counted)]
 
     assert not same(early, TINY)
+
+
+def test_control_a_combination_that_settles_early_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    def early(known: Combination, prices: PriceTable) -> Combination:
+        return honest(known, whole)
+
+    def peeking(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+        nonlocal whole
+        whole = table
+        return base_combined(table, cutoff, config)[:1]  # the slopes
+
+    honest, whole = Combination.settle, worlds()[0]
+    assert same(peeking, TINY)
+    monkeypatch.setattr(Combination, "settle", early)
+    assert not same(peeking, TINY)
 
 
 def test_control_a_usual_move_of_later_days_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,6 +289,31 @@ def base_calibrated(table: PriceTable, cutoff: np.datetime64, config: Config) ->
     return [item.paths for forecast in forecasts for item in forecast]
 
 
+def base_combined(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+    """Weights and stretches learned on the first rows, then followed to the cutoff through a table that goes on."""
+    stamps = table.series[0].timestamps
+    with early_rivals():
+        model = Forecaster(Config(start="base", calibrate=True, combine=True)).fit(table.until(stamps[CUT - 30]))
+        request = Request(cutoffs=[stamps[CUT - 9], cutoff], horizon=5, paths=20, seeds=[1, 0])
+        forecasts = model.predict_at(table, request)
+        assert model.calibration_ is not None
+        known = model.calibration_.known_at(model.source_, table, [cutoff])[0]
+    assert known.combination is not None and (known.combination.slopes != 0).any()
+    paths = [item.paths for forecast in forecasts for item in forecast]
+    return [known.combination.slopes, known.calibrator.missed, known.calibrator.lost, *paths]
+
+
+@contextmanager
+def early_rivals() -> Iterator[None]:
+    """Models beside the network that learn from a table as short as this one."""
+    usual = rivals.LEAST, rivals.REFIT
+    rivals.LEAST, rivals.REFIT = 100, 20
+    try:
+        yield
+    finally:
+        rivals.LEAST, rivals.REFIT = usual
+
+
 def base_walked(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
     """Days walked over up to the cutoff, after a walk that went on behind it."""
     stamps, days = table.series[0].timestamps, WalkedDays()
@@ -313,6 +357,7 @@ BASE_PARTS = [
     training_sequences,
     base_forecast,
     base_calibrated,
+    base_combined,
     base_walked,
 ]
 
@@ -322,7 +367,7 @@ def test_the_future_changes_nothing_for_the_base_network(part: Callable[..., lis
     assert same(part, TINY)
 
 
-@pytest.mark.parametrize("part", [markets, training_sequences, base_forecast, base_calibrated])
+@pytest.mark.parametrize("part", [markets, training_sequences, base_forecast, base_calibrated, base_combined])
 def test_the_future_changes_nothing_in_a_table_that_has_a_market(part: Callable[..., list[np.ndarray]]) -> None:
     assert same(part, TINY, items=LEAST_ITEMS)
 

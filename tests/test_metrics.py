@@ -44,6 +44,22 @@ def test_fair_crps_of_few_paths_is_unbiased_for_the_normal_and_the_plain_one_is_
     assert plain.mean() - truth > 10 * error
 
 
+@pytest.mark.parametrize("weights", [(0.45, 0.25, 0.2, 0.1), (0.5, 0.5), (1.0,)])
+def test_fair_crps_of_an_average_of_sorted_samples_is_unbiased_where_its_noise_is_known(
+    weights: tuple[float, ...],
+) -> None:
+    rng, share = np.random.default_rng(5), np.array(weights)
+    ordered = np.tensordot(share, np.sort(rng.normal(size=(len(share), 40_000, 20)), axis=2), axes=1)
+    actual = rng.normal(size=len(ordered))
+    # The score of a normal that forecasts itself: the exact one at these actuals takes most of their own luck away.
+    exact = scoringrules.crps_normal(actual, 0.0, 1.0)
+    found = metrics.crps_sorted(ordered, actual, noise=(share**2).sum()) - exact
+    error = found.std() / np.sqrt(len(found))
+    assert abs(found.mean()) < 4 * error
+    flattered = metrics.crps_sorted(ordered, actual) - exact
+    assert len(weights) == 1 or flattered.mean() < -8 * error
+
+
 def test_one_path_is_refused() -> None:
     with pytest.raises(UsageError, match="at least 2 paths"):
         metrics.crps_paths(np.zeros((3, 1)), np.zeros(3))

@@ -61,6 +61,19 @@ def test_it_states_what_calibration_does_to_the_bands(explained: Explanation) ->
     assert "too few past forecasts to calibrate from" in words(replace(explained, bands=replace(bands, origins=0)))
 
 
+def test_it_states_what_the_combination_does_before_calibration(explained: Explanation) -> None:
+    wide = np.array([0.01, 0.02])
+    bands = Bands(whole=wide, noise=wide, dropout=wide, combined=0.9 * wide, calibrated=1.08 * wide, origins=70)
+    text = words(replace(explained, bands=bands))
+    assert "both make it 2.0%" in text
+    assert "Averaged with the quantiles of GARCH, HAR and EWMA" in text and "the band is 1.8% wide" in text
+    assert "makes it 2.2%: 1.20 times as wide" in text  # as the combination, not as the network
+    assert "Averaged" not in words(replace(explained, bands=replace(bands, combined=None)))
+    same = replace(bands, calibrated=0.9 * wide)
+    page = explain_report(replace(explained, bands=same), title="Inside A")
+    assert 'data-figure="stretch"' not in page and "Combined with other models" in page
+
+
 def test_a_calibration_that_changes_nothing_has_no_chart(explained: Explanation) -> None:
     wide = np.array([0.01, 0.02])
     for calibrated, drawn in ((None, False), (wide, False), (1.1 * wide, True)):

@@ -306,7 +306,7 @@ def test_an_interval_that_reaches_far_from_its_level_calls_no_band_honest(
     order = np.random.default_rng(1).permutation(400 // run)
     hits = np.repeat(order >= misses, run)
     rows.loc[:, "actual"] = 100.0 * np.exp(np.tile(np.where(hits, 0.001, 0.2), 2))
-    honest = decide(rows, compare(rows), {}, {}).honest
+    honest = decide(rows, compare(rows), {}, {}, {}).honest
     assert honest.ok is ok
     assert (honest.low <= 0.9 <= honest.high) == (ok is not False)
     if ok is not False:

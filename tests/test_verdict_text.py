@@ -69,6 +69,17 @@ def test_a_whole_verdict() -> None:
     )
 
 
+def test_it_says_that_a_combination_was_judged() -> None:
+    assert text(combined=120).startswith(
+        f"{OPENING} It was judged as it forecasts: combined with GARCH, HAR and EWMA. Median"
+    )
+    some = text(combined=30)
+    assert (
+        "In 30 of 120 forecasts it was combined with GARCH, HAR and EWMA; the others are the network's alone." in some
+    )
+    assert "combined" not in text()
+
+
 def test_what_it_was_judged_on() -> None:
     opening = (
         "m was tested on a past date (origin), 2020-01-01: 1 step ahead, 1 asset, with the prices up to that date "

@@ -113,6 +113,10 @@ class Config(BaseModel):
         "residuals", "Errors of held-out days, scaled by volatility, along paths. none: as the recipe has it."
     )
     calibrate: bool = _setting(False, "Widen or narrow the bands by what those of past days, held out, have covered.")
+    combine: bool = _setting(
+        False,
+        "Average the quantiles with those of GARCH, HAR and EWMA, weighted by past forecasts. Takes calibrate=true.",
+    )
 
     seed: int = _setting(0, "Seed of training: initial weights, order of batches, dropout.", ge=0, lt=2**63)
     precision: Precision = _setting(
@@ -172,6 +176,11 @@ class Config(BaseModel):
         """A copy with these values instead, checked again."""
         return Config(**{**self.model_dump(), **values})
 
+    @property
+    def combined(self) -> bool:
+        """Whether forecasts are combined: weights are learned in the walk that calibrates."""
+        return self.combine and self.calibrate
+
     def without_effect(self) -> dict[str, str]:
         """Of the settings given to `from_preset`, those that change nothing here, each with what it takes.
 
@@ -182,8 +191,8 @@ class Config(BaseModel):
 
 
 _PRESETS = {  # as settings that a user could give
-    "default": "start=adapt calibrate=true",
-    "base": "start=base calibrate=true",
+    "default": "start=adapt calibrate=true combine=true",
+    "base": "start=base calibrate=true combine=true",
     # The recipe: three LSTM layers of 128, dropout 0.2 after each, dense 64-32-1, Huber, Adam, windows of 60 x 8.
     "reference": "context_length=60 layers=3 hidden=128 dropout=0.2 dense=64,32 loss=huber huber_delta=1 "
     "weights=linear training=windows epochs=100 batch=64 clip_norm=0 patience=0 validation=0.1 shrink=false",
@@ -191,7 +200,17 @@ _PRESETS = {  # as settings that a user could give
 }
 PRESETS = tuple(_PRESETS)
 # Settings that mean the same for the base network.
-_OF_EVERY_START = {"start", "seed", "device", "precision", "validation", "calibrate", "cross_section", "joint"}
+_OF_EVERY_START = {
+    "start",
+    "seed",
+    "device",
+    "precision",
+    "validation",
+    "calibrate",
+    "combine",
+    "cross_section",
+    "joint",
+}
 # What a setting takes to have an effect: in words, and as a check.
 _TAKES: Mapping[str, tuple[str, Callable[[Config], bool]]] = {
     "precision": ("encoder=lstm, gru or rnn", lambda config: config.encoder in ("lstm", "gru", "rnn")),
@@ -206,6 +225,7 @@ _TAKES: Mapping[str, tuple[str, Callable[[Config], bool]]] = {
         lambda config: config.head == "point" and config.returns != "none",
     ),
     "mc_dropout": ("dropout above 0", lambda config: config.dropout > 0),
+    "combine": ("calibrate=true", lambda config: config.calibrate or not config.combine),
     "bollinger_guard": ("a training: start=scratch", lambda config: config.start == "scratch"),
 }
 

@@ -68,6 +68,8 @@ class ItemForecast:
     """One asset's simulated paths. `paths` is (paths, horizon) in price units; `timestamps` is (horizon,).
 
     `highs` and `lows` are those of each simulated day, as `paths` are its closes; None where the prices have no ranges.
+    `noise` is, by step, the variance of the sampling error of the paths' quantiles over that of as many independent
+    paths: under 1 for an average of several sorted samples; None: 1.
     """
 
     item_id: str
@@ -79,6 +81,7 @@ class ItemForecast:
     notes: tuple[Note, ...] = ()
     highs: Float[np.ndarray, "paths horizon"] | None = None
     lows: Float[np.ndarray, "paths horizon"] | None = None
+    noise: Float[np.ndarray, " horizon"] | None = None
 
     @classmethod
     def of(

@@ -10,9 +10,13 @@ from gatecast.text import listed
 
 # What a note is about: rows repaired or noticed when they were read (data), how a model was trained or chosen (model),
 # whether the base network was adapted (adapted), what days a model learned from (learned), that it learned from the
-# very days it forecasts (seen), a forecast that is the random walk's since the model had none (fallback), bands that
-# are calibrated (bands) or are not (uncalibrated), how a test was made (test), what answers about risk rest on (risk).
-Kind = Literal["data", "model", "adapted", "learned", "seen", "fallback", "bands", "uncalibrated", "test", "risk"]
+# very days it forecasts (seen), a forecast that is the random walk's since the model had none (fallback), which models
+# a forecast combines (combined) or why it combines none (uncombined), bands that are calibrated (bands) or are not
+# (uncalibrated), how a test was made (test), what answers about risk rest on (risk).
+Kind = Literal[
+    "data", "model", "adapted", "learned", "seen", "fallback",
+    "bands", "uncalibrated", "combined", "uncombined", "test", "risk",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -10,34 +10,42 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from gatecast.calibration.documents import numbers
+from gatecast.calibration.gains import GAINS, HALF_LIFE, beliefs, gains_of, lost, witnesses
+from gatecast.calibration.moving import stretched
 from gatecast.calibration.raw_bands import LEAST_WIDTH, LEVELS, RawBands, log_width
 from gatecast.calibration.walked import WalkedNetwork, bands_at
 from gatecast.errors import ModelError, UsageError
-from gatecast.forecast import Density, Forecast, ItemForecast
+from gatecast.forecast import Forecast
 from gatecast.model import Forecasting
 from gatecast.prices import PriceTable, stamp_text
 
 HORIZON = 20  # steps with a stretch of their own; beyond them the last one's falls
-GAIN = 0.18  # of the log stretch per origin; cost 0.15% of CRPS at most on 2008-2017 (benchmarks/gain.py)
-PROMPT = 5  # steps whose outcomes are known by the next origin
-GAIN_FALL = 0.35  # beyond PROMPT the gain falls as h^-0.35: outcomes come later, a strong answer would swing
 EAGER = 1.0  # how much more the first origin counts: what is far off comes in soon
 SETTLING = 20.0  # origins until half as much more
 FEW = 3.0  # N assets weigh N / (N + FEW): one asset's hit or miss says little
 NARROWEST, WIDEST = -1.5, 2.0  # log stretch: 0.22 to 7.4 times
 MEMORY = 50  # origins; half-life of the usual width
 CALMER = -0.5  # the least log of width over usual width: a calm spell answers at most 1.65 times as strongly
+_OLD_GAIN, _OLD_LOST = 1, 50.0  # documents of one gain had GAINS[1]: others lost so much, and come in as that fades
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PendingBand:
-    """One item's calibrated bands from one origin, the outcomes of `settled` steps counted; (H, levels)."""
+    """One item's raw bands from one origin, the outcomes of `settled` steps counted.
+
+    `below` and `above` are how far from the median they reach; `stretch` is the log stretch by which each gain
+    calibrates them. Of what the origin says of coverage the item has the share `weight`, of losses the share `tells`.
+    """
 
     item_id: str
     cutoff: np.datetime64
-    lower: Float[np.ndarray, "horizon levels"]
-    upper: Float[np.ndarray, "horizon levels"]
+    middle: Float[np.ndarray, " horizon"]
+    below: Float[np.ndarray, "horizon levels"]
+    above: Float[np.ndarray, "horizon levels"]
+    stretch: Float[np.ndarray, "gain horizon levels"]
     weight: float
+    tells: float
     settled: int = 0
 
 
@@ -50,13 +58,16 @@ class Calibrator:
     conformal inference (Gibbs and Candes 2021, equation 2) on the log stretch, with the assets of a date
     pooled, and the first origins counting more (step sizes that fall: Angelopoulos, Barber and Bates 2024).
     theta = gain * `missed` / w, where w is the present 90% width over its usual one: where the model
-    has widened its bands itself, the shock is not counted twice.
+    has widened its bands itself, the shock is not counted twice. Several gains run side by side, none among them; theta
+    is their mean, weighted at each step by the loss that each has earned (Gibbs and Candes 2024; `calibration.gains`).
 
-    `missed` (horizon, levels) sums what was promised less what was covered, `usual` (horizon,) is the mean log
-    width, `waiting` the bands whose outcomes are not all known.
+    `missed` (gain, horizon, levels) sums what was promised less what each gain's bands covered, `lost` (gain, horizon)
+    what they lost more than those as they come, `usual` (horizon,) is the mean log width, `waiting` the bands whose
+    outcomes are not all known.
     """
 
-    missed: Float[np.ndarray, "horizon levels"]
+    missed: Float[np.ndarray, "gain horizon levels"]
+    lost: Float[np.ndarray, "gain horizon"]
     usual: Float[np.ndarray, " horizon"]
     origins: int = 0
     waiting: tuple[PendingBand, ...] = ()
@@ -66,22 +77,22 @@ class Calibrator:
         """One that has seen nothing and changes nothing.
 
         >>> Calibrator.fresh(5).missed.shape
-        (5, 8)
+        (3, 5, 8)
         """
         if horizon < 1:
             raise UsageError(f"a calibrator has at least 1 step; got {horizon}. Give for example 20.")
-        return cls(missed=np.zeros((horizon, len(LEVELS))), usual=np.zeros(horizon))
+        shape = (len(GAINS), horizon)
+        return cls(missed=np.zeros((*shape, len(LEVELS))), lost=np.zeros(shape), usual=np.zeros(horizon))
 
     @property
     def horizon(self) -> int:
         """Steps with a stretch of their own."""
-        return len(self.missed)
+        return len(self.usual)
 
     @property
-    def gain(self) -> Float[np.ndarray, " horizon"]:
-        """How much one wholly missed origin moves the log stretch, by step."""
-        late = np.maximum(np.arange(1.0, self.horizon + 1) / PROMPT, 1)
-        return np.asarray(GAIN * late**-GAIN_FALL)
+    def beliefs(self) -> Float[np.ndarray, "gain horizon"]:
+        """How much each gain counts at each step; in sum 1."""
+        return beliefs(self.lost)
 
     def learn(
         self,
@@ -104,7 +115,8 @@ class Calibrator:
 
     def settle(self, prices: PriceTable) -> Calibrator:
         """Count every outcome that `prices` holds: step h of an origin is known h rows after it."""
-        missed, waiting, present = self.missed.copy(), [], set(prices.item_ids)
+        missed, losses = self.missed.copy(), self.lost.copy()
+        waiting, present = [], set(prices.item_ids)
         for band in self.waiting:
             if band.item_id not in present:
                 continue
@@ -116,14 +128,15 @@ class Calibrator:
             if known > band.settled:
                 steps = slice(band.settled, known)
                 close = series.close[first + band.settled : first + known]
-                move = np.log(close / series.close[first - 1])[:, None]
-                inside = (band.lower[steps] - LEAST_WIDTH <= move) & (move <= band.upper[steps] + LEAST_WIDTH)
-                missed[steps] += band.weight * (LEVELS - inside)
+                move = np.log(close / series.close[first - 1]) - band.middle[steps]
+                below, above = (_nested(of[steps], band.stretch[:, steps]) for of in (band.below, band.above))
+                inside = (-below - LEAST_WIDTH <= move[:, None]) & (move[:, None] <= above + LEAST_WIDTH)
+                missed[:, steps] += band.weight * (LEVELS - inside)
+                width = band.below[steps] + band.above[steps]
+                losses[:, steps] += band.tells * lost(below, above, width, move, band.settled)
             if known < self.horizon:
                 waiting.append(replace(band, settled=max(known, band.settled)))
-        # Past the ends of the stretch more misses would only delay the way back.
-        missed = np.clip(missed, NARROWEST / self.gain[:, None], WIDEST / self.gain[:, None])
-        return replace(self, missed=missed, waiting=tuple(waiting))
+        return replace(self, missed=_limited(missed), lost=losses, waiting=tuple(waiting))
 
     def record(self, raw: Forecast | RawBands) -> Calibrator:
         """Note a raw forecast, so that its outcomes count once they are known; `horizon` steps or more.
@@ -136,7 +149,7 @@ class Calibrator:
                 f"a calibrator of {self.horizon} steps learns from as many; got {steps}. Forecast farther."
             )
         bands = raw.first(self.horizon) if isinstance(raw, RawBands) else RawBands.of(raw, self.horizon)
-        theta = self._stretch(bands.log_width)
+        stretch = self._stretches(bands.log_width)
         noted = {(band.item_id, band.cutoff) for band in self.waiting}
         fresh = [place for place, of in enumerate(zip(bands.item_ids, bands.last, strict=True)) if of not in noted]
         eager = 1 + EAGER * 0.5 ** (self.origins / SETTLING)
@@ -144,14 +157,21 @@ class Calibrator:
             PendingBand(
                 item_id=bands.item_ids[place],
                 cutoff=bands.last[place],
-                lower=bands.middle[place][:, None] - _nested(bands.below[place], theta),
-                upper=bands.middle[place][:, None] + _nested(bands.above[place], theta),
+                middle=bands.middle[place],
+                below=bands.below[place],
+                above=bands.above[place],
+                stretch=stretch,
                 weight=eager / (len(fresh) + FEW),
+                tells=witnesses(len(fresh)) / len(fresh),
             )
             for place in fresh
         )
         return replace(
-            self, usual=self._usual_with(bands.log_width), origins=self.origins + 1, waiting=(*self.waiting, *waiting)
+            self,
+            usual=self._usual_with(bands.log_width),
+            lost=0.5 ** (1 / HALF_LIFE) * self.lost,
+            origins=self.origins + 1,
+            waiting=(*self.waiting, *waiting),
         )
 
     def stretch(self, forecast: Forecast) -> Float[np.ndarray, "steps levels"]:
@@ -166,8 +186,12 @@ class Calibrator:
 
     def _stretch(self, width: Float[np.ndarray, " steps"]) -> Float[np.ndarray, "steps levels"]:
         """The log stretch of bands of these log widths."""
+        return np.asarray((self.beliefs[:, : len(width), None] * self._stretches(width)).sum(axis=0))
+
+    def _stretches(self, width: Float[np.ndarray, " steps"]) -> Float[np.ndarray, "gain steps levels"]:
+        """What each gain makes of them."""
         wider = np.exp(np.maximum(width - self._usual_with(width), CALMER))
-        moved = self.gain[: len(width), None] * self.missed[: len(width)] / wider[:, None]
+        moved = gains_of(self.horizon)[:, : len(width), None] * self.missed[:, : len(width)] / wider[:, None]
         return np.asarray(np.clip(moved, NARROWEST, WIDEST))
 
     def apply(self, forecast: Forecast) -> Forecast:
@@ -178,21 +202,29 @@ class Calibrator:
         mean log stretch.
         """
         theta = self.stretch(forecast)
-        return replace(forecast, items=tuple(_stretched(item, theta) for item in forecast))
+        return replace(forecast, items=tuple(stretched(item, theta) for item in forecast))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain types for JSON."""
+        """Plain types for JSON; the stretches that items of an origin share are written once."""
+        stretches = list({id(band.stretch): band.stretch for band in self.waiting}.values())
+        number = {id(stretch): place for place, stretch in enumerate(stretches)}
         return {
+            "gains": GAINS.tolist(),
             "missed": self.missed.tolist(),
+            "lost": self.lost.tolist(),
             "usual": self.usual.tolist(),
             "origins": self.origins,
+            "stretches": [stretch.tolist() for stretch in stretches],
             "waiting": [
                 {
                     "item_id": band.item_id,
                     "cutoff": stamp_text(band.cutoff),
-                    "lower": band.lower.tolist(),
-                    "upper": band.upper.tolist(),
+                    "middle": band.middle.tolist(),
+                    "below": band.below.tolist(),
+                    "above": band.above.tolist(),
+                    "stretch": number[id(band.stretch)],
                     "weight": band.weight,
+                    "tells": band.tells,
                     "settled": band.settled,
                 }
                 for band in self.waiting
@@ -201,30 +233,10 @@ class Calibrator:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Calibrator:
-        """What `to_dict` wrote; raises `ModelError` where it is no such thing."""
+        """What `to_dict` wrote, or wrote when there was one gain; raises `ModelError` where it is no such thing."""
         try:
-            missed, usual = _array(document["missed"]), _array(document["usual"])
-            waiting = tuple(
-                PendingBand(
-                    item_id=str(band["item_id"]),
-                    cutoff=pd.Timestamp(band["cutoff"]).as_unit("ns").to_datetime64(),
-                    lower=_array(band["lower"], missed.shape),
-                    upper=_array(band["upper"], missed.shape),
-                    weight=float(band["weight"]),
-                    settled=int(band["settled"]),
-                )
-                for band in document["waiting"]
-            )
-            sound = all(
-                0 <= band.settled < len(usual) and 0 < band.weight <= 1 and (band.lower <= band.upper).all()
-                for band in waiting
-            )
-            if not sound or int(document["origins"]) < 0 or np.abs(usual).max(initial=0) > 100:
-                raise ValueError("its counts or widths cannot be")
-            if missed.ndim != 2 or missed.shape != (len(usual), len(LEVELS)) or not len(usual):
-                raise ValueError(f"missed has shape {missed.shape}")
-            return cls(missed=missed, usual=usual, origins=int(document["origins"]), waiting=waiting)
-        except (KeyError, TypeError, ValueError) as error:
+            return _read(document if "gains" in document else _of_one_gain(document))
+        except (KeyError, IndexError, TypeError, ValueError) as error:
             raise ModelError(
                 f"a calibrator's description must fit this gatecast; this one does not ({str(error)[:160]}). "
                 "Save the model again."
@@ -236,40 +248,79 @@ class Calibrator:
         return usual + (1 - 0.5 ** (1 / MEMORY)) * (width - usual) if self.origins else width
 
 
+def _read(document: Mapping[str, Any]) -> Calibrator:
+    """What `Calibrator.to_dict` wrote; raises `ValueError` and its kin where it is no such thing."""
+    if list(document["gains"]) != GAINS.tolist():
+        raise ValueError(f"its gains are {document['gains']}")
+    usual = numbers(document["usual"])
+    shape = (len(GAINS), len(usual), len(LEVELS))
+    stretches = [numbers(stretch, shape) for stretch in document["stretches"]]
+    waiting = tuple(
+        PendingBand(
+            item_id=str(band["item_id"]),
+            cutoff=pd.Timestamp(band["cutoff"]).as_unit("ns").to_datetime64(),
+            middle=numbers(band["middle"], shape[1:2]),
+            below=numbers(band["below"], shape[1:]),
+            above=numbers(band["above"], shape[1:]),
+            stretch=stretches[int(band["stretch"])],
+            weight=float(band["weight"]),
+            tells=float(band["tells"]),
+            settled=int(band["settled"]),
+        )
+        for band in document["waiting"]
+    )
+    sound = all(
+        0 <= band.settled < len(usual)
+        and 0 < band.weight <= 1
+        and 0 <= band.tells <= 1
+        and min(band.below.min(), band.above.min()) >= 0
+        for band in waiting
+    )
+    if not sound or int(document["origins"]) < 0 or not len(usual) or np.abs(usual).max() > 100:
+        raise ValueError("its counts or widths cannot be")
+    missed, losses = numbers(document["missed"], shape), numbers(document["lost"], shape[:2])
+    return Calibrator(missed=missed, lost=losses, usual=usual, origins=int(document["origins"]), waiting=waiting)
+
+
+def _of_one_gain(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A document of one gain as one of several: each gain but none has its stretch, and that one is believed.
+
+    Its waiting bands were kept calibrated: they are taken as every gain's.
+    """
+    missed, usual = numbers(document["missed"]), numbers(document["usual"])
+    if missed.shape != (len(usual), len(LEVELS)) or not len(usual):
+        raise ValueError(f"missed has shape {missed.shape}")
+    answers = gains_of(len(usual))[1:, :, None]
+    evidence = np.full((len(GAINS), len(usual)), _OLD_LOST)
+    evidence[_OLD_GAIN] = 0.0
+    waiting = []
+    for band in document["waiting"]:
+        lower, upper = numbers(band["lower"], missed.shape), numbers(band["upper"], missed.shape)
+        middle = (lower[:, 0] + upper[:, 0]) / 2
+        if (lower > upper).any():
+            raise ValueError("its counts or widths cannot be")
+        sides = {"below": np.maximum(middle[:, None] - lower, 0), "above": np.maximum(upper - middle[:, None], 0)}
+        waiting.append({**band, **sides, "middle": middle, "stretch": 0, "tells": 0.0})
+    return {
+        "gains": GAINS.tolist(),
+        "missed": np.concatenate([np.zeros((1, *missed.shape)), answers[_OLD_GAIN - 1] * missed / answers]),
+        "lost": evidence,
+        "usual": usual,
+        "origins": document["origins"],
+        "stretches": np.zeros((1, len(GAINS), *missed.shape)),
+        "waiting": waiting,
+    }
+
+
+def _limited(missed: Float[np.ndarray, "gain horizon levels"]) -> Float[np.ndarray, "gain horizon levels"]:
+    """Past the ends of the stretch more misses would only delay the way back; without a gain none are counted."""
+    gain = gains_of(missed.shape[1])[:, :, None]
+    answers = np.maximum(gain, LEAST_WIDTH)
+    return np.asarray(np.where(gain > 0, np.clip(missed, NARROWEST / answers, WIDEST / answers), 0.0))
+
+
 def _nested(
-    distance: Float[np.ndarray, "steps levels"], theta: Float[np.ndarray, "steps levels"]
-) -> Float[np.ndarray, "steps levels"]:
+    distance: Float[np.ndarray, "steps levels"], theta: Float[np.ndarray, "*gain steps levels"]
+) -> Float[np.ndarray, "*gain steps levels"]:
     """Stretched distances; a level reaches at least as far as those inside it."""
-    return np.asarray(np.maximum.accumulate(np.exp(theta) * distance, axis=1))
-
-
-def _stretched(item: ItemForecast, theta: Float[np.ndarray, "steps levels"]) -> ItemForecast:
-    moves = item.log_returns()
-    order = np.argsort(moves, axis=0, kind="stable")
-    count, half = len(moves), len(moves) // 2
-    level = np.abs(2 * (np.arange(count) + 0.5) / count - 1)
-    middle = np.median(moves, axis=0)
-    by_level = np.stack([np.interp(level, LEVELS, at_step) for at_step in theta], axis=1)
-    offsets = np.exp(by_level) * (np.take_along_axis(moves, order, axis=0) - middle)
-    # From the centre out each path keeps at least the distance of the one inside it.
-    offsets[half:] = np.maximum.accumulate(offsets[half:], axis=0)
-    offsets[:half] = np.minimum.accumulate(offsets[:half][::-1], axis=0)[::-1]
-    out = np.empty_like(moves)
-    np.put_along_axis(out, order, middle + offsets, axis=0)
-    density = _scaled(item.density, middle, np.exp(theta.mean(axis=1)))
-    return replace(item.moved(item.last_close * np.exp(out)), density=density)
-
-
-def _scaled(
-    density: Density | None, middle: Float[np.ndarray, " steps"], factor: Float[np.ndarray, " steps"]
-) -> Density | None:
-    if density is None:
-        return None
-    return Density(loc=middle + factor * (density.loc - middle), scale=factor * density.scale, df=density.df)
-
-
-def _array(values: Any, shape: tuple[int, ...] | None = None) -> np.ndarray:
-    array = np.array(values, dtype=np.float64)
-    if not np.isfinite(array).all() or (shape is not None and array.shape != shape):
-        raise ValueError("its numbers have another shape, or are none")
-    return array
+    return np.asarray(np.maximum.accumulate(np.exp(theta) * distance, axis=-1))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gatecast.calibration.bands import HORIZON, Calibrator
+from gatecast.calibration.combination import Combination, Rivals
+from gatecast.calibration.raw_bands import RawBands
 from gatecast.calibration.walked import WalkedNetwork, bands_at
 from gatecast.errors import ModelError
 from gatecast.forecast import Forecast
@@ -27,11 +29,36 @@ ITEMS = 20  # of a table, evenly spaced; the stretch is one for all of them, and
 PATHS = 100  # of each walked forecast: enough to have a 98% band, whose share of hits is right on average
 
 
-@dataclass(frozen=True, eq=False)
-class _Walked:
-    """A calibrator, the last origin it has seen, and a hash of the rows up to there."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Known:
+    """What past forecasts have taught: the weights of a combination, if there is one, and the stretch of its bands."""
 
     calibrator: Calibrator
+    combination: Combination | None = None
+
+    @classmethod
+    def fresh(cls, steps: int, *, combined: bool) -> Known:
+        """Nothing yet."""
+        return cls(calibrator=Calibrator.fresh(steps), combination=Combination.fresh(steps) if combined else None)
+
+    def settle(self, prices: PriceTable) -> Known:
+        """Count every outcome that `prices` holds."""
+        combination = None if self.combination is None else self.combination.settle(prices)
+        return Known(calibrator=self.calibrator.settle(prices), combination=combination)
+
+    def record(self, raw: RawBands, rivals: np.ndarray | None) -> Known:
+        """Note what the network says, and the rivals, whose quantiles are (item, rival, step, probability)."""
+        if self.combination is None or rivals is None:
+            return replace(self, calibrator=self.calibrator.record(raw))
+        combined = self.combination.combine(raw, rivals)
+        return Known(calibrator=self.calibrator.record(combined), combination=self.combination.record(raw, rivals))
+
+
+@dataclass(frozen=True, eq=False)
+class _Walked:
+    """What is known, the last origin it comes from, and a hash of the rows up to there."""
+
+    known: Known
     last: np.datetime64 | None = None
     rows: str = ""
 
@@ -55,43 +82,54 @@ class OnlineCalibration:
         every: int = EVERY,
         paths: int = PATHS,
         least: int = 1,
+        combination: Combination | None = None,
+        rivals: Rivals | None = None,
     ) -> None:
+        """`combination` holds the weights of the network beside these `rivals`; without it there is none."""
         self.learned = learned
+        self.combination = combination
+        self.rivals = rivals
         self.since = since
         self.items = tuple(items)
         self.every = every
         self.paths = paths
         self.least = least
-        self._walked = _Walked(learned)
+        self._walked = _Walked(self._start)
 
     def at(
         self, model: Forecasting | WalkedNetwork, prices: PriceTable, cutoffs: Sequence[np.datetime64]
     ) -> list[Calibrator]:
-        """What is known at each of these rows of `prices`, ascending."""
+        """The stretch that is known at each of these rows of `prices`, ascending."""
+        return [known.calibrator for known in self.known_at(model, prices, cutoffs)]
+
+    def known_at(
+        self, model: Forecasting | WalkedNetwork, prices: PriceTable, cutoffs: Sequence[np.datetime64]
+    ) -> list[Known]:
+        """All that is known at each of these rows of `prices`, ascending."""
         here = tuple(series.item_id for series in prices if series.item_id in self.items and len(series) >= self.least)
         if not here or cutoffs[-1] < self.since:
-            return [self.learned if cutoff >= self.since else self._fresh for cutoff in cutoffs]
+            return [self._start if cutoff >= self.since else self._fresh for cutoff in cutoffs]
         prices = prices.select(here)
         origins = timestamps(prices)[:: self.every]
         origins = origins[origins >= self.since]
         origins = origins[origins >= max(series.timestamps[self.least - 1] for series in prices)]
         walked = self._walked
         if not _holds(walked, prices, origins[origins < cutoffs[0]]):
-            walked = _Walked(self.learned)
+            walked = _Walked(self._start)
         left = origins if walked.last is None else origins[origins > walked.last]
         left = left[left < cutoffs[-1]]
-        walk = bands_at(model, prices, list(left), self.learned.horizon, self.paths)
-        known, last, done = walked.calibrator, walked.last, 0
-        calibrators = []
+        walk = _walk(model, self.rivals, prices, list(left), self.learned.horizon, self.paths)
+        known, last, done = walked.known, walked.last, 0
+        found = []
         for cutoff in cutoffs:
             while done < len(left) and left[done] < cutoff:
                 last, done = left[done], done + 1
-                known = known.settle(prices.until(last)).record(next(walk))
-            calibrators.append(known.settle(prices.until(cutoff)) if cutoff >= self.since else self._fresh)
+                known = known.settle(prices.until(last)).record(*next(walk))
+            found.append(known.settle(prices.until(cutoff)) if cutoff >= self.since else self._fresh)
         if last is not None and last != walked.last:
             walked = _Walked(known, last, prices.until(last).data_hash())
         self._walked = walked
-        return calibrators
+        return found
 
     def apply(
         self,
@@ -100,18 +138,29 @@ class OnlineCalibration:
         cutoffs: Sequence[np.datetime64],
         raw: Sequence[Forecast],
     ) -> list[Forecast]:
-        """The model's raw forecasts from these rows, each stretched by what is known there, if that is enough."""
+        """The model's raw forecasts from these rows, each combined and stretched by what is known there.
+
+        Weights that many series taught serve from the first origin; bands are stretched where enough is known.
+        """
         calibrated = []
-        for cutoff, known, forecast in zip(cutoffs, self.at(model, prices, cutoffs), raw, strict=True):
-            enough = known.origins >= LEAST_ORIGINS
-            note = self._note(known, prices) if cutoff >= self.since else self._too_early
+        for cutoff, known, forecast in zip(cutoffs, self.known_at(model, prices, cutoffs), raw, strict=True):
+            combined = forecast
+            if known.combination is not None and self.rivals is not None:
+                combined = known.combination.apply(forecast, prices.until(cutoff), self.rivals)
+            enough = known.calibrator.origins >= LEAST_ORIGINS
+            note = self._note(known.calibrator, prices) if cutoff >= self.since else self._too_early
             kind: Kind = "bands" if enough and cutoff >= self.since else "uncalibrated"
-            calibrated.append((known.apply(forecast) if enough else forecast).noted(Note(kind, note)))
+            stretched = known.calibrator.apply(combined) if enough else combined
+            calibrated.append(stretched.noted(Note(kind, note)))
         return calibrated
 
     @property
-    def _fresh(self) -> Calibrator:
-        return Calibrator.fresh(self.learned.horizon)
+    def _start(self) -> Known:
+        return Known(calibrator=self.learned, combination=self.combination)
+
+    @property
+    def _fresh(self) -> Known:
+        return Known.fresh(self.learned.horizon, combined=self.combination is not None)
 
     @property
     def _too_early(self) -> str:
@@ -140,10 +189,11 @@ class OnlineCalibration:
             "paths": self.paths,
             "least": self.least,
             "calibrator": self.learned.to_dict(),
+            **({} if self.combination is None else {"combination": self.combination.to_dict()}),
         }
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> OnlineCalibration:
+    def from_dict(cls, document: Mapping[str, Any], rivals: Rivals | None = None) -> OnlineCalibration:
         """What `to_dict` wrote; raises `ModelError` where it is no such thing."""
         try:
             since = pd.Timestamp(document["since"]).as_unit("ns").to_datetime64()
@@ -157,7 +207,12 @@ class OnlineCalibration:
                 f"a calibrator's description must fit this gatecast; this one does not ({str(error)[:160]}). "
                 "Save the model again."
             ) from None
-        return cls(Calibrator.from_dict(learned), since, items, every=every, paths=paths, least=least)
+        calibrator, described = Calibrator.from_dict(learned), document.get("combination")
+        combination = None if described is None or rivals is None else Combination.from_dict(described)
+        if combination is not None and combination.horizon != calibrator.horizon:
+            raise ModelError("a model's combination has as many steps as its calibrator. Save the model again.")
+        sizes = {"every": every, "paths": paths, "least": least}
+        return cls(calibrator, since, items, combination=combination, rivals=rivals, **sizes)
 
 
 def calibrate(
@@ -167,11 +222,13 @@ def calibrate(
     after: np.datetime64,
     least: int = LEAST_BEFORE,
     steps: int = HORIZON,
+    rivals: Rivals | None = None,
 ) -> OnlineCalibration:
     """Walk a fitted model over days it has not learned from: those after `after` among the last TAIL.
 
     Each step of a forecast has a stretch of its own, up to `steps`; what is learned of one is the same for any
     number of them. An item takes part that has `least` rows at the first of these origins; half of the items must.
+    With `rivals` the model is combined with them, and the weights are learned in the same walk.
     """
     calendar = timestamps(prices)
     ready = {series.item_id: series.timestamps[least - 1] for series in prices if len(series) >= least}
@@ -180,18 +237,47 @@ def calibrate(
     # The later half of the items may come too late for the first origins, and is left out then.
     possible = possible[possible >= sorted(ready.values())[(len(ready) - 1) // 2]] if ready else possible[:0]
     origins = possible[-(TAIL // EVERY) :]
+    known = Known.fresh(steps, combined=rivals is not None)
     if not len(origins):
-        return OnlineCalibration(Calibrator.fresh(steps), calendar[-1], _some(prices.item_ids), least=least)
+        return _online(known, calendar[-1], _some(prices.item_ids), least, rivals)
     items = _some([item for item, stamp in ready.items() if stamp <= origins[0]])
     chosen = prices.select(items)
     among = possible[possible >= max(ready[item] for item in items)]
-    learned = Calibrator.fresh(steps).learn(model, chosen, origins, paths=PATHS, among=list(among))
-    return OnlineCalibration(learned, calendar[-1], items, least=least)
+    walk = _walk(model, rivals, chosen, list(origins), steps, PATHS, list(among))
+    for origin, said in zip(origins, walk, strict=True):
+        known = known.settle(chosen.until(origin)).record(*said)
+    return _online(known, calendar[-1], items, least, rivals)
 
 
-def revived(document: Mapping[str, Any] | None) -> OnlineCalibration | None:
-    """What a saved model holds of its calibration; None where it has none."""
-    return None if document is None else OnlineCalibration.from_dict(document)
+def _online(
+    known: Known, since: np.datetime64, items: Sequence[str], least: int, rivals: Rivals | None
+) -> OnlineCalibration:
+    combination = known.combination
+    return OnlineCalibration(known.calibrator, since, items, least=least, combination=combination, rivals=rivals)
+
+
+def _walk(
+    model: Forecasting | WalkedNetwork,
+    rivals: Rivals | None,
+    prices: PriceTable,
+    origins: Sequence[np.datetime64],
+    steps: int,
+    paths: int,
+    among: Sequence[np.datetime64] | None = None,
+) -> Iterator[tuple[RawBands, np.ndarray | None]]:
+    """The raw bands from each origin, and the rivals' quantiles for the same items; `among` as `bands_at` has it."""
+    said = {}
+    if rivals is not None and len(origins):
+        for series in prices:
+            rows = np.searchsorted(series.timestamps, np.array(origins), side="right")
+            said[series.item_id] = rivals.quantiles(series, rows, steps)
+    for number, bands in enumerate(bands_at(model, prices, origins, steps, paths, among)):
+        yield bands, np.stack([said[item][number] for item in bands.item_ids]) if said else None
+
+
+def revived(document: Mapping[str, Any] | None, rivals: Rivals | None = None) -> OnlineCalibration | None:
+    """What a saved model holds of its calibration; None where it has none. `rivals` are those of its combination."""
+    return None if document is None else OnlineCalibration.from_dict(document, rivals)
 
 
 def tail_of(calendar: np.ndarray, tail: int, every: int) -> np.ndarray:

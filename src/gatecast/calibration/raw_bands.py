@@ -10,7 +10,7 @@ from jaxtyping import Float
 from gatecast.forecast import Forecast, ItemForecast
 
 LEVELS = np.array([0.2, 0.4, 0.5, 0.6, 0.8, 0.9, 0.95, 0.98])
-_PROBABILITIES = np.concatenate([(1 - LEVELS[::-1]) / 2, [0.5], (1 + LEVELS) / 2])
+PROBABILITIES = np.concatenate([(1 - LEVELS[::-1]) / 2, [0.5], (1 + LEVELS) / 2])
 _NINETY = int(np.searchsorted(LEVELS, 0.9))
 LEAST_WIDTH = 1e-12  # of a log return: a constant price has bands without width, and lies inside them
 
@@ -37,7 +37,7 @@ class RawBands:
         Quantiles at rank p (P + 1): few paths then cover no less than many do.
         """
         quantiles = [
-            np.quantile(item.log_returns()[:, :steps], _PROBABILITIES, axis=0, method="weibull").T for item in forecast
+            np.quantile(item.log_returns()[:, :steps], PROBABILITIES, axis=0, method="weibull").T for item in forecast
         ]
         by_item, count = np.stack(quantiles), len(LEVELS)
         middle = by_item[..., count]

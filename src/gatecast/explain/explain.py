@@ -77,7 +77,7 @@ def explain(
 def _bands(
     forecaster: Forecaster, prices: PriceTable, series: PriceSeries, *, horizon: int, paths: int, seed: int
 ) -> Bands:
-    """The bands as the network gives them, with one of its two sources of spread shut off, and calibrated."""
+    """The bands as the network gives them, with one of its two sources of spread shut off; combined; calibrated."""
     # A calibrator sets the bands of all items that are long enough together.
     prices = prices.select(tuple(item.item_id for item in prices if len(item) >= forecaster.networks_.min_rows))
     last = [timestamps(prices)[-1]]
@@ -96,5 +96,11 @@ def _bands(
     if forecaster.calibration_ is None:
         return bands
     stretched = forecaster.predict(prices, horizon, paths=paths, seed=seed)[series.item_id]
-    (known,) = forecaster.calibration_.at(forecaster.source_, prices, last)
-    return replace(bands, calibrated=width(stretched.log_returns()), origins=known.origins)
+    (known,) = forecaster.calibration_.known_at(forecaster.source_, prices, last)
+    bands = replace(bands, calibrated=width(stretched.log_returns()), origins=known.calibrator.origins)
+    rivals = forecaster.calibration_.rivals
+    if known.combination is None or rivals is None or all(note.kind != "combined" for note in stretched.notes):
+        return bands
+    (raw,) = forecaster.networks_.predict_at(prices, request)
+    combined = known.combination.apply(raw, prices, rivals)[series.item_id]
+    return replace(bands, combined=width(combined.log_returns()))

@@ -45,22 +45,30 @@ class Cell:
 class Bands:
     """Width of the 90% band of log returns at each step: as the network gives it, by noise alone, by dropout alone.
 
-    `calibrated` is the width after calibration, which learned from `origins` past forecasts' outcomes; None where
-    calibration is no part of the model.
+    `combined` is the width once the network's quantiles are averaged with those of other models; None where they are
+    not. `calibrated` is the width after calibration, the last step, which learned from `origins` past forecasts'
+    outcomes; None where calibration is no part of the model.
     """
 
     whole: Float[np.ndarray, " horizon"]
     noise: Float[np.ndarray, " horizon"]
     dropout: Float[np.ndarray, " horizon"]
+    combined: Float[np.ndarray, " horizon"] | None = None
     calibrated: Float[np.ndarray, " horizon"] | None = None
     origins: int = 0
+
+    @property
+    def uncalibrated(self) -> Float[np.ndarray, " horizon"]:
+        """The width that calibration begins with."""
+        return self.whole if self.combined is None else self.combined
 
     @property
     def stretch(self) -> Float[np.ndarray, " horizon"] | None:
         """By what calibration multiplies the width of each step; 1 where there is no width."""
         if self.calibrated is None:
             return None
-        return np.asarray(np.where(self.whole > 0, self.calibrated, 1) / np.where(self.whole > 0, self.whole, 1))
+        before = self.uncalibrated
+        return np.asarray(np.where(before > 0, self.calibrated, 1) / np.where(before > 0, before, 1))
 
 
 @dataclass(frozen=True, kw_only=True)

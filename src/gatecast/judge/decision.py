@@ -67,8 +67,8 @@ class Decision:
 
     `first`, `last`: the cutoffs at both ends; `apart` of the `origins` share no days with each other. `fallbacks`: by
     model, how many of its `forecasts` are the random walk's. `seen`: how many of the subject's are of days it had
-    learned from. `obstacle`: why no claim can be made, or None. `median`
-    and `bands` are None where the random walk was not among the models.
+    learned from, `combined`: how many are a network's combined with others. `obstacle`: why no claim can be made, or
+    None. `median` and `bands` are None where the random walk was not among the models.
     """
 
     model: str
@@ -86,6 +86,7 @@ class Decision:
     bands: Finding | None
     honest: Honesty
     against: dict[str, dict[str, Word]]
+    combined: int = 0
     point: bool = False  # it gives a price and no bands: `bands` is None, and only its median is judged
 
     @property
@@ -95,7 +96,11 @@ class Decision:
 
 
 def decide(
-    forecasts: pd.DataFrame, tests: pd.DataFrame, fallbacks: Mapping[str, int], seen: Mapping[str, int]
+    forecasts: pd.DataFrame,
+    tests: pd.DataFrame,
+    fallbacks: Mapping[str, int],
+    seen: Mapping[str, int],
+    combined: Mapping[str, int],
 ) -> Decision:
     """What the tests show of the first model that is not the random walk; arguments as `judge` has them."""
     model = subject_of(list(forecasts["model"].unique()))
@@ -122,6 +127,7 @@ def decide(
         forecasts=number,
         fallbacks=fallen,
         seen=seen.get(model, 0),
+        combined=combined.get(model, 0),
         obstacle=obstacle,
         median=_finding(about[about["loss"] == MEDIAN_LOSS], overlap, claimed=obstacle is None),
         bands=_finding(about[about["loss"] == BANDS_LOSS], overlap, claimed=obstacle is None),

@@ -32,14 +32,25 @@ def crps_paths(
 
 
 def crps_sorted(
-    ordered: Float[np.ndarray, "*rows paths"], actual: Float[np.ndarray, "*rows"], *, fair: bool = True
+    ordered: Float[np.ndarray, "*rows paths"],
+    actual: Float[np.ndarray, "*rows"],
+    *,
+    fair: bool = True,
+    noise: Float[np.ndarray, "*rows"] | float = 1.0,
 ) -> Float[np.ndarray, "*rows"]:
-    """`crps_paths` for values that are already in ascending order along the last axis."""
+    """`crps_paths` for values that are already in ascending order along the last axis.
+
+    `noise` as `ItemForecast` has it. The sampling error of P independent values lengthens their mean distance to the
+    actual by a P-th of half of the mean distance of two of them, and the fair score takes both off; where the error is
+    smaller, what is missing of it is added, or it would be taken for skill.
+    """
     size = ordered.shape[-1]
     distance = np.abs(ordered - actual[..., None]).mean(axis=-1)
     # Sum over pairs i < j of (x_j - x_i) = sum of (2i - P - 1) x_(i), i = 1..P.
     spread = ordered @ (2.0 * np.arange(1, size + 1) - size - 1)
-    return np.asarray(distance - spread / (size * (size - 1) if fair else size * size))
+    if not fair:
+        return np.asarray(distance - spread / (size * size))
+    return np.asarray(distance - spread / (size * (size - 1)) * (1 - (1 - noise) / size))
 
 
 def pit_sorted(

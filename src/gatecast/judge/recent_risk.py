@@ -11,6 +11,7 @@ from gatecast.errors import TooFewRows
 from gatecast.judge.recent import ITEMS, ORIGINS, STEPS, RecentWalk, recent_days
 from gatecast.judge.risk_record import LEAST_PATHS, risk_record
 from gatecast.judge.risk_verdict import RiskVerdict, risk_verdict, untested_risk
+from gatecast.judge.verdict_text import COMBINED
 from gatecast.judge.walkforward import Progress, backtest
 from gatecast.models.baselines import Historical
 from gatecast.models.choice import Choice
@@ -45,7 +46,8 @@ def recent_risk(
             return untested_risk(walk.model, str(error))
         answers = pd.concat([daily, answers[answers["step"] > 1]], ignore_index=True)
     verdict = risk_verdict(risk_record(answers), walk.model)
-    return replace(verdict, text=" ".join([verdict.text, *walk.limits]))
+    combined = [COMBINED] if any(note.kind == "combined" for note in walk.report.notes) else []
+    return replace(verdict, text=" ".join([verdict.text, *combined, *walk.limits]))
 
 
 def _daily(

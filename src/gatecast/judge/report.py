@@ -22,7 +22,9 @@ from gatecast.judge.verdict_text import fallback_text
 from gatecast.notes import Note, merged
 from gatecast.prices import PriceTable, stamp_text
 
-_ONE_A_FORECAST = frozenset({"adapted", "bands", "learned", "seen", "uncalibrated"})  # kinds of notes
+_ONE_A_FORECAST = frozenset(
+    {"adapted", "bands", "combined", "learned", "seen", "uncalibrated", "uncombined"}
+)  # kinds of notes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -87,8 +89,8 @@ def report_of(
         each = "tests and verdict count every cutoff once, the score table every forecast"
         notes.append(Note("test", f"cutoffs differ in their number of items: {each}"))
     tests = compare(forecasts)
-    fallbacks, seen = ({name: of[kind] for name, of in kinds.items()} for kind in ("fallback", "seen"))
-    verdict = judge(forecasts, tests, fallbacks, seen)
+    counts = ({name: of[kind] for name, of in kinds.items()} for kind in ("fallback", "seen", "combined"))
+    verdict = judge(forecasts, tests, *counts)
     return Report(
         forecasts=forecasts,
         scores=score_table(forecasts),

@@ -73,7 +73,9 @@ def _score_item(item: ItemForecast | None, seen: PriceSeries, actual: Float[np.n
         "actual": actual,
         **dict(zip(QUANTILES, quantiles.T, strict=True)),
         "log_score": np.full(horizon, np.nan) if item.density is None else item.density.log_pdf(move),
-        "crps": metrics.crps_sorted(np.log(ordered / last_close), move),
+        "crps": metrics.crps_sorted(
+            np.log(ordered / last_close), move, noise=1.0 if item.noise is None else item.noise
+        ),
         "pit": metrics.pit_sorted(ordered, actual),
         "mean": ordered.mean(axis=1),
         "naive_scale": np.full(horizon, metrics.naive_scale(seen.close)),

@@ -47,13 +47,14 @@ def judge(
     tests: pd.DataFrame,
     fallbacks: Mapping[str, int] | None = None,
     seen: Mapping[str, int] | None = None,
+    combined: Mapping[str, int] | None = None,
 ) -> Verdict:
     """The verdict on the first model that is not the random walk, from `scores.COLUMNS` and `compare`.
 
     `fallbacks` counts by model the forecasts that are the random walk's, since the model had no answer, `seen`
-    those of days that the model had learned from.
+    those of days that the model had learned from, `combined` those that are a combination.
     """
-    found = decide(forecasts, tests, fallbacks or {}, seen or {})
+    found = decide(forecasts, tests, fallbacks or {}, seen or {}, combined or {})
     return Verdict(
         text=paragraph(found),
         median=found.median.word if found.median else "no evidence",

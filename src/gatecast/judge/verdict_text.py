@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
+from gatecast.calibration.combination import OTHERS
 from gatecast.judge.comparisons import RANDOM_WALK
 from gatecast.judge.decision import ALPHA, LEAST_ORIGINS, MATERIAL, Decision, Finding, Honesty, Word
 from gatecast.prices import stamp_text
 from gatecast.text import counted
 
+COMBINED = f"It was judged as it forecasts: combined with {OTHERS}."
+
 
 def paragraph(found: Decision) -> str:
     """The verdict as a paragraph for a person."""
-    sentences = [_opening(found), *(f"{fallback_text(*pair, found.forecasts)}." for pair in found.fallbacks.items())]
+    sentences = [
+        _opening(found),
+        *_combined_text(found),
+        *(f"{fallback_text(*pair, found.forecasts)}." for pair in found.fallbacks.items()),
+    ]
     if found.obstacle is not None:
         sentences.append(_obstacle_text(found))
     if not found.incomparable:
@@ -44,6 +51,15 @@ def _opening(found: Decision) -> str:
     dates, known = (dates, "each date") if found.origins > 1 else (f"a past date (origin), {first}", "that date")
     what = f"{counted(found.steps, 'step')} ahead, {counted(found.items, 'asset')}"
     return f"{found.model} was tested on {dates}: {what}, with the prices up to {known} alone."
+
+
+def _combined_text(found: Decision) -> list[str]:
+    if not found.combined:
+        return []
+    if found.combined == found.forecasts:
+        return [COMBINED]
+    count = f"{found.combined} of {counted(found.forecasts, 'forecast')}"
+    return [f"In {count} it was combined with {OTHERS}; the others are the network's alone."]
 
 
 def _obstacle_text(found: Decision) -> str:

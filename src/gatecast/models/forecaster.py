@@ -20,6 +20,7 @@ from gatecast.forecast import Forecast
 from gatecast.model import Request
 from gatecast.models.base import BaseNetworks
 from gatecast.models.choice import Choice, choose
+from gatecast.models.rivals import RivalModels
 from gatecast.models.shipped import fitting, shipped
 from gatecast.models.trained_networks import TrainedNetworks
 from gatecast.nn.model_files import load_model, save_model
@@ -43,7 +44,8 @@ class Forecaster:
 
     Follows the contract of every model here: `fit(prices)` chooses the network once (`models.choice`) and learns,
     `predict(prices, horizon)` simulates paths from the last row of `prices` with what was learned. With calibrate=true
-    the first `steps` steps of a forecast are calibrated each by itself, and the last one's stretch falls beyond.
+    the first `steps` steps of a forecast are calibrated each by itself, and the last one's stretch falls beyond. With
+    combine=true their quantiles are averaged with those of GARCH, HAR and EWMA before.
     Attributes ending in `_` exist after `fit` or `load`.
 
     >>> Forecaster(Config.from_preset("base")).config.start
@@ -105,7 +107,12 @@ class Forecaster:
         if self.config.calibrate:  # a walk over days that the network has not learned from
             known = prices if networks.items is None else prices.select(networks.items)
             self.calibration_ = calibrate(
-                self.source_, known, after=networks.until, least=networks.least, steps=self.steps
+                self.source_,
+                known,
+                after=networks.until,
+                least=networks.least,
+                steps=self.steps,
+                rivals=RivalModels() if self.config.combined else None,
             )
         return self
 
@@ -185,7 +192,7 @@ class Forecaster:
             forecaster = cls(config, walked=walked)
             forecaster.data_hash_ = str(document["data_hash"])
             forecaster._hold(networks, tuple(Note("model", str(text)) for text in document["choice"]))
-            forecaster.calibration_ = revived(document["calibration"])
+            forecaster.calibration_ = revived(document["calibration"], RivalModels() if config.combined else None)
             forecaster.choice_ = Choice(config=config)
             if isinstance(networks, BaseNetworks):  # a saved base network is judged and used as it is
                 as_it_is = config.replace(start="base")

@@ -47,16 +47,18 @@ def contribution_map(explanation: Explanation, *, days: int = 30) -> go.Figure:
 
 def is_calibrated(bands: Bands) -> bool:
     """Whether calibration changed the bands: it does not where it had too few past forecasts."""
-    return bands.calibrated is not None and not np.array_equal(bands.calibrated, bands.whole)
+    return bands.calibrated is not None and not np.array_equal(bands.calibrated, bands.uncalibrated)
 
 
 def band_sources(bands: Bands) -> go.Figure:
-    """The width of the 90% band by step: what noise and dropout give, apart and together, and calibrated; per cent."""
+    """The width of the 90% band by step: of noise, of dropout, of both; combined; calibrated; per cent."""
     curves = [
         ("Dropout alone", bands.dropout, RIVALS[1], "dot"),
         ("Noise alone", bands.noise, RIVALS[0], "dash"),
         ("Both, as the network gives it", bands.whole, ACCENT, "solid"),
     ]
+    if bands.combined is not None:
+        curves.append(("Combined with other models", bands.combined, RIVALS[2], "dash"))
     if bands.calibrated is not None and is_calibrated(bands):
         curves.append(("After calibration", bands.calibrated, RIVALS[4], "solid"))
     steps = range(1, len(bands.whole) + 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gatecast.calibration.combination import OTHERS
 from gatecast.calibration.online import LEAST_ORIGINS
 from gatecast.explain.explanation import Bands, Explanation
 from gatecast.faces.names import FAMILY_NAMES, feature_name
@@ -153,7 +154,16 @@ def bands(bands: Bands) -> str:
     return (
         f"At step {len(bands.whole)} dropout alone would make the 90% band {dropout} wide, noise alone {noise}; both "
         f"make it {whole}. Widths do not add up: independent spreads add as squares, and these two are not quite "
-        f"independent, since each path continues from its own draws. {_calibration(bands)}"
+        f"independent, since each path continues from its own draws. {_combination(bands)}{_calibration(bands)}"
+    )
+
+
+def _combination(bands: Bands) -> str:
+    if bands.combined is None:
+        return ""
+    return (
+        f"Averaged with the quantiles of {OTHERS}, weighted by what past forecasts say of each, the band is "
+        f"{_width(bands.combined)} wide. "
     )
 
 

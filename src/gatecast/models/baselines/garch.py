@@ -36,18 +36,25 @@ class GarchParameters:
         """How much of a shock to the variance is left after a step, on average."""
         return self.alpha + self.gamma / 2 + self.beta
 
+    @property
+    def student(self) -> StudentT:
+        """Its errors, of variance 1 as arch has them: the usual t shrunk by sqrt((df - 2) / df)."""
+        return StudentT(1.0 if np.isinf(self.df) else float(np.sqrt((self.df - 2) / self.df)), self.df)
+
+    def variances(self, series: PriceSeries) -> Float[np.ndarray, " rows"]:
+        """The variance of the return after each row of a series, in squares of `unit`; the parameters stay."""
+        return self.filter(np.diff(np.log(series.close)) / self.unit - self.mu)
+
     def next_variance(
         self, errors: Float[np.ndarray, "*shape"], variance: Float[np.ndarray, "*shape"]
     ) -> Float[np.ndarray, "*shape"]:
         """The variance one step on: Glosten, Jagannathan and Runkle (1993)."""
         return np.asarray(self.omega + (self.alpha + self.gamma * (errors < 0)) * errors**2 + self.beta * variance)
 
-    def filter(self, errors: Float[np.ndarray, " time"]) -> Float[np.ndarray, " later"]:
+    def filter(self, errors: Float[np.ndarray, " time"], backcast: float | None = None) -> Float[np.ndarray, " later"]:
         """The variance of every row and of the next: (T + 1,). The first stands on a backcast, as in arch."""
-        first = min(_BACKCAST, len(errors))
-        weights = 0.94 ** np.arange(first)
-        backcast = float(np.square(errors[:first]) @ weights / weights.sum())
-        start = self.omega + self.persistence * backcast
+        before = backcast_of(errors) if backcast is None else backcast
+        start = self.omega + self.persistence * before
         shocks = self.next_variance(errors, np.zeros_like(errors))
         later = recursive(shocks, self.beta, start)
         return np.concatenate([[start], later])
@@ -103,12 +110,9 @@ class Garch(Baseline[GarchParameters]):
         return np.array([0.0, 0.03, 0.05, *asymmetry, 0.9, *tail])
 
     def _simulate(self, series: PriceSeries, learned: GarchParameters, draws: Draws) -> Simulation:
-        past = np.diff(np.log(series.close)) / learned.unit - learned.mu
-        # arch's t has variance 1: the usual t shrunk by sqrt((df - 2) / df).
-        shrink = 1.0 if np.isinf(learned.df) else float(np.sqrt((learned.df - 2) / learned.df))
-        student = StudentT(shrink, learned.df)
+        student = learned.student
         shocks = draws.student_t(student)
-        variance = np.full(draws.paths, learned.filter(past)[-1])
+        variance = np.full(draws.paths, learned.variances(series)[-1])
         place = np.zeros(draws.paths)  # cumulative return, in units
         centre, sigma, ends = (np.empty_like(shocks) for _ in range(3))
         for step in range(draws.horizon):
@@ -119,6 +123,13 @@ class Garch(Baseline[GarchParameters]):
             ends[:, step] = place
             variance = learned.next_variance(error, variance)
         return Simulation(ends * learned.unit, path_density(centre * learned.unit, sigma * learned.unit, student))
+
+
+def backcast_of(errors: Float[np.ndarray, " time"]) -> float:
+    """What stands for the squared error before the first row: an average of the first, which the earliest lead."""
+    first = min(_BACKCAST, len(errors))
+    weights = 0.94 ** np.arange(first)
+    return float(np.square(errors[:first]) @ weights / weights.sum())
 
 
 def _unusable(parameters: GarchParameters, flag: int) -> str:

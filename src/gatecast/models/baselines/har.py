@@ -8,7 +8,6 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.special import stdtrit
 
 from gatecast.features.contract import FLOOR
 from gatecast.features.indicators import log_range
@@ -31,6 +30,26 @@ class HarParameters:
     ranks: Int[np.ndarray, " time"]  # of the same rows' returns over their forecast volatility, 0 the lowest
     student: StudentT  # of those returns: its scale makes up for what the range misses, such as the night
 
+    def paths(
+        self,
+        past: Float[np.ndarray, "paths month"],
+        surprises: Float[np.ndarray, "paths horizon"],
+        shocks: Float[np.ndarray, "paths horizon"],
+    ) -> tuple[Float[np.ndarray, "paths horizon"], Float[np.ndarray, "paths horizon"]]:
+        """Log returns of each step and their volatilities, after the variances `past` of a month of rows."""
+        variances = np.hstack([past, np.empty(shocks.shape)])
+        sigma = np.empty(shocks.shape)
+        for step in range(shocks.shape[1]):
+            # A sum of its own for each path: by a matrix product its last bit would depend on the paths beside it.
+            forecast = (_design(variances[:, step : step + MONTH]) * self.coefficients).sum(axis=1)
+            sigma[:, step] = np.exp(forecast / 2)
+            if self.ranged:
+                after = np.exp(forecast + surprises[:, step])
+            else:
+                after = np.square(sigma[:, step] * shocks[:, step])
+            variances[:, MONTH + step] = np.maximum(after, self.floor)
+        return sigma * shocks, sigma
+
 
 @dataclass(kw_only=True, eq=False)
 class Har(Baseline[HarParameters]):
@@ -45,7 +64,7 @@ class Har(Baseline[HarParameters]):
 
     def _learn(self, series: PriceSeries) -> HarParameters:
         returns = np.diff(np.log(series.close))
-        raw = _variances(series, series.has_range)
+        raw = variances_of(series, series.has_range)
         floor = _QUIET * float(raw.mean())
         if floor < FLOOR**2:
             raise Unfit("its price hardly moves")
@@ -68,24 +87,14 @@ class Har(Baseline[HarParameters]):
     def _simulate(self, series: PriceSeries, learned: HarParameters, draws: Draws) -> Simulation:
         if learned.ranged and not series.has_range:
             raise Unfit("it learned from highs and lows that these rows lack")
-        past = np.maximum(_variances(series, learned.ranged)[-MONTH:], learned.floor)
+        past = np.maximum(variances_of(series, learned.ranged)[-MONTH:], learned.floor)
         if len(past) < MONTH:
             raise Unfit(f"it looks back on {MONTH + 1} rows, and there are fewer")
         shape = (draws.paths, draws.horizon)
         picked = draws.rng.integers(len(learned.ranks), size=shape)
         level = (learned.ranks[picked] + draws.rng.uniform(0, 1, shape)) / len(learned.ranks)
-        shocks = learned.student.scale * stdtrit(min(learned.student.df, 1e6), np.clip(level, 1e-12, 1 - 1e-12))
-        variances = np.hstack([np.tile(past, (draws.paths, 1)), np.empty(shape)])
-        sigma = np.empty(shape)
-        for step in range(draws.horizon):
-            forecast = _design(variances[:, step : step + MONTH]) @ learned.coefficients
-            sigma[:, step] = np.exp(forecast / 2)
-            if learned.ranged:
-                after = np.exp(forecast + learned.surprises[picked[:, step]])
-            else:
-                after = np.square(sigma[:, step] * shocks[:, step])
-            variances[:, MONTH + step] = np.maximum(after, learned.floor)
-        returns = sigma * shocks
+        shocks = learned.student.at(np.clip(level, 1e-12, 1 - 1e-12))
+        returns, sigma = learned.paths(np.tile(past, (draws.paths, 1)), learned.surprises[picked], shocks)
         return Simulation(np.cumsum(returns, axis=1), path_density(cumulated_before(returns), sigma, learned.student))
 
 
@@ -95,7 +104,7 @@ def _design(variances: Float[np.ndarray, "row month"]) -> Float[np.ndarray, "row
     return np.stack([np.ones_like(day), np.log(day), np.log(week), np.log(month)], axis=1)
 
 
-def _variances(series: PriceSeries, ranged: bool) -> Float[np.ndarray, " returns"]:
+def variances_of(series: PriceSeries, ranged: bool) -> Float[np.ndarray, " returns"]:
     """A variance for each row but the first, so that it stands beside the row's log return."""
     if ranged:
         return np.asarray(np.exp(2 * log_range(series)[1:]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import minimize
-from scipy.special import digamma
+from scipy.special import digamma, stdtrit
 
 from gatecast.features.contract import FLOOR
 from gatecast.features.indicators import CLOSES, volatility
@@ -22,6 +22,10 @@ class StudentT:
 
     scale: float
     df: float
+
+    def at(self, level: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+        """The errors below which these shares lie, each between 0 and 1."""
+        return np.asarray(self.scale * stdtrit(min(self.df, 1e6), level))
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,3 +21,9 @@ def recursive(values: Float[np.ndarray, " time"], keep: float, before: float) ->
         return right
     bands = np.stack([np.ones(len(right)), np.full(len(right), -keep)])
     return np.asarray(solve_banded((1, 0), bands, right, overwrite_b=True, check_finite=False))
+
+
+def recursive_columns(values: Float[np.ndarray, "time column"], keep: float) -> Float[np.ndarray, "time column"]:
+    """`recursive` of each column, with nothing before the first row."""
+    bands = np.stack([np.ones(len(values)), np.full(len(values), -keep)])
+    return np.asarray(solve_banded((1, 0), bands, values, check_finite=False))
