@@ -16,7 +16,6 @@ from safetensors.torch import save_file
 from conftest import TINY, simulated_series, texts
 from gatecast.errors import GatecastError, ModelError, TrainingError
 from gatecast.models.forecaster import Forecaster
-from gatecast.models.shipped import shipped
 from gatecast.nn import model_files as checkpoint
 from gatecast.prices import PriceTable
 from gatecast.readers.read import read_prices
@@ -114,8 +113,6 @@ def test_a_model_saved_as_format_1_loads_and_forecasts_what_it_did(kind: str, tm
     assert json.loads((folder / "model.json").read_text())["format"] == 1
     expected = json.loads((RECORDED / "expected.json").read_text())[kind]
     if kind == "base":
-        (weights,) = (shipped()[0]).glob("weights-*.safetensors")
-        shutil.copy(weights, folder)
         item = Forecaster.load(folder).predict(read_prices("sample:eurusd"), 5, paths=200, seed=1).items[0]
         lower, upper = item.interval(0.9)
         np.testing.assert_allclose([lower, item.median, upper], [expected[k] for k in expected], rtol=1e-5)
@@ -275,7 +272,8 @@ def test_nothing_in_the_code_can_execute_a_model() -> None:
     for path in root.rglob("*.py"):
         text = path.read_text()
         for word in ("torch.load", "eval(", "exec(", *([] if path in pipes else ["pickle"])):
-            assert word not in text.replace("nn.eval(", "").replace(".eval()", ""), (path, word)
+            harmless = text.replace("nn.eval(", "").replace(".eval()", "").replace("create_subprocess_exec(", "")
+            assert word not in harmless, (path, word)
 
 
 def test_only_a_model_that_stood_there_is_said_to_be_unchanged(

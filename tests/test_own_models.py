@@ -88,7 +88,7 @@ FAILURES = {
     "Fails": "its fit raised KeyError: 'no such\\nfile' (line 38). Correct it.",
     "leaves": "its predict raised SystemExit: 0 (line 48). Correct it.",
     "crashes": "its process ended during predict (exit status 7). Correct it.",
-    "hangs": "its predict took longer than 3 seconds. Give it more: timeout=12.",
+    "hangs": "its predict took longer than 20 seconds. Give it more: timeout=80.",
     "crossing": "quantiles must not cross; at step 1 that of 0.9 is 1, below 2 of 0.1",
     "NoPaths": "paths are (paths, 2), two or more; got an array of shape (50, 3)",
     "number": "a model has fit and predict, or is a function; got a int",
@@ -129,13 +129,13 @@ def test_functions_and_classes_of_a_file_are_judged_as_any_model(own: Path) -> N
 
 @pytest.mark.parametrize("name", FAILURES)
 def test_a_model_that_fails_gets_one_line(own: Path, name: str) -> None:
-    (model,) = parse_models(f"{own}:{name}", timeout=3.0)
+    (model,) = parse_models(f"{own}:{name}", timeout=20.0)  # a busy machine needs seconds to start a process
     began = time.monotonic()
     with pytest.raises(ForeignError) as error:
         model.fit(prices()).predict(prices(), 2, paths=50)
     assert FAILURES[name] in str(error.value)
     assert "\n" not in str(error.value)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 50
 
 
 @pytest.mark.parametrize(
