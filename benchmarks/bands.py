@@ -8,7 +8,7 @@ files end in 2018: there every session is an origin. DKK is left out of the curr
 Prints a table and writes benchmarks/results/bands.json. Finished forecasts wait in --store, so that a run that was
 cut short goes on. Needs the real series in ../shared/data.
 
-    python benchmarks/bands.py [--models garch,calibrated:garch] [--parts panel,single] [--close-only] [--jobs 2]
+    python benchmarks/bands.py [--models garch,calibrated:garch] [--parts panel,single] [--close-only] [--events] [--jobs 2]
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from gatecast.judge.walkforward import backtest
 from gatecast.model import Model
 from gatecast.models.registry import parse_models
 from gatecast.prices import PriceTable
+from gatecast.readers.events import read_events
 from gatecast.readers.read import read_prices
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,6 +44,7 @@ RAW = "gatecast:start=base,calibrate=false"  # the base network before calibrati
 PANEL_MODELS = f"{AGAINST},calibrated:garch,har,ewma_t,random_walk,{DROPOUT},{RAW},gatecast:base"
 SINGLE_MODELS = f"{AGAINST},calibrated:garch,{RAW},gatecast:base"
 PANEL = "panel/us_stocks_80_ohlcv_2005_2021.csv.gz"
+EVENTS = "events/us_earnings_dates_2003_2021.csv.gz"
 SINGLE = {
     "index": ("sp500_index_ohlcv_1999_2018.csv", "nasdaq_index_ohlcv_1999_2018.csv"),
     "fx": ("fx_ecb_reference_1999_2021.csv",),
@@ -80,6 +82,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--store", type=Path, default=ROOT / "benchmarks" / "results" / "folds")
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--close-only", action="store_true", help="without range and volume")
+    parser.add_argument("--events", action="store_true", help="the panel with the dates of its companies' reports")
     parser.add_argument("--quick", action="store_true", help="four stocks, seven origins, simple models")
     arguments = parser.parse_args()
     arguments.parts = arguments.parts.split(",")
@@ -95,6 +98,8 @@ def panel(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         names = "garch,ewma_t,calibrated:ewma_t"
     if arguments.close_only:
         prices = closes(prices)
+    if arguments.events:
+        prices = prices.with_events(read_events(DATA / EVENTS))
     tables = [judged(model, prices, every=every, paths=paths, arguments=arguments) for model in parse_models(names)]
     rows = summary(pd.concat(tables, ignore_index=True))
     show("80 US stocks, 2018-2021" if not arguments.quick else "four stocks, seven origins", rows)
