@@ -8,7 +8,7 @@ files end in 2018: there every session is an origin. DKK is left out of the curr
 Prints a table and writes benchmarks/results/bands.json. Finished forecasts wait in --store, so that a run that was
 cut short goes on. Needs the real series in ../shared/data.
 
-    python benchmarks/bands.py [--models garch,calibrated:garch] [--parts panel,single] [--close-only] [--events] [--jobs 2]
+    python benchmarks/bands.py [--models garch,calibrated:garch] [--parts panel,single] [--close-only] [--events]
 """
 
 from __future__ import annotations
