@@ -99,6 +99,15 @@ def test_a_group_is_simulated_once_and_what_is_asked_first_changes_no_bit() -> N
     assert counting.asked == ORIGINS
 
 
+@pytest.mark.usefixtures("groups_of_ten")
+def test_days_that_come_one_by_one_leave_most_groups_as_they_were() -> None:
+    counting, days = Counting(), WalkedDays()
+    for end in range(1, len(ORIGINS) + 1):
+        walk(network(counting, days), ORIGINS[:end])
+    times = [counting.asked.count(origin) for origin in ORIGINS]
+    assert max(times) <= 5 and sum(times) < 3 * len(ORIGINS)  # a group, and one of each power of two below ten
+
+
 def test_highs_and_lows_that_are_not_asked_for_are_not_made_and_paths_are_the_same() -> None:
     request = Request(cutoffs=ORIGINS[:1], horizon=3, paths=20, seeds=[0])
     asked, not_asked = (

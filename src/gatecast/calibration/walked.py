@@ -23,7 +23,9 @@ from gatecast.prices import PriceTable
 
 FORMAT = 1  # of a file; raised when what is kept of a day changes
 GROUP = 25  # origins that are simulated, and kept in a file, together; fewer of many items
-PATHS_AT_ONCE = 20_000  # of all items and origins of a group
+PATHS_AT_ONCE = (
+    8_000  # of all items and origins of a group; fewer take longer each, more are simulated again as days come
+)
 MEMORY = 256 * 2**20  # bytes of groups that are held
 DISK = 512 * 2**20  # bytes of files in a folder
 _ARRAYS = tuple(field.name for field in fields(RawBands) if field.name != "item_ids")
@@ -120,26 +122,44 @@ class WalkedNetwork:
     ) -> Iterator[RawBands]:
         """The raw bands from each origin, ascending, which are the last of `among`.
 
-        `among` is divided into groups from its beginning, and those that are not known yet are simulated whole: so the
-        numbers of an origin are the same whatever was asked before.
+        `among` is divided into groups from its beginning (`grouped`), and those that are not known yet are simulated
+        whole: so the numbers of an origin are the same whatever was asked before.
         """
         size = min(max(PATHS_AT_ONCE // (len(prices) * paths), 1), GROUP)
         skipped = len(among) - len(origins)
-        groups = [among[first : first + size] for first in range(skipped // size * size, len(among), size)]
+        spans = [span for span in grouped(len(among), size) if span[1] > skipped]
+        groups = [among[first:end] for first, end in spans]
         hashes = rows_hashes(prices, [group[-1] for group in groups])
-        for number, (group, rows) in enumerate(zip(groups, hashes, strict=True)):
+        for (first, _), group, rows in zip(spans, groups, hashes, strict=True):
             days = [int(origin.astype("datetime64[ns]").astype(np.int64)) for origin in group]
             name = _digest([FORMAT, _code(), self.identity, rows, days, paths])
             made = self.days.find(name, steps)
             if made is None or len(made) != len(group):
                 made = self._made(prices, group, steps, paths)
                 self.days.keep(name, made)
-            yield from (bands.first(steps) for bands in made[skipped % size if number == 0 else 0 :])
+            yield from (bands.first(steps) for bands in made[max(skipped - first, 0) :])
 
     def _made(self, prices: PriceTable, origins: Sequence[np.datetime64], steps: int, paths: int) -> Group:
         seeds = [walking_seed(origin) for origin in origins]
         request = Request(cutoffs=origins, horizon=steps, paths=paths, seeds=seeds, extremes=False)
         return [RawBands.of(forecast, steps) for forecast in self.network.predict_at(prices, request)]
+
+
+def grouped(count: int, size: int) -> list[tuple[int, int]]:
+    """Where the groups of so many origins begin and end: of `size`, and of what is left over of powers of two.
+
+    So that where a few are added, as by each further fit of a backtest, most groups stay as they were.
+
+    >>> grouped(23, 10)
+    [(0, 10), (10, 20), (20, 22), (22, 23)]
+    """
+    spans, first = [], 0
+    while first < count:
+        left = count - first
+        length = size if left >= size else 1 << (left.bit_length() - 1)
+        spans.append((first, first + length))
+        first += length
+    return spans
 
 
 def bands_at(
