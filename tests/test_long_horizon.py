@@ -15,7 +15,7 @@ from gatecast import Forecaster
 from gatecast.config import Config
 from gatecast.features import indicator_windows, long_run, signal_windows
 from gatecast.features.contract import Day, Student
-from gatecast.features.long_run import NEAR, LongRun, kept, without_drift
+from gatecast.features.long_run import NEAR, LongRun, Sizes, kept, without_drift
 from gatecast.forecast import ItemForecast
 from gatecast.model import Request
 from gatecast.models.shipped import SHIPPED
@@ -91,7 +91,7 @@ def test_the_case_that_exploded(shared_data: Path) -> None:
     year = item.quantile(0.5)[249], item.mean[249], item.quantile(0.95)[249]
     assert 150 < year[0] < 162
     assert year[1] == pytest.approx(160, abs=4)
-    assert year[2] == pytest.approx(229, abs=8)
+    assert year[2] == pytest.approx(232, abs=10)  # of a random walk of the file's own volatility
     assert item.paths.max() < 1000
 
 
@@ -180,6 +180,16 @@ def test_the_pull_comes_after_the_near_steps_and_stays() -> None:
     np.testing.assert_allclose(rule.scale(trailing, NEAR + 10), trailing * [0.25**0.25, 4**0.25])
     np.testing.assert_allclose(rule.scale(trailing, 9999), [0.02, 0.02])
     assert [kept(step) for step in (1, NEAR, NEAR + 20)] == [1, 1, 0.25]
+
+
+def test_what_a_network_draws_too_large_is_divided_out_beyond_the_near_steps() -> None:
+    rng, sizes = np.random.default_rng(0), Sizes(np.array([1.0, 1.2]))
+    for step in range(1, 201):
+        assert (sizes.divisor(step) == 1).all() == (step <= NEAR)
+        sizes.learn(rng.standard_normal((2, 4000)) * [[1.3], [1.2]], step)
+    np.testing.assert_allclose(sizes.divisor(200), [1.3, 1.0], rtol=0.01)
+    sizes.learn(np.full((2, 4000), 1e6), 201)  # one wild day does not decide
+    assert sizes.divisor(201)[0] < 1.4
 
 
 @pytest.mark.parametrize("settings", [{}, {"head": "student_t"}, {"returns": "simple"}])

@@ -5,8 +5,11 @@ ties that volatility to a level, so that it wanders as a price does: after a yea
 a thousand explode. GARCH with variance targeting (Engle and Mezrich 1996) shows the remedy: along a path volatility
 returns to the long-run one of the series. Here it returns in logarithms, so that it stays positive and free of scale:
 a move drawn in units of sigma is drawn in units of sigma (long run / sigma)^pull. The next sigma follows the move, and
-a distance to the long run dies out as that of an AR(1) does. A Student-t draws a move of a hundred usual ones in some
-path; what would follow it there has never been seen, and so volatility and moves are bounded as well.
+a distance to the long run dies out as that of an AR(1) does. Where it dies out to is what the network draws: moves
+that are 1.2 of their unit in the mean settle at 1.2^(1 / pull) long runs. So it is measured along the path how large
+moves have been in their unit (`Sizes`), and divided out, until their mean square is the series' own: the target of
+variance targeting. A Student-t draws a move of a hundred usual ones in some path; what would follow it there has never
+been seen, and so volatility and moves are bounded as well.
 
 A drift that was learned one day ahead is no evidence of a year's, and ends there: the median stays where it is. So it
 does in the random walk without drift that forecasts are judged by.
@@ -24,6 +27,8 @@ from gatecast.features.contract import Day
 NEAR = 20  # steps ahead that networks are measured and calibrated on; up to there a path is the network's alone
 MOST = float(np.log(4))  # of the logarithm of a path's volatility over the long-run one: what it was in 2008
 LARGEST = 20.0  # long-run volatilities in a day's move: what the worst crashes were
+HALF_LIFE = 40.0  # steps over which the sizes of moves are measured: as long as the dates of a quarter are apart
+FAR = 10.0  # units: a move counts as no larger where sizes are measured, so that one path is not all of them
 FADE = 10.0  # steps beyond NEAR in which half of the change of volatility comes: a fan has no kink
 
 
@@ -42,6 +47,29 @@ def without_drift(day: Day, step: int) -> Day:
         return day
     density = None if day.density is None else replace(day.density, location=day.density.location - day.drift)
     return replace(day, value=day.value - day.drift, drift=np.zeros_like(day.drift), density=density)
+
+
+class Sizes:
+    """How large the moves of each start's paths have been of late, in units of what they were drawn in.
+
+    `usual` (start,) is the root mean square that moves in units of their own volatility have in the series: more than
+    1 where tails are heavy.
+    """
+
+    def __init__(self, usual: Float[np.ndarray, " start"]) -> None:
+        self._usual = usual
+        self._log = np.zeros(len(usual))
+
+    def learn(self, values: Float[np.ndarray, "start path"], step: int) -> None:
+        """Moves that were drawn for `step`, from 1, in units of what they are drawn in."""
+        square = np.square(np.clip(values, -FAR, FAR)).mean(axis=1)
+        size = np.maximum(np.sqrt(square) / self._usual, 1 / FAR)
+        rate = max(1 / step, 1 - 0.5 ** (1 / HALF_LIFE))
+        self._log += rate * (np.log(size) - self._log)
+
+    def divisor(self, step: int) -> Float[np.ndarray, " start"]:
+        """What the unit of `step` is divided by: 1 up to the near steps, then more and more of the measured size."""
+        return np.asarray(np.exp((1 - kept(step)) * self._log))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,12 +12,12 @@ from gatecast.features.contract import WINDOW, Day, Reading, Student, Windows
 from gatecast.features.cross_section import CROSS_SECTION, LEAST_ITEMS, contributes, contribution, cross_section_of
 from gatecast.features.event_calendar import future_events, summary
 from gatecast.features.known_events import FLAGS, future_known
-from gatecast.features.long_run import LongRun, without_drift
+from gatecast.features.long_run import LongRun, Sizes, kept, without_drift
 from gatecast.features.signal_rows import BaseInputs, SignalRows, histories, inputs_of, readings
-from gatecast.features.signals import Moves, Sums, evaluate, joined, long_run_volatility, range_of
+from gatecast.features.signals import Moves, Sums, evaluate, joined, long_run_volatility, range_of, tails
 from gatecast.prices import PriceSeries
 
-PULL = 0.3  # of a path's scale to the series' own: half of a distance is gone in some 30 steps
+PULL = 0.5  # of a path's scale to the series' own: half of a distance is gone in some 15 steps
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,8 @@ class SignalWindows:
         self._now = joined([part.signals for part in rows], lambda parts: _last(parts).repeat(paths, axis=0))
         long_run = np.repeat([long_run_volatility(part.moves) for part in rows], paths)
         self._long_run = LongRun(volatility=long_run, pull=PULL)
+        self._sizes = Sizes(np.array([tails(part.moves) for part in rows]))
+        self._own_overnight = self._now.overnight
         self._current = True  # whether sums and signals are of the newest day
         self._total = np.zeros(len(rows) * paths)
         self._across: Float[np.ndarray, "1 row cross_section"] | None = None
@@ -147,9 +149,10 @@ class SignalWindows:
     def append(self, day: Day) -> None:
         """Add a simulated day to every path."""
         now, past, scale = self._now, self._past, self._scale
+        self._sizes.learn(day.value.reshape(len(self._rows), self._paths), self._step)
         move = self._long_run.bounded(without_drift(day, self._step).value * scale, self._step)
         self._total = self._total + move
-        day_range = None if past.day_range is None else range_of(day.log_range, scale, now.overnight)
+        day_range = None if past.day_range is None else range_of(day.log_range, scale, self._overnight)
         log_volume = None if past.log_volume is None else now.usual_volume + day.log_volume
         self._drawn.append(Moves(log_return=move, day_range=day_range, log_volume=log_volume))
         self._current = False
@@ -169,7 +172,14 @@ class SignalWindows:
     @property
     def _scale(self) -> Float[np.ndarray, " row"]:
         """What the next day is drawn in units of."""
-        return self._long_run.scale(self._now.scale, self._step)
+        divisor = self._sizes.divisor(self._step).repeat(self._paths)
+        return np.asarray(self._long_run.scale(self._now.scale, self._step) / divisor)
+
+    @property
+    def _overnight(self) -> Float[np.ndarray, " row"]:
+        """How the next day's move stands to its range: beyond the near steps as it did before the start."""
+        share = kept(self._step)
+        return np.asarray(self._now.overnight**share * self._own_overnight ** (1 - share))
 
     def _before(self, rows: int) -> Moves:
         """The day of every path that is so many rows before the newest."""

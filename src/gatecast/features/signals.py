@@ -219,6 +219,12 @@ def long_run_volatility(moves: Moves) -> float:
     return float(max(np.abs(moves.log_return).mean() / _MEAN_SIZE, FLOOR))
 
 
+def tails(moves: Moves) -> float:
+    """The root mean square of these moves in units of their long-run volatility: 1 of normal ones, more of others."""
+    square = float(np.sqrt(np.square(moves.log_return).mean()))
+    return max(square / long_run_volatility(moves), _MEAN_SIZE)  # which is that of moves of one size
+
+
 def evaluate(sums: Sums) -> Signals:
     """The signals at each window's end.
 
