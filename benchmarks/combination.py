@@ -10,7 +10,7 @@ item, so that every item counts the same; it is fitted once a year.
 A row has, by class of market and step: the loss against GARCH in percent (under 0: sharper) with the statistic of
 Diebold and Mariano over the dates of the class, the same of the class's worst item, how much bands of 50, 80, 90 and
 95% held, and how far, in points, the shares of a year stray from that: the root mean square, and the farthest. Needs
-the real series in ../shared/data; half an hour on a core.
+the real series in ../shared/data; a quarter of an hour on a core.
 
     python benchmarks/combination.py [--networks FOLDER] [--stocks 24] [--paths 300] [--only stock,oil]
 """
@@ -25,13 +25,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from bands import DATA, EVERY, HORIZON, PANEL, ROOT, STEPS
+from bands import DATA, HORIZON, PANEL, ROOT, STEPS
 from gain import BANDS, answering, forecasts, network
 
 from gatecast.calibration.bands import Calibrator
 from gatecast.calibration.online import LEAST_ORIGINS, Known
 from gatecast.calibration.raw_bands import RawBands
 from gatecast.forecast import Forecast, ItemForecast
+from gatecast.judge.comparisons import overlap_of
 from gatecast.judge.metrics import crps_sorted, inside
 from gatecast.judge.significance import by_date, diebold_mariano
 from gatecast.models.baselines import Garch
@@ -117,11 +118,12 @@ def scored(prices: PriceTable, networks: Path, paths: int) -> pd.DataFrame:
                 if first + HORIZON > len(series):
                     continue
                 actual = np.log(series.close[first + _COLUMNS] / item.last_close)
-                about = {"item": item.item_id, "origin": origin}
+                ends = series.timestamps[first + _COLUMNS]
                 if any(note.kind == "fallback" for note in answers["GARCH"][item.item_id].notes):
                     continue
                 for variant, answer in answers.items():
-                    rows += [{**about, "variant": variant, **row} for row in judged(answer[item.item_id], actual)]
+                    about = {"item": item.item_id, "cutoff": origin, "variant": variant}
+                    rows += [{**about, **row} for row in judged(answer[item.item_id], actual, ends)]
     return pd.DataFrame(rows)
 
 
@@ -174,14 +176,19 @@ def applied(calibrator: Calibrator, forecast: Forecast) -> Forecast:
     return calibrator.apply(forecast) if calibrator.origins >= LEAST_ORIGINS else forecast
 
 
-def judged(item: ItemForecast, actual: np.ndarray) -> list[dict[str, Any]]:
+def judged(item: ItemForecast, actual: np.ndarray, ends: np.ndarray) -> list[dict[str, Any]]:
     """A row a step."""
     moves = np.sort(item.log_returns()[:, _COLUMNS], axis=0)
     crps = crps_sorted(np.ascontiguousarray(moves.T), actual, noise=1.0 if item.noise is None else item.noise[_COLUMNS])
     bands = np.quantile(moves, _ENDS, axis=0, method="weibull").T.reshape(len(STEPS), len(BANDS), 2)
     held = inside(bands[..., 0], bands[..., 1], actual[:, None])
     return [
-        {"step": step, "crps": crps[place], **dict(zip(BANDS, held[place].astype(float), strict=True))}
+        {
+            "step": step,
+            "timestamp": ends[place],
+            "crps": crps[place],
+            **dict(zip(BANDS, held[place].astype(float), strict=True)),
+        }
         for place, step in enumerate(STEPS)
     ]
 
@@ -191,14 +198,14 @@ def summary(scores: pd.DataFrame) -> list[dict[str, Any]]:
     found = []
     for step in STEPS:
         table = scores[scores["step"] == step]
-        crps = table.pivot(index=["item", "origin"], columns="variant", values="crps")
+        crps = table.pivot(index=["item", "cutoff"], columns="variant", values="crps")
         losses = crps.div(crps["GARCH"].groupby("item").mean(), axis=0, level="item")
-        origins = losses.index.get_level_values("origin").to_numpy()
+        origins, overlap = losses.index.get_level_values("cutoff").to_numpy(), overlap_of(table)
         for variant in VARIANTS:
             more = losses[variant] - losses["GARCH"]
-            test = diebold_mariano(by_date(more.to_numpy(), origins), overlap=-(-step // EVERY) - 1)
+            test = diebold_mariano(by_date(more.to_numpy(), origins), overlap=overlap)
             mine = table[table["variant"] == variant]
-            stray = mine.groupby(mine["origin"].dt.year)[list(BANDS)].mean().to_numpy() - BANDS
+            stray = mine.groupby(mine["cutoff"].dt.year)[list(BANDS)].mean().to_numpy() - BANDS
             found.append(
                 {
                     "step": step,

@@ -20,6 +20,7 @@ from gatecast.errors import ModelError
 from gatecast.forecast import Density, Forecast, ItemForecast
 from gatecast.judge.recent import recent_walk
 from gatecast.judge.recent_risk import recent_risk
+from gatecast.judge.scores import score_forecast
 from gatecast.models.choice import choose
 from gatecast.prices import PriceSeries, PriceTable
 
@@ -244,3 +245,14 @@ def test_the_verdict_of_risk_answers_says_that_a_combination_was_judged() -> Non
     choice = choose(Config.from_preset("base"), prices)
     verdict = recent_risk(choice, prices, recent_walk(choice, prices, horizon=5, risk=True))
     assert "It was judged as it forecasts: combined with GARCH, HAR and EWMA." in verdict.text
+
+
+def test_scores_allow_for_the_noise_that_an_average_is_free_of() -> None:
+    seen = TABLE.until(DAYS[200]).select(("A0",))
+    whole = RIGHT.predict(seen, 2, paths=50)
+    less = replace(whole, items=(replace(whole["A0"], noise=np.array([0.3, 1.0])),))
+    ours, theirs = (score_forecast(of, seen, TABLE, cutoff=DAYS[200], horizon=2)["crps"] for of in (less, whole))
+    moves = np.sort(whole["A0"].log_returns()[:, 0])
+    apart = np.abs(moves[:, None] - moves).sum() / (50 * 49)  # the mean distance of two paths
+    assert ours[0] - theirs[0] == pytest.approx((1 - 0.3) / 50 * apart / 2)
+    assert ours[1] == theirs[1]
