@@ -58,6 +58,13 @@ def last_runs(store: Store, keys: Sequence[str]) -> dict[str, Run]:
     return found
 
 
+def job_states(store: Store, ids: Sequence[str]) -> dict[str, str]:
+    """The state of each of these jobs."""
+    asked = select(JOBS.c.id, JOBS.c.state).where(JOBS.c.id.in_(list(ids)))
+    with store.database.reading() as connection:
+        return {str(own): str(state) for own, state in connection.execute(asked)}
+
+
 def is_made(store: Store, key: str, day: date) -> bool:
     """Whether the run of a day was made, or the day lies before the first one of this place."""
     asked = select(WATCHED.c.day).where(WATCHED.c.place == key)
