@@ -77,8 +77,8 @@ def test_what_is_watched_for_the_first_time_waits_for_its_time(tmp_path: Path, f
         assert len(running.at(f"{TUESDAY}T18:00")) == 2
 
 
-def test_two_servers_on_one_database_make_each_run_once(tmp_path: Path, file: Path) -> None:
-    with server(tmp_path) as first, server(tmp_path) as second:
+def test_two_servers_on_one_database_make_each_run_once(tmp_path: Path, file: Path, either_database: str) -> None:
+    with server(tmp_path, database=either_database) as first, server(tmp_path, database=either_database) as second:
         for name in "ABCDEFGH":
             write_prices(file.with_name(f"{name}.csv"), MONDAY)
         first.at(f"{MONDAY}T09:00")

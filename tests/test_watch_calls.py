@@ -74,11 +74,11 @@ def test_a_price_outside_its_band_is_told_once_with_all_that_it_says(tmp_path: P
         assert hook.kinds() == ["outside-band"]  # Wednesday's price lay inside
 
 
-def test_two_servers_tell_an_event_once(tmp_path: Path, file: Path) -> None:
+def test_two_servers_tell_an_event_once(tmp_path: Path, file: Path, either_database: str) -> None:
     with (
         webhook() as hook,
-        server(tmp_path, webhook=hook.address) as first,
-        server(tmp_path, webhook=hook.address) as second,
+        server(tmp_path, webhook=hook.address, database=either_database) as first,
+        server(tmp_path, webhook=hook.address, database=either_database) as second,
     ):
         series = write_prices(file, MONDAY)
         first.at(f"{MONDAY}T09:00")

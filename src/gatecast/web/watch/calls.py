@@ -20,7 +20,7 @@ from gatecast.web.watch.alerts import Alert
 from gatecast.web.worker import log
 
 MOST_WAITING = 1000  # calls; more are dropped
-MOST_TRIES = 10  # of a call; with the pauses between them about a day
+MOST_TRIES = 10  # of a call; with the pauses between them four hours
 TIMEOUT = 10.0  # seconds of a try, from the connection to the status; shorter than the first pause
 _FIRST, _LONGEST = 30.0, 6 * 3600.0  # seconds of the pause after a try, doubled with each
 _AT_ONCE = 20  # calls in a round
