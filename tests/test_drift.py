@@ -121,5 +121,7 @@ def test_bars_of_a_day_count_once() -> None:
     begins, ends = np.array([1, 1, 1, 2, 2, 3]), np.array([1, 1, 2, 2, 3, 4])
     hours = np.array(["10", "11", "09", "10", "09", "09"])
     assert apart_rows(begins, ends, hours).tolist() == [0, 3, 5]
+    again = np.array(["10", "10"])  # one bar, recorded twice
+    assert apart_rows(np.array([1, 1]), np.array([1, 1]), again).tolist() == [0]
     days = np.arange(4)
     assert apart_rows(days, days + 1, np.array(["16", "16", "10", "10"])).tolist() == [0, 1, 3]
