@@ -104,6 +104,7 @@ def test_of_many_assets_the_first_are_tested_and_any_when_asked_for(tmp_path: Pa
     ledger(tmp_path / "l.db", *(prices(name, 0.9, 30) for name in names))
     items = told(tmp_path / "l.db")["items"]
     assert [each["drift"] is not None for each in items] == [True] * DRIFTS + [False] * 2
+    assert drift_lines(told(tmp_path / "l.db"))[-2] == "2 other assets of fewer settled steps: ask for one alone."
     assert told(tmp_path / "l.db", item=items[-1]["item"])["items"][0]["drift"]["days"] == 9
 
 

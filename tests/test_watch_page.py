@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import subprocess
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from gatecast.web.app import create_app
 from gatecast.web.pages.watched import MOST, watched_values
 from gatecast.web.settings import ServeSettings
 from gatecast.web.supervisor import Supervisor
+from gatecast.web.watch.diary import last_runs
 from gatecast.web.watch.settings import watch_settings
 from watching import server, write_prices
 
@@ -50,6 +52,25 @@ def test_the_first_page_shows_what_is_watched_its_last_run_and_the_next(tmp_path
     failed = after[after.index("bad.csv") :]
     assert 'class="state failed"' in failed and "<small>" in failed
     assert "secret" not in after + before
+
+
+def test_the_watch_lives_as_long_as_its_server(tmp_path: Path) -> None:
+    (tmp_path / "prices").mkdir()
+    file = tmp_path / "prices" / "ACME.csv"
+    write_prices(file, MONDAY)
+    settings = ServeSettings(
+        database=str(tmp_path / "l.db"),
+        data=tmp_path / "data",
+        workers=0,
+        watch=watch_settings([str(tmp_path / "prices")]),
+    )
+    app = create_app(settings)
+    app.state.watch.clock = lambda: datetime.fromisoformat(f"{MONDAY}T19:00")
+    with TestClient(app, base_url="http://127.0.0.1:8000"):
+        end = time.monotonic() + 20
+        while not last_runs(app.state.service.store, [str(file)]) and time.monotonic() < end:
+            time.sleep(0.02)
+        assert last_runs(app.state.service.store, [str(file)])[str(file)].state == "seen"
 
 
 def test_a_folder_that_is_gone_is_said_on_the_page(tmp_path: Path) -> None:

@@ -118,6 +118,8 @@ def drift_lines(record: Mapping[str, Any], named: Named = str) -> list[str]:
         )
     later = [part for part in record["parts"] if part["drift"] and part["step"] != 1 and part["drift"]["found"]]
     lines += [f"Step {part['step']}: {drift_text(part['drift'])}." for part in later]
+    if (rest := len(record["items"]) - len(tested)) > 0:
+        lines.append(f"{counted(rest, 'other asset')} of fewer settled steps: ask for one alone.")
     rate = 100 * tested[0][1]["false_alarms"]
     return [*lines, f"A band that holds its share is ever called drifting with a chance of {rate:g}% at most."]
 
