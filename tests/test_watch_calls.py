@@ -137,6 +137,9 @@ def test_what_lies_before_the_day_asked_for_or_inside_is_not_told(tmp_path: Path
             every = alerts_since(connection, ["ACME", "OTHER"], "2024-01-01")
             late = alerts_since(connection, ["ACME"], "2024-02-27")
             assert alerts_since(connection, ["OTHER"], "2024-01-01") == []
+            [found] = [alert.date for alert in every if alert.kind == "drift"]
+            after = alerts_since(connection, ["ACME"], str(np.datetime64(found) + 1))
+            assert after and "drift" not in {alert.kind for alert in after}
     moves = np.abs(np.diff(np.log(series.close)))[40:58]
     outside = [alert for alert in every if alert.kind == "outside-band"]
     assert len(outside) == (moves > 0.045).sum() and len({alert.id for alert in every}) == len(every)
@@ -315,6 +318,25 @@ def test_a_slow_webhook_delays_no_forecast(tmp_path: Path, file: Path, monkeypat
             return alive
 
         assert asyncio.run(scene()) and len(running.jobs()) == 1
+
+
+def test_calls_that_come_while_the_watch_runs_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatecast.web.watch.watch.TICK", 0.01)
+    with webhook() as hook, server(tmp_path, webhook=hook.address) as running:
+
+        async def scene() -> None:
+            task = asyncio.create_task(running.watch.run())
+            for alert in numbered(2):
+                await asyncio.sleep(0.1)
+                await asyncio.to_thread(keep_alerts, running, alert)
+            end = time.monotonic() + 20
+            while len(hook.sent) < 2 and time.monotonic() < end:
+                await asyncio.sleep(0.02)
+            task.cancel()
+            await asyncio.wait([task])
+
+        asyncio.run(scene())
+        assert [document["item"] for document in hook.sent] == ["A0", "A1"]
 
 
 def test_a_look_that_fails_is_followed_by_another(
