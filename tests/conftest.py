@@ -213,3 +213,19 @@ def calibrator_of(missed: np.ndarray, usual: np.ndarray, origins: int = 9) -> Ca
     of_all, lost = np.zeros((len(GAINS), *missed.shape)), np.full((len(GAINS), len(missed)), 1e3)
     of_all[place], lost[place] = missed, 0.0
     return Calibrator(missed=of_all, lost=lost, usual=usual, origins=origins)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def either_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database: a SQLite file, and one on PostgreSQL where it is there."""
+    if request.param == "sqlite":
+        yield str(tmp_path / "ledger.db")
+        return
+    import psycopg
+
+    url = request.getfixturevalue("postgres")
+    name = f"w{os.urandom(4).hex()}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
+        yield url.replace("/postgres?", f"/{name}?")
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]

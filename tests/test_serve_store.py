@@ -73,7 +73,8 @@ def test_the_migrations_make_the_tables_and_a_newer_schema_is_refused(settings: 
             Store(settings)
     finally:
         execute(
-            store.database.url.render_as_string(hide_password=False), "UPDATE service_version SET version_num = '0001'"
+            store.database.url.render_as_string(hide_password=False),
+            f"UPDATE service_version SET version_num = '{SCHEMA.revision}'",
         )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from gatecast.faces.tables import p_text
 from gatecast.faces.wording import date_text, price_text
 from gatecast.forecast import BANDS, QUANTILES
-from gatecast.text import counted
+from gatecast.text import counted, listed
 
 _NAMES = {"random_walk": "the random walk", "har": "HAR", "garch": "GARCH"}
 _TITLES = {"random_walk": "Random walk", "har": "HAR", "garch": "GARCH"}
@@ -84,6 +84,44 @@ def miss_columns(misses: Sequence[Mapping[str, Any]], named: Named = str) -> Col
         "miss": [f"{each['miss']:.2f}" for each in misses],
         "id": [each["id"][:12] for each in misses],
     }
+
+
+def drift_text(drift: Mapping[str, Any]) -> str:
+    """What the test of a 90% band says (`ledger.drifts.BandDrift`)."""
+    days = counted(drift["days"], "day")
+    if drift["found"] is None:
+        return f"no drift found in {days}"
+    since, found = (date_text(np.datetime64(drift[name])) for name in ("since", "found"))
+    return (
+        f"coverage drifts since {since}, found on {found}: its 90% band held {_per_cent(drift['held'])} of "
+        f"{counted(drift['n'], 'price')}. None found in the {counted(drift['quiet'], 'day')} after that"
+    )
+
+
+def drift_lines(record: Mapping[str, Any], named: Named = str) -> list[str]:
+    """Whether the bands of a model (`ledger.summary.ModelRecord`) still hold their share, in a sentence each asset.
+
+    Assets without drift are put together; of an asset asked for alone steps that drift are named, too.
+    """
+    tested = [(named(each["item"]), each["drift"]) for each in record["items"] if each["drift"]]
+    if not tested:
+        return []
+    lines = [f"{item}, one step ahead: {drift_text(drift)}." for item, drift in tested if drift["found"]]
+    calm = [(item, drift) for item, drift in tested if not drift["found"]]
+    if len(calm) == 1:
+        lines.append(f"{calm[0][0]}, one step ahead: {drift_text(calm[0][1])}.")
+    elif calm:
+        days = [drift["days"] for _, drift in calm]
+        lines.append(
+            f"One step ahead of {listed([item for item, _ in calm])}: no drift found in {min(days):,} to "
+            f"{counted(max(days), 'day')}."
+        )
+    later = [part for part in record["parts"] if part["drift"] and part["step"] != 1 and part["drift"]["found"]]
+    lines += [f"Step {part['step']}: {drift_text(part['drift'])}." for part in later]
+    if (rest := len(record["items"]) - len(tested)) > 0:
+        lines.append(f"{counted(rest, 'other asset')} of fewer settled steps: ask for one alone.")
+    rate = 100 * tested[0][1]["false_alarms"]
+    return [*lines, f"A band that holds its share is ever called drifting with a chance of {rate:g}% at most."]
 
 
 def pit_text(part: Mapping[str, Any]) -> str:

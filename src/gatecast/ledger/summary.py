@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -20,12 +20,14 @@ from gatecast.judge.significance import diebold_mariano, holm, share_interval
 from gatecast.ledger.chain import head_of
 from gatecast.ledger.database import Database
 from gatecast.ledger.derive import sums_query
+from gatecast.ledger.drifts import BandDrift, drifts_of_items, drifts_of_steps
 from gatecast.ledger.records import BAND_LEVELS, RIVALS, TENTHS
 from gatecast.ledger.tables import DERIVED, ENTRIES, IN_TENTH, SUMS, UNIT, WHOLE
 from gatecast.text import shown
 
 Word = Literal["skill", "no evidence", "worse", "too few to tell"]
 MISSES = 10  # that are shown unless asked for otherwise
+DRIFTS = 20  # items whose bands are tested for drift, those with the most settled steps; others when asked for alone
 _MIDDLES = (np.arange(TENTHS) + 0.5) / TENTHS
 
 
@@ -61,7 +63,8 @@ class Part:
 
     `n` settled steps of forecasts from `days` days, of which `apart` share no days; `late` were issued after their
     outcome could be known. `crps`: mean of the log return's, from quantiles. `pit`: the share of prices in each tenth
-    of their forecast, from the lowest; `pit_p`: that they are even, None where the days are too few.
+    of their forecast, from the lowest; `pit_p`: that they are even, None where the days are too few. `drift`: of one
+    step on one asset, whether its band still holds its share.
     """
 
     step: int | str
@@ -77,17 +80,22 @@ class Part:
     against: tuple[Against, ...]
     pit: tuple[float, ...]
     pit_p: float | None
+    drift: BandDrift | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class OfItem:
-    """The score of a model on one item, over all steps; CRPS of the random walk on the same rows."""
+    """The score of a model on one item, over all steps; CRPS of the random walk on the same rows.
+
+    `drift`: whether its band one step ahead still holds its share; None beyond the first `DRIFTS` items.
+    """
 
     item: str
     n: int
     crps: float
     crps_random_walk: float | None
     held_90: float
+    drift: BandDrift | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,10 +210,15 @@ def _record(connection: Connection, model: str, item: str | None, misses: int) -
     of_items = select(by_item.c.item, *(cast(func.sum(by_item.c[name]), WHOLE).label(name) for name in _OF_ITEM))
     of_items = of_items.where(by_item.c.model == model, *([] if item is None else [by_item.c.item == item]))
     found = connection.execute(of_items.group_by(by_item.c.item)).all()
+    items = sorted(map(_of_item, found), key=lambda each: (-each.n, each.item))
+    drifts = drifts_of_items(connection, model, [each.item for each in items[:DRIFTS]])
+    of_steps = {} if item is None else drifts_of_steps(connection, model, item)
     return ModelRecord(
         model=model,
-        parts=tuple(parts),
-        items=tuple(sorted(map(_of_item, found), key=lambda each: (-each.n, each.item))),
+        parts=tuple(
+            part if part.step == "all" else replace(part, drift=of_steps.get(int(part.step))) for part in parts
+        ),
+        items=tuple(replace(each, drift=drifts.get(each.item)) for each in items),
         misses=tuple(_misses(connection, model, item, misses)),
     )
 

@@ -188,10 +188,15 @@ def _gunzip(content: bytes, name: str) -> bytes:
         raise UnreadableSource(f"the gzip file {name} is damaged. Download it again.") from None
 
 
-def _yahoo(ticker: str) -> pd.DataFrame:
-    """The daily history of a ticker from Yahoo; raises `UsageError` or `UnreadableSource`."""
+def check_ticker(ticker: str) -> None:
+    """Raise `UsageError` for what is no ticker of Yahoo."""
     if not _TICKER.fullmatch(ticker):
         raise UsageError(f"a Yahoo ticker is letters, digits and . ^ = -; got {shown(ticker)}. Write yahoo:AAPL.")
+
+
+def _yahoo(ticker: str) -> pd.DataFrame:
+    """The daily history of a ticker from Yahoo; raises `UsageError` or `UnreadableSource`."""
+    check_ticker(ticker)
     try:
         import yfinance
     except ImportError:

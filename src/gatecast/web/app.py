@@ -24,6 +24,7 @@ from gatecast.web.observe import Metrics, Observed
 from gatecast.web.service import Service, error_text
 from gatecast.web.settings import ServeSettings
 from gatecast.web.supervisor import Supervisor
+from gatecast.web.watch.watch import Watch
 
 STATIC = Path(__file__).parent / "static"
 Handler = Callable[[Request, Exception], JSONResponse]
@@ -32,18 +33,23 @@ Handler = Callable[[Request, Exception], JSONResponse]
 def create_app(settings: ServeSettings) -> FastAPI:
     """The application of one server; its workers live from its start to its end.
 
-    `app.state` holds `settings`, `service`, `supervisor` and `metrics`. Raises `LedgerError` where the database cannot
-    be used.
+    `app.state` holds `settings`, `service`, `supervisor`, `watch` (None without one) and `metrics`. Raises
+    `LedgerError` where the database cannot be used.
     """
     service = Service(settings)
     supervisor = Supervisor(service.store)
+    watch = None if settings.watch is None else Watch(service, settings.watch)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         supervisor.start()
+        watching = None if watch is None else asyncio.create_task(watch.run())
         try:
             yield
         finally:
+            if watching is not None:
+                watching.cancel()
+                await asyncio.wait([watching])
             await asyncio.to_thread(supervisor.stop)
             await service.close()
 
@@ -57,7 +63,7 @@ def create_app(settings: ServeSettings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.settings, app.state.service, app.state.supervisor = settings, service, supervisor
-    app.state.metrics = Metrics()
+    app.state.watch, app.state.metrics = watch, Metrics()
     app.include_router(api.router)
     app.include_router(login.router)
     app.include_router(pages.router)

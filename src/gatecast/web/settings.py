@@ -10,6 +10,7 @@ from pathlib import Path
 from gatecast.errors import UsageError, check_whole
 from gatecast.ledger.database import default_file
 from gatecast.text import shown
+from gatecast.web.watch.settings import WatchSettings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LEAST_TOKEN = 16  # characters; a shorter one can be guessed over a network
@@ -42,6 +43,7 @@ class ServeSettings:
     workers: int = field(default_factory=cores)  # processes that forecast; 0: another server's do
     queue_limit: int = 64  # jobs that wait; more are refused with a time to come back
     upload_limit: int = 200 * 1024**2  # bytes of a source
+    watch: WatchSettings | None = None  # files and tickers to forecast each trading day
     lease: float = 15.0  # seconds without a sign of life after which a job is given to another worker
     header_timeout: float = 10.0  # seconds for a request's line and headers
     body_timeout: float = 20.0  # seconds between two parts of a request's body

@@ -11,12 +11,12 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy import Connection, delete, func, insert, select, text, update
 from sqlalchemy.sql import Select
 
 from gatecast.errors import NotFound, QueueFull, TooLarge
@@ -35,6 +35,9 @@ _CHUNK = 1 << 20  # bytes
 _ADDING = 0x676174657175657565  # of the queue's bound on PostgreSQL, among its advisory locks
 _RECENT = 20  # jobs by which the time of the next ones is guessed
 _GUESS = 30.0  # seconds of a job, where none has ended
+
+
+AlsoDone = Callable[[Connection, str], None]  # with the id of a job, in the transaction that queues it
 
 
 @runtime_checkable
@@ -137,6 +140,15 @@ class Store:
             raise
         return source
 
+    def drop_source(self, own: str) -> None:
+        """Forget a source that no job was asked for; one that a job needs stays."""
+        source = self.source(own)
+        unused = ~select(JOBS.c.id).where(JOBS.c.source == own).exists()
+        with self.database.changing() as connection:
+            dropped = connection.execute(delete(SOURCES).where(SOURCES.c.id == own, unused)).rowcount
+        if dropped:
+            shutil.rmtree(self.sources_folder / source.id, ignore_errors=True)
+
     def add_place(self, place: str) -> Source:
         """A source that needs no upload: sample:NAME or yahoo:TICKER."""
         source = Source(
@@ -152,8 +164,11 @@ class Store:
             raise NotFound(f"there is no source {shown(own)}. Bring it again.")
         return Source(**row)
 
-    def add_job(self, kind: str, source_id: str, request: Mapping[str, Any]) -> Job:
-        """Queue a job; raises `QueueFull` where as many wait as may, `NotFound` where there is no such source."""
+    def add_job(self, kind: str, source_id: str, request: Mapping[str, Any], *, also: AlsoDone | None = None) -> Job:
+        """Queue a job; raises `QueueFull` where as many wait as may, `NotFound` where there is no such source.
+
+        `also` is done with the id of the job in the same transaction: both are kept, or neither where it raises.
+        """
         self.source(source_id)
         own = secrets.token_hex(8)
         with self.database.changing() as connection:
@@ -173,6 +188,8 @@ class Store:
                     made=0, stop=0, attempt=0, deaths=0, beat=0,
                 )
             )  # fmt: skip
+            if also is not None:
+                also(connection, own)
         return self.job(own)
 
     def job(self, own: str) -> Job:

@@ -107,7 +107,7 @@ class Supervisor:
             env={"OMP_NUM_THREADS": "1", **os.environ},
         )
         settings = {**asdict(self.store.settings), "data": str(self.store.settings.data), "token": None}
-        settings |= {"host": "127.0.0.1"}  # a worker serves nothing, and needs no token
+        settings |= {"host": "127.0.0.1", "watch": None}  # a worker serves and watches nothing, and needs no token
         told = {"settings": settings, "server": self.server, "owner": owner}
         assert process.stdin is not None
         try:  # by a pipe: a password in a command line can be read by every user of the machine

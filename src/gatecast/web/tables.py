@@ -9,7 +9,7 @@ from sqlalchemy import Column, Float, Index, MetaData, String, Table, Text
 from gatecast.ledger.database import Schema
 from gatecast.ledger.tables import WHOLE
 
-SCHEMA = Schema(migrations=Path(__file__).parent / "migrations", revision="0001", version_table="service_version")
+SCHEMA = Schema(migrations=Path(__file__).parent / "migrations", revision="0002", version_table="service_version")
 
 METADATA = MetaData()
 SOURCES = Table(
@@ -43,4 +43,28 @@ JOBS = Table(
     Column("owner", String(16)),  # the worker that has it
     Column("beat", WHOLE, nullable=False),  # grows while that server lives
     Index("jobs_state", "state", "seq"),
+)  # fmt: skip
+WATCHED = Table(
+    "watched", METADATA,
+    Column("place", Text, primary_key=True),  # the path of a file in a watched folder, or yahoo:TICKER
+    Column("day", String(10), primary_key=True),  # trading day of the run; once each, whichever server makes it
+    Column("state", String(16), nullable=False),  # seen, made, unchanged, failed
+    Column("began", String(27), nullable=False),
+    Column("source", String(16)),
+    Column("job", String(16)),
+    Column("newest", Text),  # of each asset the last timestamp, hashed
+    Column("error", Text),
+    Column("settled", WHOLE, nullable=False),  # 1: held against the ledger, and the calls of that are kept
+    Column("ended", WHOLE, nullable=False),  # 1: its job has ended, and the call of that is kept
+    Index("watched_open", "state", "ended", "settled"),
+)  # fmt: skip
+CALLS = Table(
+    "calls", METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", String(8), nullable=False),  # waiting, sent, dropped
+    Column("tries", WHOLE, nullable=False),
+    Column("created", String(27), nullable=False),
+    Index("calls_state", "state", "created"),
 )  # fmt: skip

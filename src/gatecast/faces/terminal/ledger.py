@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from gatecast.faces.record_text import item_columns, miss_columns, pit_text, sentence, step_columns
+from gatecast.faces.record_text import drift_lines, item_columns, miss_columns, pit_text, sentence, step_columns
 from gatecast.faces.terminal.layout import fitted_table, safe, style_of
 from gatecast.text import counted
 
@@ -40,6 +40,8 @@ def _show_model(console: Console, record: Mapping[str, Any]) -> None:
     console.print()
     console.print(fitted_table(step_columns(parts), ("n", "GARCH", "HAR"), console))
     _hint(console, pit_text(parts[0]))
+    for line in drift_lines(record, named):
+        _say(console, line)
     if len(record["items"]) > 1:
         console.print()
         console.print(fitted_table(item_columns(record["items"][:MOST], named), ("n",), console))

@@ -66,6 +66,7 @@ def _model_values(database: Any, told: dict[str, Any], item: str | None, step: s
         "steps": table(record_text.step_columns(parts)),
         "step_names": [str(part["step"]) for part in parts],
         "pit": record_text.pit_text(part),
+        "drift": record_text.drift_lines(told),
         "links": {each["item"]: f"?{urlencode({'item': each['item']})}" for each in told["items"]},
         "items": [each["item"] for each in told["items"][:_ITEMS]],
         "item_table": table(record_text.item_columns(told["items"][:_ITEMS])) if len(told["items"]) > 1 else None,

@@ -23,6 +23,7 @@ from gatecast.readers.choices import COLUMNS
 from gatecast.readers.sources import SAMPLES
 from gatecast.text import counted
 from gatecast.web.pages.frame import PageRoute, page, service_of
+from gatecast.web.pages.watched import watched_values
 from gatecast.web.requests import Id, JobRequest, Reading, ScoreRequest
 
 router = APIRouter(route_class=PageRoute)
@@ -45,10 +46,11 @@ async def start(request: Request) -> Response:
     """Bring prices, or go on with what was done."""
     recent = await asyncio.to_thread(service_of(request).store.jobs, limit=_RECENT)
     names = await asyncio.to_thread(source_names, request, recent)
+    watched = await asyncio.to_thread(watched_values, request.app.state.watch)
     return page(
         request,
         "start.html",
-        {"title": "gatecast", "samples": SAMPLES, "jobs": recent, "names": names, "problem": None},
+        {"title": "gatecast", "samples": SAMPLES, "jobs": recent, "names": names, "watched": watched, "problem": None},
     )
 
 
