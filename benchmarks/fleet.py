@@ -7,7 +7,7 @@ Then some blocks are forecast one by one, and files written, for the simulation 
 Prints a table and writes benchmarks/results/fleet.json, where sizes that are not asked for stay. Linux only. Needs the
 wide panel in ../shared/data/panel.
 
-    python benchmarks/fleet.py 1 10 80 550 2000 10000 [--workers 2] [--tasks 6]
+    python benchmarks/fleet.py 1 10 80 550 2000 10000 [--workers 2] [--tasks 3]
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ import pandas as pd
 
 from gatecast.config import Config
 from gatecast.executors import prepare_process
-from gatecast.fleet.run import BLOCK
 from gatecast.fleet.store import FleetStore
 from gatecast.fleet.work import Block, Settings, forecast_block, names_in_blocks
 from gatecast.readers.panels import Door, open_panel
@@ -39,6 +38,7 @@ PANEL = ROOT.parent / "shared" / "data" / "panel" / "us_stocks_wide_550_ohlcv_20
 RESULTS = ROOT / "benchmarks" / "results" / "fleet.json"
 ROWS, PATHS, HORIZON = 2500, 1000, 30
 DRAWN = 20  # days of a block of a resampled asset
+BLOCKS = (10, 40, 120)  # assets of a block whose time is measured by itself
 LARGE = 80  # assets; from there on the start of the processes is little beside the work
 COLUMNS = ["open", "high", "low", "close", "volume"]
 
@@ -135,21 +135,25 @@ def measured(assets: int, home: Path, workers: int) -> dict[str, Any]:
 
 
 def tasks_of(home: Path, count: int) -> dict[str, Any]:
-    """CPU seconds of some blocks, one by one, and seconds of writing a file each for their assets."""
+    """CPU seconds of `count` blocks of each size, one by one, and seconds of writing a file each for their assets."""
     prepare_process()
-    panel = open_panel(folder_of(BLOCK * count, home), Door())
     settings = Settings(config=Config.from_preset("base"), horizon=HORIZON, paths=PATHS, seed=0)
-    store, seconds, writing = FleetStore(home / "tasks"), [], []
-    for number, names in enumerate(names_in_blocks(panel.names, BLOCK)):
-        began = time.process_time()
-        answer = forecast_block(settings, Block(names=names, part=panel.part(names), done={}, failed={}))
-        seconds.append(round(time.process_time() - began, 3))
-        began = time.perf_counter()
-        for forecast in answer.made:
-            store.save(forecast, answer.key, None)
-        writing.append(round((time.perf_counter() - began) / len(answer.made), 5))
-        print(f"block {number + 1} of {count}: {seconds[-1]:.1f} CPU s, {1000 * writing[-1]:.1f} ms a file", flush=True)
-    return {"block": BLOCK, "cpu_seconds": seconds, "write_seconds": writing, "made_at": time.strftime("%Y-%m-%d")}
+    store, writing, seconds = FleetStore(home / "tasks"), [], {}
+    for size in BLOCKS:
+        panel = open_panel(folder_of(size * count, home), Door())
+        seconds[str(size)] = []
+        for names in names_in_blocks(panel.names, size):
+            began = time.process_time()
+            answer = forecast_block(settings, Block(names=names, part=panel.part(names), done={}, failed={}))
+            seconds[str(size)].append(round(time.process_time() - began, 3))
+            began = time.perf_counter()
+            for forecast in answer.made:
+                store.save(forecast, answer.key, None)
+            writing.append(round((time.perf_counter() - began) / len(answer.made), 5))
+            print(
+                f"a block of {size}: {seconds[str(size)][-1]:.1f} CPU s, {1000 * writing[-1]:.1f} ms a file", flush=True
+            )
+    return {"cpu_seconds": seconds, "write_seconds": writing, "made_at": time.strftime("%Y-%m-%d")}
 
 
 def exponent(rows: list[dict[str, Any]], key: str) -> float | None:
@@ -164,7 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("assets", type=int, nargs="*", help="how many; any number of sizes")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
-    parser.add_argument("--tasks", type=int, default=0, help="blocks that are timed one by one")
+    parser.add_argument("--tasks", type=int, default=0, help="blocks of each size that are timed one by one")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "gatecast-fleet")
     asked = parser.parse_args()
     found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"fleets": {}, "tasks": None}

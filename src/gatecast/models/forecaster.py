@@ -24,6 +24,7 @@ from gatecast.models.rivals import RivalModels
 from gatecast.models.shipped import fitting, shipped
 from gatecast.models.trained_networks import TrainedNetworks
 from gatecast.nn.model_files import load_model, save_model
+from gatecast.nn.together import ALONE, Group
 from gatecast.nn.training.loop import Checkpoint, Progress
 from gatecast.notes import Note
 from gatecast.prices import PriceTable, check_prices
@@ -85,10 +86,12 @@ class Forecaster:
         checkpoint: Path | str | None = None,
         resume: bool = False,
         progress: Callable[[Progress], None] | None = None,
+        together: Group = ALONE,
     ) -> Forecaster:
         """Learn from every row of `prices`; returns self.
 
-        `checkpoint` is a folder that holds the state of a training after each epoch; `resume` goes on from it.
+        `checkpoint` is a folder that holds the state of a training after each epoch; `resume` goes on from it. Where
+        processes train a network `together`, each calls this with the same arguments and its own place in the group.
         Raises `TooFewRows`, `DataError` or `TrainingError` with one line.
         """
         check_prices(prices)
@@ -101,7 +104,7 @@ class Forecaster:
         if choice.folder is not None:
             networks = BaseNetworks.learn(prices, choice.config, choice.folder)
         else:
-            networks = TrainedNetworks.learn(prices, choice.config, state, progress)
+            networks = TrainedNetworks.learn(prices, choice.config, state, progress, together)
         self._hold(networks, choice.notes)
         self.calibration_: OnlineCalibration | None = None
         if self.config.calibrate:  # a walk over days that the network has not learned from

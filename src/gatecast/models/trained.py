@@ -19,6 +19,7 @@ from gatecast.models.shipped import tensors_at
 from gatecast.nn.network import Network, build, own_memory, pick_device
 from gatecast.nn.next_day import HeldOutDays, shrinkage_of
 from gatecast.nn.sampling.sampler import PathModel
+from gatecast.nn.together import ALONE, Group
 from gatecast.nn.training.loop import Checkpoint, Progress, TrainingRecord
 from gatecast.nn.training.recipe import residuals, train_recipe
 from gatecast.notes import Note
@@ -59,6 +60,7 @@ def learn(
     config: Config,
     checkpoint: Checkpoint | None,
     progress: Callable[[Progress], None] | None,
+    together: Group = ALONE,
 ) -> Trained:
     """Train a network on the items of `group` that are long enough; the rest of the arguments as `train` has them."""
     series = long_enough(group, config)
@@ -67,7 +69,7 @@ def learn(
     scaler = learn_scaler(series, spec, split)
     panel = assemble(series, spec, scaler, config)
     network = build(config, len(spec.names), pick_device(config))
-    record = train_recipe(network, panel, split, config, checkpoint=checkpoint, progress=progress)
+    record = train_recipe(network, panel, split, config, checkpoint=checkpoint, progress=progress, group=together)
     own_memory(network)
     error, rows = residuals(network, panel, split, config)
     predicted = panel.target[rows] - error

@@ -17,6 +17,7 @@ from gatecast.model import Request
 from gatecast.models.shipped import tensors_of
 from gatecast.models.simulated import forecasts_of, places_of
 from gatecast.models.trained import Trained, describe, learn, revive
+from gatecast.nn.together import ALONE, Group
 from gatecast.nn.training.loop import Checkpoint, Progress
 from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable
@@ -42,13 +43,14 @@ class TrainedNetworks:
         config: Config,
         checkpoint: Checkpoint | None,
         progress: Callable[[Progress], None] | None,
+        together: Group = ALONE,
     ) -> TrainedNetworks:
         """Train on every row of `prices`; `checkpoint` is of a folder that holds the state after each epoch."""
         groups = [[series] for series in prices] if config.per_asset else [list(prices)]
         networks = []
         for number, group in enumerate(groups):
             own = checkpoint and replace(checkpoint, path=checkpoint.path / f"training-{number}.safetensors")
-            networks.append(learn(group, config, own, progress))
+            networks.append(learn(group, config, own, progress, together))
         return cls(tuple(networks), config)
 
     @property

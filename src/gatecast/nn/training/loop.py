@@ -21,6 +21,7 @@ from torch import Tensor
 from gatecast.errors import ModelError, TrainingError
 from gatecast.nn.model_files import read_state, write_state
 from gatecast.nn.parallel import Workers, workers_on
+from gatecast.nn.together import ALONE, Group
 from gatecast.nn.training.adam import FlatAdam
 from gatecast.notes import Note
 
@@ -101,6 +102,7 @@ class _Run:
     progress: Callable[[Progress], None] | None
     workers: Workers
     best: list[Float[Tensor, " weight"]]  # weights of each network
+    group: Group
     record: TrainingRecord = field(default_factory=TrainingRecord)
 
 
@@ -113,17 +115,20 @@ def train(
     improve: bool = False,
     checkpoint: Checkpoint | None = None,
     progress: Callable[[Progress], None] | None = None,
+    group: Group = ALONE,
 ) -> TrainingRecord:
     """Train the networks of these optimisers and leave their best weights in them.
 
     Training ends after `epochs`, or `patience` of them (0: any number) without a smaller held-out loss; with `improve`
     an epoch must beat the weights as they were given. A checkpoint of other data or settings is refused (`ModelError`).
     An interrupt (Ctrl-C) after the first epoch keeps the best weights so far where there is a checkpoint to go on from;
-    else it is raised. Raises `TrainingError` where the loss is no longer finite.
+    else it is raised. Raises `TrainingError` where the loss is no longer finite. The processes of a `group` train one
+    network together: its first one reads and writes the checkpoint, and its held-out loss is everybody's.
     """
     with workers_on(optimisers[0].weights.device) as workers:
-        run = _Run(objective, optimisers, epochs, progress, workers, [optimiser.kept() for optimiser in optimisers])
-        given = objective.held_out_loss(workers) if improve else None
+        kept = [optimiser.kept() for optimiser in optimisers]
+        run = _Run(objective, optimisers, epochs, progress, workers, kept, group)
+        given = _held_out_loss(run) if improve else None
         if given is not None:
             run.record.best_loss = given
         if checkpoint is not None and checkpoint.resume:
@@ -146,13 +151,18 @@ def _epochs(run: _Run, patience: int, checkpoint: Checkpoint | None) -> None:
         if patience and epoch - 1 - record.best_epoch >= patience:
             break
         loss = _finite(_epoch(run, epoch), epoch, run)
-        held_out = run.objective.held_out_loss(run.workers)
+        held_out = _held_out_loss(run)
         record.losses.append((epoch, loss, math.nan if held_out is None else _finite(held_out, epoch, run)))
         if held_out is None or held_out < record.best_loss:
             record.best_epoch, record.best_loss = epoch, math.inf if held_out is None else held_out
             run.best = [optimiser.kept() for optimiser in run.optimisers]
-        if checkpoint is not None:
+        if checkpoint is not None and run.group.rank == 0:
             _save(run, checkpoint)
+
+
+def _held_out_loss(run: _Run) -> float | None:
+    """That of the first process, so that all of them end at the same epoch."""
+    return run.group.from_first(lambda: run.objective.held_out_loss(run.workers))
 
 
 def _epoch(run: _Run, number: int) -> float:
@@ -182,7 +192,8 @@ def _epoch(run: _Run, number: int) -> float:
 
 def _update(run: _Run, batches: Sequence[Batch]) -> Float[Tensor, ""]:
     """One step of the optimiser of each batch, whose loss and gradient are the sums of its shares'; the mean loss."""
-    shares = [(run.optimisers[batch.member], part) for batch in batches for part in batch.parts]
+    own = [run.group.own(batch.parts) for batch in batches]
+    shares = [(run.optimisers[batch.member], part) for batch, parts in zip(batches, own, strict=True) for part in parts]
 
     def learn(share: tuple[FlatAdam, Callable[[], Float[Tensor, ""]]]) -> tuple[Tensor, Tensor]:
         optimiser, part = share
@@ -190,14 +201,28 @@ def _update(run: _Run, batches: Sequence[Batch]) -> Float[Tensor, ""]:
         return loss.detach(), optimiser.gradient_of(loss)
 
     learned = iter(run.workers.map(learn, shares))
-    of_batches = [list(itertools.islice(learned, len(batch.parts))) for batch in batches]
+    of_batches = [list(itertools.islice(learned, len(parts))) for parts in own]
+    losses = [loss for of_batch in of_batches for loss, _ in of_batch]
+    gradients = [[gradient for _, gradient in of_batch] for of_batch in of_batches]
+    if run.group.size > 1:
+        losses, gradients = _exchanged(run, batches, losses, gradients)
 
     def step(place: int) -> None:
-        optimiser = run.optimisers[batches[place].member]
-        optimiser.step([gradient for _, gradient in of_batches[place]])
+        run.optimisers[batches[place].member].step(gradients[place])
 
     run.workers.map(step, range(len(batches)))
-    return torch.stack([loss for losses in of_batches for loss, _ in losses]).sum() / len(batches)
+    return torch.stack(losses).sum() / len(batches)
+
+
+def _exchanged(
+    run: _Run, batches: Sequence[Batch], losses: Sequence[Tensor], gradients: Sequence[Sequence[Tensor]]
+) -> tuple[list[Tensor], list[list[Tensor]]]:
+    """The loss of all batches, and the gradient of each, summed over the processes of the group."""
+    weights = [run.optimisers[batch.member].weights for batch in batches]
+    zero = torch.zeros((), device=weights[0].device)
+    own = [sum(of_batch, torch.zeros_like(of)) for of_batch, of in zip(gradients, weights, strict=True)]
+    loss, *summed = run.group.summed([sum(losses, zero), *own])
+    return [loss], [[gradient] for gradient in summed]
 
 
 def _finite(loss: float, epoch: int, run: _Run) -> float:
@@ -236,10 +261,11 @@ def _save(run: _Run, checkpoint: Checkpoint) -> None:
 
 
 def _restore(run: _Run, checkpoint: Checkpoint) -> None:
-    if not checkpoint.path.exists():
+    state = run.group.from_first(lambda: read_state(checkpoint.path) if checkpoint.path.exists() else None)
+    if state is None:
         run.record.notes.append(Note("model", "there was no checkpoint to resume; training started from the beginning"))
         return
-    tensors, document = read_state(checkpoint.path)
+    tensors, document = state
     if document.get("format") != _FORMAT or document["fingerprint"] != checkpoint.fingerprint:
         raise ModelError(
             f"resume goes on with the same prices, settings and gatecast; the checkpoint '{checkpoint.path}' is of "

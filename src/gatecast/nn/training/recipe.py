@@ -17,6 +17,7 @@ from gatecast.nn.masks import Masks
 from gatecast.nn.network import Network
 from gatecast.nn.next_day import MixtureDay, PointDay
 from gatecast.nn.parallel import Workers, shares, workers_on
+from gatecast.nn.together import ALONE, Group
 from gatecast.nn.training.adam import AdamSettings, FlatAdam
 from gatecast.nn.training.loop import Batch, Checkpoint, Objective, Progress, TrainingRecord, train
 
@@ -29,6 +30,7 @@ def train_recipe(
     *,
     checkpoint: Checkpoint | None = None,
     progress: Callable[[Progress], None] | None = None,
+    group: Group = ALONE,
 ) -> TrainingRecord:
     """Train `network` on the rows up to `split`, judged by those after; the rest as `train` has it."""
     return train(
@@ -38,6 +40,7 @@ def train_recipe(
         patience=config.patience,
         checkpoint=checkpoint,
         progress=progress,
+        group=group,
     )
 
 
