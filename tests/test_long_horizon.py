@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import stats
 
 from conftest import base_networks, texts
@@ -16,9 +17,12 @@ from gatecast.config import Config
 from gatecast.features import indicator_windows, long_run, signal_windows
 from gatecast.features.contract import Day, Student
 from gatecast.features.long_run import NEAR, LongRun, Sizes, kept, without_drift
+from gatecast.features.signal_rows import signal_rows
 from gatecast.forecast import ItemForecast
 from gatecast.model import Request
 from gatecast.models.shipped import SHIPPED
+from gatecast.nn.training.base import predicted
+from gatecast.nn.training.sequences import Chunks, TrainingSequence
 from gatecast.prices import PriceSeries, PriceTable
 from gatecast.readers.read import read_prices
 
@@ -212,3 +216,25 @@ def test_beyond_what_was_measured_a_note_says_so() -> None:
 
 def test_both_kinds_of_network_follow_the_same_rule() -> None:
     assert signal_windows.LongRun is indicator_windows.LongRun is long_run.LongRun
+
+
+@pytest.mark.parametrize(("every", "pace"), [(7, 5**0.5), (30, (30 * 5 / 7) ** 0.5)])
+def test_the_drift_of_a_row_grows_with_the_days_it_stands_for(every: int, pace: float) -> None:
+    close = noise("N", 9, rows=200).close
+    first = np.datetime64("2022-01-03")
+    days, rows = (
+        PriceTable.from_close({"N": (close, first + np.arange(200) * np.timedelta64(step, "D"))}).series[0]
+        for step in (1, every)
+    )
+    scale = signal_rows([days])[0].signals.scale[-1]
+    (by_day,), (by_row,) = simulated(days, horizon=1, paths=60), simulated(rows, horizon=1, paths=60)
+    moved = (by_row.log_returns()[:, 0] - by_day.log_returns()[:, 0]) / scale
+    drifts = [float(member.location.detach()) for member in base_networks(NEW).members]
+    assert min(drifts) > 0.02
+    for drift in drifts:  # each member has its share of the paths
+        assert np.isclose(moved, drift * (pace - 1), atol=1e-4).sum() == 60 / len(drifts)
+    learned = [TrainingSequence.of_table([series])[0].rows(0, 120) for series in (days, rows)]
+    member = base_networks(NEW).members[0]
+    alone, together = predicted(member, Chunks.of(learned[:1])), predicted(member, Chunks.of(learned))
+    torch.testing.assert_close(together.location[:, 0], alone.location[:, 0])
+    torch.testing.assert_close(together.location[:, 1], alone.location[:, 0] * pace)

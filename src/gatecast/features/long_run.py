@@ -43,10 +43,16 @@ def kept(step: int) -> float:
 
 def without_drift(day: Day, step: int) -> Day:
     """The day beyond the near steps without its drift, in what it drew and in what that was drawn from."""
-    if day.drift is None or step <= NEAR:
+    return day if step <= NEAR else at_pace(day, 0.0)
+
+
+def at_pace(day: Day, pace: Float[np.ndarray, " row"] | float) -> Day:
+    """The day with its drift so many times, in what it drew and in what that was drawn from."""
+    if day.drift is None or np.all(pace == 1):
         return day
-    density = None if day.density is None else replace(day.density, location=day.density.location - day.drift)
-    return replace(day, value=day.value - day.drift, drift=np.zeros_like(day.drift), density=density)
+    more = day.drift * (pace - 1)
+    density = None if day.density is None else replace(day.density, location=day.density.location + more)
+    return replace(day, value=day.value + more, drift=day.drift + more, density=density)
 
 
 class Sizes:

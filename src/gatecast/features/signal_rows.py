@@ -27,6 +27,9 @@ _GRID = {"B": "D", "D": "D", "W": "W", "M": "M"}  # reading begins at every 128t
 _EVERY = 128
 
 
+_DAYS = (0.8, 4.0)  # the mean spacing, in days, of rows that are days, with gaps in them
+
+
 @dataclass(frozen=True, kw_only=True)
 class BaseInputs:
     """What the base network takes, arrays or tensors (time, batch, ...).
@@ -65,6 +68,11 @@ class SignalRows:
     whole: SignalRows | None = None  # of which these are the rows from `begin` to `stop`
     begin: int = 0
     stop: int = 0
+
+    @property
+    def pace(self) -> float:
+        """By how much the drift of a row, in units of its volatility, is over that of a day (`pace_of`)."""
+        return pace_of(self.timestamps)
 
     @property
     def newest(self) -> SignalRows:
@@ -111,6 +119,22 @@ class SignalRows:
             begin=begin,
             stop=stop,
         )
+
+
+def pace_of(timestamps: np.ndarray) -> float:
+    """The square root of how many sessions of a market a row stands for: 1 of days, 2.2 of weeks, 4.6 of months.
+
+    Drift grows with time and volatility with its root, so that a drift that was learned in volatilities a day is so
+    many times as large in volatilities a row.
+
+    >>> days = np.arange("2024-01-01", "2024-12-31", dtype="datetime64[D]")
+    >>> pace_of(days), round(pace_of(days[::7]), 2), pace_of(days[:1])
+    (1.0, 2.24, 1.0)
+    """
+    if len(timestamps) < 2:
+        return 1.0
+    days = float((timestamps[-1] - timestamps[0]) / np.timedelta64(1, "D")) / (len(timestamps) - 1)
+    return 1.0 if _DAYS[0] < days < _DAYS[1] else float(np.sqrt(days * 5 / 7))
 
 
 def signal_rows(

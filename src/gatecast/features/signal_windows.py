@@ -12,7 +12,7 @@ from gatecast.features.contract import WINDOW, Day, Reading, Student, Windows
 from gatecast.features.cross_section import CROSS_SECTION, LEAST_ITEMS, contributes, contribution, cross_section_of
 from gatecast.features.event_calendar import future_events, summary
 from gatecast.features.known_events import FLAGS, future_known
-from gatecast.features.long_run import LongRun, Sizes, kept, without_drift
+from gatecast.features.long_run import LongRun, Sizes, at_pace, kept, without_drift
 from gatecast.features.signal_rows import BaseInputs, SignalRows, histories, inputs_of, readings
 from gatecast.features.signals import Moves, Sums, evaluate, joined, long_run_volatility, range_of, tails
 from gatecast.prices import PriceSeries
@@ -89,6 +89,7 @@ class SignalWindows:
         self._now = joined([part.signals for part in rows], lambda parts: _last(parts).repeat(paths, axis=0))
         long_run = np.repeat([long_run_volatility(part.moves) for part in rows], paths)
         self._long_run = LongRun(volatility=long_run, pull=PULL)
+        self._pace = np.array([part.pace for part in rows]).repeat(paths)
         self._sizes = Sizes(np.array([tails(part.moves) for part in rows]))
         self._own_overnight = self._now.overnight
         self._current = True  # whether sums and signals are of the newest day
@@ -143,19 +144,24 @@ class SignalWindows:
 
     def density(self, day: Day) -> Student | None:
         """The density of the log return since the start, given all that came before `day`."""
-        density = without_drift(day, self._step).density
+        density = self._expected(day).density
         return None if density is None else density.moved(self._total, self._scale)
 
     def append(self, day: Day) -> None:
         """Add a simulated day to every path."""
         now, past, scale = self._now, self._past, self._scale
+        day = self._expected(day)
         self._sizes.learn(day.value.reshape(len(self._rows), self._paths), self._step)
-        move = self._long_run.bounded(without_drift(day, self._step).value * scale, self._step)
+        move = self._long_run.bounded(day.value * scale, self._step)
         self._total = self._total + move
         day_range = None if past.day_range is None else range_of(day.log_range, scale, self._overnight)
         log_volume = None if past.log_volume is None else now.usual_volume + day.log_volume
         self._drawn.append(Moves(log_return=move, day_range=day_range, log_volume=log_volume))
         self._current = False
+
+    def _expected(self, day: Day) -> Day:
+        """A simulated day with the drift of a row, which may be a week; without one beyond the near steps."""
+        return without_drift(at_pace(day, self._pace), self._step)
 
     def _bring_up_to_date(self) -> None:
         """The signals of the newest day, once they are asked for: the last day of a path needs none."""

@@ -27,7 +27,8 @@ CHUNK = 120  # rows; half a year
 class TrainingSequence:
     """One version of one series as tensors, (time, ...): what is seen at each row, and the day observed after it.
 
-    `scale` is the volatility, of a log return, in units of which it was observed.
+    `scale` is the volatility, of a log return, in units of which it was observed; `pace` what multiplies a day's
+    drift (`pace_of`).
     """
 
     inputs: BaseInputs
@@ -35,6 +36,7 @@ class TrainingSequence:
     days: np.ndarray
     scale: Float[np.ndarray, " time"]
     item_id: str
+    pace: float
 
     @classmethod
     def of_table(
@@ -60,6 +62,7 @@ class TrainingSequence:
                 days=rows.timestamps[1:],
                 scale=rows.signals.scale[:-1],
                 item_id=series.item_id,
+                pace=rows.pace,
             )
             for series, rows in zip(
                 table, signal_rows(table, ranges=ranges, volumes=volumes, cross_section=cross_section), strict=True
@@ -77,6 +80,7 @@ class TrainingSequence:
             days=self.days[start:stop],
             scale=self.scale[start:stop],
             item_id=self.item_id,
+            pace=self.pace,
         )
 
 
@@ -86,6 +90,7 @@ class Chunks:
 
     inputs: BaseInputs
     observed: Float[Tensor, "time batch 3"]
+    pace: Float[Tensor, " batch"]
 
     @classmethod
     def of(cls, sequences: Sequence[TrainingSequence]) -> Chunks:
@@ -93,6 +98,7 @@ class Chunks:
         return cls(
             inputs=_each(lambda *parts: torch.stack(parts, dim=1), *(part.inputs for part in sequences)),
             observed=torch.stack([part.observed for part in sequences], dim=1),
+            pace=torch.tensor([part.pace for part in sequences], dtype=torch.float32),
         )
 
 
