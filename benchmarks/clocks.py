@@ -2,8 +2,8 @@
 
 Weekly rows are those of `--weekly` of the panel's stocks, monthly rows of `--monthly`: the last close of each week or
 month, its range and volume. Every row is an origin, on 2012 to 2015 of the network that learned to 2011, on 2016 and
-2017 of the one that learned to 2015; steps are 1, 4 and 12. The table is that of benchmarks/combination.py, whose columns
-`combined` and `as it ships` are those of the network alone where an item has fewer than 750 rows.
+2017 of the one that learned to 2015; steps are 1, 4 and 12. The table is that of benchmarks/combination.py; its columns
+`combined` and `as it ships` are of the network alone where an item has fewer than 750 rows.
 
 Needs the real series in ../shared/data; some minutes on a core.
 
