@@ -20,7 +20,7 @@ from sqlalchemy import select
 from gatecast.ledger.database import Database
 from gatecast.prices import PriceSeries
 from gatecast.web.tables import CALLS
-from gatecast.web.watch import calls
+from gatecast.web.watch import calls, diary
 from gatecast.web.watch.alerts import Alert, alerts_since
 from gatecast.web.watch.calls import MOST_TRIES, Caller, keep_calls, pause
 from ledgers import keep, recorded
@@ -158,6 +158,7 @@ def test_runs_that_fail_are_told_once(tmp_path: Path, file: Path) -> None:
         running.at(f"{MONDAY}T18:02")
         running.calls()
         assert hook.kinds() == ["failed", "failed"]
+        assert diary.just_ended(running.service.store) == diary.to_settle(running.service.store) == []
         assert {document["item"] for document in hook.sent} == {"ACME.csv", "bad.csv"}
         assert all(document["error"] and document["date"] == MONDAY for document in hook.sent)
 

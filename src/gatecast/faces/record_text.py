@@ -92,10 +92,9 @@ def drift_text(drift: Mapping[str, Any]) -> str:
     if drift["found"] is None:
         return f"no drift found in {days}"
     since, found = (date_text(np.datetime64(drift[name])) for name in ("since", "found"))
-    return (
-        f"coverage drifts since {since}, found on {found}: its 90% band held {_per_cent(drift['held'])} of "
-        f"{counted(drift['n'], 'price')}. None found in the {counted(drift['quiet'], 'day')} after that"
-    )
+    text = f"coverage drifts since {since}, found on {found}: its 90% band held {_per_cent(drift['held'])} of "
+    text += counted(drift["n"], "price")
+    return text if not drift["quiet"] else f"{text}. None found in the {counted(drift['quiet'], 'day')} after that"
 
 
 def drift_lines(record: Mapping[str, Any], named: Named = str) -> list[str]:

@@ -65,13 +65,24 @@ def job_states(store: Store, ids: Sequence[str]) -> dict[str, str]:
         return {str(own): str(state) for own, state in connection.execute(asked)}
 
 
-def is_made(store: Store, key: str, day: date) -> bool:
-    """Whether the run of a day was made, or the day lies before the first one of this place."""
-    asked = select(WATCHED.c.day).where(WATCHED.c.place == key)
+def made(store: Store, due: Mapping[str, date]) -> set[str]:
+    """Those of the places that have a run of the day that is due for them."""
+    by_day: dict[str, list[str]] = {}
+    for key, day in due.items():
+        by_day.setdefault(day.isoformat(), []).append(key)
+    found: set[str] = set()
     with store.database.reading() as connection:
-        same = connection.execute(asked.where(WATCHED.c.day == day.isoformat())).first()
-        first = connection.execute(select(func.min(WATCHED.c.day)).where(WATCHED.c.place == key)).scalar()
-    return same is not None or (first is not None and day.isoformat() < first)
+        for iso, keys in by_day.items():
+            for first in range(0, len(keys), _ASKED):
+                mine = (WATCHED.c.day == iso) & WATCHED.c.place.in_(keys[first : first + _ASKED])
+                found |= set(connection.execute(select(WATCHED.c.place).where(mine)).scalars())
+    return found
+
+
+def first_day(store: Store, key: str) -> str | None:
+    """The day of the first run of a place; None before there is one."""
+    with store.database.reading() as connection:
+        return connection.execute(select(func.min(WATCHED.c.day)).where(WATCHED.c.place == key)).scalar()
 
 
 def run_before(store: Store, run: Run) -> Run | None:

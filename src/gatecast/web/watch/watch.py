@@ -65,17 +65,11 @@ class Watch:
         """Queue the runs that are due, settle what came with them, and see which have ended."""
         moment = self.clock()
         watched, self.problems = await asyncio.to_thread(places, self.settings)
-        last = await asyncio.to_thread(diary.last_runs, self.service.store, [place.key for place in watched])
-        for place in watched:
-            day = await asyncio.to_thread(due_day, moment, self.settings.at, place.calendar)
-            run = last.get(place.key)
-            if run is None:
-                await asyncio.to_thread(diary.keep, self.service.store, place.key, day, "seen")
-            elif run.day != day.isoformat():
-                try:
-                    await self._due(place, day, moment)
-                except QueueFull:
-                    break  # the rest of them wait for their turn
+        for place, day in await asyncio.to_thread(self._to_make, watched, moment):
+            try:
+                await self._due(place, day, moment)
+            except QueueFull:
+                break  # the rest of them wait for their turn
         for made in await asyncio.to_thread(diary.to_settle, self.service.store):
             if self._is_mine(made):
                 await self._settle(made)
@@ -83,15 +77,36 @@ class Watch:
             if self._is_mine(made):
                 await asyncio.to_thread(self._end, made, error if state == "failed" else None)
 
+    def _to_make(self, watched: list[Place], moment: datetime) -> list[tuple[Place, date]]:
+        """The places whose run of the day that is due was not made; one that is new begins with the next day.
+
+        A day before the first run is one of a clock that was set back.
+        """
+        store = self.service.store
+        calendars = {place.calendar for place in watched}
+        days = {calendar: due_day(moment, self.settings.at, calendar) for calendar in calendars}
+        made = diary.made(store, {place.key: days[place.calendar] for place in watched})
+        found = []
+        for place in watched:
+            day = days[place.calendar]
+            if place.key in made:
+                continue
+            first = diary.first_day(store, place.key)
+            if first is None:
+                diary.keep(store, place.key, day, "seen")
+            elif day.isoformat() > first:
+                found.append((place, day))
+        return found
+
     def _is_mine(self, run: Run) -> bool:
         """Whether this server watches the place: another on the same database may watch others, for other ears."""
         kind, _, ticker = run.place.partition(":")
         return ticker in self.settings.tickers if kind == "yahoo" else Path(run.place).parent in self.settings.folders
 
     async def _due(self, place: Place, day: date, moment: datetime) -> None:
-        """Queue the run of a day, where it was not; raises `QueueFull` where others come first."""
+        """Queue the run of a day; raises `QueueFull` where others come first."""
         store = self.service.store
-        if await asyncio.to_thread(diary.is_made, store, place.key, day) or self._rests(place, day, moment):
+        if self._rests(place, day, moment):
             return
         waiting = (await asyncio.to_thread(store.counts)).get("queued", 0)
         if waiting >= max(self.service.settings.queue_limit // 2, 1):
