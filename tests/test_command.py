@@ -107,6 +107,27 @@ def test_no_output_replaces_the_source(
     assert prices.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("forecast", "{source}", "--record", "--database", "{ledger}", "--csv", "{ledger}"),
+        ("forecast", "{source}", "--record", "--database", "sqlite:///{ledger}", "--report", "{ledger}"),
+        ("ledger", "export", "--database", "{ledger}", "--out", "{ledger}"),
+    ],
+)
+def test_no_output_replaces_the_ledger(
+    command: tuple[str, ...], prices: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gatecast.ledger.database import Database
+
+    ledger = prices.parent / "ledger"
+    Database(str(ledger), create=True).close()
+    before = ledger.read_bytes()
+    said = refusal(capsys, monkeypatch, *(part.format(source=prices, ledger=ledger) for part in command))
+    assert said.startswith(f"gatecast: an output must not be the ledger; '{ledger}' is both.")
+    assert ledger.read_bytes() == before
+
+
 def test_no_output_replaces_the_file_sent_to_standard_input(prices: Path) -> None:
     command = [sys.executable, "-m", "gatecast", "forecast", "-", "--csv", str(prices)]
     with prices.open("rb") as stdin:

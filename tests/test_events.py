@@ -173,7 +173,18 @@ def test_an_event_of_every_item_is_of_each_and_unknown_items_are_noted() -> None
     first, second = (series.events for series in table)
     assert first is not None and second is not None
     assert (len(first), len(second)) == (1, 2)
-    assert texts(table.notes) == ("left out events of items without prices: C",)
+    assert texts(table.notes) == ("left out events of items without prices: C; the prices are of A, B",)
+
+
+def test_dates_ahead_that_nobody_knew_yet_are_noted() -> None:
+    table = walk()
+    last = table.series[0].timestamps[-1].astype("datetime64[D]")
+    rows = [("A", last + 30, "launch", None), ("A", last + 9, "earnings", None), ("A", last - 3, "party", None)]
+    assert texts(table.with_events(Events.of_rows(rows)).notes) == (
+        "left out dates ahead that nobody knew yet, of launch; a column 'announced' tells since when they are known",
+    )
+    told = [(item, day, kind, last - 1) for item, day, kind, _ in rows[:2]]
+    assert not table.with_events(Events.of_rows(told)).notes
 
 
 def test_the_hash_of_a_table_tells_of_its_events_and_of_nothing_else() -> None:

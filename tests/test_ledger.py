@@ -217,8 +217,9 @@ def test_revised_prices_are_said_and_the_recorded_forecast_stays(path: Path, ser
             timestamps=np.sort(np.concatenate([series.timestamps, series.timestamps + np.timedelta64(6, "h")])),
             close=np.repeat(series.close, 2),
         ),
+        lambda series: PriceSeries(item_id="A", timestamps=series.timestamps, close=3 * series.close[::-1]),
     ],
-    ids=["later", "weekly", "twice a day"],
+    ids=["later", "weekly", "twice a day", "another asset's"],
 )
 def test_prices_that_are_not_the_recorded_ones_settle_nothing(
     other: Callable[[PriceSeries], PriceSeries], path: Path, series: PriceSeries

@@ -37,6 +37,8 @@ def folder(tmp_path: Path) -> Path:
     (place / "README.md").write_text("about")
     (place / ".A9.csv").write_text("hidden")
     (place / "more").mkdir()
+    (tmp_path / "elsewhere.csv").write_text("date,close\n2024-01-02,5\n2024-01-03,6\n")
+    (place / "link.csv").symlink_to(tmp_path / "elsewhere.csv")  # leads out of the folder
     return place
 
 

@@ -200,7 +200,12 @@ class PriceTable:
         unknown = sorted(set(events.item_ids.tolist()) - {*self.item_ids, EVERY_ITEM})
         notes = (*self.notes, *events.notes)
         if unknown:
-            notes += (Note("data", f"left out events of items without prices: {listed(unknown, 6)}"),)
+            text = f"left out events of items without prices: {listed(unknown, 6)}; the prices are of"
+            notes += (Note("data", f"{text} {listed(self.item_ids, 6)}"),)
+        secret = sorted({kind for series in self.series for kind in _not_yet_known(series, events)})
+        if secret:
+            text = f"left out dates ahead that nobody knew yet, of {listed(secret, 6)}"
+            notes += (Note("data", f"{text}; a column 'announced' tells since when they are known"),)
         return replace(self, series=series, notes=notes)
 
     def select(self, item_ids: tuple[str, ...]) -> PriceTable:
@@ -231,6 +236,17 @@ class PriceTable:
             if series.events is not None:
                 digest.update(series.events.digest())
         return digest.hexdigest()
+
+
+def _not_yet_known(series: PriceSeries, events: Events) -> set[str]:
+    """The kinds of events of an item after its last row that nobody knew of on its last row."""
+    own, last = events.of(series.item_id), series.timestamps[-1]
+    if own is None:
+        return set()
+    known = own.known(last)
+    ahead = set(zip(own.dates.tolist(), own.kinds.tolist(), strict=True))
+    told = set() if known is None else set(zip(known.dates.tolist(), known.kinds.tolist(), strict=True))
+    return {str(kind) for date, kind in ahead - told if np.datetime64(date, "D") > last}
 
 
 def _array(item_id: str, name: str, values: object, kind: str) -> np.ndarray:

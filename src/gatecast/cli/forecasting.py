@@ -66,7 +66,7 @@ def forecast(
     reading: ReadOptions,
 ) -> None:
     """Train on SOURCE, or take the base network, and simulate what the next steps may bring."""
-    check_outputs(source, page=report, table=csv, save=save, model=model, events=reading.events)
+    check_outputs(source, page=report, table=csv, save=save, model=model, events=reading.events, database=database)
     if model is not None and (settings or save or resume or preset != "default"):
         raise UsageError("--model brings its own settings; it goes with none of --preset, --set, --save, --resume.")
     check_ledger(record, database)

@@ -11,7 +11,7 @@ import typer
 from gatecast.cli.app import Command, app
 from gatecast.cli.console import print_json, progress_bar, say, say_notes
 from gatecast.cli.options import Calendar, Database, Json, Repair, Source, reads_source
-from gatecast.cli.outputs import writing
+from gatecast.cli.outputs import is_same_file, writing
 from gatecast.errors import UsageError
 from gatecast.readers.choices import ReadOptions
 
@@ -137,6 +137,8 @@ def export(
     from gatecast.ledger.transfer import export_lines
 
     with Ledger(database) as opened:
+        if out is not None and opened.url.database is not None and is_same_file(out, Path(opened.url.database)):
+            raise UsageError(f"an output must not be the ledger; '{out}' is both. Choose another path.")
         if out is None:
             for line in export_lines(opened):
                 print(line)

@@ -32,12 +32,13 @@ def check_outputs(
     weights: str | None = None,
     models: str | None = None,
     events: object = None,
+    database: str | None = None,
 ) -> None:
     """Refuse, before hours of work and not after, outputs that cannot be written or would cost a file that is needed.
 
     `page` is HTML, `table` CSV, `rows` Parquet; `save` is the folder of a model to come, `model` that of one to read,
     `judge` a file of forecasts to read, `weights` one of weights, `models` the models as `--models` names them,
-    `events` a file of events.
+    `events` a file of events, `database` the ledger that the run writes to.
     """
     _check_page(page)
     _check_table(table)
@@ -45,20 +46,20 @@ def check_outputs(
     for path in files:
         _check_writable(path)
     read = Path("/dev/stdin" if source == "-" else source)
+    needed = {
+        "the source": read,
+        "the file to judge": judge,
+        "the file of weights": None if weights in (None, "equal") else Path(weights),
+        "the file of events": Path(events) if isinstance(events, str) else None,
+        "the ledger": None if database is None else Path(database.removeprefix("sqlite:///")),
+    }
     outputs = [*files, *([] if save is None else [save])]
     for path in outputs:
-        if _same(path, read):
-            raise UsageError(f"an output must not be the source; '{path}' is both. Choose another path.")
-        if judge is not None and _same(path, judge):
-            raise UsageError(f"an output must not be the file to judge; '{path}' is both. Choose another path.")
-        if weights is not None and weights != "equal" and _same(path, Path(weights)):
-            raise UsageError(f"an output must not be the file of weights; '{path}' is both. Choose another path.")
-        if isinstance(events, str) and _same(path, Path(events)):
-            raise UsageError(f"an output must not be the file of events; '{path}' is both. Choose another path.")
-        if any(_same(path, file) for file in _model_files(models)):
-            raise UsageError(f"an output must not be the file of a model; '{path}' is both. Choose another path.")
+        for what, file in (*needed.items(), *(("the file of a model", file) for file in _model_files(models))):
+            if file is not None and is_same_file(path, file):
+                raise UsageError(f"an output must not be {what}; '{path}' is both. Choose another path.")
     for path, other in combinations(outputs, 2):
-        if _same(path, other):
+        if is_same_file(path, other):
             raise UsageError(f"each output needs a path of its own; '{path}' is given twice. Choose another path.")
     for folder, others in ((save, [*files, read]), (model, files)):
         for path in others:
@@ -72,7 +73,7 @@ def _model_files(models: str | None) -> list[Path]:
     return [Path(word.rpartition(":")[0] or word) for word in words if ".py" in word]
 
 
-def _same(path: Path, other: Path) -> bool:
+def is_same_file(path: Path, other: Path) -> bool:
     """Whether both are one file, by whatever names, or would be; a device takes any number of outputs."""
     try:
         return os.path.samefile(path, other) and (path.is_file() or path.is_dir())

@@ -7,9 +7,9 @@ returns to the long-run one of the series. Here it returns in logarithms, so tha
 a move drawn in units of sigma is drawn in units of sigma (long run / sigma)^pull. The next sigma follows the move, and
 a distance to the long run dies out as that of an AR(1) does. Where it dies out to is what the network draws: moves
 that are 1.2 of their unit in the mean settle at 1.2^(1 / pull) long runs. So it is measured along the path how large
-moves have been in their unit (`Sizes`), and divided out, until their mean square is the series' own: the target of
-variance targeting. A Student-t draws a move of a hundred usual ones in some path; what would follow it there has never
-been seen, and so volatility and moves are bounded as well.
+moves have been in their unit (`Sizes`), and divided out, until their size is that of the series. A Student-t draws a
+move of a hundred usual ones in some path; what would follow it there has never been seen, and so volatility and moves
+are bounded as well.
 
 A drift that was learned one day ahead is no evidence of a year's, and ends there: the median stays where it is. So it
 does in the random walk without drift that forecasts are judged by.
@@ -58,8 +58,7 @@ def at_pace(day: Day, pace: Float[np.ndarray, " row"] | float) -> Day:
 class Sizes:
     """How large the moves of each start's paths have been of late, in units of what they were drawn in.
 
-    `usual` (start,) is the root mean square that moves in units of their own volatility have in the series: more than
-    1 where tails are heavy.
+    `usual` (start,) is the root mean square that they are held at: more than 1 where the series has heavy tails.
     """
 
     def __init__(self, usual: Float[np.ndarray, " start"]) -> None:

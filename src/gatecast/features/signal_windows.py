@@ -14,7 +14,7 @@ from gatecast.features.event_calendar import future_events, summary
 from gatecast.features.known_events import FLAGS, future_known
 from gatecast.features.long_run import LongRun, Sizes, at_pace, kept, without_drift
 from gatecast.features.signal_rows import BaseInputs, SignalRows, histories, inputs_of, readings
-from gatecast.features.signals import Moves, Sums, evaluate, joined, long_run_volatility, range_of, tails
+from gatecast.features.signals import Moves, Sums, evaluate, far_size, joined, long_run_volatility, range_of
 from gatecast.prices import PriceSeries
 
 PULL = 0.5  # of a path's scale to the series' own: half of a distance is gone in some 15 steps
@@ -90,7 +90,7 @@ class SignalWindows:
         long_run = np.repeat([long_run_volatility(part.moves) for part in rows], paths)
         self._long_run = LongRun(volatility=long_run, pull=PULL)
         self._pace = np.array([part.pace for part in rows]).repeat(paths)
-        self._sizes = Sizes(np.array([tails(part.moves) for part in rows]))
+        self._sizes = Sizes(np.array([far_size(part.moves) for part in rows]))
         self._own_overnight = self._now.overnight
         self._current = True  # whether sums and signals are of the newest day
         self._total = np.zeros(len(rows) * paths)

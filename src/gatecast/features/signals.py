@@ -219,10 +219,14 @@ def long_run_volatility(moves: Moves) -> float:
     return float(max(np.abs(moves.log_return).mean() / _MEAN_SIZE, FLOOR))
 
 
-def tails(moves: Moves) -> float:
-    """The root mean square of these moves in units of their long-run volatility: 1 of normal ones, more of others."""
+def far_size(moves: Moves) -> float:
+    """The root mean square of moves far along a path, in units of the long-run volatility: 1 where these are normal.
+
+    Half way, in logarithms, from 1 to the root mean square of these moves, in which a crash counts for more than it
+    tells of the years ahead (chosen with benchmarks/long_horizon.py).
+    """
     square = float(np.sqrt(np.square(moves.log_return).mean()))
-    return max(square / long_run_volatility(moves), _MEAN_SIZE)  # which is that of moves of one size
+    return float(np.sqrt(max(square / long_run_volatility(moves), _MEAN_SIZE)))  # which is that of moves of one size
 
 
 def evaluate(sums: Sums) -> Signals:

@@ -146,7 +146,7 @@ def change_between(earlier: Issued, later: Recorded, series: PriceSeries | None 
         by_price=math.log(later.last_close / close_before),
         other=tuple(_other(before, later)),
         revised=found.revised,
-        data="".join(note.text for note in found.notes),
+        data="".join(note.text.replace("not settled", "not compared") for note in found.notes),
     )
 
 

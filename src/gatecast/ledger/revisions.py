@@ -14,6 +14,7 @@ from gatecast.prices import PriceSeries
 
 SAME = 5e-4  # relative; adjusted prices are rounded to a cent or to four digits
 _LEAST_SHARE = 0.8  # of the recorded rows that the new prices must have: a few may have been dropped since
+OTHER = 0.25  # of a usual move; revisions and dividends change a few rows, another asset's prices change them all
 _MOST_ROWS = 1.25  # new rows for each recorded one between them; more are bars of another length
 
 
@@ -51,6 +52,13 @@ def match(series: PriceSeries, content: Mapping[str, Any]) -> Match:
     if np.abs(ratios / ratio - 1).max() <= SAME and abs(ratio - 1) > SAME:
         text = f"recorded prices are now {ratio:.4g} times what they were, as after a split; returns allow for it"
         return Match(ratio=ratio, revised=0.0, notes=(Note("data", text, (series.item_id,)),))
+    moved, then = np.diff(np.log(series.close[places[there]])), np.diff(np.log(closes[there]))
+    if np.median(np.abs(moved - then)) > max(OTHER * np.median(np.abs(then)), SAME):
+        text = (
+            "not settled: most changes of the new prices from row to row are others than those that were recorded, "
+            "so they are of another asset"
+        )
+        return Match(ratio=None, revised=0.0, notes=(Note("data", text, (series.item_id,)),))
     worst = int(np.abs(ratios - 1).argmax())
     change, when = float(ratios[worst] - 1), moment_text(stamps[there][worst])
     text = (

@@ -127,6 +127,8 @@ class BaseNetworks:
             return "the base network has not learned from dates of events: those given are shown, and not used"
         if series.events is None or series.events.of_kind(KIND) is None:
             return f"the base network has learned from dates of {KIND} alone: those given are shown, and not used"
+        if describe(series.timestamps).freq not in "BD":
+            return f"dates of {KIND} enter forecasts of days alone: those given are shown, and not used"
         return f"known dates of {KIND} enter the forecast"
 
     def to_dict(self) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class Refused:
 class PriceFolder:
     """The files of a folder by the asset each names, in the order of their names; and those left out, with the reason.
 
-    Hidden files, files with the ending of another format, and folders in it are passed over.
+    Hidden files, files with the ending of another format, links out of the folder, and folders in it are passed over.
     """
 
     files: Mapping[str, Path]
@@ -41,7 +41,11 @@ def is_folder(source: object) -> bool:
 def price_folder(folder: Path) -> PriceFolder:
     """The files of prices in a folder; raises `UnreadableSource` where there is none, or it may not be read."""
     try:
-        entries = [entry for entry in os.scandir(folder) if entry.is_file() and is_price_file(entry.name)]
+        entries = [
+            entry
+            for entry in os.scandir(folder)
+            if entry.is_file() and is_price_file(entry.name) and not _leads_out(entry)
+        ]
     except OSError as error:
         raise UnreadableSource(
             f"the folder {shown(folder)} can't be read: {error.strerror or error}. Change its permissions."
@@ -58,6 +62,11 @@ def price_folder(folder: Path) -> PriceFolder:
             f"a folder of prices holds a file an asset: {FORMATS}; {shown(folder)} holds none. Give another folder."
         )
     return PriceFolder(files=files, refused=tuple(refused))
+
+
+def _leads_out(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a link to a file elsewhere, which is passed over."""
+    return entry.is_symlink() and Path(entry.path).resolve().parent != Path(entry.path).parent.resolve()
 
 
 def named_by_file(table: PriceTable, item: str, path: Path) -> PriceSeries:
