@@ -208,7 +208,8 @@ def _update(run: _Run, batches: Sequence[Batch]) -> Float[Tensor, ""]:
         losses, gradients = _exchanged(run, batches, losses, gradients)
 
     def step(place: int) -> None:
-        run.optimisers[batches[place].member].step(gradients[place])
+        optimiser = run.optimisers[batches[place].member]
+        optimiser.step(gradients[place])
 
     run.workers.map(step, range(len(batches)))
     return torch.stack(losses).sum() / len(batches)
