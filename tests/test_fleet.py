@@ -274,6 +274,13 @@ def test_a_fleet_of_nothing_is_refused(folder: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["fleet", str(folder), "--out", str(tmp_path / "out"), *OPTIONS, "--workers", "1"])
     assert isinstance(result.exception, GatecastError) and "no asset could be forecast" in str(result.exception)
     (tmp_path / "file").touch()
-    for out, why in ((tmp_path / "file", "is a file"), (folder, "must not be the source")):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "summary.json").write_text("mine")
+    for out, why in (
+        (tmp_path / "file", "is a file"),
+        (folder, "must not be the source"),
+        (other, "holds other files"),
+    ):
         with pytest.raises(UsageError, match=why):
             run_fleet(folder, QUICK, out=out)

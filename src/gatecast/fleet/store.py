@@ -20,12 +20,14 @@ from gatecast.fleet.work import AssetForecast
 from gatecast.forecast import QUANTILES
 from gatecast.text import shown
 
+FORMAT = 1  # of the folder
 _LONGEST = 100  # characters of a file's name; file systems take 255 bytes
 _ABOUT = b"gatecast"  # the key of a file's metadata
 
 
 class FleetStore:
-    """`forecasts/` holds a file an asset, `failed/` why others could not be forecast, `summary.json` the last run.
+    """`forecasts/` holds a file an asset, `failed/` why others could not be forecast, `summary.json` the last run;
+    `fleet.json` says that the folder is a fleet's.
 
     A file of a forecast has the columns `item_id`, `timestamp`, `step`, `last_timestamp`, `last_close`, `mean` and
     those of `forecast.QUANTILES` (prices), and in its metadata under "gatecast", as JSON, the `key` of its data and
@@ -33,13 +35,21 @@ class FleetStore:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Make the folder; raises `UsageError` where it is a file, `GatecastError` where it cannot be made."""
+        """Make the folder; raises `UsageError` where it holds other files, `GatecastError` where it cannot be made."""
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"forecasts of a fleet go to a folder; {shown(folder)} is a file. Choose another name.")
         self.folder = folder
         self._forecasts, self._failed = folder / "forecasts", folder / "failed"
+        marker = folder / "fleet.json"
         try:
-            self._forecasts.mkdir(parents=True, exist_ok=True)
+            if not marker.exists() and folder.exists() and any(folder.iterdir()):
+                raise UsageError(
+                    f"forecasts of a fleet go to a folder of their own; {shown(folder)} holds other files. "
+                    "Choose another folder."
+                )
+            self._forecasts.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(marker, json.dumps({"format": FORMAT}).encode())
+            self._forecasts.mkdir(exist_ok=True)
             self._failed.mkdir(exist_ok=True)
         except OSError as error:
             raise GatecastError(f"{_unwritable(folder, error)} Choose another place.") from None

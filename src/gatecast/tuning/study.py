@@ -70,13 +70,19 @@ def ended_indices(study: Study) -> set[int]:
     return ended
 
 
+LEAST_TOLD = 10  # trials that ended: of fewer the shares are chance
+
+
 def importances(study: Study) -> dict[str, float]:
     """The share of each setting in what sets the best trials apart (PED-ANOVA: Watanabe, Bansal and Hutter 2023).
 
     Empty where there are too few trials to tell.
     """
     import optuna
+    from optuna.trial import TrialState
 
+    if len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < LEAST_TOLD:
+        return {}
     try:
         with caught_warnings():
             evaluator = optuna.importance.PedAnovaImportanceEvaluator()
