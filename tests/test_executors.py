@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,3 +104,33 @@ assert not ray.is_initialized()
 def test_a_ray_is_started_and_ended_and_an_address_without_one_is_one_line() -> None:
     pytest.importorskip("ray")
     subprocess.run([sys.executable, "-W", "error", "-c", RAYS], check=True, timeout=60)
+
+
+def wait_long(folder: str, task: int) -> int:
+    """Tell which process works, and work on for minutes."""
+    (Path(folder) / str(os.getpid())).touch()
+    time.sleep(300)
+    return task
+
+
+def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.path[:0] = sys.argv[2:]; from test_executors import wait_long; "
+        "from gatecast.executors import Engine, run_tasks; "
+        "list(run_tasks(wait_long, sys.argv[1], range(2), engine=Engine(workers=2)))"
+    )
+    place = str(Path(__file__).parent)
+    owner = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), place])
+    workers: list[int] = []
+    try:
+        end = time.monotonic() + 100
+        while len(workers) < 2 and time.monotonic() < end:
+            time.sleep(0.2)
+            workers = [int(path.name) for path in tmp_path.iterdir()]
+        assert len(workers) == 2 and owner.pid not in workers
+    finally:
+        owner.kill()
+        owner.wait()
+    while any(Path(f"/proc/{worker}/task").exists() for worker in workers):
+        assert time.monotonic() < end, "a worker outlives its owner"
+        time.sleep(0.2)

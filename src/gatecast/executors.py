@@ -8,6 +8,7 @@ import os
 import platform
 import socket
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -28,6 +29,7 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 _LARGEST_DYNAMIC = 2**25  # bytes; where glibc's own thresholds end after large blocks have been freed
 _HEAP = 2**26  # bytes; an empty heap of a thread is given back unless the pad is as large
 _ANSWERS = 10.0  # seconds in which a cluster takes a connection
+_WATCHED = 2.0  # seconds between two looks of a worker at whether its owner lives
 _RETRIES = 1  # of a task whose worker died
 _prepared = False
 _filters = threading.RLock()
@@ -125,8 +127,24 @@ def _prepared_work(work: Callable[[Shared, Task], Answer], shared: Shared, task:
     return work(shared, task)
 
 
-def _numbered(work: Callable[[Shared, Task], Answer], shared: Shared, number: int, task: Task) -> tuple[int, Answer]:
+def _numbered(
+    work: Callable[[Shared, Task], Answer], shared: Shared, owner: int, number: int, task: Task
+) -> tuple[int, Answer]:
+    if os.getppid() == owner:
+        _end_with(owner)
     return number, work(shared, task)
+
+
+@cache
+def _end_with(owner: int) -> None:
+    """End this worker soon after the process that started it, which may have been killed without a word."""
+
+    def watch() -> None:
+        while os.getppid() == owner:
+            time.sleep(_WATCHED)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _called(work: Callable[[Shared, Task], Answer], shared: Shared, task: Task) -> Answer:
@@ -140,7 +158,7 @@ def _on_processes(
     """On processes of this machine, by joblib."""
     from joblib import Parallel, delayed
 
-    call = delayed(partial(_numbered, work, shared))
+    call = delayed(partial(_numbered, work, shared, os.getpid()))
     left = enumerate(tasks)
     begun: dict[int, Task] = {}
 
