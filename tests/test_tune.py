@@ -140,15 +140,15 @@ def test_what_is_found_is_judged_on_the_tail_beside_the_preset(found: TuningRun)
     [
         (0.9, 0.01, "Tuning helped."),
         (0.9, 0.2, "Tuning may not have helped: the difference may be luck."),
-        (1.1, 0.2, "Tuning did not help: the default settings are better there."),
-        (1.1, 0.01, "Tuning did not help: the default settings are better there beyond luck."),
+        (1.1, 0.2, "Tuning did not help: the settings of the preset are better there."),
+        (1.1, 0.01, "Tuning did not help: the settings of the preset are better there beyond luck."),
         (1.0, None, "Tuning did not help: no trial beat"),
     ],
 )
 def test_a_search_says_plainly_whether_it_helped(found: float, p_value: float | None, begins: str) -> None:
     unseen = Unseen(first="2020-01-01", origins=40, found=found, default=1.0, dm=None, p_value=p_value)
     assert unseen.text.startswith(begins) and unseen.helped == (begins == "Tuning helped.")
-    assert ("Keep the default settings" in unseen.text) == (found > 1)
+    assert ("Keep those." in unseen.text) == (found > 1)
 
 
 def ended(study: Path) -> int:

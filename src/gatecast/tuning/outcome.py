@@ -51,17 +51,15 @@ class Unseen:
         change = abs(self.found / self.default - 1)
         side = "smaller" if self.found < self.default else "larger"
         numbers = (
-            f"{where} the CRPS of what was found is {self.found:.5f} against {self.default:.5f} of the default "
-            f"settings, {change:.1%} {side} (Diebold-Mariano p = {self.p_value:.2g})."
+            f"{where} the CRPS of what was found is {self.found:.5f} against {self.default:.5f} of those of "
+            f"the preset, {change:.1%} {side} (Diebold-Mariano p = {self.p_value:.2g})."
         )
         if self.helped:
             return f"Tuning helped. {numbers}"
         if self.found < self.default:
             return f"Tuning may not have helped: the difference may be luck. {numbers}"
         worse = " beyond luck" if self.p_value < _DOUBT else ""
-        return (
-            f"Tuning did not help: the default settings are better there{worse}. {numbers} Keep the default settings."
-        )
+        return f"Tuning did not help: the settings of the preset are better there{worse}. {numbers} Keep those."
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain types, with `helped` and `text`."""
