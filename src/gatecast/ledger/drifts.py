@@ -40,7 +40,7 @@ class BandDrift:
 def drifts_of_items(connection: Connection, model: str, items: Sequence[str]) -> dict[str, BandDrift]:
     """The test of each of these assets one step ahead; those without a settled one-step forecast are left out."""
     scores = DERIVED.scores
-    found = _drifts(connection, scores.c.model == model, scores.c.item.in_(list(items)), scores.c.step == 1)
+    found = _drifts(connection, scores.c.model == model, scores.c.item.in_(list(items)), scores.c.step + 0 == 1)
     return {item: drift for (item, _), drift in found.items()}
 
 
@@ -52,7 +52,8 @@ def drifts_of_steps(connection: Connection, model: str, item: str) -> dict[int |
 
 def _drifts(connection: Connection, *chosen: ColumnElement[bool]) -> dict[tuple[str, int], BandDrift]:
     scores = DERIVED.scores
-    asked = select(*(scores.c[name] for name in _COLUMNS)).where(scores.c.void == 0, *chosen)
+    # A sum has no index: SQLite would take those of voids and steps, and read the rows of all items.
+    asked = select(*(scores.c[name] for name in _COLUMNS)).where(scores.c.void + 0 == 0, *chosen)
     rows = connection.execute(asked.order_by(scores.c.item, scores.c.step, scores.c.day, scores.c.seq)).all()
     return {key: _tested(list(same)) for key, same in groupby(rows, key=lambda row: (row[0], row[1]))}
 
