@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import event
 
 from gatecast.faces.record_text import drift_lines
 from gatecast.faces.terminal.ledger import show_record
 from gatecast.judge.drift import coverage_drift
 from gatecast.ledger.database import Database
+from gatecast.ledger.drifts import drifts_of_items
 from gatecast.ledger.recording import void
 from gatecast.ledger.settling import settle
 from gatecast.ledger.summary import DRIFTS, summarize
@@ -132,3 +134,16 @@ def test_assets_without_drift_are_put_together(tmp_path: Path) -> None:
     assert lines[1] == "One step ahead of A, B: no drift found in 79 to 129 days."
     assert len(lines) == 3
     json.dumps(told(tmp_path / "l.db"), allow_nan=False)
+
+
+def test_the_rows_of_the_tested_assets_alone_are_read(tmp_path: Path) -> None:
+    """By the index of items: by another one SQLite would read the settled steps of every asset of a model."""
+    path = tmp_path / "ledger.db"
+    keep(path, [recorded(prices("A", 0.9), 5)])
+    asked: list[tuple[str, Any]] = []
+    with Database(str(path)) as ledger, ledger.reading() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *call: asked.append((call[2], call[3])))
+        drifts_of_items(connection, "gatecast", ["A", "B"])
+        statement, values = asked[-1]
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+    assert any("USING INDEX scores_item (item=? AND model=?)" in str(row[-1]) for row in plan)

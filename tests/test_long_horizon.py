@@ -218,8 +218,8 @@ def test_both_kinds_of_network_follow_the_same_rule() -> None:
     assert signal_windows.LongRun is indicator_windows.LongRun is long_run.LongRun
 
 
-@pytest.mark.parametrize(("every", "pace"), [(7, 5**0.5), (30, (30 * 5 / 7) ** 0.5)])
-def test_the_drift_of_a_row_grows_with_the_days_it_stands_for(every: int, pace: float) -> None:
+@pytest.mark.parametrize(("every", "factor"), [(7, 5**0.5), (30, (30 * 5 / 7) ** 0.5)])
+def test_the_drift_of_a_row_grows_with_the_days_it_stands_for(every: int, factor: float) -> None:
     close = noise("N", 9, rows=200).close
     first = np.datetime64("2022-01-03")
     days, rows = (
@@ -232,9 +232,9 @@ def test_the_drift_of_a_row_grows_with_the_days_it_stands_for(every: int, pace: 
     drifts = [float(member.location.detach()) for member in base_networks(NEW).members]
     assert min(drifts) > 0.02
     shares = np.repeat(drifts, 60 // len(drifts))  # each member has as many of the paths
-    np.testing.assert_allclose(np.sort(moved), np.sort(shares) * (pace - 1), atol=1e-5)
+    np.testing.assert_allclose(np.sort(moved), np.sort(shares) * (factor - 1), atol=1e-5)
     learned = [TrainingSequence.of_table([series])[0].rows(0, 120) for series in (days, rows)]
     member = base_networks(NEW).members[0]
     alone, together = predicted(member, Chunks.of(learned[:1])), predicted(member, Chunks.of(learned))
     torch.testing.assert_close(together.location[:, 0], alone.location[:, 0])
-    torch.testing.assert_close(together.location[:, 1], alone.location[:, 0] * pace)
+    torch.testing.assert_close(together.location[:, 1], alone.location[:, 0] * factor)

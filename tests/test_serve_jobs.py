@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
-import os
 import subprocess
 import sys
 import time
@@ -37,33 +36,13 @@ KILLS = Path(__file__).parents[1] / "benchmarks" / "serve_kills.py"
 RECORD = recorded(simulated_series("ACME"), 100)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database of each kind."""
-    if request.param == "sqlite":
-        yield str(tmp_path / "ledger.db")
-        return
-    url = request.getfixturevalue("postgres")
-    name = f"t{os.urandom(4).hex()}"
-    _on_server(url, f"CREATE DATABASE {name}")
-    yield url.replace("/postgres?", f"/{name}?")
-    _on_server(url, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _on_server(url: str, statement: str) -> None:
-    import psycopg
-
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(statement)  # type: ignore[call-overload]
-
-
 @pytest.fixture
-def opened(database: str, tmp_path: Path) -> Iterator[Callable[..., Store]]:
+def opened(either_database: str, tmp_path: Path) -> Iterator[Callable[..., Store]]:
     """Opens stores of one database, each as a server of its own would."""
     stores = []
 
     def make(**settings: Any) -> Store:
-        stores.append(Store(ServeSettings(database=database, data=tmp_path / "data", **settings)))
+        stores.append(Store(ServeSettings(database=either_database, data=tmp_path / "data", **settings)))
         return stores[-1]
 
     yield make
@@ -272,9 +251,9 @@ def kills_benchmark() -> ModuleType:
 
 @pytest.mark.slow(reason="servers and workers are killed and start again, each of which loads torch")
 @pytest.mark.timeout(600)
-def test_kills_of_servers_and_workers_lose_and_double_nothing(database: str, tmp_path: Path) -> None:
+def test_kills_of_servers_and_workers_lose_and_double_nothing(either_database: str, tmp_path: Path) -> None:
     """Two servers on one database; `benchmarks/serve_kills.py` does the same for as long as one likes."""
-    found = kills_benchmark().trial(tmp_path, database, kills=6, servers=2, seed=1)
+    found = kills_benchmark().trial(tmp_path, either_database, kills=6, servers=2, seed=1)
     assert found.lost == found.twice == found.wrong == []
     assert len(found.accepted) > 3
     assert found.rows >= len(found.accepted)

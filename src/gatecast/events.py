@@ -110,6 +110,11 @@ class Events:
         before = self._known_from <= day.astype("datetime64[D]")
         return self if before.all() else self._taken(before)
 
+    def not_yet_known(self, day: np.datetime64) -> Events | None:
+        """Those after a day that were announced later than that day; None where there are none."""
+        today = day.astype("datetime64[D]")
+        return self._taken((self.dates > today) & (self._known_from > today))
+
     def of_kind(self, kind: str) -> Events | None:
         """Those of a kind; None where there are none."""
         return self._taken(self.kinds == kind)

@@ -202,7 +202,9 @@ class PriceTable:
         if unknown:
             text = f"left out events of items without prices: {listed(unknown, 6)}; the prices are of"
             notes += (Note("data", f"{text} {listed(self.item_ids, 6)}"),)
-        secret = sorted({kind for series in self.series for kind in _not_yet_known(series, events)})
+        mine = [(each.timestamps[-1], events.of(each.item_id)) for each in self.series]
+        ahead = [found.not_yet_known(last) for last, found in mine if found is not None]
+        secret = sorted({kind for hidden in ahead if hidden is not None for kind in hidden.kinds.tolist()})
         if secret:
             text = f"left out dates ahead that nobody knew yet, of {listed(secret, 6)}"
             notes += (Note("data", f"{text}; a column 'announced' tells since when they are known"),)
@@ -236,17 +238,6 @@ class PriceTable:
             if series.events is not None:
                 digest.update(series.events.digest())
         return digest.hexdigest()
-
-
-def _not_yet_known(series: PriceSeries, events: Events) -> set[str]:
-    """The kinds of events of an item after its last row that nobody knew of on its last row."""
-    own, last = events.of(series.item_id), series.timestamps[-1]
-    if own is None:
-        return set()
-    known = own.known(last)
-    ahead = set(zip(own.dates.tolist(), own.kinds.tolist(), strict=True))
-    told = set() if known is None else set(zip(known.dates.tolist(), known.kinds.tolist(), strict=True))
-    return {str(kind) for date, kind in ahead - told if np.datetime64(date, "D") > last}
 
 
 def _array(item_id: str, name: str, values: object, kind: str) -> np.ndarray:

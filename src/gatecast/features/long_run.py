@@ -43,14 +43,14 @@ def kept(step: int) -> float:
 
 def without_drift(day: Day, step: int) -> Day:
     """The day beyond the near steps without its drift, in what it drew and in what that was drawn from."""
-    return day if step <= NEAR else at_pace(day, 0.0)
+    return day if step <= NEAR else with_scaled_drift(day, 0.0)
 
 
-def at_pace(day: Day, pace: Float[np.ndarray, " row"] | float) -> Day:
+def with_scaled_drift(day: Day, factor: Float[np.ndarray, " row"] | float) -> Day:
     """The day with its drift so many times, in what it drew and in what that was drawn from."""
-    if day.drift is None or np.all(pace == 1):
+    if day.drift is None or np.all(factor == 1):
         return day
-    more = day.drift * (pace - 1)
+    more = day.drift * (factor - 1)
     density = None if day.density is None else replace(day.density, location=day.density.location + more)
     return replace(day, value=day.value + more, drift=day.drift + more, density=density)
 

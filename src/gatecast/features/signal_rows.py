@@ -70,9 +70,9 @@ class SignalRows:
     stop: int = 0
 
     @property
-    def pace(self) -> float:
-        """By how much the drift of a row, in units of its volatility, is over that of a day (`pace_of`)."""
-        return pace_of(self.timestamps)
+    def drift_factor(self) -> float:
+        """What multiplies a day's drift (the function `drift_factor`)."""
+        return drift_factor(self.timestamps)
 
     @property
     def newest(self) -> SignalRows:
@@ -121,14 +121,14 @@ class SignalRows:
         )
 
 
-def pace_of(timestamps: np.ndarray) -> float:
+def drift_factor(timestamps: np.ndarray) -> float:
     """The square root of how many sessions of a market a row stands for: 1 of days, 2.2 of weeks, 4.6 of months.
 
     Drift grows with time and volatility with its root, so that a drift that was learned in volatilities a day is so
     many times as large in volatilities a row.
 
     >>> days = np.arange("2024-01-01", "2024-12-31", dtype="datetime64[D]")
-    >>> pace_of(days), round(pace_of(days[::7]), 2), pace_of(days[:1])
+    >>> drift_factor(days), round(drift_factor(days[::7]), 2), drift_factor(days[:1])
     (1.0, 2.24, 1.0)
     """
     if len(timestamps) < 2:

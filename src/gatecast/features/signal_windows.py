@@ -12,7 +12,7 @@ from gatecast.features.contract import WINDOW, Day, Reading, Student, Windows
 from gatecast.features.cross_section import CROSS_SECTION, LEAST_ITEMS, contributes, contribution, cross_section_of
 from gatecast.features.event_calendar import future_events, summary
 from gatecast.features.known_events import FLAGS, future_known
-from gatecast.features.long_run import LongRun, Sizes, at_pace, kept, without_drift
+from gatecast.features.long_run import LongRun, Sizes, kept, with_scaled_drift, without_drift
 from gatecast.features.signal_rows import BaseInputs, SignalRows, histories, inputs_of, readings
 from gatecast.features.signals import Moves, Sums, evaluate, far_size, joined, long_run_volatility, range_of
 from gatecast.prices import PriceSeries
@@ -89,7 +89,7 @@ class SignalWindows:
         self._now = joined([part.signals for part in rows], lambda parts: _last(parts).repeat(paths, axis=0))
         long_run = np.repeat([long_run_volatility(part.moves) for part in rows], paths)
         self._long_run = LongRun(volatility=long_run, pull=PULL)
-        self._pace = np.array([part.pace for part in rows]).repeat(paths)
+        self._drift_factor = np.array([part.drift_factor for part in rows]).repeat(paths)
         self._sizes = Sizes(np.array([far_size(part.moves) for part in rows]))
         self._own_overnight = self._now.overnight
         self._current = True  # whether sums and signals are of the newest day
@@ -161,7 +161,7 @@ class SignalWindows:
 
     def _expected(self, day: Day) -> Day:
         """A simulated day with the drift of a row, which may be a week; without one beyond the near steps."""
-        return without_drift(at_pace(day, self._pace), self._step)
+        return without_drift(with_scaled_drift(day, self._drift_factor), self._step)
 
     def _bring_up_to_date(self) -> None:
         """The signals of the newest day, once they are asked for: the last day of a path needs none."""

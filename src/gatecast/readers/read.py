@@ -94,13 +94,10 @@ def read_source(
     if is_folder(source):
         table = _read_folder(Path(str(source)), options, calendar=calendar, repair=repair, today=today)
     else:
-        findings = Findings(repair=repair)
-        kept = _series(source, options, findings, calendar=calendar, progress=progress, today=today)
-        if not repair:
-            findings.refuse()
-        if not kept:
+        found, _ = _read_file(source, options, calendar=calendar, repair=repair, progress=progress, today=today)
+        if found is None:
             raise UnreadableSource(_NO_PRICE)
-        table = PriceTable(series=kept, calendar=calendar, notes=tuple(findings.notes))
+        table = found
     return table if events is None else table.with_events(events)
 
 
@@ -118,14 +115,31 @@ def read_kept(
 
     Raises `UnreadableSource` or `UnsafeData` for what is wrong with the source as a whole.
     """
-    findings, refused = Findings(repair=repair), list[Refused]()
+    table, refused = _read_file(
+        source, options, list[Refused](), calendar=calendar, repair=repair, progress=progress, today=today
+    )
+    if table is None and not refused:
+        raise UnreadableSource(_NO_PRICE)
+    return table, refused
+
+
+def _read_file(
+    source: object,
+    options: ReadOptions,
+    refused: list[Refused] | None = None,
+    *,
+    calendar: str | None,
+    repair: bool,
+    progress: Progress | None,
+    today: datetime.date | None,
+) -> tuple[PriceTable | None, tuple[Refused, ...]]:
+    """The table of a source that is no folder, None without an item; with `refused`, items' own problems go there."""
+    findings = Findings(repair=repair)
     kept = _series(source, options, findings, refused, calendar=calendar, progress=progress, today=today)
     if not repair:
         findings.refuse()
-    if not kept and not refused:
-        raise UnreadableSource(_NO_PRICE)
     table = PriceTable(series=kept, calendar=calendar, notes=tuple(findings.notes)) if kept else None
-    return table, tuple(refused)
+    return table, tuple(refused or ())
 
 
 def layout_names(frame: pd.DataFrame, name: str, options: ReadOptions) -> dict[str, str]:

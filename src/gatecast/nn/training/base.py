@@ -107,7 +107,7 @@ def predicted(network: BaseNetwork, chunks: Chunks, generator: torch.Generator |
         kept[:, -FLAGS - 1 :] = 1.0
         masks = replace(network.draw_masks(count, generator), inputs=kept)
     day: JointDay = network(inputs, masks=masks)[0]
-    return replace(day, location=day.location * chunks.pace)
+    return replace(day, location=day.location * chunks.drift_factor)
 
 
 def _dropped(cross_section: Float[Tensor, "time batch cross_section"], generator: torch.Generator) -> Tensor:

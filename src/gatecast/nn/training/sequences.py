@@ -27,8 +27,8 @@ CHUNK = 120  # rows; half a year
 class TrainingSequence:
     """One version of one series as tensors, (time, ...): what is seen at each row, and the day observed after it.
 
-    `scale` is the volatility, of a log return, in units of which it was observed; `pace` what multiplies a day's
-    drift (`pace_of`).
+    `scale` is the volatility, of a log return, in units of which it was observed; `drift_factor` multiplies a
+    day's drift.
     """
 
     inputs: BaseInputs
@@ -36,7 +36,7 @@ class TrainingSequence:
     days: np.ndarray
     scale: Float[np.ndarray, " time"]
     item_id: str
-    pace: float
+    drift_factor: float
 
     @classmethod
     def of_table(
@@ -62,7 +62,7 @@ class TrainingSequence:
                 days=rows.timestamps[1:],
                 scale=rows.signals.scale[:-1],
                 item_id=series.item_id,
-                pace=rows.pace,
+                drift_factor=rows.drift_factor,
             )
             for series, rows in zip(
                 table, signal_rows(table, ranges=ranges, volumes=volumes, cross_section=cross_section), strict=True
@@ -80,7 +80,7 @@ class TrainingSequence:
             days=self.days[start:stop],
             scale=self.scale[start:stop],
             item_id=self.item_id,
-            pace=self.pace,
+            drift_factor=self.drift_factor,
         )
 
 
@@ -90,7 +90,7 @@ class Chunks:
 
     inputs: BaseInputs
     observed: Float[Tensor, "time batch 3"]
-    pace: Float[Tensor, " batch"]
+    drift_factor: Float[Tensor, " batch"]
 
     @classmethod
     def of(cls, sequences: Sequence[TrainingSequence]) -> Chunks:
@@ -98,7 +98,7 @@ class Chunks:
         return cls(
             inputs=_each(lambda *parts: torch.stack(parts, dim=1), *(part.inputs for part in sequences)),
             observed=torch.stack([part.observed for part in sequences], dim=1),
-            pace=torch.tensor([part.pace for part in sequences], dtype=torch.float32),
+            drift_factor=torch.tensor([part.drift_factor for part in sequences], dtype=torch.float32),
         )
 
 
