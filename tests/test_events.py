@@ -179,7 +179,7 @@ def test_an_event_of_every_item_is_of_each_and_unknown_items_are_noted() -> None
 def test_dates_ahead_that_nobody_knew_yet_are_noted() -> None:
     table = walk()
     last = table.series[0].timestamps[-1].astype("datetime64[D]")
-    rows = [("A", last + 30, "launch", None), ("A", last + 9, "earnings", None), ("A", last - 3, "party", None)]
+    rows = [("A", last + 30, "launch", None), ("A", last + 9, "earnings", None), ("A", last - 3, "party", last + 2)]
     assert texts(table.with_events(Events.of_rows(rows)).notes) == (
         "left out dates ahead that nobody knew yet, of launch; a column 'announced' tells since when they are known",
     )

@@ -216,6 +216,20 @@ def test_a_known_date_moves_the_forecast_of_a_network_that_takes_it() -> None:
     assert "known dates of earnings enter the forecast" in texts(with_date.notes)
 
 
+def test_dates_of_weeks_are_not_used_and_a_note_says_so() -> None:
+    days = simulated_series("A", ROWS)
+    weeks = replace(days, timestamps=days.timestamps[0] + np.arange(ROWS) * np.timedelta64(7, "D"))
+    event = Events.of_rows([("A", weeks.timestamps[-1] + np.timedelta64(14, "D"), "earnings", None)])
+    request = Request(cutoffs=[weeks.timestamps[-1]], horizon=4, paths=50, seeds=[0])
+    without, with_date = (
+        taking_events().predict_at(PriceTable(series=(series,)), request)[0].items[0]
+        for series in (weeks, replace(weeks, events=event))
+    )
+    np.testing.assert_array_equal(without.paths, with_date.paths)
+    assert any("enter forecasts of days alone" in text for text in texts(with_date.notes))
+    assert not any("known dates of earnings enter" in text for text in texts(with_date.notes))
+
+
 def test_a_known_date_moves_paths_from_its_step_on_and_not_before() -> None:
     plain = simulated_series("A", ROWS)
     request = Request(cutoffs=[plain.timestamps[-1]], horizon=9, paths=50, seeds=[0])

@@ -17,7 +17,7 @@ from gatecast.faces.record_text import drift_lines
 from gatecast.faces.terminal.ledger import show_record
 from gatecast.judge.drift import coverage_drift
 from gatecast.ledger.database import Database
-from gatecast.ledger.drifts import drifts_of_items
+from gatecast.ledger.drifts import drifts_of_items, drifts_of_steps
 from gatecast.ledger.recording import void
 from gatecast.ledger.settling import settle
 from gatecast.ledger.summary import DRIFTS, summarize
@@ -143,7 +143,10 @@ def test_the_rows_of_the_tested_assets_alone_are_read(tmp_path: Path) -> None:
     asked: list[tuple[str, Any]] = []
     with Database(str(path)) as ledger, ledger.reading() as connection:
         event.listen(connection, "before_cursor_execute", lambda *call: asked.append((call[2], call[3])))
-        drifts_of_items(connection, "gatecast", ["A", "B"])
-        statement, values = asked[-1]
-        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
-    assert any("USING INDEX scores_item (item=? AND model=?)" in str(row[-1]) for row in plan)
+        drifts_of_items(connection, "gatecast", ["A"])
+        drifts_of_items(connection, "gatecast", [f"A{number}" for number in range(DRIFTS)])
+        drifts_of_steps(connection, "gatecast", "A")
+        plans = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values).all() for text, values in asked[:]]
+    assert len(plans) == 3
+    for plan in plans:
+        assert any("USING INDEX scores_item (item=?)" in str(row[-1]) for row in plan), plan

@@ -32,6 +32,7 @@ from gatecast.tuning.plan import TuningPlan
 from gatecast.tuning.progress import TuningProgress
 from gatecast.tuning.run import TuningRun, run_tuning
 from gatecast.tuning.space import SEARCHED
+from gatecast.tuning.study import LEAST_TOLD, importances
 from gatecast.tuning.trial import Search, run_trial
 
 pytest.importorskip("optuna")
@@ -284,6 +285,19 @@ def test_the_command_prints_what_it_found_and_writes_a_page(found: TuningRun, tm
     assert (
         found.unseen.text in text and "(the preset)" in text and text.rstrip().splitlines()[-1] == document["command"]
     )
+
+
+def test_few_trials_tell_no_importance() -> None:
+    optuna = pytest.importorskip("optuna")
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    found = []
+    for count in (LEAST_TOLD - 1, 20):
+        study.optimize(
+            lambda trial: trial.suggest_float("x", 0, 1) + 0 * trial.suggest_float("y", 0, 1),
+            n_trials=count - len(study.trials),
+        )
+        found.append(importances(study))
+    assert found[0] == {} and set(found[1]) == {"x", "y"}
 
 
 def test_the_page_is_the_same_for_the_same_search_and_escapes_it(found: TuningRun) -> None:

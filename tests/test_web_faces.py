@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import jinja2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -49,6 +50,15 @@ def test_without_a_test_the_headline_leaves_it_open() -> None:
     assert headline(None).tone == "open"
     untested = headline(verdict("no evidence", "no evidence", None, origins=0))
     assert untested.tone == "open" and "could not be tested" in untested.text
+
+
+def test_the_badge_says_whether_there_was_a_test() -> None:
+    found = {**verdict("no evidence", "no evidence", True), "text": "..."}
+    page = TEMPLATES[0].parent
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(page), autoescape=True)
+    for told, badge in ((None, "not judged"), (found, "no evidence")):
+        shown = environment.get_template("verdict.html").render(headline=headline(told), verdict=told)
+        assert f">{badge}</span>" in shown
 
 
 @given(st.lists(PRICE, min_size=1, max_size=8), st.lists(PRICE, min_size=1, max_size=5))

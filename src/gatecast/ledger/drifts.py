@@ -39,21 +39,23 @@ class BandDrift:
 
 def drifts_of_items(connection: Connection, model: str, items: Sequence[str]) -> dict[str, BandDrift]:
     """The test of each of these assets one step ahead; those without a settled one-step forecast are left out."""
-    scores = DERIVED.scores
-    found = _drifts(connection, scores.c.model == model, scores.c.item.in_(list(items)), scores.c.step + 0 == 1)
+    found = _drifts(connection, model, items, DERIVED.scores.c.step == 1)
     return {item: drift for (item, _), drift in found.items()}
 
 
 def drifts_of_steps(connection: Connection, model: str, item: str) -> dict[int | str, BandDrift]:
     """The test of each step of the forecasts of an asset, each with a false-alarm rate of its own."""
-    found = _drifts(connection, DERIVED.scores.c.model == model, DERIVED.scores.c.item == item)
-    return {step: drift for (_, step), drift in found.items()}
+    return {step: drift for (_, step), drift in _drifts(connection, model, [item]).items()}
 
 
-def _drifts(connection: Connection, *chosen: ColumnElement[bool]) -> dict[tuple[str, int], BandDrift]:
+def _drifts(
+    connection: Connection, model: str, items: Sequence[str], *chosen: ColumnElement[bool]
+) -> dict[tuple[str, int], BandDrift]:
     scores = DERIVED.scores
-    # A sum has no index: SQLite would take those of voids and steps, and read the rows of all items.
-    asked = select(*(scores.c[name] for name in _COLUMNS)).where(scores.c.void + 0 == 0, *chosen)
+    # An expression uses no index. So rows are found by their items, of which there are few; SQLite, which keeps no
+    # count, would take another index of the model's and read the rows of all items.
+    rest = (scores.c.model.concat("") == model, scores.c.void == 0, *chosen)
+    asked = select(*(scores.c[name] for name in _COLUMNS)).where(scores.c.item.in_(list(items)), *rest)
     rows = connection.execute(asked.order_by(scores.c.item, scores.c.step, scores.c.day, scores.c.seq)).all()
     return {key: _tested(list(same)) for key, same in groupby(rows, key=lambda row: (row[0], row[1]))}
 
