@@ -173,4 +173,5 @@ def test_a_repaired_split_forecasts_as_the_adjusted_prices(cases: Path) -> None:
     )
     for level in (0.5, 0.9):
         for mine, right in zip(ours.interval(level), theirs.interval(level), strict=True):
-            np.testing.assert_allclose(mine, right, rtol=1e-3)
+            # The files' own rounding (5e-5) sends a few of 500 paths another way; an unmended split is a factor of 4.
+            np.testing.assert_allclose(mine, right, rtol=5e-3)
