@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import cache
 
 import torch
@@ -33,6 +35,28 @@ def supported() -> bool:
 
 
 @cache
+def _whole_layers() -> bool:
+    """Whether oneDNN has an LSTM layer in bfloat16 for this processor; before AVX-512 it has none and says so."""
+    try:
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+            nn.LSTM(1, 1)(torch.zeros(1, 1, 1))
+    except RuntimeError:
+        return False
+    return True
+
+
+@contextmanager
+def _kernels() -> Iterator[None]:
+    """Within it a layer in bfloat16 runs on any processor: where oneDNN has none, torch's own steps, slower, do."""
+    before = torch.backends.mkldnn.enabled
+    torch.backends.mkldnn.enabled = before and _whole_layers()
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.enabled = before
+
+
+@cache
 def speed() -> float:
     """How many times as fast a layer of the recipe learns in bfloat16 here; a trial of half a second at most."""
     generator = torch.Generator().manual_seed(0)
@@ -53,7 +77,8 @@ def recurrent(
     layer: nn.LSTM | nn.GRU | nn.RNN, inputs: Tensor, before: Tensor | tuple[Tensor, ...] | None, sixteen_bits: bool
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """What a layer gives for inputs (time, batch, feature), and what it carries on, both as precise as the inputs."""
-    with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=sixteen_bits):
+    kernels = _kernels() if sixteen_bits and inputs.device.type == "cpu" else nullcontext()
+    with kernels, torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=sixteen_bits):
         outputs, end = layer(inputs, before)
     carried = end if isinstance(end, tuple) else (end,)
     return outputs.to(inputs.dtype), tuple(part.to(inputs.dtype) for part in carried)
