@@ -48,12 +48,12 @@ def _whole_layers() -> bool:
 @contextmanager
 def _kernels() -> Iterator[None]:
     """Within it a layer in bfloat16 runs on any processor: where oneDNN has none, torch's own steps, slower, do."""
-    before = torch.backends.mkldnn.enabled
-    torch.backends.mkldnn.enabled = before and _whole_layers()
+    mkldnn = torch.backends.mkldnn
+    before, *_ = mkldnn.set_flags(_enabled=_whole_layers(), _fp32_precision=None)  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
-        torch.backends.mkldnn.enabled = before
+        mkldnn.set_flags(_enabled=before, _fp32_precision=None)  # type: ignore[no-untyped-call]
 
 
 @cache
