@@ -8,11 +8,12 @@ import pytest
 from conftest import simulated_series
 from gatecast.calibration.combination import MEMBERS, Rivals
 from gatecast.calibration.raw_bands import PROBABILITIES
+from gatecast.models import rivals as rivals_module
 from gatecast.models.baselines import Garch, Har
 from gatecast.models.baselines.contract import Unfit
 from gatecast.models.baselines.garch import GarchParameters
 from gatecast.models.baselines.gjr import _Likelihood, fit_gjr
-from gatecast.models.baselines.recursion import recursive, recursive_columns
+from gatecast.models.baselines.recursion import recursive
 from gatecast.models.rivals import LEAST, REFIT, RIVALS, RivalModels
 from gatecast.prices import PriceSeries
 
@@ -32,6 +33,12 @@ def clustered(seed: int, rows: int = ROWS) -> np.ndarray:
 
 
 SERIES = simulated_series("X", ROWS, 1)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_held() -> None:
+    for newest in (rivals_module._fits, rivals_module._said):
+        newest.held.clear()
 
 
 def likelihood(returns: np.ndarray, p: GarchParameters) -> float:
@@ -72,11 +79,15 @@ def test_the_gradient_is_that_of_the_likelihood() -> None:
             assert gradient[number] == pytest.approx(slope, rel=1e-4, abs=1e-7)
 
 
-def test_columns_recur_each_by_itself() -> None:
-    values = np.random.default_rng(0).normal(size=(20, 3))
-    found = recursive_columns(values, 0.9)
-    for column in range(3):
-        np.testing.assert_allclose(found[:, column], recursive(values[:, column], 0.9, 0.0), rtol=1e-12)
+@pytest.mark.parametrize("keep", [0.0, 0.3, 0.97, 1.0, -0.6])
+def test_the_recursion_is_that_of_a_loop(keep: float) -> None:
+    values = np.random.default_rng(0).normal(size=700)
+    before, found = 2.5, []
+    for value in values:
+        before = value + keep * before
+        found.append(before)
+    np.testing.assert_allclose(recursive(values, keep, 2.5), found, rtol=1e-9, atol=1e-12)
+    assert len(recursive(values[:0], keep, 2.5)) == 0
 
 
 def test_an_origin_is_answered_the_same_alone_among_others_and_whatever_comes_later() -> None:
@@ -123,13 +134,35 @@ def test_quantiles_of_a_walk_are_those_of_paths() -> None:
 
 
 def test_parameters_are_learned_anew_once_a_year_and_held() -> None:
-    rivals = RivalModels()
-    rivals.quantiles(SERIES, np.arange(LEAST, LEAST + REFIT, 5), 2)
-    assert len(rivals.fits) == 1
-    rivals.quantiles(SERIES, np.arange(LEAST, ROWS, 50), 2)
-    assert len(rivals.fits) == 2
-    rivals.sorted_paths(SERIES.rows(0, LEAST + 3), 2, 10, 0)
-    assert len(rivals.fits) == 2
+    fits = rivals_module._fits.held
+    RivalModels().quantiles(SERIES, np.arange(LEAST, LEAST + REFIT, 5), 2)
+    assert len(fits) == 1
+    RivalModels().quantiles(SERIES, np.arange(LEAST, ROWS, 50), 2)
+    assert len(fits) == 2
+    RivalModels().sorted_paths(SERIES.rows(0, LEAST + 3), 2, 10, 0)
+    assert len(fits) == 2
+
+
+def test_what_was_said_is_not_worked_out_again_and_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.arange(LEAST, ROWS, 40)
+    (alone,) = RivalModels().quantiles(SERIES, rows[3:4], 2)
+    rivals_module._said.held.clear()
+    first = RivalModels().quantiles(SERIES, rows, 2)
+    np.testing.assert_array_equal(first[3], alone)
+    monkeypatch.setattr(rivals_module, "_quantiles", None)
+    np.testing.assert_array_equal(RivalModels().quantiles(SERIES, rows, 2), first)
+    later = PriceSeries(
+        item_id="Y", timestamps=SERIES.timestamps, close=np.r_[SERIES.close[: rows[5]], 2 * SERIES.close[rows[5] :]]
+    )
+    with pytest.raises(TypeError):
+        RivalModels().quantiles(later, rows, 2)
+
+
+def test_the_oldest_that_is_held_goes_first() -> None:
+    newest: rivals_module.Newest[int] = rivals_module.Newest(most=2)
+    assert [newest.of(name, lambda name=name: ord(name)) for name in "abca"] == [97, 98, 99, 97]
+    assert list(newest.held) == ["c", "a"]
+    assert newest.of("c", lambda: 0) == 99
 
 
 def test_where_too_few_rows_or_no_move_is_there_nothing_is_said() -> None:

@@ -6,11 +6,12 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -31,6 +32,7 @@ DISK = 512 * 2**20  # bytes of files in a folder
 _ARRAYS = tuple(field.name for field in fields(RawBands) if field.name != "item_ids")
 _shared: dict[str, WalkedDays] = {}  # with other tasks of this process, by token
 Group = list[RawBands]  # of neighbouring origins, ascending
+SideBySide = Callable[[Callable[[Any], Any], list[Any]], list[Any]]  # `map`, whose parts may run at the same time
 
 
 class WalkedDays:
@@ -51,12 +53,12 @@ class WalkedDays:
     def __reduce__(self) -> tuple[object, ...]:
         return _received, (self._token, self.folder)
 
-    def find(self, name: str, steps: int) -> Group | None:
-        """A group, at least so many steps ahead; None where it is not known, or its file is damaged."""
+    def find(self, name: str, steps: int) -> Group:
+        """A group, at least so many steps ahead; empty where it is not known, or its file is damaged."""
         group = self._held.get(name)
         if group is None and (group := self._read(name)) is not None:
             self._hold(name, group)
-        return None if group is None or group[0].steps < steps else group
+        return [] if not group or group[0].steps < steps else group
 
     def keep(self, name: str, group: Group) -> None:
         """Hold a group and write its file; where that fails it is simulated again another time."""
@@ -106,11 +108,15 @@ def _received(token: str, folder: Path | None) -> WalkedDays:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WalkedNetwork:
-    """A network with the days it was walked over. `identity` names its weights and settings."""
+    """A network with the days it was walked over. `identity` names its weights and settings.
+
+    Groups of days that are not known yet are simulated `side_by_side`.
+    """
 
     network: PredictsAt
     days: WalkedDays
     identity: str
+    side_by_side: SideBySide = lambda work, parts: list(map(work, parts))
 
     def bands(
         self,
@@ -130,19 +136,26 @@ class WalkedNetwork:
         spans = [span for span in grouped(len(among), size) if span[1] > skipped]
         groups = [among[first:end] for first, end in spans]
         hashes = rows_hashes(prices, [group[-1] for group in groups])
-        for (first, _), group, rows in zip(spans, groups, hashes, strict=True):
-            days = [int(origin.astype("datetime64[ns]").astype(np.int64)) for origin in group]
-            name = _digest([FORMAT, _code(), self.identity, rows, days, paths])
-            made = self.days.find(name, steps)
-            if made is None or len(made) != len(group):
-                made = self._made(prices, group, steps, paths)
-                self.days.keep(name, made)
-            yield from (bands.first(steps) for bands in made[max(skipped - first, 0) :])
+        names = [self._name(group, rows, paths) for group, rows in zip(groups, hashes, strict=True)]
+        found = [self.days.find(name, steps) for name in names]
+        known = {name: made for name, made, group in zip(names, found, groups, strict=True) if len(made) == len(group)}
+        unknown = [(name, group) for name, group in zip(names, groups, strict=True) if name not in known]
 
-    def _made(self, prices: PriceTable, origins: Sequence[np.datetime64], steps: int, paths: int) -> Group:
-        seeds = [walking_seed(origin) for origin in origins]
-        request = Request(cutoffs=origins, horizon=steps, paths=paths, seeds=seeds, extremes=False)
-        return [RawBands.of(forecast, steps) for forecast in self.network.predict_at(prices, request)]
+        def make(part: tuple[str, Sequence[np.datetime64]]) -> tuple[str, Group]:
+            name, origins = part
+            seeds = [walking_seed(origin) for origin in origins]
+            request = Request(cutoffs=origins, horizon=steps, paths=paths, seeds=seeds, extremes=False)
+            return name, [RawBands.of(forecast, steps) for forecast in self.network.predict_at(prices, request)]
+
+        for name, made in self.side_by_side(make, unknown):
+            self.days.keep(name, made)
+            known[name] = made
+        for (first, _), name in zip(spans, names, strict=True):
+            yield from (bands.first(steps) for bands in known[name][max(skipped - first, 0) :])
+
+    def _name(self, origins: Sequence[np.datetime64], rows: str, paths: int) -> str:
+        days = [int(origin.astype("datetime64[ns]").astype(np.int64)) for origin in origins]
+        return _digest([FORMAT, _code(), self.identity, rows, days, paths])
 
 
 def grouped(count: int, size: int) -> list[tuple[int, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,8 @@ def backtest(
 
     At each cutoff a model is given the rows at or before it and nothing else. `cutoffs`, `every`, `start`,
     `span`, `refit` and `min_rows` plan the walk (`plan.plan_walk`). `paths` per forecast; a cutoff's seed
-    comes from `seed` and the cutoff alone, so that models share it and other cutoffs do not matter. `jobs`
+    comes from `seed` and the cutoff alone, so that models share it and other cutoffs do not matter. A model whose
+    `learns` is False, as the base network, is fitted anew only where items come or go, whatever `refit` says. `jobs`
     processes (-1: one a core), or what `engine` says; the answer is the same for any.
     `store`: a folder for finished folds; a run that was cut
     short goes on from there. The folds of a model are not stored where a setting of it, such as a function,
@@ -164,7 +166,7 @@ def run_folds(
     tasks: list[_Task] = []
     for model in models:
         settings = settings_of(model)
-        for group in walk.groups:
+        for group in _groups(model, prices, walk):
             about = {
                 "version": f"{__version__}/{FORMAT}",
                 "data": data,
@@ -195,6 +197,14 @@ def run_folds(
             last = next(reversed(finished))
             progress(FoldProgress(done=len(folds), total=total, resumed=resumed, model=name, cutoff=last))
     return folds
+
+
+def _groups(model: Model, prices: PriceTable, walk: WalkForward) -> Sequence[Sequence[np.datetime64]]:
+    """The cutoffs of each fit, as planned; a model that learns no weights goes on while the items are the same."""
+    if walk.span is not None or getattr(model, "learns", True):
+        return walk.groups
+    by_items = groupby(walk.cutoffs, lambda cutoff: walk.visible(prices, cutoff).item_ids)
+    return [list(group) for _, group in by_items]
 
 
 def _run_task(everything: PriceTable, task: _Task) -> tuple[str, dict[np.datetime64, Fold]]:

@@ -24,6 +24,7 @@ from gatecast.models.rivals import RivalModels
 from gatecast.models.shipped import fitting, shipped
 from gatecast.models.trained_networks import TrainedNetworks
 from gatecast.nn.model_files import load_model, save_model
+from gatecast.nn.parallel import side_by_side
 from gatecast.nn.together import ALONE, Group
 from gatecast.nn.training.loop import Checkpoint, Progress
 from gatecast.notes import Note
@@ -141,6 +142,11 @@ class Forecaster:
         return [forecast.noted(*self.notes_) for forecast in forecasts]
 
     @property
+    def learns(self) -> bool:
+        """Whether `fit` trains weights; the base network as it comes learns nothing but its calibration."""
+        return self.config.start != "base"
+
+    @property
     def losses(self) -> list[tuple[int, float, float]]:
         """(epoch, training loss, held-out loss) of the training or adaptation; empty where there was none."""
         self._check_fitted()
@@ -206,7 +212,9 @@ class Forecaster:
         self.networks_ = networks
         self.choice_notes_ = choice_notes
         self.notes_ = choice_notes + (networks.notes if isinstance(networks, BaseNetworks) else ())
-        self.source_ = WalkedNetwork(network=networks, days=self.walked_, identity=self._identity(networks))
+        self.source_ = WalkedNetwork(
+            network=networks, days=self.walked_, identity=self._identity(networks), side_by_side=side_by_side
+        )
 
     def _identity(self, networks: Networks) -> str:
         """Names weights and settings: networks of the same name make the same forecasts."""

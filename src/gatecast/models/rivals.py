@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -11,14 +14,14 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from gatecast.calibration.combination import MEMBERS
 from gatecast.calibration.raw_bands import PROBABILITIES
-from gatecast.features.indicators import DECAY, volatility
+from gatecast.features.indicators import DECAY
 from gatecast.forecast import item_rng
 from gatecast.models.baselines.contract import Unfit
 from gatecast.models.baselines.ewma import EwmaT
 from gatecast.models.baselines.garch import Garch, GarchParameters
 from gatecast.models.baselines.gjr import fit_gjr
 from gatecast.models.baselines.har import MONTH, Har, HarParameters, variances_of
-from gatecast.models.baselines.noise import Draws, StudentT
+from gatecast.models.baselines.noise import Draws, StudentT, last_volatility
 from gatecast.prices import PriceSeries
 
 REFIT = 250  # rows between two fits: a year of sessions
@@ -29,9 +32,35 @@ HAR_PATHS = 200  # an origin: it has a state of 22 variances, and is simulated f
 # Starting variances that GARCH is simulated from, logs in units of the fitted returns'; between them quantiles are
 # interpolated, beyond them they keep their ratio to the volatility.
 _GRID = np.linspace(-5.0, 5.0, 17)
-MOST_FITS = 512  # that are held
+MOST_FITS, MOST_SAID = 512, 8192  # fits, and answers for an origin of an item, that the process holds
 RIVALS = MEMBERS[1:]
 _LEVELS_OF_PATHS = (np.arange(PATHS) + 0.5) / PATHS
+
+Value = TypeVar("Value")
+
+
+@dataclass(kw_only=True, eq=False)
+class Newest(Generic[Value]):
+    """The values that were made last, by a name of all they depend on: whoever asks again is answered from here."""
+
+    most: int
+    held: dict[str, Value] = field(default_factory=dict)
+    _one: threading.Lock = field(default_factory=threading.Lock)
+
+    def of(self, name: str, make: Callable[[], Value]) -> Value:
+        """The value of this name, made where it is not held."""
+        if name in self.held:
+            return self.held[name]
+        value = make()
+        self.keep(name, value)
+        return value
+
+    def keep(self, name: str, value: Value) -> None:
+        """Hold a value; the oldest goes where there are too many."""
+        with self._one:
+            while len(self.held) >= self.most:
+                self.held.pop(next(iter(self.held)))
+            self.held[name] = value
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,10 +83,9 @@ class RivalModels:
     An origin at row n of an item is answered by parameters learned on its rows before the last multiple of REFIT, the
     newest MOST of them: what is said at a row depends on the rows up to it alone, and a walk takes a fit a year. Where
     an item has fewer than LEAST rows, or its price hardly moves, nothing is said of it; where HAR cannot be fitted
-    GARCH answers in its place.
+    GARCH answers in its place. What was fitted or said once is held for the process: a test that fits a forecaster anew
+    at each origin asks for the same days again.
     """
-
-    fits: dict[str, FittedRivals | None] = field(default_factory=dict)
 
     def quantiles(
         self, series: PriceSeries, rows: Int[np.ndarray, " origin"], steps: int
@@ -66,13 +94,19 @@ class RivalModels:
 
         `rows` are numbers of rows known at the origin: n sees rows 0..n-1.
         """
-        found = np.full((len(rows), len(RIVALS), steps, len(PROBABILITIES)), np.nan)
+        found = np.empty((len(rows), len(RIVALS), steps, len(PROBABILITIES)))
+        names = [f"{digest} {steps}" for digest in _digests(series, rows)]
+        held = [_said.held.get(name) for name in names]
         for anchor in np.unique(rows // REFIT * REFIT):
-            mine = np.flatnonzero(rows // REFIT * REFIT == anchor)
-            fitted = self._fitted(series, int(anchor))
+            mine = np.array([place for place in np.flatnonzero(rows // REFIT * REFIT == anchor) if held[place] is None])
+            fitted = self._fitted(series, int(anchor)) if len(mine) else None
             if fitted is not None:
                 known = series.rows(0, int(rows[mine[-1]]))
-                found[mine] = _quantiles(known, fitted, rows[mine], steps)
+                for place, said in zip(mine, _quantiles(known, fitted, rows[mine], steps), strict=True):
+                    _said.keep(names[place], said)
+                    held[place] = said
+        for place, answer in enumerate(held):
+            found[place] = np.nan if answer is None else answer
         return found
 
     def sorted_paths(
@@ -99,13 +133,25 @@ class RivalModels:
         if rows < LEAST:
             return None
         known = series.rows(max(rows - MOST, 0), rows)
-        columns = [known.close, *known.columns().values()]
+        columns = known.columns().values()
         digest = hashlib.sha256(b"".join(np.ascontiguousarray(column).tobytes() for column in columns)).hexdigest()
-        if digest not in self.fits:
-            while len(self.fits) >= MOST_FITS:
-                self.fits.pop(next(iter(self.fits)))
-            self.fits[digest] = _fit(known)
-        return self.fits[digest]
+        return _fits.of(digest, lambda: _fit(known))
+
+
+_fits: Newest[FittedRivals | None] = Newest(most=MOST_FITS)
+_said: Newest[Float[np.ndarray, "rival step probability"]] = Newest(most=MOST_SAID)
+
+
+def _digests(series: PriceSeries, rows: Int[np.ndarray, " origin"]) -> list[str]:
+    """A hash of all columns of the rows before each of these numbers, ascending."""
+    columns = [np.ascontiguousarray(column) for column in series.columns().values()]
+    growing, done, found = [hashlib.sha256() for _ in columns], 0, []
+    for row in rows:
+        for digest, column in zip(growing, columns, strict=True):
+            digest.update(column[done:row].data)
+        done = int(row)
+        found.append(" ".join(digest.hexdigest() for digest in growing))
+    return found
 
 
 def _fit(series: PriceSeries) -> FittedRivals | None:
@@ -127,29 +173,32 @@ def _quantiles(
     garch = _garch(fitted.garch, fitted.garch.variances(series)[rows - 1], steps)
     learned = fitted.har_of(series)
     har = garch if learned is None else _har(learned, series, rows, steps)
-    ewma = _ewma(fitted.ewma, steps)[None] * volatility(series.close)[rows - 1][:, None, None]
+    # Each by itself: in a product of matrices the last bit of one would depend on the others.
+    now = np.array([last_volatility(series.close[:row]) for row in rows])
+    ewma = now[:, None, None] * _ewma(fitted.ewma, steps)
     return np.stack([garch, har, ewma], axis=1)
 
 
 def _garch(
     learned: GarchParameters, variances: Float[np.ndarray, " origin"], steps: int
 ) -> Float[np.ndarray, "origin step probability"]:
-    """Its only state is a variance: simulated from a grid of them, and interpolated between."""
+    """Its only state is a variance: simulated from those of a grid that enclose them, and interpolated between."""
     shocks = learned.student.at(_LEVELS_OF_PATHS)[_orders(PATHS, steps, 0)]
-    logs = np.log(variances)
-    variance = np.tile(np.exp(_GRID)[:, None], (1, PATHS))
+    where = np.clip((np.log(variances) - _GRID[0]) / (_GRID[1] - _GRID[0]), 0, len(_GRID) - 1)
+    left = np.minimum(where.astype(int), len(_GRID) - 2)
+    grid = _GRID[left.min() : left.max() + 2]
+    variance = np.tile(np.exp(grid)[:, None], (1, PATHS))
     place = np.zeros_like(variance)
-    by_step = np.empty((len(_GRID), steps, len(PROBABILITIES)))
+    by_step = np.empty((len(grid), steps, len(PROBABILITIES)))
     for step in range(steps):
         error = np.sqrt(variance) * shocks[:, step]
         place = place + learned.mu + error
         by_step[:, step] = _quantiles_of(place)
         variance = learned.next_variance(error, variance)
     # In units of the starting volatility quantiles hardly bend along the grid.
-    relative = by_step / np.exp(_GRID / 2)[:, None, None]
-    where = np.clip((logs - _GRID[0]) / (_GRID[1] - _GRID[0]), 0, len(_GRID) - 1)
-    left = np.minimum(where.astype(int), len(_GRID) - 2)
+    relative = by_step / np.exp(grid / 2)[:, None, None]
     share = (where - left)[:, None, None]
+    left = left - left.min()
     found = (1 - share) * relative[left] + share * relative[left + 1]
     return np.asarray(found * np.sqrt(variances)[:, None, None] * learned.unit)
 

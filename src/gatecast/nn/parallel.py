@@ -48,7 +48,7 @@ def shares(count: int, length: int, device: torch.device) -> list[slice]:
 class Workers:
     """Threads of one core each; without a pool the work is done in the thread that asks for it.
 
-    So it is, too, where a worker asks a single other: to hand it over would take time and gain nothing.
+    So it is, too, where a worker asks a single other: it may be that one itself.
     """
 
     def __init__(self, pool: ThreadPoolExecutor | None, threads: int = 0) -> None:
@@ -84,10 +84,11 @@ _here = threading.local()
 def workers_on(device: torch.device, threads: int | None = None) -> Iterator[Workers]:
     """So many threads of one core each, as many as torch may use in this one unless given; on a GPU this thread alone.
 
+    So it is, too, where a worker asks for others: each has a core, and more threads than cores gain nothing.
     Numbers under 1e-38 count as zero in them: over a long window the gradient fades into such denormal numbers, which
     a processor handles ten times slower.
     """
-    if device.type != "cpu":
+    if device.type != "cpu" or getattr(_here, "is_worker", False):
         yield INLINE
         return
     threads = threads or torch.get_num_threads()
@@ -96,6 +97,12 @@ def workers_on(device: torch.device, threads: int | None = None) -> Iterator[Wor
         yield workers
     finally:
         workers.end()
+
+
+def side_by_side(work: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
+    """`work` of every part, in order, in as many threads of one core each as torch may use."""
+    with workers_on(torch.device("cpu")) as workers:
+        return workers.map(work, parts)
 
 
 def on_one_core(work: Callable[[], Result]) -> Result:

@@ -12,7 +12,7 @@ from scipy.special import digamma
 from gatecast.forecast import student_t_log_pdf
 from gatecast.models.baselines.contract import Unfit, typical_return
 from gatecast.models.baselines.garch import GarchParameters, backcast_of
-from gatecast.models.baselines.recursion import recursive_columns
+from gatecast.models.baselines.recursion import recursive
 
 _LEAST_DF, _MOST_LOG_DF = 2.05, 5.3  # under 2 the variance is infinite; exp(5.3) = 200 is a normal to three digits
 # Daily returns in units of their deviation usually end near alpha .05, gamma .06, beta .89, omega .03 and 6 degrees.
@@ -44,7 +44,8 @@ class _Likelihood:
     def cost(self, searched: Float[np.ndarray, " 6"]) -> tuple[float, Float[np.ndarray, " 6"]]:
         """Mean negative log-likelihood and its gradient at what `_parameters` reads.
 
-        The derivatives of the variance follow the variance's own recursion (Fiorentini, Calzolari and Panattoni 1996).
+        The derivatives of the variance follow the variance's own recursion (Fiorentini, Calzolari and Panattoni 1996);
+        their sum over all rows is worked out from the last row to the first, once for all parameters.
         """
         p, shares = _parameters(searched, 1.0), _shares(searched)
         errors = self.returns - p.mu
@@ -55,7 +56,6 @@ class _Likelihood:
         sources[0] = [1.0, self.backcast / 2, self.backcast / 2, self.backcast, 0.0]
         sources[1:, 0], sources[1:, 1], sources[1:, 2], sources[1:, 3] = 1.0, rises2[:-1], falls2[:-1], variance[:-1]
         sources[1:, 4] = -2 * (np.where(falls, p.alpha + p.gamma, p.alpha) * errors)[:-1]
-        slopes = recursive_columns(sources, p.beta)
         freedom = p.df - 2  # the errors have variance 1
         relative = squares / variance
         # As the usual Student's t, scaled: its square is relative * df / (df - 2).
@@ -69,7 +69,7 @@ class _Likelihood:
             - np.log1p(relative / freedom).mean()
             + (p.df + 1) / freedom * (relative / (freedom + relative)).mean()
         ) / 2
-        of = by_variance @ slopes / len(errors)
+        of = recursive(by_variance[::-1], p.beta, 0.0)[::-1] @ sources / len(errors)
         by_share = np.array([2 * of[1], 2 * of[2], of[3], 0.0])
         by_logit = shares * (by_share - by_share @ shares)
         gradient = [by_error.mean() + of[4], of[0] * p.omega, *by_logit[:3], by_df * (p.df - _LEAST_DF)]

@@ -37,18 +37,16 @@ class HarParameters:
         shocks: Float[np.ndarray, "paths horizon"],
     ) -> tuple[Float[np.ndarray, "paths horizon"], Float[np.ndarray, "paths horizon"]]:
         """Log returns of each step and their volatilities, after the variances `past` of a month of rows."""
-        variances = np.hstack([past, np.empty(shocks.shape)])
-        sigma = np.empty(shocks.shape)
-        for step in range(shocks.shape[1]):
+        variances, sigma = np.vstack([past.T, np.empty(shocks.T.shape)]), np.empty(shocks.T.shape)
+        constant, by_day, by_week, by_month = self.coefficients
+        for step, (surprise, shock) in enumerate(zip(surprises.T, shocks.T, strict=True)):
             # A sum of its own for each path: by a matrix product its last bit would depend on the paths beside it.
-            forecast = (_design(variances[:, step : step + MONTH]) * self.coefficients).sum(axis=1)
-            sigma[:, step] = np.exp(forecast / 2)
-            if self.ranged:
-                after = np.exp(forecast + surprises[:, step])
-            else:
-                after = np.square(sigma[:, step] * shocks[:, step])
-            variances[:, MONTH + step] = np.maximum(after, self.floor)
-        return sigma * shocks, sigma
+            day, week, month = _means(variances[step : step + MONTH])
+            forecast = constant + by_day * np.log(day) + by_week * np.log(week) + by_month * np.log(month)
+            sigma[step] = np.exp(forecast / 2)
+            after = np.exp(forecast + surprise) if self.ranged else np.square(sigma[step] * shock)
+            variances[MONTH + step] = np.maximum(after, self.floor)
+        return sigma.T * shocks, sigma.T
 
 
 @dataclass(kw_only=True, eq=False)
@@ -69,7 +67,8 @@ class Har(Baseline[HarParameters]):
         if floor < FLOOR**2:
             raise Unfit("its price hardly moves")
         variances = np.maximum(raw, floor)
-        design, target = _design(sliding_window_view(variances, MONTH)[:-1]), np.log(variances[MONTH:])
+        means = _means(sliding_window_view(variances, MONTH)[:-1].T)
+        design, target = np.stack([np.ones_like(means[0]), *np.log(means)], axis=1), np.log(variances[MONTH:])
         coefficients = np.linalg.lstsq(design, target, rcond=None)[0]
         if coefficients[1:].sum() >= 1:
             raise Unfit("its variance explodes (a persistence of 1 or more)")
@@ -98,10 +97,9 @@ class Har(Baseline[HarParameters]):
         return Simulation(np.cumsum(returns, axis=1), path_density(cumulated_before(returns), sigma, learned.student))
 
 
-def _design(variances: Float[np.ndarray, "row month"]) -> Float[np.ndarray, "row 4"]:
-    """Constant, and logs of the day's, week's and month's mean variance; Corsi (2009), in logs."""
-    day, week, month = variances[:, -1], variances[:, -WEEK:].mean(axis=1), variances.mean(axis=1)
-    return np.stack([np.ones_like(day), np.log(day), np.log(week), np.log(month)], axis=1)
+def _means(variances: Float[np.ndarray, "month row"]) -> Float[np.ndarray, "3 row"]:
+    """The mean variance of the last day, week and month; Corsi (2009)."""
+    return np.stack([variances[-1], variances[-WEEK:].mean(axis=0), variances.mean(axis=0)])
 
 
 def variances_of(series: PriceSeries, ranged: bool) -> Float[np.ndarray, " returns"]:
