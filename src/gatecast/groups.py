@@ -18,7 +18,9 @@ from gatecast.text import clean
 Shared = TypeVar("Shared")
 Answer = TypeVar("Answer")
 
-_RESTARTS = 3  # of a group whose worker died; a machine that fails once in 500 hours fails a long training once or twice
+_RESTARTS = (
+    3  # of a group whose worker died; a machine that fails once in 500 hours fails a long training once or twice
+)
 _HEARD = 0.5  # seconds between two words from a Ray worker, and between two looks at whether the training has ended
 _ENDS = 60.0  # seconds in which Ray ends the workers of a group that has answered
 _ONE_THREAD = {"OMP_NUM_THREADS": "1"}
@@ -115,7 +117,8 @@ def _on_processes(
                 if state == "told":
                     told(value)
                 else:
-                    return _answer(state, value)
+                    answer: Answer = _answer(state, value)
+                    return answer
             elif any(at_work.pop(sentinel).exitcode for sentinel in ready):
                 raise _Died
     finally:
@@ -126,6 +129,7 @@ def _on_processes(
 
 
 def _answer(state: str, value: Any) -> Any:
+    """The answer, or what is raised in its place."""
     if state == "answered":
         return value
     if state == "refused":
@@ -133,9 +137,7 @@ def _answer(state: str, value: Any) -> Any:
     raise _Died(value)
 
 
-def _take_part(
-    work: Callable[[Shared, Member], Any], shared: Shared, member: Member, mouth: Any, owner: int
-) -> None:
+def _take_part(work: Callable[[Shared, Member], Any], shared: Shared, member: Member, mouth: Any, owner: int) -> None:
     """What a process of a group does."""
     belong_to(owner)
     say: Callable[[tuple[str, Any]], None] = _unheard if mouth is None else mouth.send
@@ -149,11 +151,7 @@ def _take_part(
 
 
 def _on_ray(
-    work: Callable[[Shared, Member], Answer],
-    shared: Shared,
-    most: int,
-    engine: Engine,
-    told: Callable[[Any], None],
+    work: Callable[[Shared, Member], Answer], shared: Shared, most: int, engine: Engine, told: Callable[[Any], None]
 ) -> Answer:
     """By Ray Train, which begins again where a worker dies; in a task, since it takes Ctrl-C from its own process."""
     with connected(engine) as ray:
@@ -186,7 +184,8 @@ def _on_ray(
                     told(value)
                 else:
                     ray.wait([training], timeout=_ENDS)
-                    return _answer(state, value)
+                    answer: Answer = _answer(state, value)
+                    return answer
         finally:
             ray.cancel(training, force=True)
             words.shutdown(force=True)

@@ -27,6 +27,7 @@ from gatecast.readers.large import ReadProgress
 from gatecast.readers.read import read_source
 from gatecast.runs.forecast import settings_notes
 from gatecast.runs.workspace import clear_checkpoint, has_checkpoint, model_target, timed, walked_days
+from gatecast.text import counted
 
 Progress = Callable[[TrainingProgress | ReadProgress], None]
 _MARK = ".gatecast-train"
@@ -168,8 +169,8 @@ def _check_folder(job: _Job) -> None:
         same = False
     if not same:
         raise UsageError(
-            f"the folder of the model is one that all machines of the cluster see; '{job.save}' is another one, or none, "
-            "for a worker. Choose a folder on a disk that they share."
+            f"all machines of a cluster see the folder of the model; '{job.save}' is another one, or none, for a "
+            "worker. Choose a folder on a disk that they share."
         )
 
 
@@ -177,5 +178,5 @@ def _idle(config: Config, workers: int, most: int) -> tuple[Note, ...]:
     """A note of the workers that had nothing to do."""
     if workers <= most:
         return ()
-    text = f"a batch of {config.batch} has {most} shares, so that {workers - most} of {workers} workers had none to learn"
-    return (Note("model", f"{text}; a larger batch has more"),)
+    idle = f"{workers - most} of {workers} workers had none to learn"
+    return (Note("model", f"a batch of {config.batch} has {counted(most, 'share')}; {idle}. A larger batch has more"),)

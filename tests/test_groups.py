@@ -1,0 +1,60 @@
+"""Workers that work together: the first one's answer, and what comes of a group in which one dies or refuses."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from gatecast.errors import DataError, WorkerError
+from gatecast.executors import Engine
+from gatecast.groups import Member, run_group
+
+
+def add(shared: int, member: Member) -> tuple[int, int, bool]:
+    member.tell(member.number)
+    return shared + member.number, member.size, os.environ.get("OMP_NUM_THREADS") == "1"
+
+
+def refuse(shared: str, member: Member) -> int:
+    raise DataError(shared)
+
+
+def die(folder: str, member: Member) -> int:
+    """The second is killed as the kernel kills for want of memory, while the first one waits for it."""
+    if member.number == 1:
+        Path(folder, str(os.getpid())).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(100)
+    return 0
+
+
+def fail(shared: str, member: Member) -> int:
+    raise RuntimeError(shared)
+
+
+def test_the_first_answers_and_is_heard() -> None:
+    heard: list[int] = []
+    assert run_group(add, 5, most=9, engine=Engine(workers=2), told=heard.append) == (5, 2, True)
+    assert run_group(add, 5, most=1, told=heard.append)[:2] == (5, 1)
+    assert heard == [0, 0]
+
+
+@pytest.mark.slow(reason="begins again three times on each engine")
+def test_what_the_first_refuses_is_the_callers_and_a_group_that_dies_each_time_is_one_line(
+    engine: Engine, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=r"^the rule; the culprit\. The remedy\.$"):
+        run_group(refuse, "the rule; the culprit. The remedy.", most=2, engine=engine)
+    with pytest.raises(WorkerError, match="4 times one of them died") as caught:
+        run_group(die, str(tmp_path), most=2, engine=engine)
+    assert "\n" not in str(caught.value)
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_what_breaks_the_first_each_time_is_told_in_the_line() -> None:
+    with pytest.raises(WorkerError, match=r"died \(RuntimeError\('no such thing'\)\), most often"):
+        run_group(fail, "no such thing", most=2, engine=Engine(workers=2))
