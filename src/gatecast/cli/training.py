@@ -65,7 +65,7 @@ def _paragraph(run: TrainRun) -> str:
     by_epoch = {epoch: loss for epoch, loss, _ in record.losses}
     return (
         f"One network learned from {counted(rows, 'row')} of {counted(len(trained.items), 'asset')} in "
-        f"{counted(len(record.losses), 'epoch')}, on {counted(run.workers, 'worker')} in {run.seconds:,.1f} seconds. Its "
-        f"loss on held-out days is {record.best_loss:.4f}, in training {by_epoch[record.best_epoch]:.4f}: those of epoch "
-        f"{record.best_epoch}, the best. It is saved in {run.save}, and forecasts with: {run.command}"
+        f"{counted(len(record.losses), 'epoch')}, on {counted(run.workers, 'worker')} in {run.seconds:,.1f} seconds. "
+        f"Its loss on held-out days is {record.best_loss:.4f}, in training {by_epoch[record.best_epoch]:.4f}: those of "
+        f"epoch {record.best_epoch}, the best. It is saved in {run.save}, and forecasts with: {run.command}"
     )
