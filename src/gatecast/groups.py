@@ -119,13 +119,19 @@ def _on_processes(
                 else:
                     answer: Answer = _answer(state, value)
                     return answer
-            elif any(at_work.pop(sentinel).exitcode for sentinel in ready):
+            elif any(_failed(at_work.pop(sentinel)) for sentinel in ready):
                 raise _Died
     finally:
         ear.close()
         for process in processes:
             process.terminate()
             process.join()
+
+
+def _failed(process: Any) -> bool:
+    """Whether a process that ends has failed; its pipe closes a moment before its exit code is known."""
+    process.join()
+    return bool(process.exitcode)
 
 
 def _answer(state: str, value: Any) -> Any:
