@@ -85,7 +85,8 @@ def _lost(why: str) -> WorkerError:
     said = f" ({clean(why.strip().splitlines()[-1], 120)})" if why.strip() else ""
     return WorkerError(
         f"workers that learn together must live; one of them died{said}, and so did those that took its place, "
-        "most often for want of memory. What was finished is kept: take fewer workers or give fewer assets, with resume=True."
+        "most often for want of memory. What was finished is kept: take fewer workers or give "
+        "fewer assets, with resume=True."
     )
 
 
