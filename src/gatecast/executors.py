@@ -6,6 +6,7 @@ import ctypes
 import logging
 import os
 import platform
+import signal
 import socket
 import threading
 import time
@@ -94,15 +95,14 @@ def run_tasks(
     engine: Engine = LOCAL,
     lost: Callable[[Task], Answer] | None = None,
 ) -> Iterator[Answer]:
-    """`work(shared, task)` for each task, as they end; an error stops the rest. The only place where work is spread.
+    """`work(shared, task)` for each task, as they end; an error stops the rest. Tasks are spread nowhere else.
 
     Tasks are taken from `tasks` as workers become free, so that few of them are in memory. `shared` goes to a Ray
     cluster once. Where a worker dies, as for want of memory, another takes its place and what it had not finished is
     done again; of a task whose worker dies again, `lost` gives the answer. Without it, a `WorkerError` is raised.
     """
-    call = partial(_prepared_work, work) if _prepared else work
     spread = _on_ray if engine.kind == "ray" else _on_processes
-    for answer in spread(call, shared, tasks, engine):
+    for answer in spread(in_workers(work), shared, tasks, engine):
         if not isinstance(answer, _Lost):
             yield answer
         elif lost is not None:
@@ -121,6 +121,11 @@ class _Lost:
     task: Any
 
 
+def in_workers(work: Callable[[Shared, Task], Answer]) -> Callable[[Shared, Task], Answer]:
+    """The same work for a process that is prepared first where this one was."""
+    return partial(_prepared_work, work) if _prepared else work
+
+
 def _prepared_work(work: Callable[[Shared, Task], Answer], shared: Shared, task: Task) -> Answer:
     """Work in a process that is prepared first, as this one was."""
     prepare_process()
@@ -131,12 +136,12 @@ def _numbered(
     work: Callable[[Shared, Task], Answer], shared: Shared, owner: int, number: int, task: Task
 ) -> tuple[int, Answer]:
     if os.getppid() == owner:
-        _end_with(owner)
+        end_with(owner)
     return number, work(shared, task)
 
 
 @cache
-def _end_with(owner: int) -> None:
+def end_with(owner: int) -> None:
     """End this worker soon after the process that started it, which may have been killed without a word."""
 
     def watch() -> None:
@@ -145,6 +150,12 @@ def _end_with(owner: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def belong_to(owner: int) -> None:
+    """For a worker alone: end with the process that started it, to which Ctrl-C is left."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with(owner)
 
 
 def _called(work: Callable[[Shared, Task], Answer], shared: Shared, task: Task) -> Answer:
@@ -196,7 +207,7 @@ def _on_ray(
     work: Callable[[Shared, Task], Answer], shared: Shared, tasks: Iterable[Task], engine: Engine
 ) -> Iterator[Answer | _Lost]:
     """On a Ray cluster, or a Ray of this machine that is started and ended here; Ray itself replaces dead workers."""
-    with _ray(engine) as ray:
+    with connected(engine) as ray:
         call = ray.remote(num_cpus=1, max_retries=_RETRIES)(_called)
         there = ray.put(shared)
         width = 2 * (engine.workers or int(ray.cluster_resources().get("CPU", 1)))
@@ -223,7 +234,7 @@ def _on_ray(
 
 
 @contextmanager
-def _ray(engine: Engine) -> Iterator[Any]:
+def connected(engine: Engine) -> Iterator[Any]:
     """Ray, connected; raises `UsageError` where it is not installed or nobody answers at the address."""
     try:
         import ray

@@ -8,7 +8,7 @@ import sys
 
 from typer.exceptions import TyperException
 
-from gatecast.cli import explaining, fleet, forecasting, judging, ledger, risk, serve, tuning
+from gatecast.cli import explaining, fleet, forecasting, judging, ledger, risk, serve, training, tuning
 from gatecast.cli.app import app
 from gatecast.cli.console import say
 from gatecast.errors import GatecastError, briefly
@@ -16,7 +16,19 @@ from gatecast.errors import GatecastError, briefly
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _NEW_OBJECTS = 100_000  # between two collections; imports alone make as many, and almost all of them stay
 
-__all__ = ["app", "explaining", "fleet", "forecasting", "judging", "ledger", "main", "risk", "serve", "tuning"]
+__all__ = [
+    "app",
+    "explaining",
+    "fleet",
+    "forecasting",
+    "judging",
+    "ledger",
+    "main",
+    "risk",
+    "serve",
+    "training",
+    "tuning",
+]
 
 
 def main() -> None:

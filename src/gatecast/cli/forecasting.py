@@ -21,6 +21,7 @@ from gatecast.cli.options import (
     Record,
     Repair,
     Report,
+    Resume,
     Save,
     Seed,
     Settings,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from gatecast.config import Config
     from gatecast.runs.forecast import ForecastRun
 
-_RESUME = "what was trained is kept; the same command with --resume goes on from it"
+TRAINING_KEPT = "what was trained is kept; the same command with --resume goes on from it"
 
 
 @app.command(cls=Command)
@@ -53,7 +54,7 @@ def forecast(
     settings: Settings = None,
     model: Model = None,
     save: Save = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was cut off.")] = False,
+    resume: Resume = False,
     report: Report = None,
     csv: Table = None,
     calendar: Calendar = None,
@@ -74,7 +75,7 @@ def forecast(
     prepare_process()
     from gatecast.runs.forecast import run_forecast
 
-    with progress_bar("judging", training_kept=_RESUME) as show:
+    with progress_bar("judging", training_kept=TRAINING_KEPT) as show:
         run = run_forecast(
             source,
             config,

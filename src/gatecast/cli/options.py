@@ -45,6 +45,7 @@ Record = Annotated[
     bool, typer.Option("--record", help="Keep the forecast in the ledger, to be held against what comes.")
 ]
 Save = Annotated[Path | None, typer.Option(metavar="DIR", readable=False, help="Save the trained model here.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with a training that was cut off.")]
 Paths = Annotated[int, typer.Option(min=1, help="Simulated paths per asset.")]
 Jobs = Annotated[
     int | None, typer.Option("--jobs", "--workers", min=1, help="Processes at work; the number of cores unless given.")

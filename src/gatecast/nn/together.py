@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+from gatecast.groups import Member
 
 Part = TypeVar("Part")
 Value = TypeVar("Value")
@@ -32,6 +35,22 @@ class Group:
         if not (distributed.is_available() and distributed.is_initialized()):
             return ALONE
         return cls(rank=distributed.get_rank(), size=distributed.get_world_size())
+
+    @classmethod
+    @contextmanager
+    def met(cls, member: Member) -> Iterator[Group]:
+        """The group of a member of `groups.run_group`, who is joined to the others where Ray has not done so."""
+        if member.meet is None:
+            yield cls.joined()
+            return
+        from torch import distributed
+
+        place = member.meet.as_uri()
+        distributed.init_process_group("gloo", init_method=place, rank=member.number, world_size=member.size)
+        try:
+            yield cls.joined()
+        finally:
+            distributed.destroy_process_group()
 
     def own(self, parts: Sequence[Part]) -> Sequence[Part]:
         """What this process works on of the shares of a batch."""

@@ -10,20 +10,18 @@ from typing import Any
 
 from gatecast.calendars import describe, likely_holidays
 from gatecast.config import Config
-from gatecast.errors import UsageError, check_path
 from gatecast.forecast import Forecast, check_level
 from gatecast.judge.recent import recent_verdict
 from gatecast.judge.verdict import Verdict
 from gatecast.judge.walkforward import FoldProgress
 from gatecast.models.forecaster import Forecaster, check_sizes
-from gatecast.nn.model_files import check_target
 from gatecast.nn.training.loop import Progress as TrainingProgress
 from gatecast.notes import Note, merged
 from gatecast.prices import PriceTable
 from gatecast.readers.choices import AS_FOUND, ReadOptions
 from gatecast.readers.large import ReadProgress
 from gatecast.readers.read import read_source
-from gatecast.runs.workspace import cache, clear_checkpoint, timed, walked_days
+from gatecast.runs.workspace import cache, clear_checkpoint, model_target, timed, walked_days
 from gatecast.text import counted
 
 MANY = 100_000  # paths; more take minutes
@@ -103,7 +101,7 @@ def run_forecast(
     """
     check_level(level)
     check_sizes(horizon, paths, seed)
-    save = None if save is None else _target(save)
+    save = None if save is None else model_target(save)
     timings: dict[str, float] = {}
     with timed(timings, "read"):
         prices = read_source(source, reading, calendar=calendar, repair=repair, progress=progress)
@@ -130,16 +128,6 @@ def run_forecast(
         notes=(*settings_notes(forecaster.config), *not_resumed, *_notes(forecast), *_limits(prices, forecast, level)),
         timings=timings,
     )
-
-
-def _target(save: Path | str) -> Path:
-    """The folder of a model to come, which can be written; raises `UsageError` or `TrainingError` where it cannot."""
-    check_path("save", save)
-    folder = Path(save)
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"a model is saved to a folder; '{folder}' is a file. Choose another name.")
-    check_target(folder)
-    return folder
 
 
 def fitted(

@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gatecast.calibration.walked import WalkedDays
+from gatecast.errors import UsageError, check_path
+from gatecast.nn.model_files import check_target
 from gatecast.notes import Note
 from gatecast.prices import PriceTable
 
@@ -24,6 +26,21 @@ def cache() -> Path:
 def walked_days() -> WalkedDays:
     """The past days that networks were walked over, kept in the user's cache folder."""
     return WalkedDays(cache() / "walks")
+
+
+def model_target(save: Path | str) -> Path:
+    """The folder of a model to come, which can be written; raises `UsageError` or `TrainingError` where it cannot."""
+    check_path("save", save)
+    folder = Path(save)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"a model is saved to a folder; '{folder}' is a file. Choose another name.")
+    check_target(folder)
+    return folder
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a training has left its state here."""
+    return any(folder.glob("training-*.safetensors"))
 
 
 def clear_checkpoint(folder: Path, *, keep_folder: bool) -> None:

@@ -44,6 +44,16 @@ def train_recipe(
     )
 
 
+def shares_of_a_batch(config: Config) -> int:
+    """In how many shares a batch is computed on a processor: more processes than that have nothing to learn.
+
+    >>> shares_of_a_batch(Config.from_preset("reference"))
+    2
+    """
+    length = config.context_length if config.training == "windows" else config.chunk_length
+    return len(shares(config.batch, length, torch.device("cpu")))
+
+
 def residuals(
     network: Network, panel: Panel, split: np.datetime64, config: Config
 ) -> tuple[Float[np.ndarray, " held_out"], np.ndarray]:
