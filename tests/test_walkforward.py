@@ -177,6 +177,36 @@ def test_refit_says_how_often_a_model_learns(log: Path) -> None:
         assert (len(events(log, "fit")), len(events(log, "predict"))) == (fits, 6)
 
 
+@dataclass
+class Unlearned(Bell):
+    """A model without weights."""
+
+    learns: bool = False
+
+
+def test_a_model_that_learns_no_weights_goes_on_while_the_items_are_the_same(log: Path) -> None:
+    days = [str(stamp)[:10] for stamp in plan_walk(walk(), horizon=2, cutoffs=6).cutoffs]
+    backtest([Unlearned(log)], walk(), horizon=2, cutoffs=6, paths=10)
+    assert [last for last, _, _ in events(log, "fit")] == days[:1]
+    assert len(events(log, "predict")) == 6
+    log.unlink()
+    first = walk().series[0]
+    late = first.rows(int(np.searchsorted(first.timestamps, np.datetime64(days[3]))) - 29, len(first))
+    table = PriceTable(series=(first, replace(late, item_id="late")))
+    backtest([Unlearned(log)], table, horizon=2, cutoffs=6, paths=10, min_rows=30)
+    begun = [str(stamp)[:10] for stamp in plan_walk(table, horizon=2, cutoffs=6, min_rows=30).cutoffs]
+    joined = next(day for day in begun if np.datetime64(day) >= late.timestamps[29])
+    assert [last for last, _, _ in events(log, "fit")] == sorted({begun[0], joined})
+    log.unlink()
+    backtest([Unlearned(log)], walk(), horizon=2, cutoffs=6, paths=10, span=40)
+    assert len(events(log, "fit")) == 6
+
+
+def test_the_base_network_learns_nothing_and_others_do() -> None:
+    presets = ("base", "default", "quick")
+    assert [Forecaster(Config.from_preset(preset)).learns for preset in presets] == [False, True, True]
+
+
 def test_the_number_of_jobs_does_not_matter(log: Path) -> None:
     told_of: list[int] = []
     reports = [

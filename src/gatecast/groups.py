@@ -18,9 +18,8 @@ from gatecast.text import clean
 Shared = TypeVar("Shared")
 Answer = TypeVar("Answer")
 
-_RESTARTS = (
-    3  # of a group whose worker died; a machine that fails once in 500 hours fails a long training once or twice
-)
+# Of a group whose worker died; a machine that fails once in 500 hours fails a long training once or twice.
+_RESTARTS = 3
 _HEARD = 0.5  # seconds between two words from a Ray worker, and between two looks at whether the training has ended
 _ENDS = 60.0  # seconds in which Ray ends the workers of a group that has answered
 _ONE_THREAD = {"OMP_NUM_THREADS": "1"}

@@ -24,9 +24,8 @@ from gatecast.prices import PriceTable
 
 FORMAT = 1  # of a file; raised when what is kept of a day changes
 GROUP = 25  # origins that are simulated, and kept in a file, together; fewer of many items
-PATHS_AT_ONCE = (
-    8_000  # of all items and origins of a group; fewer take longer each, more are simulated again as days come
-)
+# Of all items and origins of a group; fewer take longer each, more are simulated again as days come.
+PATHS_AT_ONCE = 32_000
 MEMORY = 256 * 2**20  # bytes of groups that are held
 DISK = 512 * 2**20  # bytes of files in a folder
 _ARRAYS = tuple(field.name for field in fields(RawBands) if field.name != "item_ids")

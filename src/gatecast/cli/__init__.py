@@ -34,6 +34,8 @@ __all__ = [
 def main() -> None:
     """Run the command; a refusal is one line on stderr and exit 1 (data, model) or 2 (command)."""
     gc.set_threshold(_NEW_OBJECTS)
+    # numpy's products are small: its threads would spin beside those that compute, and the last digits depend on them.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     if sys.stdout is None:
