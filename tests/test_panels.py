@@ -35,6 +35,7 @@ def folder(tmp_path: Path) -> Path:
         else:
             frame.to_parquet(place / f"{series.item_id}.parquet", index=False)
     (place / "README.md").write_text("about")
+    (place / "readme.txt").write_text("what these files are")
     (place / ".A9.csv").write_text("hidden")
     (place / "more").mkdir()
     (tmp_path / "elsewhere.csv").write_text("date,close\n2024-01-02,5\n2024-01-03,6\n")

@@ -40,6 +40,19 @@ def listed(words: Sequence[str], most: int = 3) -> str:
     return ", ".join(words[:most]) + more
 
 
+def percentages(shares: Sequence[float]) -> list[str]:
+    """Shares of one as whole per cents that add to 100: rounded down, and those that lose most to it up (Hamilton).
+
+    >>> percentages([0.336, 0.336, 0.328])
+    ['34%', '33%', '33%']
+    """
+    whole = [int(100 * share) for share in shares]
+    most_lost = sorted(range(len(shares)), key=lambda place: whole[place] - 100 * shares[place])
+    for place in most_lost[: max(round(100 * sum(shares)) - sum(whole), 0)]:
+        whole[place] += 1
+    return [f"{share}%" for share in whole]
+
+
 def likely_first(names: Sequence[str], meant: str, most: int = 10) -> str:
     """The names as `listed` has them, with that first which may have been meant.
 

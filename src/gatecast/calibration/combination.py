@@ -18,6 +18,7 @@ from gatecast.errors import ModelError
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable, stamp_text
+from gatecast.text import percentages
 
 MEMBERS = ("network", "GARCH", "HAR", "EWMA")
 OTHERS = "GARCH, HAR and EWMA"  # in a sentence
@@ -181,7 +182,7 @@ class Combination:
             text = "the forecast is the network's alone: there are too few rows for the models that it is combined with"
             return replace(item, notes=(*item.notes, Note("uncombined", text)))
         made = [
-            f"{', '.join(f'{name} {share:.0%}' for name, share in zip(MEMBERS, weights[:, step], strict=True))} "
+            f"{', '.join(map(' '.join, zip(MEMBERS, percentages(weights[:, step].tolist()), strict=True)))} "
             f"at step {step + 1}"
             for step in dict.fromkeys([0, min(item.horizon, self.horizon) - 1])
         ]

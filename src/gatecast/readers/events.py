@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,6 +42,7 @@ KIND_WORDS = {
 _NONE = frozenset({"", "0", "no", "n", "false", "none", "nan", "null", "na", "n/a", "-", "--"})  # no event on the row
 _MARK = frozenset({"1", "yes", "y", "true", "x"})  # an event whose kind is not told
 _MOST = 1_000_000  # events
+_OF_PRICES = re.compile(r"\bprices\b|\bsample:")
 
 
 def read_events(
@@ -67,7 +69,10 @@ def read_events(
     """
     options = ReadOptions(date=date, item=item, sheet=sheet, day_first=day_first)
     findings = Findings()
-    grid = _grid(source, options, findings)
+    try:
+        grid = _grid(source, options, findings)
+    except UnreadableSource as error:
+        raise UnreadableSource(_of_events(str(error))) from None
     columns = _columns(grid, kind, announced)
     dates, told = (_dates(grid, at) for at in (columns.date, columns.announced))
     kinds, items = (_texts(grid, at) for at in (columns.kind, columns.item))
@@ -107,6 +112,16 @@ def _grid(source: object, options: ReadOptions, findings: Findings) -> Grid:
     if len(grid) > _MOST:
         raise UnreadableSource(f"a source holds at most {_MOST:,} events; this one has {len(grid):,} rows. Split it.")
     return grid
+
+
+def _of_events(refusal: str) -> str:
+    """A refusal of any source, whose remedy is one for events where it was one for prices.
+
+    >>> _of_events("'x.csv' is empty. Give a file with a header and prices.")
+    "'x.csv' is empty. Give a file with the date and the kind of each event."
+    """
+    rule, _, remedy = refusal.rpartition(". ")
+    return f"{rule}. Give a file with the date and the kind of each event." if _OF_PRICES.search(remedy) else refusal
 
 
 def _columns(grid: Grid, kind: str | None, announced: str | None) -> _Columns:

@@ -13,6 +13,8 @@ from gatecast.prices import PriceSeries, PriceTable
 from gatecast.readers.sources import FORMATS, asset_named, is_price_file
 from gatecast.text import counted, listed, shown
 
+_ABOUT = frozenset({"readme", "license", "licence"})
+
 
 @dataclass(frozen=True)
 class Refused:
@@ -26,7 +28,8 @@ class Refused:
 class PriceFolder:
     """The files of a folder by the asset each names, in the order of their names; and those left out, with the reason.
 
-    Hidden files, files with the ending of another format, links out of the folder, and folders in it are passed over.
+    Hidden files, a README or LICENSE, files with the ending of another format, links out of the folder, and folders in
+    it are passed over.
     """
 
     files: Mapping[str, Path]
@@ -44,7 +47,7 @@ def price_folder(folder: Path) -> PriceFolder:
         entries = [
             entry
             for entry in os.scandir(folder)
-            if entry.is_file() and is_price_file(entry.name) and not _leads_out(entry)
+            if entry.is_file() and is_price_file(entry.name) and not _about(entry.name) and not _leads_out(entry)
         ]
     except OSError as error:
         raise UnreadableSource(
@@ -62,6 +65,11 @@ def price_folder(folder: Path) -> PriceFolder:
             f"a folder of prices holds a file an asset: {FORMATS}; {shown(folder)} holds none. Give another folder."
         )
     return PriceFolder(files=files, refused=tuple(refused))
+
+
+def _about(name: str) -> bool:
+    """Whether a file tells of the others, as its name says."""
+    return name.partition(".")[0].casefold() in _ABOUT
 
 
 def _leads_out(entry: os.DirEntry[str]) -> bool:
