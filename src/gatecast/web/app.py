@@ -15,7 +15,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gatecast.errors import GatecastError, LedgerError, NotFound, QueueFull, TooLarge
+from gatecast.errors import GatecastError, LedgerError, NotFound, QueueFull, TooLarge, briefly
 from gatecast.text import clean
 from gatecast.version import __version__
 from gatecast.web import api, login, pages
@@ -128,7 +128,12 @@ def _wrong_shape(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"][1:]) or "the body"
-    return JSONResponse({"error": f"{clean(field, 80)}: {clean(first['msg'], 160)}. See /api/v1/openapi.json."}, 422)
+    if first["type"] == "missing":
+        rule = f"a request needs '{clean(field, 80)}'; this one has none"
+    else:
+        told = clean(first["msg"], 160).removeprefix("Value error, ").removeprefix("Input ")
+        rule = f"'{clean(field, 80)}' {told}; got {briefly(first.get('input'))}"
+    return JSONResponse({"error": f"{rule}. See /api/v1/openapi.json."}, 422)
 
 
 def _http(_: Request, error: Exception) -> JSONResponse:
