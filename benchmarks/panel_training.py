@@ -32,6 +32,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from rivals import recipe
 from speed_process import ROOT, Failed, ask, machine
 
 PANEL = ROOT.parent / "shared" / "data" / "panel" / "us_stocks_wide_550_ohlcv_2000_2021.parquet"
@@ -65,11 +66,12 @@ def main() -> None:
         counts = write_closes(path, *((20, 1500) if arguments.quick else (None, None)))
         try:
             timed, fitted = measured(str(path), updates, turns)
+            peak = ask("torch", "sgemm", size=2048, tries=10)["flops_per_second"]
         except Failed as failure:
             sys.exit(f"not measured. {failure}")
     document: dict[str, Any] = {"when": when, "load_before": round(load, 2), "turns": turns, "updates": updates}
     document |= {"machine": machine(LIBRARIES), **counts, "rows_fitted": ROWS}
-    document |= trained(timed) | fits(fitted)
+    document |= trained(timed) | arithmetic(timed, peak) | fits(fitted)
     document["detail"] = {"training": timed, "fits": fitted}
     out = RESULTS.with_name("panel_training_trial.json") if arguments.quick else RESULTS
     out.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
@@ -109,10 +111,7 @@ def measured(path: str, updates: dict[str, int], turns: int) -> tuple[Timed, dic
 
 def trained(timed: Timed) -> dict[str, Any]:
     """Prints training rows a second, and how many times a rival's ours are; the same for the file."""
-    rates = {
-        case: {name: statistics.median(of["targets"] / of["seconds"] for of in found) for name, found in by.items()}
-        for case, by in timed.items()
-    }
+    rates = {case: rates_of(by) for case, by in timed.items()}
     ratios: dict[str, dict[str, float]] = {}
     for case, by in rates.items():
         print(f"\n{case}: training rows a second, and ours over theirs")
@@ -126,6 +125,20 @@ def trained(timed: Timed) -> dict[str, Any]:
         ratios[f"{network}, as it comes"] = {default: ratio, f"{default}, distinct rows": ratio / OVERLAP}
         print(f"  {network:44}{ratio:12,.1f}{ratio / OVERLAP:8.1f}")
     return {"rows_per_second": rates, "ratios": ratios}
+
+
+def rates_of(by: dict[str, list[dict[str, float]]]) -> dict[str, float]:
+    """Training rows a second of each library, medians over turns."""
+    return {name: statistics.median(of["targets"] / of["seconds"] for of in found) for name, found in by.items()}
+
+
+def arithmetic(timed: Timed, peak: float) -> dict[str, Any]:
+    """Prints the recipe's floating point operations a second, which no library can raise at will, beside sgemm's."""
+    rates = {name: rate * recipe.flops(1) for name, rate in rates_of(timed["recipe, windows"]).items()}
+    print(f"\nrecipe, windows: GFLOP/s, where torch's sgemm reaches {peak / 1e9:.0f}")
+    for name, rate in rates.items():
+        print(f"  {name:44}{rate / 1e9:12,.0f}")
+    return {"recipe_flops_per_second": rates, "sgemm_flops_per_second": peak}
 
 
 def fits(fitted: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
