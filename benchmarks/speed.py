@@ -1,8 +1,9 @@
 """How fast is gatecast beside what one would use otherwise? One machine, one run, everything in turn, medians.
 
 Sections (`--only epoch,cold`): `parity` (the recipe equals Keras), `epoch` (one epoch of the reference recipe),
-`sampling` (Monte Carlo of 30 days), `cold` (commands from a cold process), `memory`, `scale`, `quality` (time until
-Keras's best validation loss; the longest, because Keras runs its 100 epochs twice).
+`precision` (the same in bfloat16), `sampling` (Monte Carlo of 30 days), `cold` (commands from a cold process),
+`memory`, `scale`, `quality` (time until Keras's best validation loss; the longest, because Keras runs its 100 epochs
+twice).
 
 Prints a table and writes benchmarks/results/speed.json after each section, so that a run cut short keeps what it has;
 sections not run are kept from the file. Every library runs in a process of its own, with as many threads as it
@@ -19,15 +20,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
 import time
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from speed_process import ROOT, Failed, say
+from speed_process import ROOT, Failed, machine, say
 from speed_sections import DATA, QUICK, SECTIONS, Found, Sizes, chosen
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -36,6 +35,7 @@ AT_LEAST = {
     "parity": 1.0,
     "recipe_epoch_vs_keras": 2.3,
     "recipe_epoch_vs_best_rival": 1.0,
+    "bfloat16_epoch_vs_own": 1.5,
     "time_to_quality_vs_keras": 20.0,
     "mc_50x30_vs_loop": 3000.0,
 }
@@ -102,28 +102,14 @@ def write(path: Path, name: str, found: Found, load: float) -> None:
     sections[name] = {
         "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "load_before": round(load, 2),
+        "machine": machine(LIBRARIES),  # a section's own, for sections are run again elsewhere
         "rows": found.rows,
         **found.detail,
     }
     document |= found.figures
-    document["machine"] = machine()
     document["sections"] = sections
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
-
-
-def machine() -> dict[str, Any]:
-    """What it ran on and with."""
-    names = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    models = [line.partition(":")[2].strip() for line in names if line.startswith("model name")]
-    return {
-        "processor": models[0] if models else platform.processor(),
-        "cores": os.cpu_count(),
-        # Where it is set it binds torch and its kin, but not TensorFlow.
-        "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
-        "python": platform.python_version(),
-        **{name: metadata.version(name) for name in LIBRARIES},
-    }
 
 
 def judge(document: dict[str, Any]) -> None:

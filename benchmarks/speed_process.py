@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shlex
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,11 @@ class Failed(Exception):
     """A process that was to be timed did not do its work."""
 
 
-def ask(rival: str, task: str, **settings: object) -> dict[str, Any]:
-    """What the program of this rival answers; raises `Failed` with its last words."""
+def ask(rival: str, task: str, *, program: str = "recipe", **settings: object) -> dict[str, Any]:
+    """What a program of this rival answers; raises `Failed` with its last words."""
     say(f"{rival}: {task} {settings if task != 'quality' else ''}")
     out = _run(
-        [sys.executable, "-m", f"rivals.{rival}_recipe", task, json.dumps(settings)],
+        [sys.executable, "-m", f"rivals.{rival}_{program}", task, json.dumps(settings)],
         PYTHONPATH=str(ROOT / "benchmarks"),
     )
     return dict(json.loads(out.splitlines()[-1]))
@@ -50,6 +52,20 @@ def check(program: Path) -> dict[str, Any]:
     if not done.stdout.strip():
         raise Failed(_last_words(done))
     return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def machine(libraries: Sequence[str]) -> dict[str, Any]:
+    """What it runs on and with."""
+    names = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    models = [line.partition(":")[2].strip() for line in names if line.startswith("model name")]
+    return {
+        "processor": models[0] if models else platform.processor(),
+        "cores": os.cpu_count(),
+        # Where it is set it binds torch and its kin, but not TensorFlow.
+        "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in libraries},
+    }
 
 
 def say(text: str) -> None:

@@ -134,6 +134,30 @@ def epoch(sizes: Sizes) -> Found:
     return Found(rows=rows, figures=figures, detail={"seconds": seconds, "sgemm_flops_per_second": peaks})
 
 
+def precision(sizes: Sizes) -> Found:
+    """One epoch of the recipe in 32 bits and in bfloat16, ours and Keras's; and what `auto` makes of this processor."""
+    asked = [("keras", {"policy": policy}) for policy in ("float32", "mixed_bfloat16")]
+    asked += [(OURS, {"precision": bits}) for bits in ("float32", "bfloat16", "auto")]
+    seconds: dict[str, list[float]] = {}
+    has = ask(OURS, "sixteen_bits")
+    for _ in range(sizes.rounds):
+        for name, how in asked:
+            taken = ask(name, "epoch", windows=sizes.windows, epochs=sizes.epochs, **how)["seconds"]
+            seconds.setdefault(f"{name} {next(iter(how.values()))}", []).extend(taken)
+    medians = {name: statistics.median(times) for name, times in seconds.items()}
+    single, half, auto = (medians[f"{OURS} {bits}"] for bits in ("float32", "bfloat16", "auto"))
+    rows = [(name, f"{median:.2f} s") for name, median in medians.items()]
+    rows.append(("the processor multiplies bfloat16", "yes" if has["supported"] else "no"))
+    rows.append(("auto decides in", f"{has['decided_in']:.2g} s"))
+    figures = {
+        "bfloat16_epoch_vs_own": single / half if has["supported"] else None,
+        "bfloat16_epoch_vs_keras": medians["keras float32"] / half,
+        "bfloat16_epoch_vs_keras_mixed_bfloat16": medians["keras mixed_bfloat16"] / half,
+        "auto_epoch_over_float32": auto / single,
+    }
+    return Found(rows=rows, figures=figures, detail={"seconds": seconds, **has})
+
+
 def quality(sizes: Sizes) -> Found:
     """Time until Keras's best validation loss is reached, on two targets with something to learn."""
     found = Found()
@@ -288,6 +312,7 @@ def slope(seconds: dict[int, float]) -> float:
 SECTIONS: dict[str, Callable[[Sizes], Found]] = {
     "parity": parity,
     "epoch": epoch,
+    "precision": precision,
     "sampling": sampling,
     "cold": cold,
     "memory": memory,

@@ -15,6 +15,7 @@ from gatecast import Config, Forecaster, PriceTable, read_prices
 from gatecast.executors import prepare_process
 from gatecast.features.windows import Panel
 from gatecast.nn.network import Network, build
+from gatecast.nn.precision import in_sixteen_bits, supported
 from gatecast.nn.training.loop import Progress
 from gatecast.nn.training.recipe import train_recipe
 from rivals.recipe import CONTEXT, FEATURES, answer, rows
@@ -55,13 +56,20 @@ def panel_of(
     return panel, stamps[count - held_out - 1]
 
 
-def epoch(windows: int, epochs: int) -> dict[str, Any]:
+def epoch(windows: int, epochs: int, precision: str = "float32") -> dict[str, Any]:
     """Seconds of each epoch after the first, from last update to last update: the held-out window is in them."""
-    config = Config.from_preset("reference").replace(epochs=1 + epochs)
+    config = Config.from_preset("reference").replace(epochs=1 + epochs, precision=precision)
     panel, split = panel_of(*rows(windows), config, trained=windows, held_out=1)
     network, clock = build(config, FEATURES, torch.device("cpu")), Clock()
     train_recipe(network, panel, split, config, progress=clock)
     return {"seconds": np.diff(clock.ends).tolist()}
+
+
+def sixteen_bits() -> dict[str, Any]:
+    """Whether the processor has bfloat16, what `auto` makes of it, and in how many seconds."""
+    began = time.perf_counter()
+    taken = in_sixteen_bits("auto")
+    return {"supported": supported(), "auto_takes_it": taken, "decided_in": time.perf_counter() - began}
 
 
 def sample(runs: list[int], days: int, tries: int) -> dict[str, Any]:
@@ -178,6 +186,7 @@ if __name__ == "__main__":
     answer(
         {
             "epoch": epoch,
+            "sixteen_bits": sixteen_bits,
             "sample": sample,
             "quality": quality,
             "memory": memory,
