@@ -172,7 +172,7 @@ def _on_ray(
             )
         words = Queue(actor_options={"num_cpus": 0})
         fit = ray.remote(num_cpus=0, max_retries=0)(_fit_on_ray)
-        training = fit.remote(work, [ray.put(shared)], words, size)
+        training, ended = fit.remote(work, [ray.put(shared)], words, size), []
         try:
             while True:
                 ended, _ = ray.wait([training], timeout=0)
@@ -189,11 +189,12 @@ def _on_ray(
                 if state == "told":
                     told(value)
                 else:
-                    ray.wait([training], timeout=_ENDS)
+                    ended, _ = ray.wait([training], timeout=_ENDS)
                     answer: Answer = _answer(state, value)
                     return answer
         finally:
-            ray.cancel(training, force=True)
+            if not ended:  # to cancel a task as it ends can end this process too: ray-project/ray pull request 54738
+                ray.cancel(training, force=True)
             words.shutdown(force=True)
 
 
