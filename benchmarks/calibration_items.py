@@ -2,12 +2,13 @@
 
 The base network's recipe, learned to 2007 and to 2011, and the one that ships, learned to 2015, forecast all stocks
 from every twentieth session, each on the years that were new to it; the same raw forecasts are calibrated by what past
-bands held of so many stocks, evenly spaced. No row after 2017 is read.
+bands held of so many stocks, evenly spaced: of all at each origin, or of every second in turns. No row after 2017 is
+read.
 
 Prints a table. Needs the real series in ../shared/data; some ten minutes on two cores; the two networks that are made
 for it wait in --networks, as for benchmarks/gain.py.
 
-    python benchmarks/calibration_items.py [--items 100,20,12]
+    python benchmarks/calibration_items.py [--items 100/1,20/1,20/2,12/1]
 """
 
 from __future__ import annotations
@@ -38,16 +39,16 @@ EVERY, PATHS = 20, 200
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--items", default="100,20,12")
+    parser.add_argument("--items", default="100/1,20/1,20/2,12/1", help="how many, in how many turns")
     parser.add_argument("--networks", type=Path, default=ROOT / "benchmarks" / "results" / "networks")
     arguments = parser.parse_args()
     if not DATA.is_dir():
         sys.exit("this benchmark needs the real series in ../shared/data, which are not here.")
-    counts = [int(count) for count in arguments.items.split(",")]
+    counts = arguments.items.split(",")
     prices = read_prices(DATA / PANEL).until(np.datetime64(PERIODS[-1][1]))
     table = pd.DataFrame([row for period in PERIODS for row in judged(period, prices, counts, arguments.networks)])
     print(
-        f"{table['date'].nunique()} origins; CRPS against {counts[0]} items in percent, its standard error over origins"
+        f"{table['date'].nunique()} origins; CRPS against {counts[0]} in percent, its standard error over origins"
     )
     print("items  step  50/80/90/95% held        CRPS   error   width 90%")
     for (count, step), part in table.groupby(["items", "step"], sort=False):
@@ -55,13 +56,12 @@ def main() -> None:
         difference = 100 * (by_date[count] - by_date[counts[0]]) / by_date[counts[0]].mean()
         held = "/".join(f"{100 * part[str(level)].mean():.1f}" for level in LEVELS)
         error = difference.std() / np.sqrt(len(difference))
-        name = count or "none"
         width = np.exp(part["width"].mean())
-        print(f"{name!s:5s} {step:5d}  {held:20s} {difference.mean():+9.3f} {error:7.3f} {width:10.4f}")
+        print(f"{count:5s} {step:5d}  {held:20s} {difference.mean():+9.3f} {error:7.3f} {width:10.4f}")
 
 
-def judged(period: tuple[str, str], prices: PriceTable, counts: list[int], networks: Path) -> Iterator[dict[str, Any]]:
-    """A row a count of items (0: not calibrated), stock, origin and step."""
+def judged(period: tuple[str, str], prices: PriceTable, counts: list[str], networks: Path) -> Iterator[dict[str, Any]]:
+    """A row a count of items and turns (none: not calibrated), stock, origin and step."""
     until, end = period
     calendar = timestamps(prices)
     origins = calendar[calendar > np.datetime64(PERIODS[0][0])][:-HORIZON][::EVERY]
@@ -69,13 +69,15 @@ def judged(period: tuple[str, str], prices: PriceTable, counts: list[int], netwo
     table = prices.select(tuple(s.item_id for s in prices if (s.timestamps <= mine[0]).sum() >= LEAST_ROWS))
     model, known = network(until, networks), {}
     for count in counts:
-        online.ITEMS = count
+        online.ITEMS, online.TURNS = map(int, count.split("/"))
         known[count] = calibration(model, table, mine[0])
     for origin in mine:
         request = Request(cutoffs=[origin], horizon=HORIZON, paths=PATHS, seeds=[walking_seed(origin)])
         raw = model.predict_at(table, request)
-        for count in (*counts, 0):
-            (forecast,) = known[count].apply(model, table, [origin], raw) if count else raw
+        for count in (*counts, "none"):
+            if count != "none":
+                online.TURNS = int(count.split("/")[1])
+            (forecast,) = raw if count == "none" else known[count].apply(model, table, [origin], raw)
             for item in forecast:
                 series, moves = table[item.item_id], item.log_returns()
                 last = int(np.searchsorted(series.timestamps, item.last_timestamp))

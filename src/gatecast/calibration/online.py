@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from gatecast.calibration.combination import Combination, Rivals
 from gatecast.calibration.raw_bands import RawBands
 from gatecast.calibration.walked import WalkedNetwork, bands_at
 from gatecast.errors import ModelError
+from gatecast.features.cross_section import LEAST_ITEMS
 from gatecast.forecast import Forecast
 from gatecast.model import Forecasting
 from gatecast.notes import Kind, Note
@@ -26,6 +27,7 @@ LEAST_BEFORE = 60  # rows an item needs before an origin to take part in calibra
 LEAST_ORIGINS = 10  # fewer say nothing: one asset's ten move a band by a few percent
 _MOST = 10_000  # of rows and paths that a file may ask for
 ITEMS = 20  # of a table, evenly spaced; the stretch is one for all of them, and more add little (docs/bands.md)
+TURNS = 2  # of them every second at an origin, the others at the next: they move together, and half tells nearly as much
 PATHS = 100  # of each walked forecast: enough to have a 98% band, whose share of hits is right on average
 
 
@@ -110,7 +112,8 @@ class OnlineCalibration:
         if not here or cutoffs[-1] < self.since:
             return [self._start if cutoff >= self.since else self._fresh for cutoff in cutoffs]
         prices = prices.select(here)
-        origins = timestamps(prices)[:: self.every]
+        calendar = timestamps(prices)
+        origins = calendar[:: self.every]
         origins = origins[origins >= self.since]
         origins = origins[origins >= max(series.timestamps[self.least - 1] for series in prices)]
         walked = self._walked
@@ -118,7 +121,8 @@ class OnlineCalibration:
             walked = _Walked(self._start)
         left = origins if walked.last is None else origins[origins > walked.last]
         left = left[left < cutoffs[-1]]
-        walk = _walk(model, self.rivals, prices, list(left), self.learned.horizon, self.paths)
+        asked = _Asked(every=self.every, steps=self.learned.horizon, paths=self.paths)
+        walk = _walk(model, self.rivals, prices, asked, calendar, left, left)
         known, last, done = walked.known, walked.last, 0
         found = []
         for cutoff in cutoffs:
@@ -136,22 +140,25 @@ class OnlineCalibration:
         model: Forecasting | WalkedNetwork,
         prices: PriceTable,
         cutoffs: Sequence[np.datetime64],
-        raw: Sequence[Forecast],
+        raw: Iterable[Forecast],
     ) -> list[Forecast]:
-        """The model's raw forecasts from these rows, each combined and stretched by what is known there.
+        """The model's raw forecasts from these rows, one a row, each combined and stretched by what is known there.
 
-        Weights that many series taught serve from the first origin; bands are stretched where enough is known.
+        Weights that many series taught serve from the first origin; bands are stretched where enough is known. No raw
+        forecast is held longer than it is needed.
         """
-        calibrated = []
-        for cutoff, known, forecast in zip(cutoffs, self.known_at(model, prices, cutoffs), raw, strict=True):
-            combined = forecast
+        calibrated: list[Forecast] = []
+        each = self.known_at(model, prices, cutoffs)
+        for forecast in raw:  # not zipped: a zip keeps what it gave last
+            cutoff, known = cutoffs[len(calibrated)], each[len(calibrated)]
             if known.combination is not None and self.rivals is not None:
-                combined = known.combination.apply(forecast, prices.until(cutoff), self.rivals)
+                forecast = known.combination.apply(forecast, prices.until(cutoff), self.rivals)
             enough = known.calibrator.origins >= LEAST_ORIGINS
             note = self._note(known.calibrator, prices) if cutoff >= self.since else self._too_early
             kind: Kind = "bands" if enough and cutoff >= self.since else "uncalibrated"
-            stretched = known.calibrator.apply(combined) if enough else combined
-            calibrated.append(stretched.noted(Note(kind, note)))
+            if enough:
+                forecast = known.calibrator.apply(forecast)
+            calibrated.append(forecast.noted(Note(kind, note)))
         return calibrated
 
     @property
@@ -243,7 +250,8 @@ def calibrate(
     items = _some([item for item, stamp in ready.items() if stamp <= origins[0]])
     chosen = prices.select(items)
     among = possible[possible >= max(ready[item] for item in items)]
-    walk = _walk(model, rivals, chosen, list(origins), steps, PATHS, list(among))
+    asked = _Asked(every=EVERY, steps=steps, paths=PATHS)
+    walk = _walk(model, rivals, chosen, asked, calendar, origins, among)
     for origin, said in zip(origins, walk, strict=True):
         known = known.settle(chosen.until(origin)).record(*said)
     return _online(known, calendar[-1], items, least, rivals)
@@ -256,22 +264,55 @@ def _online(
     return OnlineCalibration(known.calibrator, since, items, least=least, combination=combination, rivals=rivals)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What is asked of a model at every so many rows."""
+
+    every: int
+    steps: int
+    paths: int
+
+
 def _walk(
     model: Forecasting | WalkedNetwork,
     rivals: Rivals | None,
     prices: PriceTable,
-    origins: Sequence[np.datetime64],
-    steps: int,
-    paths: int,
-    among: Sequence[np.datetime64] | None = None,
+    asked: _Asked,
+    calendar: np.ndarray,
+    origins: np.ndarray,
+    among: np.ndarray,
 ) -> Iterator[tuple[RawBands, np.ndarray | None]]:
-    """The raw bands from each origin, and the rivals' quantiles for the same items; `among` as `bands_at` has it."""
+    """The raw bands from each origin, and the rivals' quantiles for the same items; `among` as `bands_at` has it.
+
+    Items take turns, as their origins are numbered in the calendar, where each turn has enough for a cross-section.
+    """
+    turns = TURNS if len(prices) >= TURNS * LEAST_ITEMS else 1
+    turn_of, turn_among = (np.searchsorted(calendar, days) // asked.every % turns for days in (origins, among))
+    walks = [
+        _walk_of(
+            model, rivals, prices.select(prices.item_ids[turn::turns]), asked, origins[mine], among[turn_among == turn]
+        )
+        for turn, mine in ((turn, turn_of == turn) for turn in range(turns))
+    ]
+    for turn in turn_of:
+        yield next(walks[turn])
+
+
+def _walk_of(
+    model: Forecasting | WalkedNetwork,
+    rivals: Rivals | None,
+    prices: PriceTable,
+    asked: _Asked,
+    origins: np.ndarray,
+    among: np.ndarray,
+) -> Iterator[tuple[RawBands, np.ndarray | None]]:
+    """`_walk` of the items of a turn from its origins."""
     said = {}
     if rivals is not None and len(origins):
         for series in prices:
-            rows = np.searchsorted(series.timestamps, np.array(origins), side="right")
-            said[series.item_id] = rivals.quantiles(series, rows, steps)
-    for number, bands in enumerate(bands_at(model, prices, origins, steps, paths, among)):
+            rows = np.searchsorted(series.timestamps, origins, side="right")
+            said[series.item_id] = rivals.quantiles(series, rows, asked.steps)
+    for number, bands in enumerate(bands_at(model, prices, list(origins), asked.steps, asked.paths, list(among))):
         yield bands, np.stack([said[item][number] for item in bands.item_ids]) if said else None
 
 

@@ -181,7 +181,9 @@ class Sums:
         entered, left, weighted = _measures(new), _measures(old), {}
         for name, sums in self.weighted.items():
             decay = _WEIGHTS[name].decay
-            weighted[name] = sums * decay + entered[name][:, None] - left[name][:, None] * decay**WINDOW
+            weighted[name] = sums * decay
+            weighted[name] += entered[name][:, None]
+            weighted[name] -= left[name][:, None] * decay**WINDOW
         return Sums(
             newest=new,
             weighted=weighted,

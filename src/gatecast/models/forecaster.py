@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -136,7 +136,7 @@ class Forecaster:
         self._check_fitted()
         forecasts = self.networks_.predict_at(prices, request)
         if self.calibration_ is not None:
-            forecasts = self.calibration_.apply(self.source_, prices, request.cutoffs, forecasts)
+            forecasts = self.calibration_.apply(self.source_, prices, request.cutoffs, _taken_from(forecasts))
         if not all(np.isfinite(item.paths).all() for forecast in forecasts for item in forecast):
             raise ModelError("simulated prices are finite; the weights of this network give others. Train it again.")
         return [forecast.noted(*self.notes_) for forecast in forecasts]
@@ -227,6 +227,12 @@ class Forecaster:
     def _check_fitted(self) -> None:
         if not hasattr(self, "networks_"):
             raise UsageError("a forecaster predicts after it was fitted; this one was not. Call fit(prices) first.")
+
+
+def _taken_from(forecasts: list[Forecast]) -> Iterator[Forecast]:
+    """Each in turn, no longer held here: the paths of a large table are hundreds of megabytes."""
+    while forecasts:
+        yield forecasts.pop(0)
 
 
 def check_sizes(horizon: int, paths: int, seed: int = 0) -> None:

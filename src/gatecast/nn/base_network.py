@@ -88,7 +88,7 @@ class BaseNetwork(PathNetwork):
 
         `expected` and `events` are what `calendar` gives.
         """
-        expected, events = (repeated(part, seen.shape[1]) for part in (expected, events))
+        expected = repeated(expected, seen.shape[1])
         if masks is not None and masks.inputs is not None:
             seen = seen * masks.inputs
         before = state[0] if state else None
@@ -97,10 +97,8 @@ class BaseNetwork(PathNetwork):
             hidden, seen, events = hidden[-last:], seen[-last:], events[-last:]
         if masks is not None:
             mask = masks.layers[0]
-            hidden, seen, events = (repeated(part, len(mask)) for part in (hidden, seen, events))
-            hidden = hidden * mask
-        whole = torch.cat([hidden, seen, events], dim=-1)
-        out = self.head(torch.cat([whole, torch.tanh(self.dense(whole))], dim=-1)).unbind(dim=-1)
+            hidden, seen = repeated(hidden, len(mask)) * mask, repeated(seen, len(mask))
+        out = self._outputs(hidden, seen, events)
         day = JointDay(
             location=self.location.expand(out[0].shape),
             scale=out[0].clamp(-3, 3).exp(),
@@ -114,6 +112,28 @@ class BaseNetwork(PathNetwork):
             has_range=seen[..., -FLAGS - 1],
         )
         return day, [end]
+
+    def _outputs(
+        self,
+        hidden: Float[Tensor, "time batch hidden"],
+        seen: Float[Tensor, "time batch input"],
+        events: Float[Tensor, "time start ahead"],
+    ) -> tuple[Float[Tensor, "time batch"], ...]:
+        """head([x, tanh(dense(x))]) of x = [hidden, seen, events], each output by itself.
+
+        What is the same for all paths of a start is computed once. An output a row, not a column, so that each is one
+        piece of memory: a third faster than to join the parts of x, and all that follows is, too.
+        """
+        before = HIDDEN + INPUTS
+        size = before + events.shape[-1]
+        weights = torch.cat([self.dense.weight, self.head.weight[:, :size]])
+        of_hidden, of_seen, of_events = weights[:, :HIDDEN], weights[:, HIDDEN:before], weights[:, before:]
+        bias = torch.cat([self.dense.bias, self.head.bias])
+        both = torch.addmm(bias[:, None], of_events, _columns(events)).view(-1, *events.shape[:2])
+        both = both.repeat_interleave(hidden.shape[1] // events.shape[1], dim=2).flatten(1)
+        both = torch.addmm(torch.addmm(both, of_hidden, _columns(hidden)), of_seen, _columns(seen))
+        out = torch.addmm(both[DENSE:], self.head.weight[:, size:], torch.tanh(both[:DENSE]))
+        return out.view(_OUTPUTS, *hidden.shape[:2]).unbind()
 
     def draw_masks(self, sequences: int, generator: torch.Generator) -> Masks:
         """A mask on the LSTM's output."""
@@ -152,6 +172,10 @@ class BaseNetwork(PathNetwork):
         """Centred, scaled and clipped events; zero where the series has none."""
         has_events = events.abs().sum(dim=-1, keepdim=True) > 0
         return ((events - self.event_mean) / self.event_std).clamp(-6, 8) * has_events
+
+
+def _columns(values: Float[Tensor, "time batch part"]) -> Float[Tensor, "part rows"]:
+    return values.flatten(0, 1).t()
 
 
 def build_base(seed: int, kind: type[BaseNetwork] = BaseNetwork, *, known_events: bool = True) -> BaseNetwork:

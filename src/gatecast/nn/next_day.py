@@ -79,9 +79,9 @@ def _quantile_table() -> Float[np.ndarray, "normal_quantile inverse_df"]:
 
 def joined(parts: Sequence[AnyDay], order: np.ndarray) -> AnyDay:
     """Parts of the rows as one distribution, in double precision on the processor; `order` sorts their rows."""
-    first = parts[0]
+    first, places = parts[0], torch.from_numpy(order)
     tensors = {
-        field.name: torch.cat([getattr(part, field.name) for part in parts]).double().cpu()[order]
+        field.name: torch.cat([getattr(part, field.name) for part in parts]).cpu().index_select(0, places).double()
         for field in fields(first)  # type: ignore[arg-type]
         if isinstance(getattr(first, field.name), Tensor)
     }

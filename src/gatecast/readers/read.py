@@ -13,6 +13,7 @@ import pandas as pd
 from gatecast.calendars import open_calendar
 from gatecast.errors import DataError, UnreadableSource, UsageError, check_type
 from gatecast.events import Events
+from gatecast.executors import give_back_memory
 from gatecast.prices import PriceSeries, PriceTable
 from gatecast.readers.cells import Grid, read_cells
 from gatecast.readers.choices import ReadOptions
@@ -98,6 +99,7 @@ def read_source(
         if found is None:
             raise UnreadableSource(_NO_PRICE)
         table = found
+    give_back_memory()
     return table if events is None else table.with_events(events)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
-PATHS_AT_ONCE = 8192  # of all starts of a block; bounds memory, and more would leave the caches
+PATHS_AT_ONCE = 16_384  # of all starts of a block; more would take more memory, and fewer more calls for the same
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
@@ -17,7 +18,7 @@ from gatecast.nn.masks import Masks
 from gatecast.nn.network import PathNetwork
 from gatecast.nn.next_day import NextDay
 
-_UNITS_AT_ONCE = 192_000  # paths times units of one thread: 500 paths of the recipe, whose state stays in its cache
+_UNITS_AT_ONCE = 220_000  # paths times units of one thread: 570 paths of the recipe, whose state stays in its cache
 _READ_AT_ONCE = 512  # histories of a batch that is read for its state alone; bounds memory
 
 
@@ -76,8 +77,8 @@ def strands_of(
             continue
         masks = [network.draw_masks(len(share), generator) for generator in generators]
         most = max(_UNITS_AT_ONCE // (network.units * len(rngs)), 1) if device.type == "cpu" else len(paths)
-        for begin in range(0, len(share), most):
-            part = slice(begin, begin + most)
+        for some in np.array_split(np.arange(len(share)), math.ceil(len(share) / most)):
+            part = slice(some[0], some[-1] + 1)
             rows = (first + share[part]).ravel()
             drawn = [mask.rows(part) for mask in masks if mask is not None] if dropout else []
             strands.append(
