@@ -2,8 +2,8 @@
 
 The base network's recipe, learned to 2007 and to 2011, and the one that ships, learned to 2015, forecast all stocks
 from every twentieth session, each on the years that were new to it; the same raw forecasts are calibrated by what past
-bands held of so many stocks, evenly spaced: of all at each origin, or of every second in turns. No row after 2017 is
-read.
+bands held of so many stocks, evenly spaced: of all at each origin, or of every second in turns. They are combined
+with GARCH, HAR and EWMA as the command combines them. No row after 2017 is read.
 
 Prints a table. Needs the real series in ../shared/data; some ten minutes on two cores; the two networks that are made
 for it wait in --networks, as for benchmarks/gain.py.
@@ -23,13 +23,13 @@ import numpy as np
 import pandas as pd
 from bands import DATA, PANEL, ROOT
 from gain import LEAST_ROWS, PERIODS, network
-from long_horizon import calibration
 
 from gatecast.calibration import online
-from gatecast.calibration.online import timestamps
+from gatecast.calibration.online import calibrate, timestamps
 from gatecast.calibration.walked import walking_seed
 from gatecast.judge.metrics import crps_paths, inside
 from gatecast.model import Request
+from gatecast.models.rivals import RivalModels
 from gatecast.prices import PriceTable
 from gatecast.readers.read import read_prices
 
@@ -47,9 +47,7 @@ def main() -> None:
     counts = arguments.items.split(",")
     prices = read_prices(DATA / PANEL).until(np.datetime64(PERIODS[-1][1]))
     table = pd.DataFrame([row for period in PERIODS for row in judged(period, prices, counts, arguments.networks)])
-    print(
-        f"{table['date'].nunique()} origins; CRPS against {counts[0]} in percent, its standard error over origins"
-    )
+    print(f"{table['date'].nunique()} origins; CRPS against {counts[0]} in percent, its standard error over origins")
     print("items  step  50/80/90/95% held        CRPS   error   width 90%")
     for (count, step), part in table.groupby(["items", "step"], sort=False):
         by_date = table[table["step"] == step].groupby(["date", "items"])["crps"].mean().unstack("items")
@@ -70,7 +68,7 @@ def judged(period: tuple[str, str], prices: PriceTable, counts: list[str], netwo
     model, known = network(until, networks), {}
     for count in counts:
         online.ITEMS, online.TURNS = map(int, count.split("/"))
-        known[count] = calibration(model, table, mine[0])
+        known[count] = calibrate(model, table.until(mine[0]), after=model.until, rivals=RivalModels())
     for origin in mine:
         request = Request(cutoffs=[origin], horizon=HORIZON, paths=PATHS, seeds=[walking_seed(origin)])
         raw = model.predict_at(table, request)
