@@ -55,7 +55,7 @@ def prepare_process() -> None:
 
 
 def give_back_memory() -> None:
-    """Give back to the system what was freed since: for a prepared process, after a part that needed more than the rest.
+    """Give back to the system what was freed since: for a prepared process, after what needs more than the rest.
 
     Reading a file of text takes several times what its prices do. malloc_trim(3); Arrow keeps memory of its own.
     """

@@ -16,6 +16,7 @@ from gatecast.calibration.moving import averaged
 from gatecast.calibration.raw_bands import LEAST_WIDTH, LEVELS, PROBABILITIES, RawBands
 from gatecast.errors import ModelError
 from gatecast.forecast import Forecast, ItemForecast
+from gatecast.forks import SideBySide, one_by_one
 from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable, stamp_text
 from gatecast.text import percentages
@@ -156,7 +157,9 @@ class Combination:
         log_width = raw.log_width + np.median(after - before, axis=0)
         return replace(raw, middle=middle, below=below, above=above, log_width=log_width)
 
-    def apply(self, forecast: Forecast, prices: PriceTable, rivals: Rivals) -> Forecast:
+    def apply(
+        self, forecast: Forecast, prices: PriceTable, rivals: Rivals, *, side_by_side: SideBySide = one_by_one
+    ) -> Forecast:
         """The forecast with its paths at the quantiles of the combination, and a note of what that is made of.
 
         `prices` end where the forecast begins. Beyond `horizon` the rivals' weights fall as horizon / step does: there
@@ -166,8 +169,11 @@ class Combination:
         share = self.horizon / np.arange(self.horizon + 1.0, forecast.horizon + 1)
         weights = np.concatenate([self.weights, share * last], axis=1)[:, : forecast.horizon]
         weights[0] = 1 - weights[1:].sum(axis=0)
-        items = tuple(self._applied(item, prices[item.item_id], forecast.seed, weights, rivals) for item in forecast)
-        return replace(forecast, items=items)
+
+        def applied(item: ItemForecast) -> ItemForecast:
+            return self._applied(item, prices[item.item_id], forecast.seed, weights, rivals)
+
+        return replace(forecast, items=tuple(side_by_side(applied, forecast.items)))
 
     def _applied(
         self,

@@ -16,9 +16,10 @@ from gatecast.calibration.walked import WalkedNetwork, bands_at
 from gatecast.errors import ModelError
 from gatecast.features.cross_section import LEAST_ITEMS
 from gatecast.forecast import Forecast
+from gatecast.forks import SideBySide, one_by_one
 from gatecast.model import Forecasting
 from gatecast.notes import Kind, Note
-from gatecast.prices import PriceTable, stamp_text
+from gatecast.prices import PriceSeries, PriceTable, stamp_text
 from gatecast.text import listed
 
 EVERY = 5  # sessions between the origins it learns from; the gain was chosen for this distance
@@ -151,10 +152,12 @@ class OnlineCalibration:
         """
         calibrated: list[Forecast] = []
         each = self.known_at(model, prices, cutoffs)
-        for forecast in raw:  # not zipped: a zip keeps what it gave last
-            cutoff, known = cutoffs[len(calibrated)], each[len(calibrated)]
+        for given in raw:  # not zipped: a zip keeps what it gave last
+            cutoff, known, forecast = cutoffs[len(calibrated)], each[len(calibrated)], given
+            del given
             if known.combination is not None and self.rivals is not None:
-                forecast = known.combination.apply(forecast, prices.until(cutoff), self.rivals)
+                seen = prices.until(cutoff)
+                forecast = known.combination.apply(forecast, seen, self.rivals, side_by_side=_side_by_side(model))
             enough = known.calibrator.origins >= LEAST_ORIGINS
             note = self._note(known.calibrator, prices) if cutoff >= self.since else self._too_early
             kind: Kind = "bands" if enough and cutoff >= self.since else "uncalibrated"
@@ -311,11 +314,17 @@ def _walk_of(
     """`_walk` of the items of a turn from its origins."""
     said = {}
     if rivals is not None and len(origins):
-        for series in prices:
-            rows = np.searchsorted(series.timestamps, origins, side="right")
-            said[series.item_id] = rivals.quantiles(series, rows, asked.steps)
+
+        def of(series: PriceSeries) -> np.ndarray:
+            return rivals.quantiles(series, np.searchsorted(series.timestamps, origins, side="right"), asked.steps)
+
+        said = dict(zip(prices.item_ids, _side_by_side(model)(of, prices.series), strict=True))
     for number, bands in enumerate(bands_at(model, prices, list(origins), asked.steps, asked.paths, list(among))):
         yield bands, np.stack([said[item][number] for item in bands.item_ids]) if said else None
+
+
+def _side_by_side(model: Forecasting | WalkedNetwork) -> SideBySide:
+    return model.side_by_side if isinstance(model, WalkedNetwork) else one_by_one
 
 
 def revived(document: Mapping[str, Any] | None, rivals: Rivals | None = None) -> OnlineCalibration | None:

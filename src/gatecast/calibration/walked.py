@@ -6,12 +6,11 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -19,6 +18,7 @@ from safetensors.numpy import save
 
 from gatecast.calibration.raw_bands import RawBands
 from gatecast.files import write_whole
+from gatecast.forks import SideBySide, one_by_one
 from gatecast.model import Forecasting, PredictsAt, Request, forecasts_at
 from gatecast.prices import PriceTable
 
@@ -31,7 +31,6 @@ DISK = 512 * 2**20  # bytes of files in a folder
 _ARRAYS = tuple(field.name for field in fields(RawBands) if field.name != "item_ids")
 _shared: dict[str, WalkedDays] = {}  # with other tasks of this process, by token
 Group = list[RawBands]  # of neighbouring origins, ascending
-SideBySide = Callable[[Callable[[Any], Any], list[Any]], list[Any]]  # `map`, whose parts may run at the same time
 
 
 class WalkedDays:
@@ -115,7 +114,7 @@ class WalkedNetwork:
     network: PredictsAt
     days: WalkedDays
     identity: str
-    side_by_side: SideBySide = lambda work, parts: list(map(work, parts))
+    side_by_side: SideBySide = one_by_one
 
     def bands(
         self,

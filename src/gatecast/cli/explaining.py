@@ -14,6 +14,7 @@ from gatecast.cli.forecasting import config_unless_saved
 from gatecast.cli.options import Calendar, Jobs, Json, Model, Preset, Repair, Seed, Settings, Source, reads_source
 from gatecast.cli.outputs import check_outputs
 from gatecast.executors import prepare_process
+from gatecast.forks import allow_forks
 from gatecast.readers.choices import ReadOptions
 
 
@@ -39,6 +40,7 @@ def explain(
     check_outputs(source, page=out, model=model, events=reading.events)
     config = config_unless_saved(model, preset, settings, seed)
     prepare_process()
+    allow_forks()
     from gatecast.faces.report.explain import explain_report
     from gatecast.faces.report.page import write_html
     from gatecast.runs.explain import run_explanation
@@ -65,6 +67,7 @@ def explain(
 def memory(jobs: Jobs = None, as_json: Json = False) -> None:
     """Train every family to recall a value seen k steps ago, and show which can; some 5 to 10 minutes."""
     prepare_process()
+    allow_forks()
     from gatecast.explain.memory import run_memory
 
     result = run_memory(jobs=jobs or -1)

@@ -33,6 +33,7 @@ from gatecast.cli.options import (
 from gatecast.cli.outputs import check_outputs, write_table
 from gatecast.errors import UsageError
 from gatecast.executors import prepare_process
+from gatecast.forks import allow_forks
 from gatecast.readers.choices import ReadOptions
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def forecast(
     check_ledger(record, database)
     config = None if model is not None else config_of(preset, settings, seed)
     prepare_process()
+    allow_forks()
     from gatecast.runs.forecast import run_forecast
 
     with progress_bar("judging", training_kept=TRAINING_KEPT) as show:

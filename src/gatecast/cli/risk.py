@@ -27,6 +27,7 @@ from gatecast.cli.options import (
 from gatecast.cli.outputs import check_outputs, write_table
 from gatecast.errors import UsageError
 from gatecast.executors import prepare_process
+from gatecast.forks import allow_forks
 from gatecast.readers.choices import ReadOptions
 from gatecast.text import shown
 
@@ -103,6 +104,7 @@ def risk(
         given=given,
     )
     prepare_process()
+    allow_forks()
     from gatecast.runs.risk import run_risk
 
     with progress_bar("judging") as show:

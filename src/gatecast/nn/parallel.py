@@ -25,6 +25,8 @@ from typing import Any, TypeVar
 import torch
 from threadpoolctl import ThreadpoolController
 
+from gatecast.forks import forks_allowed, in_forks
+
 SHARE = 32  # sequences; with 16 a small network takes a third longer, and the recipe's is no faster
 STEPS = 24_000  # of all sequences of a share: some 350 MB for the recipe's three layers, whatever the context
 _TORCH_LIBRARY = {"darwin": "libtorch_cpu.dylib", "win32": "torch_cpu.dll"}
@@ -100,9 +102,16 @@ def workers_on(device: torch.device, threads: int | None = None) -> Iterator[Wor
 
 
 def side_by_side(work: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
-    """`work` of every part, in order, in as many threads of one core each as torch may use."""
-    with workers_on(torch.device("cpu")) as workers:
-        return workers.map(work, parts)
+    """`work` of every part, in order, on as many cores as torch may use, each part on one: in threads, or in forks."""
+    if not forks_allowed() or getattr(_here, "is_worker", False):
+        with workers_on(torch.device("cpu")) as workers:
+            return workers.map(work, parts)
+
+    def alone(part: Part) -> Result:
+        with workers_on(torch.device("cpu"), 1) as single:
+            return single.map(work, [part])[0]
+
+    return in_forks(alone, list(parts), torch.get_num_threads())
 
 
 def on_one_core(work: Callable[[], Result]) -> Result:

@@ -18,7 +18,7 @@ from gatecast.forecast import Density
 from gatecast.nn.encoders import State
 from gatecast.nn.network import PathNetwork, own_memory
 from gatecast.nn.next_day import NextDay, joined
-from gatecast.nn.parallel import INLINE, Workers, workers_on
+from gatecast.nn.parallel import INLINE, Workers, side_by_side, workers_on
 from gatecast.nn.sampling.blocks import Block, blocks_of
 from gatecast.nn.sampling.strands import Strand, each, read_histories, strands_of
 from gatecast.prices import PriceSeries
@@ -86,9 +86,11 @@ class PathModel:
         job = _Job(model=self, starts=starts, rows=rows, tables=numbers, in_step=in_step, paths=paths)
         device = next(self.networks[0].parameters()).device
         with workers_on(device, 1) as single, workers_on(device) as several:
-            outside, inside = (several, INLINE) if len(blocks) > 1 else (single, several)
             job.prepare(blocks, several)
-            answers = outside.map(lambda block: job.simulate(block, inside), blocks)
+            if len(blocks) == 1 or device.type != "cpu":
+                answers = single.map(lambda block: job.simulate(block, several), blocks)
+            else:
+                answers = side_by_side(lambda block: job.simulate(block, INLINE), blocks)
         return _whole(blocks, answers)
 
 

@@ -1,0 +1,146 @@
+"""Parts of one work done in copies of this process at the same time: a fork a core, for the command on Linux.
+
+Two threads that each call small operations wait for Python's lock more than they gain: half as much again in processor
+time, and hardly a third faster. A fork has all that was read and learned without a copy, and starts in some 30
+milliseconds, where a new process takes seconds to import what this one has. What it answers is sent back.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import struct
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from threading import Thread
+from typing import Any, TypeVar
+
+from gatecast.executors import caught_warnings, end_with
+
+Part = TypeVar("Part")
+Answer = TypeVar("Answer")
+
+SideBySide = Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]  # `map`, whose parts may run at the same time
+
+_NUMBER = struct.Struct("I")
+_MOST = 4096  # parts whose numbers a pipe takes at once
+_allowed = False
+
+
+def allow_forks() -> None:
+    """For the command alone: no other thread of its process holds what a copy of it would wait for."""
+    global _allowed  # noqa: PLW0603 (what holds for a process)
+    _allowed = sys.platform == "linux"
+
+
+def forks_allowed() -> bool:
+    """Whether this process shares its work with copies of itself."""
+    return _allowed
+
+
+def one_by_one(work: Callable[[Part], Answer], parts: Sequence[Part]) -> list[Answer]:
+    """`work` of each part, in order, in this process."""
+    return [work(part) for part in parts]
+
+
+def in_forks(work: Callable[[Part], Answer], parts: Sequence[Part], processes: int) -> list[Answer]:
+    """`work` of each part, in order, in so many processes, this one among them; each takes the next part when free.
+
+    An error in one of them is raised here. Where one dies, as for want of memory, its parts are done here.
+    """
+    if not _allowed or processes < 2 or not 2 <= len(parts) <= _MOST:
+        return one_by_one(work, parts)
+    answers: dict[int, Any] = {}
+    with _numbers(len(parts)) as left, _copies(work, parts, left, min(processes, len(parts)) - 1, answers):
+        for number in _taken(left):
+            answers[number] = work(parts[number])
+    for number, part in enumerate(parts):
+        if number not in answers:
+            answers[number] = work(part)
+        elif isinstance(answers[number], _Raised):
+            raise answers[number].error
+    return [answers[number] for number in range(len(parts))]
+
+
+class _Raised:
+    """What was raised in another process."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+@contextmanager
+def _numbers(count: int) -> Iterator[int]:
+    """A pipe that holds the numbers of all parts, from which any process takes the next."""
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, b"".join(_NUMBER.pack(number) for number in range(count)))
+        os.close(writing)
+        yield reading
+    finally:
+        os.close(reading)
+
+
+def _taken(left: int) -> Iterator[int]:
+    while number := os.read(left, _NUMBER.size):
+        yield _NUMBER.unpack(number)[0]
+
+
+@contextmanager
+def _copies(
+    work: Callable[[Part], Answer], parts: Sequence[Part], left: int, count: int, answers: dict[int, Any]
+) -> Iterator[None]:
+    """Copies of this process at work, whose answers are in `answers` at the end; killed where an error ends the block.
+
+    Where the system has no room for one, there are fewer.
+    """
+    children, readers = [], []
+    try:
+        for _ in range(count):
+            reading, writing = Pipe(duplex=False)
+            try:
+                with caught_warnings():  # Python 3.12 warns of threads beside a fork; those here wait, and hold nothing
+                    child = os.fork()
+            except OSError:
+                break
+            if child == 0:
+                _serve(work, parts, left, writing)
+            writing.close()
+            children.append(child)
+            readers.append(Thread(target=_receive, args=(reading, answers), daemon=True))
+            readers[-1].start()
+        yield
+    except BaseException:
+        for child in children:
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        raise
+    finally:
+        for reader in readers:
+            reader.join()
+        for child in children:
+            os.waitpid(child, 0)
+
+
+def _serve(work: Callable[[Part], Answer], parts: Sequence[Part], left: int, writing: Connection) -> None:
+    """The life of a copy: take parts, send answers, and end without what a process does at its end."""
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # left to the process that began it
+        end_with(os.getppid())
+        for number in _taken(left):
+            try:
+                writing.send((number, work(parts[number])))
+            except Exception as error:  # raised again where the work was asked for
+                writing.send((number, _Raised(error)))
+    finally:
+        os._exit(0)
+
+
+def _receive(reading: Connection, answers: dict[int, Any]) -> None:
+    with reading, suppress(EOFError, OSError):
+        while True:
+            number, answer = reading.recv()
+            answers[number] = answer
