@@ -25,6 +25,7 @@ MEMBERS = ("network", "GARCH", "HAR", "EWMA")
 OTHERS = "GARCH, HAR and EWMA"  # in a sentence
 START = np.array([0.45, 0.25, 0.2, 0.1])  # weights before any evidence
 RATE = 3.0  # how fast a loss, in the width of the 90% band over 4, moves a weight
+MANY = 8  # items whose paths are made side by side; fewer take less time than it takes to begin
 HALF_LIFE = 60  # origins; a loss from before counts half
 MOST_LOST = 3.0  # of one asset at one origin: no single day decides
 _LEARNED_AT = [2, 5, 8, 11, 14]  # places in PROBABILITIES whose losses count: 5, 25, 50, 75 and 95%
@@ -173,7 +174,8 @@ class Combination:
         def applied(item: ItemForecast) -> ItemForecast:
             return self._applied(item, prices[item.item_id], forecast.seed, weights, rivals)
 
-        return replace(forecast, items=tuple(side_by_side(applied, forecast.items)))
+        spread = side_by_side if len(forecast.items) >= MANY else one_by_one
+        return replace(forecast, items=tuple(spread(applied, forecast.items)))
 
     def _applied(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -45,6 +46,7 @@ class FoldProgress:
 
 
 Progress = Callable[[FoldProgress], None]
+GOES_ON = 40  # cutoffs a fit of a model that learns no weights; of more there are several, which run at the same time
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +87,8 @@ def backtest(
     At each cutoff a model is given the rows at or before it and nothing else. `cutoffs`, `every`, `start`,
     `span`, `refit` and `min_rows` plan the walk (`plan.plan_walk`). `paths` per forecast; a cutoff's seed
     comes from `seed` and the cutoff alone, so that models share it and other cutoffs do not matter. A model whose
-    `learns` is False, as the base network, is fitted anew only where items come or go, whatever `refit` says. `jobs`
+    `learns` is False, as the base network, is fitted anew where items come or go and after `GOES_ON` cutoffs, whatever
+    `refit` says. `jobs`
     processes (-1: one a core), or what `engine` says; the answer is the same for any.
     `store`: a folder for finished folds; a run that was cut
     short goes on from there. The folds of a model are not stored where a setting of it, such as a function,
@@ -204,7 +207,16 @@ def _groups(model: Model, prices: PriceTable, walk: WalkForward) -> Sequence[Seq
     if walk.span is not None or getattr(model, "learns", True):
         return walk.groups
     by_items = groupby(walk.cutoffs, lambda cutoff: walk.visible(prices, cutoff).item_ids)
-    return [list(group) for _, group in by_items]
+    return [part for _, group in by_items for part in _parts(list(group))]
+
+
+def _parts(cutoffs: Sequence[np.datetime64]) -> list[Sequence[np.datetime64]]:
+    """As many equal parts, of at most `GOES_ON` cutoffs each, as a power of two: every core has as many of them."""
+    count = 1
+    while count * GOES_ON < len(cutoffs):
+        count *= 2
+    ends = [len(cutoffs) * part // count for part in range(count + 1)]
+    return [cutoffs[first:end] for first, end in itertools.pairwise(ends)]
 
 
 def _run_task(everything: PriceTable, task: _Task) -> tuple[str, dict[np.datetime64, Fold]]:
