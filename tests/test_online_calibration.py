@@ -136,6 +136,25 @@ def test_of_many_items_some_evenly_spaced_ones_count() -> None:
     assert calibrate(MODEL, table, after=DAYS[0], steps=1).items == table.item_ids
 
 
+def test_items_of_a_large_table_take_turns_which_an_origin_keeps_as_rows_are_added() -> None:
+    table = independent_walks(np.full(140, 0.01), items=17)
+    days = timestamps(table)
+    model = Recording()
+    known = calibrate(model, table.until(days[119]), after=days[79], steps=2)
+    halves = [table.item_ids[0::2], table.item_ids[1::2]]
+    turns = {day: halves[place // 5 % 2] for place, day in enumerate(days)}
+    learned_on = days[80:119:5]
+    assert {day: items for day, items, *_ in model.asked} == {day: turns[day] for day in learned_on}
+    assert known.items == table.item_ids
+    known.at(model, table, [days[-1]])
+    assert {day: items for day, items, *_ in model.asked[len(learned_on) :]} == {
+        day: turns[day] for day in days[120:139:5]
+    }
+    small = Recording()
+    calibrate(small, table.select(table.item_ids[:15]), after=days[119], steps=2)
+    assert {items for _, items, *_ in small.asked} == {table.item_ids[:15]}
+
+
 def test_what_is_known_at_a_row_comes_from_every_fifth_row_since_the_last_fitted_one() -> None:
     start = learned(steps=7)  # outcomes that are not all known by the next origin
     known = OnlineCalibration(start, DAYS[160], TABLE.item_ids, paths=70)
