@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -52,3 +54,13 @@ def test_the_same_seed_gives_the_same_paths_again() -> None:
     model = Forecaster(TINY.replace(device="cuda")).fit(TABLE)
     first, second = (model.predict(TABLE, 5, paths=50, seed=7).items[0].paths for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+def test_the_benchmark_of_a_gpu_tells_every_part_in_five_minutes() -> None:
+    script = Path(__file__).parents[1] / "benchmarks" / "gpu.py"
+    told = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300, check=True).stdout
+    for part in ("an epoch of the recipe", "1,000 paths of 30 days", "80 assets by the base network"):
+        assert part in told
+    for precision in ("float32", "bfloat16"):
+        assert told.count(f"the layer alone, {precision}, cuda") == 2
+        assert told.count(f"recipe, {precision}, cuda") == 2
