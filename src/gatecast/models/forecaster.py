@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,6 +105,8 @@ class Forecaster:
         networks: Networks
         if choice.folder is not None:
             networks = BaseNetworks.learn(prices, choice.config, choice.folder)
+            if networks.adaptation is not None and not networks.adaptation.kept:  # judged as what it is
+                self.choice_ = replace(choice, config=choice.config.replace(start="base"))
         else:
             networks = TrainedNetworks.learn(prices, choice.config, state, progress, together)
         self._hold(networks, choice.notes)
