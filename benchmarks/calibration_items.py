@@ -22,14 +22,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from bands import DATA, PANEL, ROOT
-from gain import LEAST_ROWS, PERIODS, network
+from gain import LEAST_ROWS, PERIODS, as_shipped, network
 
 from gatecast.calibration import online
-from gatecast.calibration.online import calibrate, timestamps
+from gatecast.calibration.online import timestamps
 from gatecast.calibration.walked import walking_seed
 from gatecast.judge.metrics import crps_paths, inside
 from gatecast.model import Request
-from gatecast.models.rivals import RivalModels
 from gatecast.prices import PriceTable
 from gatecast.readers.read import read_prices
 
@@ -68,7 +67,7 @@ def judged(period: tuple[str, str], prices: PriceTable, counts: list[str], netwo
     model, known = network(until, networks), {}
     for count in counts:
         online.ITEMS, online.TURNS = map(int, count.split("/"))
-        known[count] = calibrate(model, table.until(mine[0]), after=model.until, rivals=RivalModels())
+        known[count] = as_shipped(model, table, mine[0])
     for origin in mine:
         request = Request(cutoffs=[origin], horizon=HORIZON, paths=PATHS, seeds=[walking_seed(origin)])
         raw = model.predict_at(table, request)

@@ -32,11 +32,13 @@ from make_base import curriculum, histories, trained
 
 from gatecast.calibration import bands as calibration
 from gatecast.calibration import gains
+from gatecast.calibration.online import OnlineCalibration, calibrate
 from gatecast.calibration.walked import walking_seed
 from gatecast.forecast import Forecast
 from gatecast.judge.metrics import crps_paths, inside
 from gatecast.model import Request
 from gatecast.models.base import BaseNetworks
+from gatecast.models.rivals import RivalModels
 from gatecast.models.shipped import SHIPPED, load_ensemble, save_ensemble
 from gatecast.prices import PriceTable
 from gatecast.readers.read import read_prices
@@ -95,6 +97,11 @@ def network(until: str, folder: Path) -> BaseNetworks:
         save_ensemble(place, members, until=until, items=learned.items)
     ensemble = load_ensemble(place)
     return BaseNetworks(members=ensemble.members, until=ensemble.until)
+
+
+def as_shipped(model: BaseNetworks, prices: PriceTable, first: np.datetime64) -> OnlineCalibration:
+    """Combined and calibrated as the command does, from the network's first new row; `apply` walks on from there."""
+    return calibrate(model, prices.until(first), after=model.until, rivals=RivalModels())
 
 
 def forecasts(

@@ -1,7 +1,7 @@
 """Do the bands of portfolios hold? Equal weights over the panel's 80 stocks and over 50 random ones of 10, 2008-2017.
 
 The base network's recipe, learned to 2007 and to 2011, and the one that ships, learned to 2015, forecast the stocks
-together from every tenth session, each on the years that were new to it, calibrated as the command calibrates them.
+together from every tenth session, each on the years that were new to it, combined and calibrated as by the command.
 The portfolio's path is the mean return of its stocks day by day along path p of each. Beside it: the same paths,
 each stock's put in an order of its own, as if they were independent, and GARCH on the portfolio's own history, fitted
 once a year. No row after 2017 is read.
@@ -24,8 +24,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from bands import DATA, PANEL, ROOT
-from gain import LEAST_ROWS, PERIODS, network
-from long_horizon import calibration
+from gain import LEAST_ROWS, PERIODS, as_shipped, network
 
 from gatecast.calibration.online import timestamps
 from gatecast.calibration.walked import walking_seed
@@ -79,7 +78,7 @@ def judged_in(period: tuple[str, str], prices: PriceTable, arguments: argparse.N
     shares = weights / weights.sum(axis=1, keepdims=True)
     histories = portfolios(table, shares)
     model = network(until, arguments.networks)
-    known = calibration(model, table, mine[0])
+    known = as_shipped(model, table, mine[0])
     for first in range(0, len(mine), AT_ONCE):
         some = mine[first : first + AT_ONCE]
         seeds = [walking_seed(origin) for origin in some]

@@ -1,7 +1,7 @@
 """Are answers on risk right? Value at risk, and chances to touch a level, of 20 stocks of the panel, 2008-2017.
 
 The base network's recipe, learned to 2007 and to 2011, and the one that ships, learned to 2015, forecast the stocks
-together from every tenth session, each on the years that were new to it, calibrated as the command calibrates them;
+together from every tenth session, each on the years that were new to it, combined and calibrated as by the command;
 beside it GARCH, fitted once a year, and historical simulation. Judged as `gatecast backtest --risk` judges. No row
 after 2017 is read.
 
@@ -22,8 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from bands import DATA, PANEL, ROOT
-from gain import LEAST_ROWS, PERIODS, network
-from long_horizon import calibration
+from gain import LEAST_ROWS, PERIODS, as_shipped, network
 
 from gatecast.calibration.online import timestamps
 from gatecast.calibration.walked import walking_seed
@@ -85,7 +84,7 @@ def forecasts(
     mine = list(origins[(origins > np.datetime64(until)) & (origins <= np.datetime64(end))])
     table = prices.select(tuple(s.item_id for s in prices if (s.timestamps <= mine[0]).sum() >= LEAST_ROWS))
     model = network(until, arguments.networks)
-    known = calibration(model, table, mine[0])
+    known = as_shipped(model, table, mine[0])
     for first in range(0, len(mine), AT_ONCE):
         some = mine[first : first + AT_ONCE]
         if first % REFIT == 0:
