@@ -24,7 +24,7 @@ import pandas as pd
 from bands import DATA, PANEL, ROOT
 from gain import LEAST_ROWS, PERIODS, as_shipped, network
 
-from gatecast.calibration import online
+from gatecast.calibration import online, turns
 from gatecast.calibration.online import timestamps
 from gatecast.calibration.walked import walking_seed
 from gatecast.judge.metrics import crps_paths, inside
@@ -66,14 +66,14 @@ def judged(period: tuple[str, str], prices: PriceTable, counts: list[str], netwo
     table = prices.select(tuple(s.item_id for s in prices if (s.timestamps <= mine[0]).sum() >= LEAST_ROWS))
     model, known = network(until, networks), {}
     for count in counts:
-        online.ITEMS, online.TURNS = map(int, count.split("/"))
+        online.ITEMS, turns.TURNS = map(int, count.split("/"))
         known[count] = as_shipped(model, table, mine[0])
     for origin in mine:
         request = Request(cutoffs=[origin], horizon=HORIZON, paths=PATHS, seeds=[walking_seed(origin)])
         raw = model.predict_at(table, request)
         for count in (*counts, "none"):
             if count != "none":
-                online.TURNS = int(count.split("/")[1])
+                turns.TURNS = int(count.split("/")[1])
             (forecast,) = raw if count == "none" else known[count].apply(model, table, [origin], raw)
             for item in forecast:
                 series, moves = table[item.item_id], item.log_returns()

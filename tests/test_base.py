@@ -400,6 +400,7 @@ def test_default_says_whether_it_adapted_and_repeats_itself() -> None:
     assert note == again.notes_[0]
     assert ("was adapted" in note.text) == first.networks_.adaptation.kept
     assert "held out" in note.text
+    assert first.choice_.config.start == ("adapt" if first.networks_.adaptation.kept else "base")  # what is judged
     assert first.losses == again.losses
     left, right = (model.predict(table, 2, paths=10).items[0].paths for model in (first, again))
     assert left.tobytes() == right.tobytes()

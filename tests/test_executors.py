@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -134,3 +135,18 @@ def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
     while any(Path(f"/proc/{worker}/task").exists() for worker in workers):
         assert time.monotonic() < end, "a worker outlives its owner"
         time.sleep(0.2)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the command keeps memory at hand where libc is glibc")
+def test_what_reading_has_freed_is_given_back() -> None:
+    code = (
+        "from pathlib import Path\nfrom gatecast.executors import give_back_memory, prepare_process\n"
+        "prepare_process()\n"
+        "def held():\n    return int(Path('/proc/self/statm').read_text().split()[1]) * 4096\n"
+        "cells = [bytes(500) for _ in range(400_000)]\n"
+        "last = bytes(500)\n"
+        "del cells\n"
+        "before = held()\ngive_back_memory()\nprint(before - held())\n"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(told.stdout) > 100 * 2**20

@@ -52,7 +52,8 @@ def test_each_part_is_answered_once_in_order_and_every_process_takes_some(proces
     assert os.getpid() in made
 
 
-def test_without_leave_all_is_done_here() -> None:
+def test_without_leave_all_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forks, "_allowed", False)
     assert {process for _, process in in_forks(slow, range(6), 2)} == {os.getpid()}
 
 
@@ -108,8 +109,8 @@ def test_an_interrupt_ends_the_copies_at_once() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux alone")
 def test_copies_end_with_the_process_that_made_them(tmp_path: Path) -> None:
     code = (
-        "import os, sys, time\nfrom pathlib import Path\nfrom gatecast.forks import allow_forks, in_forks\n"
-        "allow_forks()\n"
+        "import os, sys, time\nfrom pathlib import Path\nfrom gatecast.forks import in_forks, prepare_command\n"
+        "prepare_command()\n"
         "def work(part):\n"
         f"    Path({str(tmp_path)!r}, str(os.getpid())).touch()\n"
         "    time.sleep(60)\n"
@@ -135,6 +136,7 @@ def test_forecasts_are_the_same_with_and_without(monkeypatch: pytest.MonkeyPatch
         made = Forecaster(BASE.replace(combine=True), steps=3).fit(table).predict(table, 4, paths=1000, seed=1)
         return [part for item in made for part in (item.paths, item.highs, item.lows) if part is not None]
 
+    monkeypatch.setattr(forks, "_allowed", False)
     alone = forecast()
     assert len(alone) == 3 * 17
     monkeypatch.setattr(forks, "_allowed", sys.platform == "linux")

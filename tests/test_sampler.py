@@ -367,6 +367,7 @@ def test_blocks_run_side_by_side_or_where_there_is_one_its_shares_do(monkeypatch
     log: list[tuple[str, int]] = []
     names = {1: "single", None: "several"}
     monkeypatch.setattr(sampler, "workers_on", lambda device, most=None: Named(names[most], log))
+    monkeypatch.setattr(sampler, "side_by_side", Named("side by side", log).map)
     monkeypatch.setattr(sampler, "INLINE", Named("inline", log))
 
     def worked(lengths: tuple[int, ...], networks: int) -> list[tuple[str, int]]:
@@ -378,8 +379,8 @@ def test_blocks_run_side_by_side_or_where_there_is_one_its_shares_do(monkeypatch
 
     assert worked((10,), 1) == [("inline", 1), ("single", 1)]
     assert worked((10,), 2) == [("several", 2), ("single", 1)]
-    assert worked((10, 20), 1) == [("inline", 1), ("several", 2)]
-    assert worked((10, 20), 3) == [("inline", 3), ("several", 2)]
+    assert worked((10, 20), 1) == [("inline", 1), ("side by side", 2)]
+    assert worked((10, 20), 3) == [("inline", 3), ("side by side", 2)]
 
 
 class Seeds(Counter):

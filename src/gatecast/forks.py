@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from threading import Thread
 from typing import Any, TypeVar
 
-from gatecast.executors import caught_warnings, end_with
+from gatecast.executors import belong_to, caught_warnings, prepare_process
 
 Part = TypeVar("Part")
 Answer = TypeVar("Answer")
@@ -30,9 +30,10 @@ _MOST = 4096  # parts whose numbers a pipe takes at once
 _allowed = False
 
 
-def allow_forks() -> None:
-    """For the command alone: no other thread of its process holds what a copy of it would wait for."""
+def prepare_command() -> None:
+    """For the command alone, no thread of which holds what a copy would need: `prepare_process`, and leave to copy."""
     global _allowed  # noqa: PLW0603 (what holds for a process)
+    prepare_process()
     _allowed = sys.platform == "linux"
 
 
@@ -128,8 +129,7 @@ def _copies(
 def _serve(work: Callable[[Part], Answer], parts: Sequence[Part], left: int, writing: Connection) -> None:
     """The life of a copy: take parts, send answers, and end without what a process does at its end."""
     try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # left to the process that began it
-        end_with(os.getppid())
+        belong_to(os.getppid())
         for number in _taken(left):
             try:
                 writing.send((number, work(parts[number])))

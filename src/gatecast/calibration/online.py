@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,14 +12,13 @@ import pandas as pd
 from gatecast.calibration.bands import HORIZON, Calibrator
 from gatecast.calibration.combination import Combination, Rivals
 from gatecast.calibration.raw_bands import RawBands
-from gatecast.calibration.walked import WalkedNetwork, bands_at
+from gatecast.calibration.turns import Asked, side_by_side_of, walk
+from gatecast.calibration.walked import WalkedNetwork
 from gatecast.errors import ModelError
-from gatecast.features.cross_section import LEAST_ITEMS
 from gatecast.forecast import Forecast
-from gatecast.forks import SideBySide, one_by_one
 from gatecast.model import Forecasting
 from gatecast.notes import Kind, Note
-from gatecast.prices import PriceSeries, PriceTable, stamp_text
+from gatecast.prices import PriceTable, stamp_text
 from gatecast.text import listed
 
 EVERY = 5  # sessions between the origins it learns from; the gain was chosen for this distance
@@ -28,9 +27,6 @@ LEAST_BEFORE = 60  # rows an item needs before an origin to take part in calibra
 LEAST_ORIGINS = 10  # fewer say nothing: one asset's ten move a band by a few percent
 _MOST = 10_000  # of rows and paths that a file may ask for
 ITEMS = 20  # of a table, evenly spaced; the stretch is one for all of them, and more add little (docs/bands.md)
-TURNS = (
-    2  # of them every second at an origin, the others at the next: they move together, and half tells nearly as much
-)
 PATHS = 100  # of each walked forecast: enough to have a 98% band, whose share of hits is right on average
 
 
@@ -124,14 +120,14 @@ class OnlineCalibration:
             walked = _Walked(self._start)
         left = origins if walked.last is None else origins[origins > walked.last]
         left = left[left < cutoffs[-1]]
-        asked = _Asked(every=self.every, steps=self.learned.horizon, paths=self.paths)
-        walk = _walk(model, self.rivals, prices, asked, calendar, left, left)
+        asked = Asked(every=self.every, steps=self.learned.horizon, paths=self.paths)
+        said = walk(model, self.rivals, prices, asked, calendar, left, left)
         known, last, done = walked.known, walked.last, 0
         found = []
         for cutoff in cutoffs:
             while done < len(left) and left[done] < cutoff:
                 last, done = left[done], done + 1
-                known = known.settle(prices.until(last)).record(*next(walk))
+                known = known.settle(prices.until(last)).record(*next(said))
             found.append(known.settle(prices.until(cutoff)) if cutoff >= self.since else self._fresh)
         if last is not None and last != walked.last:
             walked = _Walked(known, last, prices.until(last).data_hash())
@@ -157,7 +153,7 @@ class OnlineCalibration:
             del given
             if known.combination is not None and self.rivals is not None:
                 seen = prices.until(cutoff)
-                forecast = known.combination.apply(forecast, seen, self.rivals, side_by_side=_side_by_side(model))
+                forecast = known.combination.apply(forecast, seen, self.rivals, side_by_side=side_by_side_of(model))
             enough = known.calibrator.origins >= LEAST_ORIGINS
             note = self._note(known.calibrator, prices) if cutoff >= self.since else self._too_early
             kind: Kind = "bands" if enough and cutoff >= self.since else "uncalibrated"
@@ -255,9 +251,9 @@ def calibrate(
     items = _some([item for item, stamp in ready.items() if stamp <= origins[0]])
     chosen = prices.select(items)
     among = possible[possible >= max(ready[item] for item in items)]
-    asked = _Asked(every=EVERY, steps=steps, paths=PATHS)
-    walk = _walk(model, rivals, chosen, asked, calendar, origins, among)
-    for origin, said in zip(origins, walk, strict=True):
+    asked = Asked(every=EVERY, steps=steps, paths=PATHS)
+    walked = walk(model, rivals, chosen, asked, calendar, origins, among)
+    for origin, said in zip(origins, walked, strict=True):
         known = known.settle(chosen.until(origin)).record(*said)
     return _online(known, calendar[-1], items, least, rivals)
 
@@ -267,64 +263,6 @@ def _online(
 ) -> OnlineCalibration:
     combination = known.combination
     return OnlineCalibration(known.calibrator, since, items, least=least, combination=combination, rivals=rivals)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Asked:
-    """What is asked of a model at every so many rows."""
-
-    every: int
-    steps: int
-    paths: int
-
-
-def _walk(
-    model: Forecasting | WalkedNetwork,
-    rivals: Rivals | None,
-    prices: PriceTable,
-    asked: _Asked,
-    calendar: np.ndarray,
-    origins: np.ndarray,
-    among: np.ndarray,
-) -> Iterator[tuple[RawBands, np.ndarray | None]]:
-    """The raw bands from each origin, and the rivals' quantiles for the same items; `among` as `bands_at` has it.
-
-    Items take turns, as their origins are numbered in the calendar, where each turn has enough for a cross-section.
-    """
-    turns = TURNS if len(prices) >= TURNS * LEAST_ITEMS else 1
-    turn_of, turn_among = (np.searchsorted(calendar, days) // asked.every % turns for days in (origins, among))
-    walks = [
-        _walk_of(
-            model, rivals, prices.select(prices.item_ids[turn::turns]), asked, origins[mine], among[turn_among == turn]
-        )
-        for turn, mine in ((turn, turn_of == turn) for turn in range(turns))
-    ]
-    for turn in turn_of:
-        yield next(walks[turn])
-
-
-def _walk_of(
-    model: Forecasting | WalkedNetwork,
-    rivals: Rivals | None,
-    prices: PriceTable,
-    asked: _Asked,
-    origins: np.ndarray,
-    among: np.ndarray,
-) -> Iterator[tuple[RawBands, np.ndarray | None]]:
-    """`_walk` of the items of a turn from its origins."""
-    said = {}
-    if rivals is not None and len(origins):
-
-        def of(series: PriceSeries) -> np.ndarray:
-            return rivals.quantiles(series, np.searchsorted(series.timestamps, origins, side="right"), asked.steps)
-
-        said = dict(zip(prices.item_ids, _side_by_side(model)(of, prices.series), strict=True))
-    for number, bands in enumerate(bands_at(model, prices, list(origins), asked.steps, asked.paths, list(among))):
-        yield bands, np.stack([said[item][number] for item in bands.item_ids]) if said else None
-
-
-def _side_by_side(model: Forecasting | WalkedNetwork) -> SideBySide:
-    return model.side_by_side if isinstance(model, WalkedNetwork) else one_by_one
 
 
 def revived(document: Mapping[str, Any] | None, rivals: Rivals | None = None) -> OnlineCalibration | None:

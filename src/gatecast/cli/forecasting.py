@@ -32,8 +32,7 @@ from gatecast.cli.options import (
 )
 from gatecast.cli.outputs import check_outputs, write_table
 from gatecast.errors import UsageError
-from gatecast.executors import prepare_process
-from gatecast.forks import allow_forks
+from gatecast.forks import prepare_command
 from gatecast.readers.choices import ReadOptions
 
 if TYPE_CHECKING:
@@ -73,8 +72,7 @@ def forecast(
         raise UsageError("--model brings its own settings; it goes with none of --preset, --set, --save, --resume.")
     check_ledger(record, database)
     config = None if model is not None else config_of(preset, settings, seed)
-    prepare_process()
-    allow_forks()
+    prepare_command()
     from gatecast.runs.forecast import run_forecast
 
     with progress_bar("judging", training_kept=TRAINING_KEPT) as show:

@@ -26,8 +26,7 @@ from gatecast.cli.options import (
 )
 from gatecast.cli.outputs import check_outputs, write_table
 from gatecast.errors import UsageError
-from gatecast.executors import prepare_process
-from gatecast.forks import allow_forks
+from gatecast.forks import prepare_command
 from gatecast.readers.choices import ReadOptions
 from gatecast.text import shown
 
@@ -103,8 +102,7 @@ def risk(
         portfolio=_portfolio(weights, rebalanced, value),
         given=given,
     )
-    prepare_process()
-    allow_forks()
+    prepare_command()
     from gatecast.runs.risk import run_risk
 
     with progress_bar("judging") as show:

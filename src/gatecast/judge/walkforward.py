@@ -88,12 +88,10 @@ def backtest(
     `span`, `refit` and `min_rows` plan the walk (`plan.plan_walk`). `paths` per forecast; a cutoff's seed
     comes from `seed` and the cutoff alone, so that models share it and other cutoffs do not matter. A model whose
     `learns` is False, as the base network, is fitted anew where items come or go and after `GOES_ON` cutoffs, whatever
-    `refit` says. `jobs`
-    processes (-1: one a core), or what `engine` says; the answer is the same for any.
-    `store`: a folder for finished folds; a run that was cut
-    short goes on from there. The folds of a model are not stored where a setting of it, such as a function,
-    has no text of its own. `risk`: keep what each fold says of risk, for `risk_record`. `progress` is called with
-    a `FoldProgress` after the folds of each fit.
+    `refit` says. `jobs` processes (-1: one a core), or what `engine` says; the answer is the same for any. `store`: a
+    folder for finished folds; a run that was cut short goes on from there. The folds of a model are not stored where a
+    setting of it, such as a function, has no text of its own. `risk`: keep what each fold says of risk, for
+    `risk_record`. `progress` is called with a `FoldProgress` after the folds of each fit.
 
     Early cutoffs at which a model has too few rows are left out for all models, with a note. Raises
     `UsageError`, `TooFewRows`, or a model's own `GatecastError` with the model and the cutoff named.
