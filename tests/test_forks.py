@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from conftest import BASE, simulated_series
 from gatecast import forks
@@ -139,6 +140,11 @@ def test_forecasts_are_the_same_with_and_without(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(forks, "_allowed", False)
     alone = forecast()
     assert len(alone) == 3 * 17
+    begun, fork = [], getattr(os, "fork", None)
     monkeypatch.setattr(forks, "_allowed", sys.platform == "linux")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)  # of a machine of two cores
+    if fork is not None:
+        monkeypatch.setattr(os, "fork", lambda: begun.append(1) or fork())
     for ours, theirs in zip(alone, forecast(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+    assert len(begun) > 3 or sys.platform != "linux"  # groups of days, blocks of paths, items

@@ -26,7 +26,7 @@ Answer = TypeVar("Answer")
 SideBySide = Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]  # `map`, whose parts may run at the same time
 
 _NUMBER = struct.Struct("I")
-_MOST = 4096  # parts whose numbers a pipe takes at once
+_MOST = 16_000  # parts whose numbers a pipe takes at once
 _allowed = False
 
 
