@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from gatecast.config import Config
 from gatecast.executors import prepare_process
@@ -137,6 +138,7 @@ def measured(assets: int, home: Path, workers: int) -> dict[str, Any]:
 def tasks_of(home: Path, count: int) -> dict[str, Any]:
     """CPU seconds of `count` blocks of each size, one by one, and seconds of writing a file each for their assets."""
     prepare_process()
+    torch.set_num_threads(1)  # as a worker has
     settings = Settings(config=Config.from_preset("base"), horizon=HORIZON, paths=PATHS, seed=0)
     store, writing, seconds = FleetStore(home / "tasks"), [], {}
     for size in BLOCKS:
