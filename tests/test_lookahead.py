@@ -14,6 +14,7 @@ from conftest import TINY, base_networks, simulated_series
 from gatecast.calibration.bands import Calibrator
 from gatecast.calibration.combination import Combination
 from gatecast.calibration.dependence import Outcomes
+from gatecast.calibration.turns import TURNS
 from gatecast.calibration.walked import WalkedDays, WalkedNetwork
 from gatecast.config import Config
 from gatecast.events import Events
@@ -370,6 +371,18 @@ def test_the_future_changes_nothing_for_the_base_network(part: Callable[..., lis
 @pytest.mark.parametrize("part", [markets, training_sequences, base_forecast, base_calibrated, base_combined])
 def test_the_future_changes_nothing_in_a_table_that_has_a_market(part: Callable[..., list[np.ndarray]]) -> None:
     assert same(part, TINY, items=LEAST_ITEMS)
+
+
+@pytest.mark.parametrize("part", [base_calibrated, base_combined])
+def test_the_future_changes_nothing_where_items_take_turns(part: Callable[..., list[np.ndarray]]) -> None:
+    assert same(part, TINY, items=TURNS * LEAST_ITEMS)
+
+
+def test_control_a_turn_that_peeks_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if each origin saw the rows after it."""
+    until = PriceTable.until
+    monkeypatch.setattr(PriceTable, "until", lambda self, cutoff: until(self, cutoff + np.timedelta64(7, "D")))
+    assert not same(base_calibrated, TINY, items=TURNS * LEAST_ITEMS)
 
 
 def test_control_a_dependence_that_peeks_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
