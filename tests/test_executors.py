@@ -140,9 +140,9 @@ def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the command keeps memory at hand where libc is glibc")
 def test_what_reading_has_freed_is_given_back() -> None:
     code = (
-        "from pathlib import Path\nfrom gatecast.executors import give_back_memory, prepare_process\n"
+        "import resource\nfrom pathlib import Path\nfrom gatecast.executors import give_back_memory, prepare_process\n"
         "prepare_process()\n"
-        "def held():\n    return int(Path('/proc/self/statm').read_text().split()[1]) * 4096\n"
+        "def held():\n    return int(Path('/proc/self/statm').read_text().split()[1]) * resource.getpagesize()\n"
         "cells = [bytes(500) for _ in range(400_000)]\n"
         "last = bytes(500)\n"
         "del cells\n"

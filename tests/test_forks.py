@@ -53,6 +53,16 @@ def test_each_part_is_answered_once_in_order_and_every_process_takes_some(proces
     assert os.getpid() in made
 
 
+@pytest.mark.usefixtures("forking")
+def test_no_part_of_many_is_taken_twice_or_left(tmp_path: Path) -> None:
+    taken = os.open(tmp_path / "taken", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    answers = in_forks(lambda part: os.write(taken, b"%06d" % part), range(20_000), 3)
+    os.close(taken)
+    assert answers == [6] * 20_000
+    told = (tmp_path / "taken").read_bytes()
+    assert sorted(told[first : first + 6] for first in range(0, len(told), 6)) == [b"%06d" % n for n in range(20_000)]
+
+
 def test_without_leave_all_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forks, "_allowed", False)
     assert {process for _, process in in_forks(slow, range(6), 2)} == {os.getpid()}

@@ -1,12 +1,12 @@
 """Parts of one work done in copies of this process at the same time: a fork a core, for the command on Linux.
 
-Two threads that each call small operations wait for Python's lock more than they gain: half as much again in processor
-time, and hardly a third faster. A fork has all that was read and learned without a copy, and starts in some 30
-milliseconds, where a new process takes seconds to import what this one has. What it answers is sent back.
+Two threads that each call small operations wait for Python's lock more than they gain. A fork has all that was read and
+learned, where a new process would first have to import what this one has. What it answers is sent back.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import struct
@@ -26,7 +26,7 @@ Answer = TypeVar("Answer")
 SideBySide = Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]  # `map`, whose parts may run at the same time
 
 _NUMBER = struct.Struct("I")
-_MOST = 16_000  # parts whose numbers a pipe takes at once
+_MOST = 1024  # numbers in a pipe: a page, which every pipe holds
 _allowed = False
 
 
@@ -52,11 +52,11 @@ def in_forks(work: Callable[[Part], Answer], parts: Sequence[Part], processes: i
 
     An error in one of them is raised here. Where one dies, as for want of memory, its parts are done here.
     """
-    if not _allowed or processes < 2 or not 2 <= len(parts) <= _MOST:
+    if not _allowed or processes < 2 or len(parts) < 2:
         return one_by_one(work, parts)
     answers: dict[int, Any] = {}
-    with _numbers(len(parts)) as left, _copies(work, parts, left, min(processes, len(parts)) - 1, answers):
-        for number in _taken(left):
+    with _left(len(parts)) as left, _copies(work, parts, left, min(processes, len(parts)) - 1, answers):
+        for number in _taken(left, len(parts)):
             answers[number] = work(parts[number])
     for number, part in enumerate(parts):
         if number not in answers:
@@ -74,20 +74,26 @@ class _Raised:
 
 
 @contextmanager
-def _numbers(count: int) -> Iterator[int]:
-    """A pipe that holds the numbers of all parts, from which any process takes the next."""
+def _left(count: int) -> Iterator[int]:
+    """A pipe with the number of the first part of each run of them; who reads it takes the run."""
     reading, writing = os.pipe()
     try:
-        os.write(writing, b"".join(_NUMBER.pack(number) for number in range(count)))
+        os.write(writing, b"".join(_NUMBER.pack(first) for first in range(0, count, _run(count))))
         os.close(writing)
         yield reading
     finally:
         os.close(reading)
 
 
-def _taken(left: int) -> Iterator[int]:
+def _taken(left: int, count: int) -> Iterator[int]:
     while number := os.read(left, _NUMBER.size):
-        yield _NUMBER.unpack(number)[0]
+        (first,) = _NUMBER.unpack(number)
+        yield from range(first, min(first + _run(count), count))
+
+
+def _run(count: int) -> int:
+    """How many parts are taken at a time: one, but of thousands more."""
+    return math.ceil(count / _MOST)
 
 
 @contextmanager
@@ -130,7 +136,7 @@ def _serve(work: Callable[[Part], Answer], parts: Sequence[Part], left: int, wri
     """The life of a copy: take parts, send answers, and end without what a process does at its end."""
     try:
         belong_to(os.getppid())
-        for number in _taken(left):
+        for number in _taken(left, len(parts)):
             try:
                 writing.send((number, work(parts[number])))
             except Exception as error:  # raised again where the work was asked for

@@ -13,6 +13,7 @@ from gatecast.cli.console import progress_bar, say, say_notes
 from gatecast.cli.forecasting import config_unless_saved
 from gatecast.cli.options import Calendar, Jobs, Json, Model, Preset, Repair, Seed, Settings, Source, reads_source
 from gatecast.cli.outputs import check_outputs
+from gatecast.executors import prepare_process
 from gatecast.forks import prepare_command
 from gatecast.readers.choices import ReadOptions
 
@@ -64,7 +65,7 @@ def explain(
 @app.command(cls=Command)
 def memory(jobs: Jobs = None, as_json: Json = False) -> None:
     """Train every family to recall a value seen k steps ago, and show which can; some 5 to 10 minutes."""
-    prepare_command()
+    prepare_process()
     from gatecast.explain.memory import run_memory
 
     result = run_memory(jobs=jobs or -1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -209,12 +208,15 @@ def _groups(model: Model, prices: PriceTable, walk: WalkForward) -> Sequence[Seq
 
 
 def _parts(cutoffs: Sequence[np.datetime64]) -> list[Sequence[np.datetime64]]:
-    """As many equal parts, of at most `GOES_ON` cutoffs each, as a power of two: every core has as many of them."""
+    """As many equal parts, of at most `GOES_ON` cutoffs each, as a power of two: every core has as many of them.
+
+    >>> [len(part) for part in _parts([np.datetime64("2020-01-01", "D")] * 106)]
+    [27, 27, 26, 26]
+    """
     count = 1
     while count * GOES_ON < len(cutoffs):
         count *= 2
-    ends = [len(cutoffs) * part // count for part in range(count + 1)]
-    return [cutoffs[first:end] for first, end in itertools.pairwise(ends)]
+    return [list(part) for part in np.array_split(np.array(cutoffs), count)]
 
 
 def _run_task(everything: PriceTable, task: _Task) -> tuple[str, dict[np.datetime64, Fold]]:

@@ -122,7 +122,7 @@ class BaseNetwork(PathNetwork):
         """head([x, tanh(dense(x))]) of x = [hidden, seen, events], each output by itself.
 
         What is the same for all paths of a start is computed once. An output a row, not a column, so that each is one
-        piece of memory: a third faster than to join the parts of x, and all that follows is, too.
+        piece of memory, and no x is put together: quicker, and so is all that follows.
         """
         before = HIDDEN + INPUTS
         size = before + events.shape[-1]
