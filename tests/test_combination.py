@@ -192,7 +192,7 @@ def test_walking_on_from_a_file_is_walking_on() -> None:
     again = revived(json.loads(json.dumps(known.to_dict(), allow_nan=False)), rivals)
     assert again is not None and again.combination is not None and again.combination.waiting
     raw = NARROW.predict(TABLE, 7, paths=60)
-    ours, theirs = (of.apply(NARROW, TABLE, [DAYS[-1]], [raw])[0] for of in (known, again))
+    ours, theirs = (next(of.apply(NARROW, TABLE, [DAYS[-1]], [raw])) for of in (known, again))
     for item, other in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(item.paths, other.paths)
     without = revived(known.to_dict())  # a model that is not to be combined

@@ -16,7 +16,7 @@ from conftest import simulated_series
 from gatecast.config import Config
 from gatecast.models.shipped import load_ensemble, shipped
 from gatecast.nn.base_network import BaseNetwork
-from gatecast.nn.parallel import Workers
+from gatecast.nn.parallel import INLINE, Workers
 from gatecast.nn.training import adapting
 from gatecast.nn.training.adam import AdamSettings, FlatAdam, one_cycle
 from gatecast.nn.training.base import chunk_loss, joint_loss, predicted
@@ -222,23 +222,46 @@ def test_the_base_networks_optimiser_equals_torchs() -> None:
         torch.testing.assert_close(weight, other, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("items", [1, 3])
 @pytest.mark.parametrize(("errors", "kept"), [(1.9, False), (2.1, True)])
 def test_an_adaptation_is_kept_where_it_gains_twice_its_error(
-    errors: float, kept: bool, monkeypatch: pytest.MonkeyPatch
+    errors: float, kept: bool, items: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gains = np.random.default_rng(0).normal(size=400)
-    gains += errors * gains.std() / 20 - gains.mean()
+    """Items that gain alike each day are no more evidence than one of them."""
 
     def judged(objective: adapting._Adapting, optimisers: list[FlatAdam], **how: object) -> TrainingRecord:
-        objective.densities[:] = [np.zeros(400), np.full(400, -9.0), gains]
+        days = sum(len(sequence) - end for sequence, end in objective.tails) // items
+        gains = np.random.default_rng(0).normal(size=days)
+        gains += errors * gains.std() / np.sqrt(days) - gains.mean()
+        objective.densities[:] = [np.zeros(days * items), np.full(days * items, -9.0), np.tile(gains, items)]
         return TrainingRecord(best_epoch=2)
 
     monkeypatch.setattr(adapting, "train", judged)
     members = load_ensemble(shipped()[0]).members[:2]
-    adapted = adapting.adapt(members, [simulated_series("X", 900, start="2016-06-01")], Config())
+    series = [simulated_series(name, 900, start="2016-06-01") for name in "XYZ"[:items]]
+    adapted = adapting.adapt(members, series, Config())
     assert adapted.kept == kept
     assert adapted.gain / adapted.error == pytest.approx(errors)
     assert all((member in members) != kept for member in adapted.members)
+
+
+def test_held_out_tails_are_judged_side_by_side_as_one_by_one() -> None:
+    """The mixture's density of each, whatever lengths they have and however many are read at once."""
+    members = load_ensemble(shipped()[0]).members[:2]
+    table = [
+        simulated_series(f"X{number}", 500 + 60 * (number % 2), number, start="2016-06-01") for number in range(11)
+    ]
+    tails = sorted(((of, len(of) - 40) for of in TrainingSequence.of_table(table)), key=adapting._rows_read)
+
+    def judged(tails: list[adapting.Tail]) -> np.ndarray:
+        objective = adapting._Adapting(members=members, learned=[], tails=tails, seed=0)
+        loss = objective.held_out_loss(INLINE)
+        assert loss == pytest.approx(-objective.densities[-1].mean())
+        return objective.densities[-1]
+
+    together = judged(tails)
+    assert together.shape == (11 * 40,)
+    np.testing.assert_allclose(together, np.concatenate([judged([tail]) for tail in tails]), rtol=1e-3, atol=1e-4)
 
 
 def test_an_adaptation_that_gains_nothing_leaves_the_members_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -11,7 +11,7 @@ import numpy as np
 from gatecast.forecast import Forecast
 from gatecast.prices import PriceTable
 
-_PATHS_AT_ONCE = 40_000  # of all items and cutoffs in a block; bounds memory
+_DAYS_AT_ONCE = 3_200_000  # of all paths, items and cutoffs in a block; bounds memory
 
 # Not typing.Self: beartype refuses it where jaxtyping's hook decorates functions, not classes.
 AnyModel = TypeVar("AnyModel", bound="Model")
@@ -60,12 +60,18 @@ class Request:
             self, cutoffs=[self.cutoffs[place] for place in places], seeds=[self.seeds[place] for place in places]
         )
 
+    def blocks(self, items: int) -> Iterator[Request]:
+        """Neighbouring cutoffs together, as many as memory has room for with so many items."""
+        block = max(_DAYS_AT_ONCE // (items * self.paths * self.horizon), 1)
+        for first in range(0, len(self.cutoffs), block):
+            yield self.at(range(first, min(first + block, len(self.cutoffs))))
+
 
 @runtime_checkable
 class PredictsAt(Protocol):
     """A model that forecasts from many days of one table in little more time than from one."""
 
-    def predict_at(self, prices: PriceTable, request: Request) -> list[Forecast]:
+    def predict_at(self, prices: PriceTable, request: Request) -> Iterable[Forecast]:
         """What `predict(prices.until(cutoff), ...)` says for each cutoff of the request with its seed."""
 
 
@@ -82,16 +88,13 @@ def forecasts_at(
     seeds: Sequence[int],
     extremes: bool = True,
 ) -> Iterator[Forecast]:
-    """The forecast from each cutoff, which sees the rows at or before it alone; in blocks where the model can.
+    """The forecast from each cutoff, which sees the rows at or before it alone; together where the model can.
 
     Without `extremes` no highs and lows are needed.
     """
-    block = max(_PATHS_AT_ONCE // (len(prices) * paths), 1)
-    for first in range(0, len(cutoffs), block):
-        here, with_seeds = cutoffs[first : first + block], seeds[first : first + block]
-        if isinstance(model, PredictsAt):
-            request = Request(cutoffs=here, horizon=horizon, paths=paths, seeds=with_seeds, extremes=extremes)
-            yield from model.predict_at(prices, request)
-        else:
-            for cutoff, seed in zip(here, with_seeds, strict=True):
-                yield model.predict(prices.until(cutoff), horizon, paths=paths, seed=seed)
+    if isinstance(model, PredictsAt):
+        request = Request(cutoffs=cutoffs, horizon=horizon, paths=paths, seeds=seeds, extremes=extremes)
+        yield from model.predict_at(prices, request)
+        return
+    for cutoff, seed in zip(cutoffs, seeds, strict=True):
+        yield model.predict(prices.until(cutoff), horizon, paths=paths, seed=seed)

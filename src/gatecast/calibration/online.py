@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -140,16 +140,15 @@ class OnlineCalibration:
         prices: PriceTable,
         cutoffs: Sequence[np.datetime64],
         raw: Iterable[Forecast],
-    ) -> list[Forecast]:
+    ) -> Iterator[Forecast]:
         """The model's raw forecasts from these rows, one a row, each combined and stretched by what is known there.
 
-        Weights that many series taught serve from the first origin; bands are stretched where enough is known. No raw
+        Weights that many series taught serve from the first origin; bands are stretched where enough is known. No
         forecast is held longer than it is needed.
         """
-        calibrated: list[Forecast] = []
-        each = self.known_at(model, prices, cutoffs)
+        known_at = zip(cutoffs, self.known_at(model, prices, cutoffs), strict=True)
         for given in raw:  # not zipped: a zip keeps what it gave last
-            cutoff, known, forecast = cutoffs[len(calibrated)], each[len(calibrated)], given
+            forecast, (cutoff, known) = given, next(known_at)
             del given
             if known.combination is not None and self.rivals is not None:
                 seen = prices.until(cutoff)
@@ -159,8 +158,8 @@ class OnlineCalibration:
             kind: Kind = "bands" if enough and cutoff >= self.since else "uncalibrated"
             if enough:
                 forecast = known.calibrator.apply(forecast)
-            calibrated.append(forecast.noted(Note(kind, note)))
-        return calibrated
+            yield forecast.noted(Note(kind, note))
+            del forecast  # before the next is made
 
     @property
     def _start(self) -> Known:

@@ -57,6 +57,9 @@ RiskToo = Annotated[
 Timeout = Annotated[
     float, typer.Option(min=0.1, metavar="SECONDS", help="Limit of a fit or a forecast of a model that you bring.")
 ]
+JudgedPaths = Annotated[
+    int | None, typer.Option(min=1, help="Simulated paths per asset (500 unless given, with --risk 1,000).")
+]
 Forecasts = Annotated[
     Path | None, typer.Option(metavar="FILE.parquet", readable=False, help="Write a row per forecast.")
 ]
@@ -75,7 +78,7 @@ def backtest(
     start: Annotated[str | None, typer.Option(help="Date of the first origin.")] = None,
     span: Annotated[int | None, typer.Option(min=1, help="Rows of a sliding span; else expanding.")] = None,
     refit: Annotated[int, typer.Option(min=0, help="Refit every so many origins; 0: once.")] = 1,
-    paths: Paths = 1000,
+    paths: JudgedPaths = None,
     seed: Seed = 0,
     preset: Preset = "default",
     settings: Settings = None,

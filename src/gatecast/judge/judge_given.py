@@ -18,7 +18,7 @@ from gatecast.judge.metrics import crps_sorted
 from gatecast.judge.plan import YEAR_OF_SESSIONS, WalkForward
 from gatecast.judge.report import Report, report_of
 from gatecast.judge.scores import Rows, join_rows, score_forecast
-from gatecast.judge.walkforward import Progress, engine_of, names_of, run_folds
+from gatecast.judge.walkforward import PATHS, Progress, engine_of, names_of, run_folds
 from gatecast.model import Model
 from gatecast.models.foreign.quantiles import ordered_prices
 from gatecast.notes import Note
@@ -36,7 +36,7 @@ def judge_given(
     *,
     span: int | None = None,
     refit: int = 1,
-    paths: int = 1000,
+    paths: int = PATHS,
     seed: int = 0,
     jobs: int = 1,
     engine: Engine | None = None,

@@ -26,7 +26,7 @@ from gatecast.judge.fold_store import FORMAT, Fold, FoldStore, Key, settings_of
 from gatecast.judge.plan import Stamp, WalkForward, plan_walk
 from gatecast.judge.report import Report, report_of
 from gatecast.judge.risk_answers import risk_answers
-from gatecast.judge.risk_record import check_paths
+from gatecast.judge.risk_record import LEAST_PATHS, check_paths
 from gatecast.judge.scores import score_forecast
 from gatecast.model import Model, forecasts_at
 from gatecast.prices import PriceTable, check_prices, stamp_text
@@ -45,6 +45,7 @@ class FoldProgress:
 
 
 Progress = Callable[[FoldProgress], None]
+PATHS = 500  # of each forecast, unless more are asked for; scores are those of more (docs/judging.md)
 GOES_ON = 40  # cutoffs a fit of a model that learns no weights; of more there are several, which run at the same time
 
 
@@ -73,7 +74,7 @@ def backtest(
     span: int | None = None,
     refit: int = 1,
     min_rows: int | None = None,
-    paths: int = 1000,
+    paths: int | None = None,
     seed: int = 0,
     jobs: int = 1,
     engine: Engine | None = None,
@@ -83,8 +84,8 @@ def backtest(
 ) -> Report:
     """Judge models on days they have not seen; the verdict is on the first that is not the random walk.
 
-    At each cutoff a model is given the rows at or before it and nothing else. `cutoffs`, `every`, `start`,
-    `span`, `refit` and `min_rows` plan the walk (`plan.plan_walk`). `paths` per forecast; a cutoff's seed
+    At each cutoff a model is given the rows at or before it and nothing else. `cutoffs`, `every`, `start`, `span`,
+    `refit` and `min_rows` plan the walk (`plan.plan_walk`). `paths` per forecast (None: `paths_asked`). A cutoff's seed
     comes from `seed` and the cutoff alone, so that models share it and other cutoffs do not matter. A model whose
     `learns` is False, as the base network, is fitted anew where items come or go and after `GOES_ON` cutoffs, whatever
     `refit` says. `jobs` processes (-1: one a core), or what `engine` says; the answer is the same for any. `store`: a
@@ -106,7 +107,8 @@ def backtest(
     """
     check_prices(prices)
     names = names_of(models)
-    check_whole("paths", paths, least=2, example=1000)
+    paths = paths_asked(paths, risk=risk)
+    check_whole("paths", paths, least=2, example=PATHS)
     check_whole("seed", seed, least=0, example=0)
     engine = engine_of(jobs, engine)
     if risk:
@@ -121,6 +123,13 @@ def backtest(
         models, prices, walk, paths=paths, seed=seed, folder=folder, engine=engine, risk=risk, progress=progress
     )
     return report_of(names, walk, folds, prices)
+
+
+def paths_asked(paths: int | None, *, risk: bool) -> int:
+    """So many, or where none are asked for `PATHS`, or as many as risk answers need."""
+    if paths is not None:
+        return paths
+    return LEAST_PATHS if risk else PATHS
 
 
 def engine_of(jobs: int, engine: Engine | None) -> Engine:

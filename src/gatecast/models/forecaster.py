@@ -132,17 +132,29 @@ class Forecaster:
         check_prices(prices)
         check_sizes(horizon, paths, seed)
         last = [timestamps(prices)[-1]]
-        return self.predict_at(prices, Request(cutoffs=last, horizon=horizon, paths=paths, seeds=[seed]))[0]
+        (forecast,) = self.predict_at(prices, Request(cutoffs=last, horizon=horizon, paths=paths, seeds=[seed]))
+        return forecast
 
-    def predict_at(self, prices: PriceTable, request: Request) -> list[Forecast]:
-        """`predict(prices.until(cutoff))` for each cutoff, in one batch."""
+    def predict_at(self, prices: PriceTable, request: Request) -> Iterator[Forecast]:
+        """`predict(prices.until(cutoff))` for each cutoff, many in one batch, each as it is asked for."""
         self._check_fitted()
-        forecasts = self.networks_.predict_at(prices, request)
+        forecasts = self._raw(prices, request)
         if self.calibration_ is not None:
-            forecasts = self.calibration_.apply(self.source_, prices, request.cutoffs, _taken_from(forecasts))
-        if not all(np.isfinite(item.paths).all() for forecast in forecasts for item in forecast):
-            raise ModelError("simulated prices are finite; the weights of this network give others. Train it again.")
-        return [forecast.noted(*self.notes_) for forecast in forecasts]
+            forecasts = self.calibration_.apply(self.source_, prices, request.cutoffs, forecasts)
+        for forecast in forecasts:
+            if not all(np.isfinite(item.paths).all() for item in forecast):
+                raise ModelError(
+                    "simulated prices are finite; the weights of this network give others. Train it again."
+                )
+            yield forecast.noted(*self.notes_)
+            del forecast  # before the next is made
+
+    def _raw(self, prices: PriceTable, request: Request) -> Iterator[Forecast]:
+        """What the networks say, each forecast no longer held here: the paths of a large table are hundreds of MB."""
+        for block in request.blocks(len(prices)):
+            forecasts = self.networks_.predict_at(prices, block)
+            while forecasts:
+                yield forecasts.pop(0)
 
     @property
     def learns(self) -> bool:
@@ -230,12 +242,6 @@ class Forecaster:
     def _check_fitted(self) -> None:
         if not hasattr(self, "networks_"):
             raise UsageError("a forecaster predicts after it was fitted; this one was not. Call fit(prices) first.")
-
-
-def _taken_from(forecasts: list[Forecast]) -> Iterator[Forecast]:
-    """Each in turn, no longer held here: the paths of a large table are hundreds of megabytes."""
-    while forecasts:
-        yield forecasts.pop(0)
 
 
 def check_sizes(horizon: int, paths: int, seed: int = 0) -> None:

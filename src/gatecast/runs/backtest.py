@@ -17,7 +17,7 @@ from gatecast.judge.report import Report
 from gatecast.judge.risk_record import RIVALS as RISK_RIVALS
 from gatecast.judge.risk_record import RiskRecord, check_paths, risk_record
 from gatecast.judge.risk_verdict import RiskVerdict, risk_verdict
-from gatecast.judge.walkforward import FoldProgress, backtest
+from gatecast.judge.walkforward import FoldProgress, backtest, paths_asked
 from gatecast.model import Model
 from gatecast.models.baselines import BASELINES
 from gatecast.models.forecaster import Forecaster
@@ -95,7 +95,7 @@ def run_backtest(
     start: str | None = None,
     span: int | None = None,
     refit: int = 1,
-    paths: int = 1000,
+    paths: int | None = None,
     seed: int = 0,
     with_audit: bool = False,
     with_risk: bool = False,
@@ -109,13 +109,13 @@ def run_backtest(
     """Judge the `models` that a text names (`models.registry.parse_models`) on the prices of `source`.
 
     `judge`: a file of forecasts made elsewhere (`judge.given.read_given`), held against the models at its own cutoffs
-    and steps. Unless given, `models` are `MODELS`, beside such a file `RIVALS`; `horizon` is `HORIZON`.
-    `with_risk`: what the past says of their risk answers; the rivals `garch` and `historical` join where not named.
-    `timeout`: seconds of a fit or forecast of a model of others. Raises `GatecastError` with one line.
+    and steps. Unless given, `models` are `MODELS`, beside such a file `RIVALS`; `horizon` is `HORIZON`; `paths` are as
+    `walkforward.paths_asked` has it. `with_risk`: what the past says of their risk answers; `garch` and `historical`
+    join. `timeout`: seconds of a fit or forecast of others' models. Raises `GatecastError` with one line.
     """
     timings: dict[str, float] = {}
     origins = _origins(judge, {"horizon": horizon, "cutoffs": cutoffs, "every": every, "start": start})
-    models = models or (MODELS if judge is None else RIVALS)
+    models, paths = models or (MODELS if judge is None else RIVALS), paths_asked(paths, risk=with_risk)
     chosen = _parsed(models, preset, (f"seed={seed}", *settings), timeout)
     chosen = _with_risk_rivals(chosen, paths, judge) if with_risk else chosen
     with timed(timings, "read"):

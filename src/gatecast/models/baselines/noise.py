@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
@@ -33,8 +34,13 @@ class StudentT:
         df = min(self.df, 1e6)
         if level.size <= len(_NORMAL):
             return np.asarray(self.scale * stdtrit(df, level))
-        table = np.arcsinh(stdtrit(df, ndtr(_NORMAL)))
-        return np.asarray(self.scale * np.sinh(np.interp(ndtri(level), _NORMAL, table)))
+        return np.asarray(self.scale * np.sinh(np.interp(ndtri(level), _NORMAL, _table(df))))
+
+
+@lru_cache(maxsize=512)
+def _table(df: float) -> Float[np.ndarray, " normal"]:
+    """The inverse hyperbolic sine of the quantiles of a Student-t where those of a normal are _NORMAL."""
+    return np.asarray(np.arcsinh(stdtrit(df, ndtr(_NORMAL))))
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,10 +6,12 @@ import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import groupby
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from gatecast.config import Config
 from gatecast.errors import TrainingError
@@ -23,9 +25,11 @@ from gatecast.nn.training.sequences import CHUNK, Chunks, TrainingSequence
 from gatecast.prices import PriceSeries
 
 LEARNING_RATE = 3e-4  # a tenth of what the base learned with: the weights are nearly right
-EPOCHS, PATIENCE = 12, 3
+EPOCHS, PATIENCE = 12, 1  # held-out losses fall for many epochs or for none: more patience gains next to nothing
 BATCH = 8  # chunks an update; one history has few
 UPDATES = 40  # an epoch at most, whatever the table's size
+TAILS_AT_ONCE = 8  # held-out tails of one length that are read side by side
+Tail = tuple[TrainingSequence, int]  # and the row from which it is held out
 NEVER = np.datetime64("1678-01-01", "ns")  # before any price; an earlier one does not fit beside them in nanoseconds
 LEAST_LEARNED, LEAST_HELD_OUT = 2 * CHUNK, 60  # rows; fewer cannot tell a gain from luck
 
@@ -35,7 +39,8 @@ class Adaptation:
     """The members to forecast with, and what the held-out days said of the change.
 
     `until` is the last day an adaptation learned from. `gain` is the mean log density gained a held-out day, in
-    nats, `error` its standard error; both are 0 where nothing was tried. `losses` has (epoch, training, held-out) as
+    nats, `error` its standard error, the items of a day taken together, as they gain and lose together (Cameron and
+    Miller 2015); both are 0 where nothing was tried. `losses` has (epoch, training, held-out) as
     every training record.
     """
 
@@ -71,7 +76,7 @@ def adapt(
     held_out = sum(len(sequence) - end for sequence, end in ends)
     if sum(map(len, learned)) < LEAST_LEARNED or held_out < LEAST_HELD_OUT:
         return unadapted
-    tails = [(sequence, end) for sequence, end in ends if end < len(sequence)]
+    tails = sorted(((sequence, end) for sequence, end in ends if end < len(sequence)), key=_rows_read)
     objective = _Adapting(members=copy.deepcopy(tuple(members)), learned=learned, tails=tails, seed=config.seed)
     settings = AdamSettings(learning_rate=LEARNING_RATE, clip_norm=1.0)
     optimisers = [FlatAdam(member, settings) for member in objective.members]
@@ -81,7 +86,7 @@ def adapt(
     except TrainingError:  # the loss is no longer finite, so nothing is gained
         return tried
     gains = objective.densities[record.best_epoch] - objective.densities[0]
-    gain, error = float(gains.mean()), float(gains.std() / np.sqrt(len(gains)))
+    gain, error = float(gains.mean()), _error_of_mean(gains, np.concatenate([of.days[end:] for of, end in tails]))
     tried = replace(tried, gain=gain, error=error, losses=tuple(record.losses))
     return replace(tried, members=objective.members, kept=True) if gain > 2 * error else tried
 
@@ -90,13 +95,13 @@ def adapt(
 class _Adapting(Objective):
     """The members one after another in each epoch, judged by the density that their mixture gives the tails.
 
-    `tails` are sequences and the row from which each is held out. `densities` holds those of the members as they were
+    `tails` are those of one length one after the other. `densities` holds those of the members as they were
     given, then of each epoch.
     """
 
     members: tuple[BaseNetwork, ...]
     learned: Sequence[TrainingSequence]
-    tails: Sequence[tuple[TrainingSequence, int]]
+    tails: Sequence[Tail]
     seed: int
     densities: list[Float[np.ndarray, " held_out"]] = field(default_factory=list)
 
@@ -128,16 +133,45 @@ class _Adapting(Objective):
         return [[places[place] for place in order[first : first + BATCH]] for first in range(0, len(order), BATCH)]
 
     def held_out_loss(self, workers: Workers) -> float:
-        self.densities.append(np.concatenate(workers.map(self._tail_density, self.tails)))
+        batches = [
+            tails[first : first + TAILS_AT_ONCE]
+            for tails in (list(alike) for _, alike in groupby(self.tails, _rows_read))
+            for first in range(0, len(tails), TAILS_AT_ONCE)
+        ]
+        parts = [(member, tails) for tails in batches for member in self.members]
+        each = workers.map(self._tail_density, parts)
+        size = len(self.members)
+        mixtures = [
+            torch.logsumexp(torch.stack(each[first : first + size]), dim=0) - np.log(size)
+            for first in range(0, len(each), size)
+        ]
+        of_tails = [
+            mixture[-(len(sequence) - end) :, place]
+            for mixture, tails in zip(mixtures, batches, strict=True)
+            for place, (sequence, end) in enumerate(tails)
+        ]
+        self.densities.append(np.asarray(torch.cat(of_tails).numpy(), dtype=np.float64))
         return -float(self.densities[-1].mean())
 
+    @staticmethod
     @torch.no_grad()
-    def _tail_density(self, tail: tuple[TrainingSequence, int]) -> Float[np.ndarray, " row"]:
-        """The log density that the members' mixture gave each return of a tail, read from two chunks before it."""
-        sequence, end = tail
-        first = max(end - 2 * CHUNK, 0)
-        chunks = Chunks.of([sequence.rows(first, len(sequence))])
-        y = chunks.observed[..., 0]
-        each = torch.stack([predicted(member, chunks).return_log_prob(y) for member in self.members])
-        mixture = torch.logsumexp(each[:, end - first :, 0], dim=0) - np.log(len(self.members))
-        return np.asarray(mixture.numpy(), dtype=np.float64)
+    def _tail_density(part: tuple[BaseNetwork, list[Tail]]) -> Float[Tensor, "row tail"]:
+        """The log density that a member gave the returns of tails of one length, read from two chunks before them."""
+        member, tails = part
+        chunks = Chunks.of([sequence.rows(_first_read(end), len(sequence)) for sequence, end in tails])
+        return predicted(member, chunks).return_log_prob(chunks.observed[..., 0])
+
+
+def _first_read(end: int) -> int:
+    return max(end - 2 * CHUNK, 0)
+
+
+def _rows_read(tail: Tail) -> int:
+    sequence, end = tail
+    return len(sequence) - _first_read(end)
+
+
+def _error_of_mean(values: Float[np.ndarray, " row"], days: np.ndarray) -> float:
+    """The standard error of the mean of values of which those of a day are not independent."""
+    of_day = np.bincount(np.unique(days, return_inverse=True)[1], weights=values - values.mean())
+    return float(np.sqrt(np.square(of_day).sum()) / len(values))
