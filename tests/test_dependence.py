@@ -32,7 +32,7 @@ PLANTED, STRANGERS = ("P0", "P1", "P2"), ("U0", "U1", "U2", "U3", "U4")
 
 
 def learned(table: PriceTable) -> Dependence:
-    return Dependence.learn([Outcomes.of(series) for series in table])
+    return Dependence.learn(Outcomes.of_table(table.series))
 
 
 def drawn(rows: int, items: int = 2, seed: int = 0) -> np.ndarray:
@@ -121,6 +121,26 @@ def test_the_places_of_an_item_are_independent_uniform_draws(table: PriceTable) 
     apart = places[len(PLANTED) :]
     assert apart.mean(axis=2).var() * 12 * 500 == pytest.approx(1.0, abs=0.5)
     assert all(abs(np.corrcoef(item[:-1].ravel(), item[1:].ravel())[0, 1]) < 0.05 for item in places)
+
+
+def test_outcomes_are_held_against_the_markets_volatility_of_the_days_before() -> None:
+    """Each day's mean size over all items, those of the days before, the last of them counting most; by hand."""
+    table = [simulated_series(f"X{of}", 60 + of, of) for of in range(LEAST_ITEMS)]
+    alone, ours = [Outcomes.of(series) for series in table], Outcomes.of_table(table)
+    days = np.unique(np.concatenate([item.timestamps for item in alone]))
+    decay, market, before = 0.5 ** (1 / dependence.MARKET_HALF_LIFE), np.sqrt(2 / np.pi), {}
+    for day in days:
+        before[day] = market
+        sizes = [abs(of) for item in alone for of in item.values[item.timestamps == day]]
+        if len(sizes) >= LEAST_ITEMS:
+            market = decay * market + (1 - decay) * np.mean(sizes)
+    assert len(set(before.values())) > 30
+    for item, of in zip(ours, alone, strict=True):
+        np.testing.assert_allclose(item.values, of.values / [before[day] for day in of.timestamps], rtol=1e-9)
+    turned = Outcomes.of_table(table[::-1])
+    assert all((item.values == of.values).all() for item, of in zip(ours, turned[::-1], strict=True))
+    few = Outcomes.of_table(table[1:])
+    assert all((item.values == of.values).all() for item, of in zip(few, alone[1:], strict=True))
 
 
 def test_items_meet_on_days_that_they_have_in_common(table: PriceTable) -> None:

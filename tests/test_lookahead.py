@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from conftest import TINY, base_networks, simulated_series
+from gatecast.calibration import dependence
 from gatecast.calibration.bands import Calibrator
 from gatecast.calibration.combination import Combination
 from gatecast.calibration.dependence import Outcomes
@@ -368,7 +369,10 @@ def test_the_future_changes_nothing_for_the_base_network(part: Callable[..., lis
     assert same(part, TINY)
 
 
-@pytest.mark.parametrize("part", [markets, training_sequences, base_forecast, base_calibrated, base_combined])
+MARKET_PARTS = [markets, all_places, joint_places, training_sequences, base_forecast, base_calibrated, base_combined]
+
+
+@pytest.mark.parametrize("part", MARKET_PARTS)
 def test_the_future_changes_nothing_in_a_table_that_has_a_market(part: Callable[..., list[np.ndarray]]) -> None:
     assert same(part, TINY, items=LEAST_ITEMS)
 
@@ -388,6 +392,12 @@ def test_control_a_turn_that_peeks_is_caught(monkeypatch: pytest.MonkeyPatch) ->
 def test_control_a_dependence_that_peeks_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Outcomes, "until", lambda outcomes, cutoff: outcomes)
     assert not same(all_places, TINY)
+
+
+def test_control_a_volatility_of_the_market_that_peeks_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the volatility that a day's outcomes are held against were that of all days from it on."""
+    monkeypatch.setattr(dependence, "lfilter", lambda b, a, values, zi: (values[::-1].cumsum()[::-1], zi))
+    assert not same(all_places, TINY, items=LEAST_ITEMS)
 
 
 @pytest.mark.parametrize("part", [markets, training_sequences])

@@ -1,7 +1,8 @@
 """How the items of a table move together: ranks of their outcomes day by day, and days of the past drawn for paths.
 
-An item's outcome of a day is its move in units of the volatility that was known the day before. Its rank among the
-item's own outcomes says how unusual the day was for it; the ranks of all items on one day say how they move together,
+An item's outcome of a day is its move in units of the volatility that was known the day before: its own, and the
+market's, which forecasts know, too, so that what it brings is not counted twice. Its rank among the item's own outcomes
+says how unusual the day was for it; the ranks of all items on one day say how they move together,
 whatever each one's distribution is: their copula (Sklar 1959), taken as it was, tails included. A step of a path takes
 one such day for all items, and each item the shock that stands there in the distribution of its own forecast (filtered
 historical simulation across assets: Barone-Adesi, Giannopoulos and Vosper 1999). The places themselves are independent
@@ -20,13 +21,16 @@ from jaxtyping import Bool, Float, Int
 from scipy.signal import lfilter
 from scipy.stats import rankdata
 
+from gatecast.features.cross_section import LEAST_ITEMS
 from gatecast.forecast import item_rng
 from gatecast.prices import PriceSeries
 
-DAYS = 1250  # of the past from which days are drawn: five years of sessions
-HALF_LIFE = 500.0  # days after which a day is drawn half as often
+DAYS = 2500  # of the past from which days are drawn: ten years of sessions
+HALF_LIFE = 1000.0  # days after which a day is drawn half as often
 BLOCK = 3.0  # days that follow each other in a path, on average
 DECAY = 0.94  # of the variance that an outcome is held against; RiskMetrics (1996), daily
+MARKET_HALF_LIFE = 5.0  # days after which the size of all items' outcomes counts half in the market's volatility
+USUAL_SIZE = float(np.sqrt(2 / np.pi))  # of an outcome before any is known: the mean size of a normal one
 WARMUP = 20  # moves of an item before its first outcome that counts
 LEAST = 60  # outcomes of an item; with fewer nothing is known of it, and it moves by itself
 _STREAM = "dependence of the items"  # no item's own stream
@@ -51,6 +55,28 @@ class Outcomes:
         variance = lfilter([1 - DECAY], [1, -DECAY], squares, zi=[DECAY * start])[0]
         values = moves[WARMUP:] / np.sqrt(np.maximum(variance[WARMUP - 1 : -1], 1e-24))
         return cls(item_id=series.item_id, timestamps=series.timestamps[WARMUP + 1 :], values=values)
+
+    @classmethod
+    def of_table(cls, table: Sequence[PriceSeries]) -> list[Outcomes]:
+        """Those of each, in units of the market's volatility, too: that of all their outcomes of the days before.
+
+        A day counts to it on which LEAST_ITEMS have an outcome, so that a table of fewer has none.
+        """
+        outcomes = [cls.of(series) for series in table]
+        calendar, at = np.unique(np.concatenate([item.timestamps for item in outcomes]), return_inverse=True)
+        places = np.split(at, np.cumsum([len(item.values) for item in outcomes])[:-1])
+        sizes = np.full((len(calendar), len(outcomes)), np.nan)
+        for number, (item, place) in enumerate(zip(outcomes, places, strict=True)):
+            sizes[place, number] = np.abs(item.values)
+        enough = np.count_nonzero(~np.isnan(sizes), axis=1) >= LEAST_ITEMS
+        if not enough.any():
+            return outcomes
+        mean = np.nanmean(np.sort(sizes[enough], axis=1), axis=1)  # sorted, so that the order of items is no matter
+        decay = 0.5 ** (1 / MARKET_HALF_LIFE)
+        market = lfilter([1 - decay], [1, -decay], mean, zi=[decay * USUAL_SIZE])[0]
+        before = np.cumsum(enough) - enough  # days that count before each
+        market = np.concatenate([[USUAL_SIZE], np.maximum(market, 1e-9)])[before]
+        return [replace(item, values=item.values / market[place]) for item, place in zip(outcomes, places, strict=True)]
 
     def until(self, cutoff: np.datetime64) -> Outcomes:
         """Those of the days at or before a cutoff."""

@@ -68,7 +68,7 @@ def forecasts_of(
 def places_of(prices: PriceTable, request: Request) -> dict[tuple[str, int], Float[np.ndarray, "horizon paths"]]:
     """The places of all shocks of joint paths, by item and number of the cutoff; none for a table of one item."""
     found: dict[tuple[str, int], np.ndarray] = {}
-    outcomes = {series.item_id: Outcomes.of(series) for series in prices} if len(prices) > 1 else {}
+    outcomes = dict(zip(prices.item_ids, Outcomes.of_table(prices.series), strict=True)) if len(prices) > 1 else {}
     for number, (cutoff, seed) in enumerate(zip(request.cutoffs, request.seeds, strict=True)):
         table = prices.until(cutoff)
         if len(table) > 1:
