@@ -20,7 +20,7 @@ from gatecast.errors import GatecastError, UnsafeData
 from gatecast.events import HABITS
 from gatecast.prices import PriceTable, stamp_text
 from gatecast.readers import date_cells, numbers
-from gatecast.readers.events import ANNOUNCED_NAMES, COLUMN_NAMES, KIND_NAMES, KIND_WORDS
+from gatecast.readers.events import ANNOUNCED_NAMES, COLUMN_NAMES, KIND_NAMES, KIND_WORDS, VALUE_NAMES
 from gatecast.readers.languages import NAMES
 from gatecast.readers.misdated_bars import BEYOND_OWN, FORETELLS, JUDGED, RECENT
 from gatecast.readers.names import NO_ITEM_NAMES, TIME_NAMES, WEAK_ITEM_NAMES
@@ -226,6 +226,7 @@ def events() -> list[str]:
         "| --- | --- |",
         f"| the kind | {', '.join(KIND_NAMES)} |",
         f"| the day of the announcement | {', '.join(ANNOUNCED_NAMES)} |",
+        f"| a value, known with the date | {', '.join(VALUE_NAMES)} |",
         "| the date, the item | as of prices |",
         "",
         "| kind | known ahead, days | other words for it |",

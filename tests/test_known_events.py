@@ -41,7 +41,8 @@ Rows = list[np.ndarray]
 
 def with_reports(series: PriceSeries, every: int = 63, kind: str = "earnings") -> PriceSeries:
     days = series.timestamps.astype("datetime64[D]")[30::every]
-    return replace(series, events=Events.of_rows([(series.item_id, day, kind, None) for day in days]))
+    rows = [(series.item_id, day, kind, None, float(number)) for number, day in enumerate(days)]
+    return replace(series, events=Events.of_rows(rows))
 
 
 def known_of(series: PriceSeries) -> np.ndarray:
@@ -130,7 +131,8 @@ def worlds(items: int = 2) -> tuple[PriceTable, PriceTable, np.datetime64]:
         told = cutoff.astype("datetime64[D]") + 1
         days = series.timestamps.astype("datetime64[D]")
         # One of the past and one of the future, told a day after the cutoff.
-        new = Events.of_rows([(series.item_id, days[row], "earnings", told) for row in (CUT - 40, CUT - 1, CUT + 1)])
+        rows = (CUT - 40, CUT - 1, CUT + 1)
+        new = Events.of_rows([(series.item_id, days[row], "earnings", told, 99.0) for row in rows])
         assert kept is not None
         theirs.append(replace(series, **columns, events=new.joined(kept)))
     return ours, PriceTable(series=tuple(theirs)), cutoff
@@ -143,7 +145,8 @@ def rows(table: PriceTable, cutoff: np.datetime64) -> Rows:
 
 
 def features(table: PriceTable, cutoff: np.datetime64) -> Rows:
-    found = [event_features(series, ("earnings",))[series.timestamps <= cutoff] for series in table]
+    kinds = ("earnings",)
+    found = [event_features(series, kinds, valued=kinds)[series.timestamps <= cutoff] for series in table]
     assert all(part.any() for part in found)
     return found
 
@@ -175,9 +178,10 @@ def base_paths(table: PriceTable, cutoff: np.datetime64) -> Rows:
 
 def trained_paths(table: PriceTable, cutoff: np.datetime64) -> Rows:
     model = Forecaster(TINY.replace(events=True, epochs=1)).fit(table.until(cutoff))
-    assert model.networks_.networks[0].features.spec.event_kinds == ("earnings",)  # type: ignore[union-attr]
+    spec = model.networks_.networks[0].features.spec  # type: ignore[union-attr]
+    assert spec.event_kinds == spec.valued_kinds == ("earnings",)
     return [
-        item.paths for item in model.predict_at(table, Request(cutoffs=[cutoff], horizon=20, paths=20, seeds=[0]))[0]
+        item.paths for item in next(model.predict_at(table, Request(cutoffs=[cutoff], horizon=20, paths=20, seeds=[0])))
     ]
 
 

@@ -58,7 +58,8 @@ class Config(BaseModel):
         True, "Bollinger position 0.5 where the bands collapse. The naive formula divides by 0 there."
     )
     events: bool = _setting(
-        False, "Known dates of events as features, three a kind: days until, days since, own past reaction."
+        False,
+        "Known dates of events as features, three a kind: days until, days since, own past reaction; two for values.",
     )
     encoder: Literal["lstm", "gru", "rnn", "tcn", "transformer"] = _setting("lstm", "The family of the network.")
     layers: int = _setting(

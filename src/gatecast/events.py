@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Shaped
+from jaxtyping import Bool, Float, Shaped
 
 from gatecast.errors import DataError, briefly, check_type
 from gatecast.notes import Note
@@ -28,8 +28,10 @@ class Events:
 
     `item_ids` and `kinds` are texts, an item id of "" stands for every item; `dates` and `announced` are
     `datetime64[D]`. An event is known from the day it was announced; where that is None or NaT, as many days ahead as
-    `HABITS` has for its kind. `notes` say what was noticed when they were read. Raises `DataError` for a date that is
-    not between 1800 and 2200, and for an event that stands twice.
+    `HABITS` has for its kind. `values` are figures that are known with them, such as the size of a dividend or a
+    demand that was forecast; NaN where there is none. `notes` say what was noticed when they were read. Raises
+    `DataError` for a date that is not between 1800 and 2200, a value that is infinite, and for an event that stands
+    twice.
 
     >>> events = Events.of_rows([("KO", "2024-02-13", "earnings", None)])
     >>> events, str(events.announced[0])
@@ -40,6 +42,7 @@ class Events:
     dates: Shaped[np.ndarray, " event"]
     kinds: Shaped[np.ndarray, " event"]
     announced: Shaped[np.ndarray, " event"] | None = None
+    values: Float[np.ndarray, " event"] | None = None
     notes: tuple[Note, ...] = ()
 
     def __post_init__(self) -> None:
@@ -47,13 +50,15 @@ class Events:
         dates = _days("dates", self.dates)
         given = np.full(len(dates), np.datetime64("NaT", "D")) if self.announced is None else self.announced
         announced = _days("announced", given)
-        if len({len(items), len(kinds), len(dates), len(announced)}) > 1:
+        values = _numbers(np.full(len(dates), np.nan) if self.values is None else self.values)
+        if len({len(items), len(kinds), len(dates), len(announced), len(values)}) > 1:
             raise DataError("events need an item, a date and a kind each; the columns have other lengths. Align them.")
-        _check(items, kinds, dates, announced)
+        _check(items, kinds, dates, announced, values)
         announced = np.where(np.isnat(announced), dates - _habits(kinds), announced)
         order = np.lexsort((kinds, items, dates))
-        for name, values in (("item_ids", items), ("dates", dates), ("kinds", kinds), ("announced", announced)):
-            ordered = values[order]
+        columns = {"item_ids": items, "dates": dates, "kinds": kinds, "announced": announced, "values": values}
+        for name, column in columns.items():
+            ordered = column[order]
             ordered.flags.writeable = False
             object.__setattr__(self, name, ordered)
         self._check_once()
@@ -68,15 +73,17 @@ class Events:
             raise DataError(f"an event stands once; {kind} of '{item}' on {date} stands twice. Keep the first.")
 
     @classmethod
-    def of_rows(cls, rows: Iterable[tuple[str, Any, str, Any]]) -> Events:
-        """Events of (item id, date, kind, day of the announcement or None) each."""
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        items, dates, kinds, announced = columns or ([], [], [], [])
+    def of_rows(cls, rows: Iterable[tuple[str, Any, str, Any] | tuple[str, Any, str, Any, float]]) -> Events:
+        """Events of (item id, date, kind, day of the announcement or None) each, and the value where there is one."""
+        filled = [row if len(row) > 4 else (*row, np.nan) for row in rows]
+        columns = [list(column) for column in zip(*filled, strict=True)]
+        items, dates, kinds, announced, values = columns or ([], [], [], [], [])
         return cls(
             item_ids=np.array(items, dtype=np.str_),
             dates=_days("dates", dates),
             kinds=np.array(kinds, dtype=np.str_),
             announced=_days("announced", ["NaT" if day is None else day for day in announced]),
+            values=_numbers(values),
         )
 
     def __len__(self) -> int:
@@ -97,9 +104,7 @@ class Events:
             if self._known_from[place] < self._known_from[other]:
                 first[entry] = place
         kept = self._taken(np.array(sorted(first.values()), dtype=int))
-        return kept and Events(
-            item_ids=np.full(len(kept), item_id), dates=kept.dates, kinds=kept.kinds, announced=kept.announced
-        )
+        return kept and replace(kept, item_ids=np.full(len(kept), item_id))
 
     def among(self, item_ids: Sequence[str]) -> Events | None:
         """The events of some items and of every item, each under its own id; None where there are none."""
@@ -120,14 +125,16 @@ class Events:
         return self._taken(self.kinds == kind)
 
     def joined(self, other: Events | None) -> Events:
-        """These and others; of an event that stands in both, the earlier announcement."""
+        """These and others; of an event that stands in both, the one that was known earlier."""
         if other is None:
             return self
-        known: dict[tuple[Any, ...], Any] = {}
+        known: dict[tuple[Any, ...], tuple[Any, Any]] = {}
         for events in (self, other):
-            for *entry, day in zip(events.item_ids, events.dates, events.kinds, events._known_from, strict=True):
-                known[tuple(entry)] = min(day, known.get(tuple(entry), day))
-        return Events.of_rows([(item, date, kind, day) for (item, date, kind), day in known.items()])
+            columns = (events.item_ids, events.dates, events.kinds, events._known_from, events._figures)
+            for *entry, day, value in zip(*columns, strict=True):
+                if tuple(entry) not in known or day < known[tuple(entry)][0]:
+                    known[tuple(entry)] = day, value
+        return Events.of_rows([(item, date, kind, *told) for (item, date, kind), told in known.items()])
 
     def steps(self, last: np.datetime64, future: Shaped[np.ndarray, " step"]) -> tuple[tuple[int, str], ...]:
         """The step, from 1, at whose timestamp each event after `last` has come, and its kind; those beyond are left
@@ -140,13 +147,26 @@ class Events:
 
     def digest(self) -> bytes:
         """SHA-256 over all of it."""
-        rows = zip(self.item_ids, self.kinds, self.dates, self._known_from, strict=True)
+        columns = [self.item_ids, self.kinds, self.dates, self._known_from]
+        if np.isfinite(self._figures).any():
+            columns.append(self._figures)
+        rows = zip(*columns, strict=True)
         return hashlib.sha256("\n".join("\0".join(map(str, row)) for row in rows).encode()).digest()
 
     @property
     def _known_from(self) -> Shaped[np.ndarray, " event"]:
         assert self.announced is not None  # filled when it was made
         return self.announced
+
+    @property
+    def valued_kinds(self) -> tuple[str, ...]:
+        """The kinds of which any event has a value, in alphabetical order."""
+        return tuple(np.unique(self.kinds[np.isfinite(self._figures)]).tolist())
+
+    @property
+    def _figures(self) -> Float[np.ndarray, " event"]:
+        assert self.values is not None  # filled when it was made
+        return self.values
 
     def _taken(self, which: np.ndarray) -> Events | None:
         """The events of a mask or of places; None where these are none."""
@@ -157,6 +177,7 @@ class Events:
             dates=self.dates[which],
             kinds=self.kinds[which],
             announced=self._known_from[which],
+            values=self._figures[which],
         )
 
 
@@ -182,13 +203,24 @@ def _days(name: str, values: object) -> np.ndarray:
     return array
 
 
-def _check(items: np.ndarray, kinds: np.ndarray, dates: np.ndarray, announced: np.ndarray) -> None:
-    """Refuse events without a usable date or kind."""
+def _numbers(values: object) -> np.ndarray:
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (ValueError, TypeError):
+        array = np.array(0.0)
+    if array.ndim != 1:
+        raise DataError(f"values of events are a list of numbers; got {briefly(values)}. NaN is no value.")
+    return array
+
+
+def _check(items: np.ndarray, kinds: np.ndarray, dates: np.ndarray, announced: np.ndarray, values: np.ndarray) -> None:
+    """Refuse events without a usable date, kind or value."""
     rules: tuple[tuple[Bool[np.ndarray, " event"], str, np.ndarray], ...] = (
         (np.isnat(dates) | (dates < _FIRST) | (dates >= _LAST), "lie between 1800 and 2200; date", dates),
         ((announced < _FIRST) | (announced >= _LAST), "are announced between 1800 and 2200; the day", announced),
         ((np.strings.str_len(kinds) == 0) | (np.strings.str_len(kinds) > LONGEST_KIND),
          f"have a kind of 1 to {LONGEST_KIND} characters; the kind", kinds),
+        (np.isinf(values), "have finite values, if any; the value", values),
     )  # fmt: skip
     for bad, rule, column in rules:
         if bad.any():

@@ -102,8 +102,11 @@ class IndicatorWindows:
         self, features: Indicators, contexts: Sequence[Context], future: Sequence[np.ndarray], paths: int
     ) -> None:
         self._features, self._contexts, self._paths = features, contexts, paths
-        horizon, kinds = len(future[0]), features.spec.event_kinds
-        self._events = [event_features(of.series, kinds, ahead) for of, ahead in zip(contexts, future, strict=True)]
+        horizon, spec = len(future[0]), features.spec
+        self._events = [
+            event_features(of.series, spec.event_kinds, ahead, spec.valued_kinds)
+            for of, ahead in zip(contexts, future, strict=True)
+        ]
         self._step = 0
         self._real_rows: Int[np.ndarray, " row"] = np.repeat([context.rows for context in contexts], paths)
         self._log_close = self._room([context.log_close for context in contexts], horizon)

@@ -36,17 +36,20 @@ class FeatureSpec:
     has_range: bool = False
     has_volume: bool = False
     event_kinds: tuple[str, ...] = ()  # each gives three more
+    valued_kinds: tuple[str, ...] = ()  # of these; each gives another two
 
     @classmethod
     def of(cls, series: Iterable[PriceSeries], config: Config | None = None) -> FeatureSpec:
         """The features that all of these items can give; a column that an item lacks is left out for all."""
         items, config = list(series), config or Config()
+        kinds, valued = kinds_of(items) if config.events else ((), ())
         return cls(
             returns=config.returns,
             bollinger_guard=config.bollinger_guard,
             has_range=all(series.has_range for series in items),
             has_volume=all(series.volume is not None for series in items),
-            event_kinds=kinds_of(items) if config.events else (),
+            event_kinds=kinds,
+            valued_kinds=valued,
         )
 
     @property
@@ -61,7 +64,7 @@ class FeatureSpec:
             "bollinger_position",
             "log_range" if self.has_range else "momentum_10",
             "volume_z" if self.has_volume else "log_slow_volatility",
-            *event_names(self.event_kinds),
+            *event_names(self.event_kinds, self.valued_kinds),
         )
 
 
@@ -114,13 +117,14 @@ def series_features(series: PriceSeries, spec: FeatureSpec) -> Float[np.ndarray,
     >>> float(series_features(table["X"], FeatureSpec())[-1, 5])  # the guard: no band, no position
     0.5
     """
-    return with_events(_indicators(series, spec), event_features(series, spec.event_kinds))
+    return with_events(_indicators(series, spec), event_features(series, spec.event_kinds, valued=spec.valued_kinds))
 
 
 def recent_features(series: PriceSeries, spec: FeatureSpec, rows: int) -> Float[np.ndarray, "row feature"]:
     """The last `rows` of `series_features`, from as many rows as these need."""
     recent = series.rows(max(len(series) - rows - CLOSES, 0), len(series))
-    return with_events(_indicators(recent, spec), event_features(series, spec.event_kinds)[-len(recent) :])[-rows:]
+    events = event_features(series, spec.event_kinds, valued=spec.valued_kinds)
+    return with_events(_indicators(recent, spec), events[-len(recent) :])[-rows:]
 
 
 def with_events(

@@ -161,8 +161,8 @@ _HELD_OUT = ("error", "range_ratio", "volume_ratio")
 
 def revive(described: Mapping[str, Any], number: int, tensors: Mapping[str, Tensor], config: Config) -> Trained:
     """What `describe` wrote with the `number`th network's weights; raises `ValueError` where they do not fit."""
-    kinds = tuple(map(str, described["spec"].get("event_kinds", ())))
-    spec = FeatureSpec(**{**described["spec"], "event_kinds": kinds})
+    kinds = {name: tuple(map(str, described["spec"].get(name, ()))) for name in ("event_kinds", "valued_kinds")}
+    spec = FeatureSpec(**{**described["spec"], **kinds})
     if list(spec.names) != described["features"]:
         raise ValueError(f"features {described['features']} are not those of this version")
     network = _filled(number, tensors, config, len(spec.names))

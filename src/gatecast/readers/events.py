@@ -18,6 +18,7 @@ from gatecast.readers.dates import parse_dates
 from gatecast.readers.findings import Findings
 from gatecast.readers.headers import with_header
 from gatecast.readers.names import is_weak_item, known, normalized
+from gatecast.readers.numbers import read_numbers
 from gatecast.readers.rows import ItemRows
 from gatecast.readers.sources import open_source, whole
 from gatecast.readers.workbooks import is_workbook, read_workbook
@@ -28,6 +29,7 @@ ANNOUNCED_NAMES = (
     "announced", "announced on", "announcement", "announcement date", "announce date", "date announced", "known since",
     "known from", "declared", "declaration date",
 )  # fmt: skip
+VALUE_NAMES = ("value", "amount", "figure", "event value", "size")
 COLUMN_NAMES = ("event", "events", "event kind", "event type")  # of a price history
 # Other words for a kind that has a habit (`gatecast.events.HABITS`).
 KIND_WORDS = {
@@ -52,14 +54,16 @@ def read_events(
     item: str | None = None,
     kind: str | None = None,
     announced: str | None = None,
+    value: str | None = None,
     sheet: str | None = None,
     day_first: bool | None = None,
 ) -> Events:
     """The dated events of a file (CSV, Parquet, JSON or a spreadsheet), of `-` or of a frame.
 
     It has a column of dates and one of kinds; where it has one of items, a row is of that item, else of every item; one
-    of the days on which the dates were announced may stand beside them. Columns are known by their names (`date`,
-    `kind`, `item`, `announced` say it where that is wrong). Of an event that stands twice the earlier announcement
+    of the days on which the dates were announced may stand beside them, and one of values that are known with them.
+    Columns are known by their names (`date`, `kind`, `item`, `announced`, `value` say it where that is wrong). Of an
+    event that stands twice the earlier announcement
     counts, and a note says so. Raises `UsageError` for a wrong argument, `UnreadableSource` where the source holds no
     such table or a cell that cannot be read.
 
@@ -73,8 +77,9 @@ def read_events(
         grid = _grid(source, options, findings)
     except UnreadableSource as error:
         raise UnreadableSource(_of_events(str(error))) from None
-    columns = _columns(grid, kind, announced)
+    columns = _columns(grid, kind, announced, value)
     dates, told = (_dates(grid, at) for at in (columns.date, columns.announced))
+    values = _values(grid, columns.value, named=value is not None)
     kinds, items = (_texts(grid, at) for at in (columns.kind, columns.item))
     filled = ~np.isnat(dates) | np.array([text != "" for text in kinds])
     rows = []
@@ -82,7 +87,8 @@ def read_events(
         if np.isnat(dates[row]) or not kinds[row]:
             missing = "a date" if np.isnat(dates[row]) else "a kind"
             raise UnreadableSource(f"an event needs {missing}; {grid.place(row)} has none. Add it or drop the row.")
-        rows.append((items[row], dates[row], kind_of(kinds[row]), None if np.isnat(told[row]) else told[row]))
+        known_from = None if np.isnat(told[row]) else told[row]
+        rows.append((items[row], dates[row], kind_of(kinds[row]), known_from, values[row]))
     if not rows:
         raise UnreadableSource("a source of events needs at least one row; this one has none. Add events.")
     return _once(rows, findings)
@@ -96,12 +102,15 @@ class _Columns:
     kind: int
     item: int | None
     announced: int | None
+    value: int | None
 
 
 def _grid(source: object, options: ReadOptions, findings: Findings) -> Grid:
     name, content = open_source(source)
     if isinstance(content, bytes) and is_workbook(content):
-        grid = read_workbook(content, shown(name), options, findings, fits=lambda sheet: _columns(sheet, None, None))
+        grid = read_workbook(
+            content, shown(name), options, findings, fits=lambda sheet: _columns(sheet, None, None, None)
+        )
     else:
         if options.sheet is not None:
             raise UsageError(f"a sheet is part of a spreadsheet; {shown(name)} is none. Leave out the sheet.")
@@ -124,7 +133,7 @@ def _of_events(refusal: str) -> str:
     return f"{rule}. Give a file with the date and the kind of each event." if _OF_PRICES.search(remedy) else refusal
 
 
-def _columns(grid: Grid, kind: str | None, announced: str | None) -> _Columns:
+def _columns(grid: Grid, kind: str | None = None, announced: str | None = None, value: str | None = None) -> _Columns:
     """Which column is what; raises `UnreadableSource` where one that is needed is missing."""
     names = [normalized(" ".join(levels)) for levels in grid.names]
     told = _named(grid, names, ANNOUNCED_NAMES, "announced", announced)
@@ -141,14 +150,17 @@ def _columns(grid: Grid, kind: str | None, announced: str | None) -> _Columns:
             f"events need a column of kinds, such as earnings; there is none among {column_names(grid)}. Name a column "
             "'kind'."
         )
+    values = _named(grid, names, VALUE_NAMES, "value", value)
+    if values is not None and values in (date, told, kinds):
+        raise UnreadableSource(f"a column of values is none of dates or kinds; {shown(str(value))} is. Name another.")
     if grid.options.item is not None:
-        return _Columns(date, kinds, find_column(grid, "item", grid.options.item), told)
+        return _Columns(date, kinds, find_column(grid, "item", grid.options.item), told, values)
     ranks = known("item")
-    free = [at for at in others if at not in (date, kinds)]
+    free = [at for at in others if at not in (date, kinds, values)]
     item = min((at for at in free if names[at] in ranks), key=lambda at: ranks[names[at]], default=None)
     if item is None:
         item = next((at for at in free if is_weak_item(" ".join(grid.names[at]))), None)
-    return _Columns(date, kinds, item, told)
+    return _Columns(date, kinds, item, told, values)
 
 
 def _named(grid: Grid, names: list[str], words: Sequence[str], what: str, given: str | None) -> int | None:
@@ -181,6 +193,23 @@ def _dates(grid: Grid, at: int | None) -> np.ndarray:
     return dates.stamps.astype("datetime64[D]")
 
 
+def _values(grid: Grid, at: int | None, *, named: bool) -> np.ndarray:
+    """The numbers of a column, NaN where blank; one that was not named and holds other things is left unused."""
+    if at is None:
+        return np.full(len(grid), np.nan)
+    numbers = read_numbers(grid, [at], set())[at]
+    if not numbers.unreadable.any():
+        return numbers.values
+    row = int(numbers.unreadable.argmax())
+    name, cell = shown("/".join(grid.names[at])), f"{grid.text(at, row)} at {grid.place(row)}"
+    if named:
+        raise UnreadableSource(
+            f"values of events are numbers; column {name} has {cell}. Correct it, or leave it blank."
+        )
+    grid.findings.note(f"events: left out the values of column {name}, which are not all numbers: {cell}.")
+    return np.full(len(grid), np.nan)
+
+
 def _texts(grid: Grid, at: int | None) -> list[str]:
     """The cells of a column as clean text; blank where there is no column."""
     if at is None:
@@ -205,17 +234,17 @@ def kind_of(text: str) -> str:
     return next((kind for kind, words in KIND_WORDS.items() if plain in words), plain)
 
 
-def _once(rows: list[tuple[str, np.datetime64, str, np.datetime64 | None]], findings: Findings) -> Events:
-    """Events of these rows; of those that stand several times the earliest announcement."""
-    first: dict[tuple[str, np.datetime64, str], np.datetime64 | None] = {}
-    for item, date, kind, day in rows:
-        key = (item, date, kind)
-        days = [known for known in (day, first.get(key)) if known is not None]
-        first[key] = min(days, default=None)
+def _once(rows: list[tuple[str, np.datetime64, str, np.datetime64 | None, float]], findings: Findings) -> Events:
+    """Events of these rows; of those that stand several times the one that was announced first, and its value."""
+    first: dict[tuple[str, np.datetime64, str], tuple[np.datetime64 | None, float]] = {}
+    for item, date, kind, day, value in rows:
+        known_from = first.setdefault((item, date, kind), (day, value))[0]
+        if day is not None and (known_from is None or day < known_from):
+            first[item, date, kind] = day, value
     repeated = len(rows) - len(first)
     if repeated:
         findings.note(f"events: kept one of {counted(repeated, 'row')} that repeat an item, date and kind.")
-    events = Events.of_rows([(*entry, day) for entry, day in first.items()])
+    events = Events.of_rows([(*entry, *told) for entry, told in first.items()])
     return replace(events, notes=tuple(findings.notes))
 
 
