@@ -28,7 +28,7 @@ from gatecast.judge.risk_tests import brier, fz0, reliability
 from gatecast.judge.risk_verdict import RiskVerdict, risk_verdict
 from gatecast.judge.walk_chances import first_of_two_chance, touch_chance
 from gatecast.judge.walkforward import backtest
-from gatecast.models.baselines import RandomWalk
+from gatecast.models.baselines import Historical, RandomWalk
 from gatecast.models.choice import choose
 from gatecast.prices import PriceSeries, PriceTable
 from gatecast.runs.backtest import BacktestRun, run_backtest
@@ -328,6 +328,14 @@ def test_folds_keep_their_answers_and_processes_change_none(tmp_path: Path) -> N
     pd.testing.assert_frame_equal(asked(store=tmp_path, progress=seen.append), whole)
     assert seen[0].resumed == 3
     assert backtest([RandomWalk()], table, horizon=5, cutoffs=4, store=tmp_path).risk is None
+
+
+def test_the_answers_of_some_models_are_those_of_all() -> None:
+    table, models = independent_walks(np.full(300, SIGMA), items=2), [RandomWalk(), Historical()]
+    every, some = (backtest(models, table, horizon=2, cutoffs=4, risk=of).risk for of in (True, ("historical",)))
+    mine = every[every["model"] == "historical"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(some, mine)
+    assert len(mine) < len(every)
     assert set(whole["item_id"]) == {"A0", "A1", PORTFOLIO}
 
 

@@ -2,13 +2,13 @@
 
 An item's outcome of a day is its move in units of the volatility that was known the day before: its own, and the
 market's, which forecasts know, too, so that what it brings is not counted twice. Its rank among the item's own outcomes
-says how unusual the day was for it; the ranks of all items on one day say how they move together,
-whatever each one's distribution is: their copula (Sklar 1959), taken as it was, tails included. A step of a path takes
-one such day for all items, and each item the shock that stands there in the distribution of its own forecast (filtered
-historical simulation across assets: Barone-Adesi, Giannopoulos and Vosper 1999). The places themselves are independent
-draws, put in the order of the ranks, so that the paths of an item are what they would be without the other items.
-Days come in blocks of random length (the stationary bootstrap of Politis and Romano 1994), recent ones oftener, so
-that which item follows which is kept too.
+says how unusual the day was for it; the ranks of all items on one day say how they move together, whatever each one's
+distribution is: their copula (Sklar 1959), taken as it was, tails included. A step of a path takes one such day for all
+items, and each item the shock that stands there in the distribution of its own forecast (filtered historical simulation
+across assets: Barone-Adesi, Giannopoulos and Vosper 1999). The places themselves are independent draws, put in the
+order of the ranks, so that the paths of an item are what they would be without the other items. Days come in blocks of
+random length (the stationary bootstrap of Politis and Romano 1994), recent ones oftener, so that which item follows
+which is kept too.
 """
 
 from __future__ import annotations

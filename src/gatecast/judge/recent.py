@@ -90,7 +90,7 @@ def recent_walk(
     A network that is trained on the prices is trained anew on the rows before the first of the recent origins, so that
     every day it is judged on is new to it; a base network is judged on days after the last it learned from. Of a table
     the first few items are judged that still trade and have rows enough for all origins, or where none has, for some.
-    `risk`: keep what each forecast says of risk, too, and historical simulation beside it. `walked`: past days that
+    `risk`: keep what each forecast says of risk, too, and what historical simulation does. `walked`: past days that
     the same network was walked over already, which are not simulated again.
     """
     # HAR stands for the models of volatility: GARCH is no stronger a rival, and takes as long to import as all this.
@@ -112,7 +112,7 @@ def recent_walk(
             min_rows=days.least,
             paths=LEAST_PATHS if risk else PATHS,
             seed=seed,
-            risk=risk,
+            risk=risk and (model.name, Historical().name),
             progress=progress,
         )
     except TooFewRows as error:

@@ -79,7 +79,7 @@ def backtest(
     jobs: int = 1,
     engine: Engine | None = None,
     store: str | Path | None = None,
-    risk: bool = False,
+    risk: bool | tuple[str, ...] = False,
     progress: Progress | None = None,
 ) -> Report:
     """Judge models on days they have not seen; the verdict is on the first that is not the random walk.
@@ -90,8 +90,8 @@ def backtest(
     `learns` is False, as the base network, is fitted anew where items come or go and after `GOES_ON` cutoffs, whatever
     `refit` says. `jobs` processes (-1: one a core), or what `engine` says; the answer is the same for any. `store`: a
     folder for finished folds; a run that was cut short goes on from there. The folds of a model are not stored where a
-    setting of it, such as a function, has no text of its own. `risk`: keep what each fold says of risk, for
-    `risk_record`. `progress` is called with a `FoldProgress` after the folds of each fit.
+    setting of it, such as a function, has no text of its own. `risk`: keep what each fold says of risk, or each of the
+    models of these names, for `risk_record`. `progress` is called with a `FoldProgress` after the folds of each fit.
 
     Early cutoffs at which a model has too few rows are left out for all models, with a note. Raises
     `UsageError`, `TooFewRows`, or a model's own `GatecastError` with the model and the cutoff named.
@@ -107,7 +107,7 @@ def backtest(
     """
     check_prices(prices)
     names = names_of(models)
-    paths = paths_asked(paths, risk=risk)
+    paths = paths_asked(paths, risk=bool(risk))
     check_whole("paths", paths, least=2, example=PATHS)
     check_whole("seed", seed, least=0, example=0)
     engine = engine_of(jobs, engine)
@@ -166,7 +166,7 @@ def run_folds(
     seed: int,
     folder: Path | None,
     engine: Engine,
-    risk: bool = False,
+    risk: bool | tuple[str, ...] = False,
     progress: Progress | None,
 ) -> dict[Key, Fold]:
     """Every fold by model and cutoff: from the store where finished, else run on `engine`."""
@@ -174,7 +174,7 @@ def run_folds(
     folds: dict[Key, Fold] = {}
     tasks: list[_Task] = []
     for model in models:
-        settings = settings_of(model)
+        settings, with_risk = settings_of(model), risk is True or (risk is not False and model.name in risk)
         for group in _groups(model, prices, walk):
             about = {
                 "version": f"{__version__}/{FORMAT}",
@@ -187,12 +187,12 @@ def run_folds(
                 "min_rows": walk.min_rows,
                 "paths": paths,
                 "seed": seed,
-            } | ({"risk": True} if risk else {})
+            } | ({"risk": True} if with_risk else {})
             store = None if folder is None or settings is None else FoldStore(folder, about)
             stored = {} if store is None else {cutoff: store.load(cutoff) for cutoff in group}
             folds |= {(model.name, cutoff): fold for cutoff, fold in stored.items() if fold is not None}
             if todo := tuple(cutoff for cutoff in group if stored.get(cutoff) is None):
-                tasks.append(_Task(model, walk, group[0], todo, paths, seed, store, risk))
+                tasks.append(_Task(model, walk, group[0], todo, paths, seed, store, with_risk))
     total, resumed = len(models) * len(walk.cutoffs), len(folds)
     if resumed and progress:
         progress(FoldProgress(done=resumed, total=total, resumed=resumed))
