@@ -328,6 +328,7 @@ def test_folds_keep_their_answers_and_processes_change_none(tmp_path: Path) -> N
     pd.testing.assert_frame_equal(asked(store=tmp_path, progress=seen.append), whole)
     assert seen[0].resumed == 3
     assert backtest([RandomWalk()], table, horizon=5, cutoffs=4, store=tmp_path).risk is None
+    assert set(whole["item_id"]) == {"A0", "A1", PORTFOLIO}
 
 
 def test_the_answers_of_some_models_are_those_of_all() -> None:
@@ -336,7 +337,6 @@ def test_the_answers_of_some_models_are_those_of_all() -> None:
     mine = every[every["model"] == "historical"].reset_index(drop=True)
     pd.testing.assert_frame_equal(some, mine)
     assert len(mine) < len(every)
-    assert set(whole["item_id"]) == {"A0", "A1", PORTFOLIO}
 
 
 def test_a_backtest_run_adds_the_rivals_and_the_field(
