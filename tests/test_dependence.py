@@ -263,7 +263,7 @@ def test_a_trained_network_is_simulated_jointly_too_one_for_each_item_as_well() 
         assert both.joint
         first, second = (item.log_returns()[:, 2] for item in both)
         assert np.corrcoef(first, second)[0, 1] > 0.7
-        assert both.paths_of("AB").shape == (2, 500, 3)
+        assert both.paths_of(["A", "B"]).shape == (2, 500, 3)
 
 
 def test_highs_and_lows_stand_around_the_closes_as_those_of_past_days_did() -> None:

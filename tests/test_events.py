@@ -128,7 +128,7 @@ def test_of_an_event_that_stands_twice_the_earlier_announcement_counts() -> None
         ("KO", "2024-02-13", "dividend", "2024-01-30"),
         ("KO", "2024-02-13", "earnings", "2024-01-15"),
     ]
-    assert texts(events.notes) == ("events: kept one of 1 row that repeat an item, date and kind.",)
+    assert texts(events.notes) == ("events: left out 1 row: an item, date and kind that stand there already.",)
 
 
 def test_events_are_checked_when_they_are_made() -> None:

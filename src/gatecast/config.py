@@ -92,7 +92,7 @@ class Config(BaseModel):
         120, "Rows of a dense chunk. Two contexts, so that the later half sees a full one.", ge=2
     )
     epochs: int = _setting(30, "Passes over the training days, at most.", ge=1, le=100_000)
-    batch: int = _setting(32, "Windows, or chunks, per update.", ge=1)
+    batch: int = _setting(32, "Windows, or chunks, per update.", ge=1, le=100_000)
     learning_rate: float = _setting(1e-3, "Step size of Adam. Its own default.", gt=0, le=1)
     weight_decay: float = _setting(0.0, "Decoupled weight decay (AdamW). 0 is Adam.", ge=0, le=1)
     clip_norm: float = _setting(

@@ -118,7 +118,8 @@ def check_whole(name: str, value: object, *, least: int, example: int) -> None:
 def check_number(name: str, value: object, *, example: float) -> None:
     """Refuse what is no single finite number."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
-        raise UsageError(f"{name} is a number; got {briefly(value)}. Give for example {name}={example}.")
+        given = f"{name}={example}" if name.isidentifier() else f"{example}"
+        raise UsageError(f"{name} is a number; got {briefly(value)}. Give for example {given}.")
 
 
 def check_path(name: str, value: object) -> None:

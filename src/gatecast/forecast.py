@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy.special import gammaln, logsumexp
 
-from gatecast.errors import UsageError, check_number
+from gatecast.errors import UsageError, check_number, check_texts
 from gatecast.notes import Note
 from gatecast.prices import PriceSeries, stamp_text
 
@@ -188,6 +188,9 @@ class Forecast:
 
         Raises `UsageError` where the items were simulated independently, or have different timestamps.
         """
+        check_texts("item_ids", item_ids, self.items[0].item_id)
+        if not item_ids:
+            raise UsageError("paths are of one item or more; got none. Name some.")
         items = [self[item_id] for item_id in item_ids]
         if len(items) > 1 and not self.joint:
             raise UsageError(

@@ -187,7 +187,10 @@ class Combination:
     ) -> ItemForecast:
         others = rivals.sorted_paths(series, item.horizon, len(item.paths), seed)
         if others is None:
-            text = "the forecast is the network's alone: there are too few rows for the models that it is combined with"
+            text = (
+                "the forecast is the network's alone: there are too few rows for the models that it is combined with, "
+                "or the price hardly moves"
+            )
             return replace(item, notes=(*item.notes, Note("uncombined", text)))
         made = [
             f"{', '.join(map(' '.join, zip(MEMBERS, percentages(weights[:, step].tolist()), strict=True)))} "

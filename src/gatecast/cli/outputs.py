@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,6 +58,12 @@ def check_outputs(
         for what, file in (*needed.items(), *(("the file of a model", file) for file in _model_files(models))):
             if file is not None and is_same_file(path, file):
                 raise UsageError(f"an output must not be {what}; '{path}' is both. Choose another path.")
+    for path in files:
+        if read.is_dir() and _in_folder(path, read):
+            raise UsageError(
+                f"an output must not be among the prices of the source; '{path}' would be one of '{read}'. Choose "
+                "another folder."
+            )
     for path, other in combinations(outputs, 2):
         if is_same_file(path, other):
             raise UsageError(f"each output needs a path of its own; '{path}' is given twice. Choose another path.")
@@ -79,6 +85,16 @@ def is_same_file(path: Path, other: Path) -> bool:
         return os.path.samefile(path, other) and (path.is_file() or path.is_dir())
     except OSError:  # one of them is not there yet
         return os.path.realpath(path) == os.path.realpath(other)
+
+
+def _in_folder(path: Path, folder: Path) -> bool:
+    """Whether an output would be read as an asset of a folder of prices, or is one of its files under another name."""
+    if os.path.realpath(path.parent) == os.path.realpath(folder):
+        return True
+    with suppress(OSError):
+        if path.is_file():
+            return any(is_same_file(path, Path(entry.path)) for entry in os.scandir(folder))
+    return False
 
 
 def _of_the_model(path: Path, folder: Path) -> bool:

@@ -42,7 +42,7 @@ class FleetStore:
         self._forecasts, self._failed = folder / "forecasts", folder / "failed"
         marker = folder / "fleet.json"
         try:
-            if not marker.exists() and folder.exists() and any(folder.iterdir()):
+            if not _is_ours(marker) and folder.exists() and any(folder.iterdir()):
                 raise UsageError(
                     f"forecasts of a fleet go to a folder of their own; {shown(folder)} holds other files. "
                     "Choose another folder."
@@ -108,6 +108,15 @@ class FleetStore:
     def summarize(self, document: Mapping[str, Any]) -> None:
         """Write `summary.json`; raises `GatecastError` where it cannot."""
         _write(self.folder / "summary.json", json.dumps(document, indent=1, allow_nan=False).encode())
+
+
+def _is_ours(marker: Path) -> bool:
+    """Whether a file is the mark of a fleet's folder."""
+    try:
+        about = json.loads(marker.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(about, dict) and set(about) == {"format"} and isinstance(about["format"], int)
 
 
 def file_name(item: str) -> str:

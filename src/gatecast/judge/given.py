@@ -61,7 +61,12 @@ def read_given(path: str | Path, prices: PriceTable) -> GivenForecasts:
     path = Path(path)
     frame = _frame(path)
     rows = _keys(frame, path, prices)
-    found = {level: column for column in frame.columns if (level := level_of(column)) is not None}
+    found: dict[float, str] = {}
+    for column in frame.columns:
+        if (level := level_of(column)) is not None and found.setdefault(level, column) != column:
+            raise ForeignError(
+                f"a level has one column; {shown(found[level])} and {shown(column)} are of the same. Drop one."
+            )
     if not found:
         found = {POINT: _point_column(frame)}
     levels = tuple(sorted(found))
@@ -81,7 +86,7 @@ def _frame(path: Path) -> pd.DataFrame:
         raise ForeignError(f"forecasts are a Parquet or CSV file; there is no file {shown(path)}. Check the path.")
     try:
         parquet = path.suffix.lower() in (".parquet", ".pq")
-        frame = pd.read_parquet(path) if parquet else pd.read_csv(path)
+        frame = pd.read_parquet(path) if parquet else _csv(path)
     except (OSError, ValueError, pd.errors.ParserError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else clean(error, 80)
         raise ForeignError(f"forecasts are a Parquet or CSV file; {shown(path)} is not ({reason}). Check it.") from None
@@ -89,6 +94,14 @@ def _frame(path: Path) -> pd.DataFrame:
     if frame.empty:
         raise ForeignError(f"a file of forecasts has rows; {shown(path)} has none. Give another.")
     return frame
+
+
+def _csv(path: Path) -> pd.DataFrame:
+    """Names of items and models are texts as they stand: 0005 is no number, and NA is one of them."""
+    head = pd.read_csv(path, nrows=0)
+    texts = {name: clean_name for name in head.columns if (clean_name := clean(name).lower()) in {"model", *_ITEM}}
+    names = {name: pd.read_csv(path, usecols=[name], dtype=str, keep_default_na=False)[name] for name in texts}
+    return pd.read_csv(path).assign(**names)
 
 
 def _column(frame: pd.DataFrame, names: tuple[str, ...]) -> str | None:
@@ -106,6 +119,10 @@ def _keys(frame: pd.DataFrame, path: Path, prices: PriceTable) -> pd.DataFrame:
             f"forecasts of {counted(len(prices), 'item')} name theirs in a column item; the columns are "
             f"{listed(list(frame.columns), 8)}. Add it."
         )
+    if model is not None:
+        blank = np.flatnonzero([pd.isna(name) or not str(name).strip() for name in frame[model]])
+        if len(blank):
+            raise ForeignError(f"a forecast names its model; row {blank[0] + 1} has none. Fill it, or drop the column.")
     only = prices.item_ids[0]
     keys = {
         "model": stem if model is None else [f"{stem}:{clean(name)}" for name in frame[model]],

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gatecast.errors import TooFewRows
+from gatecast.errors import ForeignError, TooFewRows
 from gatecast.executors import Engine
 from gatecast.forecast import QUANTILES, Forecast, ItemForecast
 from gatecast.judge.fold_store import Fold, Key
@@ -23,7 +23,7 @@ from gatecast.model import Model
 from gatecast.models.foreign.quantiles import ordered_prices
 from gatecast.notes import Note
 from gatecast.prices import PriceTable
-from gatecast.text import counted
+from gatecast.text import counted, listed, shown
 
 _PATHS = 10_000  # of a given forecast; its quantiles are exact, and its CRPS to a part in so many
 _TRIPLE = ["item_id", "cutoff", "step"]
@@ -87,13 +87,19 @@ def _shared(given: GivenForecasts, prices: PriceTable, min_rows: int) -> pd.Data
         places = np.flatnonzero(shared["item_id"] == series.item_id)
         before[places] = np.searchsorted(series.timestamps, shared["cutoff"].to_numpy()[places], side="right")
         after[places] = len(series) - before[places]
-    enough = (before >= min_rows) & (after >= shared["step"].max()) if len(shared) else np.zeros(0, dtype=bool)
+    if not len(shared):
+        raise ForeignError(
+            f"models are compared where each has a forecast; {listed([shown(of) for of in given.models])} have none in "
+            "common. Give a file of each."
+        )
+    enough = (before >= min_rows) & (after >= shared["step"].max())
     if not enough.any():
         raise TooFewRows(
             f"a forecast is judged with {min_rows} rows before its cutoff and {given.horizon} after it; none of the "
             "file's is, for all its models. Give more history, or later forecasts."
         )
-    return shared[enough].reset_index(drop=True)
+    judged: pd.DataFrame = shared[enough].reset_index(drop=True)
+    return judged
 
 
 def _left_out(given: GivenForecasts, judged: pd.DataFrame) -> list[Note]:

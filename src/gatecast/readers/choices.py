@@ -57,6 +57,15 @@ class ReadOptions:
         if twice is not None:
             raise UsageError(f"a column is used once; {shown(twice)} is given twice. Give another column.")
 
+    def words(self) -> list[str]:
+        """The options of the command that say the same; events that are no file have none."""
+        said = {**self.columns(), "sheet": self.sheet, "decimal": self.decimal}
+        if isinstance(self.events, str | Path):
+            said["events"] = str(self.events)
+        words = [word for name, value in said.items() if value is not None for word in (f"--{name}", value)]
+        words += [] if self.header else ["--no-header"]
+        return words + {None: [], True: ["--day-first"], False: ["--month-first"]}[self.day_first]
+
     def columns(self) -> dict[str, str]:
         """The columns that were named: {what it is: its name}."""
         return {name: value for name in COLUMNS if (value := getattr(self, name)) is not None}
@@ -73,3 +82,12 @@ def name_it(what: str, column: str) -> str:
     """
     text = shown(column)[1:-1]
     return f"{what}='{text}'" if '"' in text else f'{what}="{text}"'
+
+
+def reading_words(reading: ReadOptions, calendar: str | None, *, repair: bool) -> list[str]:
+    """The options of the command by which a source was read."""
+    return [
+        *reading.words(),
+        *([] if calendar is None else ["--calendar", calendar]),
+        *(["--repair"] if repair else []),
+    ]

@@ -243,7 +243,7 @@ def _once(rows: list[tuple[str, np.datetime64, str, np.datetime64 | None, float]
             first[item, date, kind] = day, value
     repeated = len(rows) - len(first)
     if repeated:
-        findings.note(f"events: kept one of {counted(repeated, 'row')} that repeat an item, date and kind.")
+        findings.note(f"events: left out {counted(repeated, 'row')}: an item, date and kind that stand there already.")
     events = Events.of_rows([(*entry, *told) for entry, told in first.items()])
     return replace(events, notes=tuple(findings.notes))
 

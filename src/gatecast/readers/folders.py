@@ -47,7 +47,7 @@ def price_folder(folder: Path) -> PriceFolder:
         entries = [
             entry
             for entry in os.scandir(folder)
-            if entry.is_file() and is_price_file(entry.name) and not _about(entry.name) and not _leads_out(entry)
+            if _is_file(entry) and is_price_file(entry.name) and not _about(entry.name) and not _leads_out(entry)
         ]
     except OSError as error:
         raise UnreadableSource(
@@ -65,6 +65,13 @@ def price_folder(folder: Path) -> PriceFolder:
             f"a folder of prices holds a file an asset: {FORMATS}; {shown(folder)} holds none. Give another folder."
         )
     return PriceFolder(files=files, refused=tuple(refused))
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _about(name: str) -> bool:

@@ -75,6 +75,8 @@ def open_panel(source: object, door: Door, *, progress: Progress | None = None) 
     Of a folder, and of a Parquet file of more than 64 MB in which a column names the asset, only the names are read
     here. Raises `GatecastError` where there is nothing to read.
     """
+    if door.calendar is not None:
+        open_calendar(door.calendar)  # an unknown one is refused once, not for each asset
     door = replace(door, events=given_events(source, door.options), options=replace(door.options, events=None))
     if is_folder(source):
         folder = price_folder(Path(str(source)).absolute())  # workers may stand elsewhere

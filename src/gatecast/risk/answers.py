@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gatecast.errors import UsageError
 from gatecast.notes import Note
 from gatecast.prices import stamp_text
 from gatecast.risk.contributions import Contributions
@@ -18,6 +19,7 @@ from gatecast.risk.levels import LevelChances, StopTarget, level_dict, step_rows
 from gatecast.risk.scenario import Scenario
 from gatecast.risk.tails import TailRisk
 from gatecast.risk.weights import Portfolio
+from gatecast.text import listed
 
 PORTFOLIO = "(portfolio)"  # its name in a table of items
 Row = tuple[str, np.datetime64 | None, int | None, str, float | None, Estimate]
@@ -263,8 +265,14 @@ class Risk:
     scenario: ScenarioRisk | None
     notes: tuple[Note, ...]
 
+    def __iter__(self) -> Iterator[ItemRisk]:
+        return iter(self.items)
+
     def __getitem__(self, item_id: str) -> ItemRisk:
-        return next(item for item in self.items if item.item_id == item_id)
+        for item in self.items:
+            if item.item_id == item_id:
+                return item
+        raise UsageError(f"no item '{item_id}' among these answers. It has: {listed([i.item_id for i in self.items])}.")
 
     def to_dict(self) -> dict[str, Any]:
         """`{"items": [...], "portfolio": {...} or None, "scenario": {...} or None}`: plain types, finite numbers."""

@@ -81,7 +81,7 @@ def portfolio_notes(forecast: Forecast, risk: PortfolioRisk) -> tuple[Note, ...]
         )
     if float(risk.ruined.value) > 0:
         notes.append(
-            f"in {100 * float(risk.ruined.value):.2g}% of the paths the portfolio loses all of its value; it is closed "
+            f"in {100 * float(risk.ruined.value):.3g}% of the paths the portfolio loses all of its value; it is closed "
             "there, and a value below 0 is a debt"
         )
     return tuple(Note("risk", text) for text in notes)

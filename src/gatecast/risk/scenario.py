@@ -97,6 +97,6 @@ def scenario_paths(forecast: Forecast, scenario: Scenario) -> Bool[np.ndarray, "
         more = "" if enough is None or enough > 100_000 else f"Simulate {enough:,} paths, or take"
         raise UsageError(
             f"a scenario needs at least {LEAST_PATHS} paths; {shown(str(scenario))} holds in {count} of {len(held):,} "
-            f"({100 * share.value.item():.2g}%). {more or 'Take'} a milder one."
+            f"({100 * share.value.item():.3g}%). {more or 'Take'} a milder one."
         )
     return np.asarray(held)

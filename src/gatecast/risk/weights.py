@@ -75,14 +75,18 @@ class Portfolio:
 def read_weights(path: Path) -> dict[str, float]:
     """The weights of a CSV file: an item and its weight in each line, such as `AAPL,0.4` or `AAPL;40%`.
 
-    A first line such as `ticker,weight` is a header; below one, columns after the second are not read. Raises
-    `DataError` for a line without a weight, a weight that is no finite number, or an item that is named twice, and
-    `UnreadableSource` for what is no such file.
+    A first line such as `ticker,weight` is a header; below one, the columns of those names are read, or the first two.
+    Raises `DataError` for a line without a weight, a weight that is no finite number, or an item that is named twice,
+    and `UnreadableSource` for what is no such file.
     """
     weights: dict[str, float] = {}
-    headed = False
-    for line, cells in _lines(path):
-        more = [] if headed else [cell for cell in cells[2:] if _weight(cell) is not None]
+    columns: tuple[int, int] | None = None
+    for line, whole in _lines(path):
+        if columns is None and not weights and len(whole) > 1 and _weight(whole[1]) is None and _is_header(whole):
+            columns = _columns(whole)
+            continue
+        cells = whole if columns is None else [whole[at] if at < len(whole) else "" for at in columns]
+        more = [cell for cell in cells[2:] if _weight(cell) is not None]
         if more:
             raise DataError(
                 f"a line holds one item and its weight; line {line} of '{path}' has {shown(more[0])} after them. Write "
@@ -91,9 +95,6 @@ def read_weights(path: Path) -> dict[str, float]:
         if len(cells) < 2 or not cells[0]:
             raise DataError(f"a line holds an item and its weight; line {line} of '{path}' does not. Complete it.")
         item_id, weight = cells[0], _weight(cells[1])
-        if weight is None and not weights and _is_header(cells):
-            headed = True
-            continue
         if weight is None:
             raise DataError(
                 f"a weight is a number such as 0.4 or 40%; line {line} of '{path}' has {shown(cells[1])}. Correct it."
@@ -129,8 +130,20 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
 
 def _is_header(cells: Sequence[str]) -> bool:
     """Whether the cells name columns; an item with a weight that cannot be read does not."""
-    words = [re.sub(r"[^a-z]", "", cell.lower()) for cell in cells[:2]]
-    return words[0] in _ITEM_WORDS or words[1] in _WEIGHT_WORDS
+    words = _words(cells)
+    return words[0] in _ITEM_WORDS or not _WEIGHT_WORDS.isdisjoint(words)
+
+
+def _columns(header: Sequence[str]) -> tuple[int, int]:
+    """Which columns hold the items and the weights: those that are named so, else the first two."""
+    words = _words(header)
+    weight = next((at for at, word in enumerate(words) if word in _WEIGHT_WORDS), 1)
+    item = next((at for at, word in enumerate(words) if word in _ITEM_WORDS and at != weight), 0)
+    return (item, weight) if item != weight else (1 - weight, weight)
+
+
+def _words(cells: Sequence[str]) -> list[str]:
+    return [re.sub(r"[^a-z]", "", cell.lower()) for cell in cells]
 
 
 def _weight(cell: str) -> float | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gatecast.config import Config
-from gatecast.errors import check_type
+from gatecast.errors import check_type, check_whole
 from gatecast.judge.recent import recent_walk
 from gatecast.judge.recent_risk import recent_risk
 from gatecast.judge.risk_verdict import RiskVerdict
@@ -99,6 +99,7 @@ def run_risk(
 
     Raises `GatecastError` with one line.
     """
+    check_whole("paths", paths, least=2, example=1000)  # of one nothing is known of its sampling error
     check_type("questions", questions, RiskQuestions, "Give for example RiskQuestions(touch=(60,)).")
     run = run_forecast(
         source,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gatecast.config import Config
-from gatecast.errors import UsageError
+from gatecast.errors import TrainingError, UsageError
 from gatecast.executors import LOCAL, Engine
 from gatecast.groups import Member, run_group
 from gatecast.models.forecaster import Forecaster
@@ -22,7 +22,7 @@ from gatecast.nn.training.loop import Progress as TrainingProgress
 from gatecast.nn.training.recipe import shares_of_a_batch
 from gatecast.notes import Note, merged
 from gatecast.prices import PriceTable
-from gatecast.readers.choices import AS_FOUND, ReadOptions
+from gatecast.readers.choices import AS_FOUND, ReadOptions, reading_words
 from gatecast.readers.large import ReadProgress
 from gatecast.readers.read import read_source
 from gatecast.runs.forecast import settings_notes
@@ -102,13 +102,14 @@ def run_train(
     clear_checkpoint(folder, keep_folder=True)
     of_training = forecaster.networks_.networks[0].notes if isinstance(forecaster.networks_, TrainedNetworks) else ()
     shown = str(source) if isinstance(source, str | Path) else "SOURCE"
+    said = reading_words(reading, calendar, repair=repair)
     return TrainRun(
         prices=prices,
         forecaster=forecaster,
         save=folder,
         workers=workers,
         seconds=seconds["train"],
-        command=shlex.join(["gatecast", "forecast", shown, "--model", str(save)]),
+        command=shlex.join(["gatecast", "forecast", shown, *said, "--model", str(save)]),
         notes=(
             *merged(prices.all_notes(), prices.item_ids),
             *settings_notes(config),
@@ -139,7 +140,10 @@ def _check(config: Config, engine: Engine) -> None:
 def _marked(folder: Path) -> Iterator[str]:
     """A text in a file of the folder, by which a worker knows that it sees the same one."""
     mark = secrets.token_hex(8)
-    (folder / _MARK).write_text(mark)
+    try:
+        (folder / _MARK).write_text(mark)
+    except OSError as error:
+        raise TrainingError(f"'{folder}' cannot be written ({error.strerror or error}). Free some space.") from None
     try:
         yield mark
     finally:

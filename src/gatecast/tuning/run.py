@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +16,11 @@ import numpy as np
 from gatecast.errors import GatecastError, TooFewRows, TrainingError, UsageError
 from gatecast.executors import LOCAL, Engine, run_tasks
 from gatecast.files import write_whole
-from gatecast.judge.plan import plan_walk
+from gatecast.judge.plan import WalkForward, plan_walk
 from gatecast.ledger.database import database_url
 from gatecast.notes import Note, merged
 from gatecast.prices import PriceTable
-from gatecast.readers.choices import AS_FOUND, ReadOptions
+from gatecast.readers.choices import AS_FOUND, ReadOptions, reading_words
 from gatecast.readers.large import Progress as ReadProgressed
 from gatecast.readers.read import read_source
 from gatecast.runs.workspace import cache
@@ -99,31 +100,60 @@ def run_tuning(
     name = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
     url = None if storage is None else database_url(storage).render_as_string(hide_password=False)
     folder = _taken(out or cache() / "tuning" / name, name)
-    search = Search(
-        prices=before,
-        walk=plan_walk(before, horizon=plan.horizon, cutoffs=plan.folds * ORIGINS, refit=ORIGINS),
-        plan=plan,
-        url=url or f"sqlite:///{folder / 'study.db'}",
-        name=f"gatecast-{name}",
-        folds=folder / "folds",
-    )
-    study = open_study(search.url, search.name)
-    _run_trials(search, study, engine, progress)
-    rows = _trials(study)
-    best, score = _best(rows)
-    unseen = judge_unseen(prices, plan, best, first, engine=engine, store=folder / "tail")
-    given = [word for setting in (*plan.settings, *best) for word in ("--set", setting)]
-    return TuningRun(
-        out=folder,
-        found=best,
-        score=score,
-        default_score=next((row["score"] for row in rows if row["index"] == 0), None),
-        trials=tuple(rows),
-        importances=importances(study),
-        unseen=unseen,
-        command=shlex.join(["gatecast", "forecast", _shown(source), "--preset", plan.preset, *given]),
-        notes=merged(prices.all_notes(), prices.item_ids),
-    )
+    with _alone(folder):
+        search = Search(
+            prices=before,
+            walk=_walk(before, plan),
+            plan=plan,
+            url=url or f"sqlite:///{folder / 'study.db'}",
+            name=f"gatecast-{name}",
+            folds=folder / "folds",
+        )
+        study = open_study(search.url, search.name)
+        _run_trials(search, study, engine, progress)
+        rows = _trials(study)
+        best, score = _best(rows)
+        unseen = judge_unseen(prices, plan, best, first, engine=engine, store=folder / "tail")
+        said = reading_words(reading, calendar, repair=repair)
+        given = ["--seed", str(plan.seed)] if plan.seed else []
+        given += [word for setting in (*plan.settings, *best) for word in ("--set", setting)]
+        return TuningRun(
+            out=folder,
+            found=best,
+            score=score,
+            default_score=next((row["score"] for row in rows if row["index"] == 0), None),
+            trials=tuple(rows),
+            importances=importances(study),
+            unseen=unseen,
+            command=shlex.join(["gatecast", "forecast", _shown(source), *said, "--preset", plan.preset, *given]),
+            notes=merged(prices.all_notes(), prices.item_ids),
+        )
+
+
+def _walk(prices: PriceTable, plan: TuningPlan) -> WalkForward:
+    try:
+        return plan_walk(prices, horizon=plan.horizon, cutoffs=plan.folds * ORIGINS, refit=ORIGINS)
+    except TooFewRows as error:
+        reason = str(error).rsplit(". ", 1)[0]
+        raise TooFewRows(f"{reason}. Take fewer folds or a shorter horizon, or give more history.") from None
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Refuse a folder that another search is at work in, which would take its trials for those of a killed one."""
+    try:
+        import fcntl
+    except ImportError:  # not on this system
+        yield
+        return
+    with (folder / "search.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UsageError(
+                f"a folder holds one search at a time; one is at work in '{folder}'. Wait for it, or choose another."
+            ) from None
+        yield
 
 
 def _shown(source: object) -> str:

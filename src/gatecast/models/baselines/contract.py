@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -16,7 +16,15 @@ from gatecast.errors import TooFewRows, UsageError, check_whole
 from gatecast.executors import caught_warnings
 from gatecast.features.contract import FLOOR
 from gatecast.forecast import Forecast, ItemForecast, item_rng
-from gatecast.models.baselines.noise import Draws, Simulation, StudentT, cumulated_before, fit_student_t, path_density
+from gatecast.models.baselines.noise import (
+    Draws,
+    Simulation,
+    StudentT,
+    cumulated_before,
+    fit_student_t,
+    noise_of,
+    path_density,
+)
 from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable, check_prices
 
@@ -118,7 +126,8 @@ class Baseline(ABC, Generic[Learned]):
                 fitted = Fitted(None, (stranger,), Walk.learn(series))
             simulation, notes = self._simulate_or_walk(series, fitted, horizon, paths, seed)
             future = future_timestamps(series, horizon, prices.calendar)
-            items.append(ItemForecast.of(series, future, simulation.log_returns, simulation.density, notes))
+            item = ItemForecast.of(series, future, simulation.log_returns, simulation.density, notes)
+            items.append(replace(item, noise=noise_of(simulation.log_returns)) if paths > 1 else item)
         return Forecast(items=tuple(items), seed=seed)
 
     def _fit_item(self, series: PriceSeries) -> Fitted[Learned]:

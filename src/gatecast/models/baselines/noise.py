@@ -108,6 +108,25 @@ class Draws:
         return student.scale * self.mirrored(draws)
 
 
+def noise_of(log_returns: Float[np.ndarray, "paths horizon"]) -> Float[np.ndarray, " horizon"]:
+    """`ItemForecast.noise` of mirrored paths, by step: 1 less what the mirrored pairs add to the mean distance of two.
+
+    A path and its mirror lie farther apart than two independent ones, so that the fair CRPS of all pairs would take off
+    too much, by 0.4 / paths of itself for a normal. With this noise it is that of the other pairs, and unbiased: by the
+    mean distance g of those, D - g / 2 = D - S / (P (P - 1)) (1 - (1 - noise) / P), with S the sum over all pairs.
+    """
+    count = len(log_returns)
+    half = (count + 1) // 2
+    pairs = count * (count - 1) / 2
+    mirrored = np.abs(log_returns[half:] - log_returns[: count - half]).sum(axis=0)
+    total = (2.0 * np.arange(1, count + 1) - count - 1) @ np.sort(log_returns, axis=0)
+    if pairs == count - half:  # two paths alone: they are the distribution
+        return np.zeros(log_returns.shape[1])
+    distance = (total - mirrored) / (pairs - (count - half))
+    usual = np.where(total > 0, total, 1.0) / pairs
+    return np.asarray(np.where(total > 0, 1 - count * (1 - distance / usual), 1.0))
+
+
 def last_volatility(close: Float[np.ndarray, " time"]) -> float:
     """Trailing volatility after the last row; it looks back on CLOSES rows, so the rest is not computed."""
     return float(volatility(close[-CLOSES:])[-1])

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gatecast.calendars import future_timestamps
 from gatecast.errors import ForeignError
 from gatecast.forecast import Density, Forecast, ItemForecast
 from gatecast.models.foreign.quantiles import check_items, forecast_from
 from gatecast.notes import Note
-from gatecast.prices import PriceTable
-from gatecast.text import clean, shown
+from gatecast.prices import PriceSeries, PriceTable, stamp_text
+from gatecast.text import clean, listed, shown
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,16 @@ def predicted(model: Any, prices: PriceTable, horizon: int, *, paths: int, seed:
     check_items(prices, [item.item_id for item in answer])
     for item in answer:
         _check_paths(item, horizon)
-    return Forecast(items=tuple(_plain(given[item_id]) for item_id in prices.item_ids), seed=seed, joint=answer.joint)
+        _check_days(item, future_timestamps(prices[item.item_id], horizon, prices.calendar))
+        _check_density(item)
+    counts = {len(item.paths) for item in answer}
+    if len(counts) > 1:
+        raise ForeignError(
+            f"every item has as many paths; got {listed(list(map(str, sorted(counts))))}. Simulate as many as are "
+            "asked for."
+        )
+    items = tuple(_plain(given[series.item_id], series) for series in prices)
+    return Forecast(items=items, seed=seed, joint=answer.joint)
 
 
 def _check_paths(item: ItemForecast, horizon: int) -> None:
@@ -85,19 +95,58 @@ def _check_paths(item: ItemForecast, horizon: int) -> None:
         )
 
 
-def _plain(item: ItemForecast) -> ItemForecast:
-    """The item's arrays and texts in types that every process knows, so that no class of the user's goes with them."""
+def _check_days(item: ItemForecast, future: np.ndarray) -> None:
+    """Refuse timestamps that are none, or far from those of the steps; holidays may move them by some days."""
+    try:
+        stamps = np.array(item.timestamps, dtype="datetime64[ns]")
+    except (TypeError, ValueError):
+        stamps = future[:0]
+    where = f"forecast of {shown(item.item_id)}"
+    if stamps.shape != future.shape:
+        raise ForeignError(f"{where}: {len(future)} steps have a timestamp each; got {stamps.shape}. Correct predict.")
+    room = (future[-1] - future[0]) / 4 + np.timedelta64(10, "D")
+    wrong = ~(np.abs(stamps - future) <= room)  # NaT is wrong, too
+    if wrong.any():
+        step = int(wrong.argmax())
+        raise ForeignError(
+            f"{where}: step {step + 1} is {stamp_text(future[step])}; its timestamp is {stamp_text(stamps[step])}. "
+            "Correct predict."
+        )
+
+
+def _check_density(item: ItemForecast) -> None:
+    if item.density is None:
+        return
+    loc, scale, df = (np.asarray(part, dtype=np.float64) for part in vars(item.density).values())
+    shape = np.shape(item.paths)
+    alike = loc.shape == scale.shape == df.shape == shape
+    if not alike or not (np.isfinite(loc).all() and np.isfinite(scale).all() and (scale > 0).all() and (df > 0).all()):
+        raise ForeignError(
+            f"forecast of {shown(item.item_id)}: a density has finite locations, scales above 0 and degrees of freedom "
+            f"of shape {shape}. Correct it, or answer without one."
+        )
+
+
+def _plain(item: ItemForecast, series: PriceSeries) -> ItemForecast:
+    """The item's arrays and texts in types that every process knows, so that no class of the user's goes with them.
+
+    Its last row is that of the prices. A share of sampling error that cannot be is left out.
+    """
+    noise = None if item.noise is None else np.array(item.noise, dtype=np.float64)
+    if noise is not None and (noise.shape != np.shape(item.paths)[1:] or not np.isfinite(noise).all()):
+        noise = None
     density = item.density
     if density is not None:
         loc, scale, df = (np.array(part, dtype=np.float64) for part in (density.loc, density.scale, density.df))
         density = Density(loc=loc, scale=scale, df=df)
     return ItemForecast(
         item_id=str(item.item_id),
-        last_timestamp=pd.Timestamp(item.last_timestamp).to_datetime64(),
-        last_close=float(item.last_close),
+        last_timestamp=series.timestamps[-1],
+        last_close=float(series.close[-1]),
         timestamps=np.array(item.timestamps, dtype="datetime64[ns]"),
         paths=np.array(item.paths, dtype=np.float64),
         density=density,
+        noise=None if noise is None else np.clip(noise, 0.0, 1.0),
         notes=tuple(Note(note.kind, clean(note.text), tuple(map(str, note.items))) for note in item.notes),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -136,7 +137,8 @@ def _item(
         text = "it gives a point and no bands: only the error of its median can be judged"
         notes = (*notes, Note("model", text))
     future = future_timestamps(series, horizon, calendar)
-    return ItemForecast.of(series, future, np.log(simulated / series.close[-1]), None, notes)
+    item = ItemForecast.of(series, future, np.log(simulated / series.close[-1]), None, notes)
+    return replace(item, noise=np.zeros(horizon))  # evenly spaced quantiles have no sampling error
 
 
 def _arrays(answer: object, horizon: int, where: str) -> tuple[np.ndarray, np.ndarray]:

@@ -15,6 +15,8 @@ from gatecast.text import listed, shown
 
 GROUP = "gatecast.models"  # of the entry points that packages declare
 
+_DEFINITIONS = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
@@ -71,7 +73,7 @@ def _in_file(path: Path, name: str) -> Target:
         raise UsageError(f"a model's file is Python; {shown(path)} is not{line}. Correct it.") from None
     known, everything = _names(tree)
     if not name or not (name in known or everything):
-        defined = [each.name for each in tree.body if isinstance(each, ast.ClassDef | ast.FunctionDef)]
+        defined = [each.name for each in tree.body if isinstance(each, _DEFINITIONS)]
         has = listed([word for word in defined if not word.startswith("_")], 10) or "nothing"
         raise UsageError(
             f"a class or function of the file is named after a colon, as in {path.name}:MyModel; got {shown(name)}. "
@@ -91,9 +93,9 @@ def _names(tree: ast.Module) -> tuple[list[str], bool]:
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             others.append(node.id)
     for statement in tree.body:
-        if isinstance(statement, ast.ClassDef | ast.FunctionDef):
+        if isinstance(statement, _DEFINITIONS):
             defined.append(statement.name)
-        others += [inner.name for inner in ast.walk(statement) if isinstance(inner, ast.ClassDef | ast.FunctionDef)]
+        others += [inner.name for inner in ast.walk(statement) if isinstance(inner, _DEFINITIONS)]
     return list(dict.fromkeys([*defined, *others])), everything
 
 

@@ -270,7 +270,7 @@ def _restore(run: _Run, checkpoint: Checkpoint) -> None:
     if document.get("format") != _FORMAT or document["fingerprint"] != checkpoint.fingerprint:
         raise ModelError(
             f"resume goes on with the same prices, settings and gatecast; the checkpoint '{checkpoint.path}' is of "
-            "others. Train without resume, or with those it was begun with."
+            "others. Resume with those it was begun with, or train into another folder."
         )
     for number, (optimiser, steps) in enumerate(zip(run.optimisers, document["steps"], strict=True)):
         optimiser.restore({name: tensors[f"{number}.{name}"] for name in optimiser.state()}, steps)
