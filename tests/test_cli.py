@@ -202,6 +202,21 @@ def test_outputs_that_cannot_be_written_are_refused_before_the_work(option: str,
         assert "Choose another path" in one_line(result, 2)
 
 
+def test_no_output_lies_among_the_prices_of_a_folder(home: Path, tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "prices", tmp_path / "B.csv"
+    folder.mkdir()
+    file = folder / "A.csv"
+    file.write_text("date,close\n2024-01-01,1\n")
+    elsewhere.hardlink_to(file)
+    for path in (file, folder / "new.csv", elsewhere):
+        for command, option in (("forecast", "--csv"), ("backtest", "--forecasts"), ("forecast", "--report")):
+            named = path if option != "--report" else path.with_suffix(".html")
+            if named.exists() or named.parent == folder:
+                result = gatecast(command, folder, option, named, home=home)
+                assert "must not be among the prices of the source" in one_line(result, 2)
+    assert file.read_text().startswith("date,close")
+
+
 @pytest.mark.parametrize(
     ("command", "culprit", "whose"),
     [

@@ -277,10 +277,14 @@ def test_a_fleet_of_nothing_is_refused(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "summary.json").write_text("mine")
+    named = tmp_path / "named"
+    named.mkdir()
+    (named / "fleet.json").write_text('{"my": "own"}')
     for out, why in (
         (tmp_path / "file", "is a file"),
         (folder, "must not be the source"),
         (other, "holds other files"),
+        (named, "holds other files"),
     ):
         with pytest.raises(UsageError, match=why):
             run_fleet(folder, QUICK, out=out)

@@ -198,3 +198,29 @@ def test_what_is_no_file_of_forecasts_is_refused(prices: PriceTable, tmp_path: P
     with pytest.raises(ForeignError) as error:
         read_given(tmp_path / name, prices)
     assert why in str(error.value) and "\n" not in str(error.value)
+
+
+def test_names_of_items_are_texts_as_they_stand(tmp_path: Path) -> None:
+    """0005 is no number, and NA is a name."""
+    rng = np.random.default_rng(0)
+    days = pd.bdate_range("2022-01-03", periods=400).to_numpy()
+    closes = {name: (50 * np.exp(np.cumsum(0.01 * rng.standard_normal(400))), days) for name in ("0005", "NA")}
+    prices = PriceTable.from_close(closes)
+    rows = [
+        {"cutoff": days[place], "timestamp": days[place + 1], "item": name, "model": "007", "q10": close[place] * 0.98,
+         "q90": close[place] * 1.02}
+        for name, (close, _) in closes.items() for place in range(300, 390, 3)
+    ]  # fmt: skip
+    given = read_given(written(pd.DataFrame(rows), tmp_path), prices)
+    assert set(given.rows["item_id"]) == {"0005", "NA"} and not given.notes
+    assert given.models == ["theirs:007"]
+    frame = pd.DataFrame(rows)
+    with pytest.raises(ForeignError, match="a level has one column; 'q10' and '0.1' are of the same"):
+        read_given(written(frame.assign(**{"0.1": frame["q10"]}), tmp_path), prices)
+    blank = frame.assign(model=["a"] * (len(frame) - 1) + [""])
+    with pytest.raises(ForeignError, match=f"names its model; row {len(frame)} has none"):
+        read_given(written(blank, tmp_path), prices)
+    parted = frame.assign(model=["a" if row % 2 else "b" for row in range(len(frame))])
+    apart = read_given(written(parted, tmp_path), prices)
+    with pytest.raises(ForeignError, match="have none in common"):
+        judge_given(apart, [RandomWalk()], prices)

@@ -441,6 +441,8 @@ def test_the_rest_of_the_weights_is_said(weights: dict[str, float], said: str) -
         "\ufeffA\t0.4\tx\nB\t-10%\n",
         '\ufeff"A",0.4\n"B",-0.1',
         'Item,w\n"A",0.4\nB, -0.1 \n',
+        "item,shares,weight\nA,10,0.4\nB,3,-0.1\n",
+        "weight,item\n40%,A\n-10%,B\n",
     ],
 )
 def test_weights_are_read_as_they_are_written(text: str, tmp_path: Path) -> None:

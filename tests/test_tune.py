@@ -26,6 +26,7 @@ from gatecast.faces.report.tuning import tuning_report
 from gatecast.judge.walkforward import backtest
 from gatecast.models.forecaster import Forecaster
 from gatecast.prices import PriceTable
+from gatecast.readers.choices import AS_FOUND, ReadOptions, reading_words
 from gatecast.tuning import run as tuning_run
 from gatecast.tuning.outcome import Unseen
 from gatecast.tuning.plan import TuningPlan
@@ -305,3 +306,23 @@ def test_the_page_is_the_same_for_the_same_search_and_escapes_it(found: TuningRu
     page = tuning_report(document, title="T")
     assert page == tuning_report(document, title="T")
     assert "&lt;script&gt;&#39;" in page and found.unseen.text.split(",")[0] in page
+
+
+def test_a_folder_has_one_search_at_a_time(tmp_path: Path) -> None:
+    with tuning_run._alone(tmp_path), pytest.raises(UsageError, match="one is at work in"), tuning_run._alone(tmp_path):
+        pass
+    with tuning_run._alone(tmp_path):  # it is free again
+        pass
+    with pytest.raises(TooFewRows, match=r"Take fewer folds or a shorter horizon"):
+        search(tmp_path / "many", replace(PLAN, folds=200))
+
+
+def test_the_command_that_is_told_says_how_the_source_was_read() -> None:
+    reading = ReadOptions(close="Baz", header=False, day_first=True, decimal=",", events="dates.csv")
+    assert reading_words(reading, "XNYS", repair=True) == [
+        "--close", "Baz", "--decimal", ",", "--events", "dates.csv", "--no-header", "--day-first", "--calendar", "XNYS",
+        "--repair",
+    ]  # fmt: skip
+    assert reading_words(AS_FOUND, None, repair=False) == []
+    parser = CliRunner().invoke(app, ["forecast", "missing.csv", *reading_words(reading, "XNYS", repair=True)])
+    assert "dates.csv" in str(parser.exception)  # the options are the command's own
