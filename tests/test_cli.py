@@ -217,6 +217,13 @@ def test_no_output_lies_among_the_prices_of_a_folder(home: Path, tmp_path: Path)
     assert file.read_text().startswith("date,close")
 
 
+def test_a_setting_has_one_value(home: Path) -> None:
+    told = ("--set", "layers=1", "--set", "hidden=8", "--set", "layers=1")
+    assert b"missing.csv" in gatecast("forecast", "missing.csv", *told, home=home).stderr
+    result = gatecast("forecast", "missing.csv", *told, "--set", "layers=2", home=home)
+    assert "a setting has one value; got 'layers=1' and 'layers=2'" in one_line(result, 2)
+
+
 @pytest.mark.parametrize(
     ("command", "culprit", "whose"),
     [

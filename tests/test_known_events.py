@@ -309,8 +309,12 @@ def test_a_trained_network_takes_events_where_it_is_told_to(tmp_path: Path) -> N
     first, second = (model.predict(table, 5, paths=20).items[0] for model in (forecaster, Forecaster.load(tmp_path)))
     assert first.paths.tobytes() == second.paths.tobytes()
     assert not any("events=true" in text for text in texts(first.notes))
+    assert "known dates of earnings enter the forecast" in texts(first.notes)
     without = Forecaster(TINY).fit(table).predict(table, 5, paths=20).items[0]
     assert any("events=true takes them" in text for text in texts(without.notes))
-    plain = Forecaster(TINY).fit(PriceTable(series=(replace(table.series[0], events=None),)))
+    undated = PriceTable(series=(replace(table.series[0], events=None),))
+    in_vain = Forecaster(TINY.replace(events=True)).fit(undated).predict(undated, 5, paths=20).items[0]
+    assert any("events=true changes nothing" in text for text in texts(in_vain.notes))
+    plain = Forecaster(TINY).fit(undated)
     assert plain.predict(table, 5, paths=20).items[0].paths.tobytes() == without.paths.tobytes()
     assert Config.from_preset("default", ["events=true"]).start == "scratch"

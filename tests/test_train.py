@@ -105,6 +105,9 @@ def test_ctrl_c_leaves_the_checkpoint_from_which_any_number_of_workers_go_on(alo
         with pytest.raises(KeyboardInterrupt):
             train(folder, first, progress=stop)
         assert [path.name for path in folder.iterdir()] == ["training-0.safetensors"]
+        with pytest.raises(UsageError, match="Go on with resume=True, or choose another folder"):
+            train(folder, second)
+        assert [path.name for path in folder.iterdir()] == ["training-0.safetensors"]
         seen: list[Any] = []
         run = train(folder, second, resume=True, progress=seen.append)
         assert min(now.epoch for now in seen) >= 3

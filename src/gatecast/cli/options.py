@@ -11,8 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
+from gatecast.errors import UsageError
 from gatecast.executors import Engine
 from gatecast.readers.choices import ReadOptions
+from gatecast.text import shown
 
 Source = Annotated[
     str,
@@ -21,8 +23,21 @@ Source = Annotated[
     ),
 ]
 Preset = Annotated[str, typer.Option(help="default, base (no training), reference (3 x 128) or quick.")]
+
+
+def _once(settings: list[str] | None) -> list[str] | None:
+    """Refuse a setting that is given twice with different values: which of them was meant is not known."""
+    given: dict[str, str] = {}
+    for word in settings or ():
+        key = word.partition("=")[0].strip()
+        if given.setdefault(key, word) != word:
+            raise UsageError(f"a setting has one value; got {shown(given[key])} and {shown(word)}. Leave one out.")
+    return settings
+
+
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", callback=_once, help="Change one setting; may be repeated."),
 ]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of training and of the simulated paths.")]
 Repair = Annotated[bool, typer.Option("--repair", help="Make the repairs that are a guess, and say which.")]

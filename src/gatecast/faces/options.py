@@ -8,7 +8,7 @@ import shlex
 # Arguments that are options of the command, too; a file may hold other texts such as href="x".
 NAMES = (
     "calendar", "close", "date", "day_first", "decimal", "events", "header", "high", "item", "judge", "level", "low",
-    "open", "repair", "resume", "seed", "sheet", "timeout", "volume",
+    "open", "paths", "repair", "resume", "risk", "seed", "sheet", "timeout", "volume",
 )  # fmt: skip
 _ARGUMENT = re.compile(
     rf"""(?<![\w'"])(?P<name>{"|".join(NAMES)})=(?:(?P<flag>True|False)\b|(?P<number>\d+(?:\.\d+)?)\b|"(?P<text>[^"]*)"|'(?P<other>[^']*)')"""

@@ -155,8 +155,8 @@ def _checked(series: PriceSeries, trained: Trained) -> tuple[Note, ...]:
             f"'{series.item_id}' has {len(series)}. Give more history, a smaller context_length, or leave it out."
         )
     check_columns(series, trained.features.spec)
-    if series.events is not None and not trained.features.spec.event_kinds:
-        text = "the network takes no dates of events: those given are shown; events=true takes them"
+    text = _events_text(series, trained)
+    if text:
         trained = replace(trained, notes=(*trained.notes, Note("model", text)))
     if series.item_id in trained.items:
         return trained.notes
@@ -165,6 +165,17 @@ def _checked(series: PriceSeries, trained: Trained) -> tuple[Note, ...]:
         "how well it forecasts it"
     )
     return (*trained.notes, Note("model", stranger, (series.item_id,)))
+
+
+def _events_text(series: PriceSeries, trained: Trained) -> str:
+    """What becomes of dates of events; empty where there are none and none were asked for."""
+    kinds = trained.features.spec.event_kinds
+    if series.events is None:
+        wanted = trained.config.events and not kinds
+        return "events=true changes nothing: there were no dates of events to learn from" if wanted else ""
+    if not kinds:
+        return "the network takes no dates of events: those given are shown; events=true takes them"
+    return f"known dates of {listed(kinds)} enter the forecast"
 
 
 def check_columns(series: PriceSeries, spec: FeatureSpec) -> None:

@@ -91,8 +91,11 @@ def run_train(
     _check(config, engine)
     folder = model_target(save).absolute()
     prices = read_source(source, reading, calendar=calendar, repair=repair, progress=progress)
-    if not resume:
-        clear_checkpoint(folder, keep_folder=True)
+    if not resume and has_checkpoint(folder):
+        raise UsageError(
+            f"the state of a training is kept until it has ended; '{folder}' holds that of one. Go on with "
+            "resume=True, or choose another folder."
+        )
     seconds: dict[str, float] = {}
     most = shares_of_a_batch(config)
     with _marked(folder) as mark, timed(seconds, "train"):
