@@ -292,7 +292,7 @@ def test_forecasts_from_several_rows_each_take_what_is_known_there() -> None:
         np.testing.assert_array_equal(after.items[2].paths, alone.items[2].paths)
         assert after.items[2].notes == alone.items[2].notes
     with pytest.raises(IndexError):
-        known.apply(MODEL, TABLE, [DAYS[171]], raw)
+        list(known.apply(MODEL, TABLE, [DAYS[171]], raw))
 
 
 def test_a_calibration_survives_json() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -146,10 +147,11 @@ class OnlineCalibration:
         Weights that many series taught serve from the first origin; bands are stretched where enough is known. No
         forecast is held longer than it is needed.
         """
-        known_at = zip(cutoffs, self.known_at(model, prices, cutoffs), strict=True)
+        each, numbers = self.known_at(model, prices, cutoffs), count()
         for given in raw:  # not zipped: a zip keeps what it gave last
-            forecast, (cutoff, known) = given, next(known_at)
+            forecast, number = given, next(numbers)
             del given
+            cutoff, known = cutoffs[number], each[number]
             if known.combination is not None and self.rivals is not None:
                 seen = prices.until(cutoff)
                 forecast = known.combination.apply(forecast, seen, self.rivals, side_by_side=side_by_side_of(model))
