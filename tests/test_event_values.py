@@ -11,6 +11,7 @@ import pytest
 from conftest import TINY, simulated_series
 from gatecast import Events, Forecaster, PriceSeries, PriceTable, read_events
 from gatecast.errors import DataError, UnreadableSource
+from gatecast.events import _numbers
 from gatecast.features.event_features import event_features, event_names
 
 FRAME = pd.DataFrame(
@@ -74,7 +75,7 @@ def test_values_stay_with_their_events() -> None:
     with pytest.raises(DataError, match="finite values, if any; the value of one of 'KO' is 'inf'"):
         Events.of_rows([("KO", "2024-02-13", "dividend", None, np.inf)])
     with pytest.raises(DataError, match="a list of numbers"):
-        Events(item_ids=events.item_ids, dates=events.dates, kinds=events.kinds, values=np.array(["x"] * 3))
+        _numbers(["x"])
 
 
 @pytest.mark.parametrize("in_order", [True, False])
