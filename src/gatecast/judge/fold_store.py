@@ -22,7 +22,7 @@ from gatecast.notes import Note
 from gatecast.prices import stamp_text
 
 Key = tuple[str, np.datetime64]  # model and cutoff
-FORMAT = 4  # raised when what a fold holds, or how it is scored, changes
+FORMAT = 5  # raised when what a fold holds, or how it is scored, changes
 
 
 @dataclass(frozen=True, eq=False)

@@ -98,10 +98,10 @@ def _frame(path: Path) -> pd.DataFrame:
 
 def _csv(path: Path) -> pd.DataFrame:
     """Names of items and models are texts as they stand: 0005 is no number, and NA is one of them."""
-    head = pd.read_csv(path, nrows=0)
-    texts = {name: clean_name for name in head.columns if (clean_name := clean(name).lower()) in {"model", *_ITEM}}
-    names = {name: pd.read_csv(path, usecols=[name], dtype=str, keep_default_na=False)[name] for name in texts}
-    return pd.read_csv(path).assign(**names)
+    header = pd.read_csv(path, nrows=0).columns
+    named = [name for name in header if clean(name).lower() in {"model", *_ITEM}]
+    texts = pd.read_csv(path, usecols=named, dtype=str, keep_default_na=False) if named else pd.DataFrame()
+    return pd.read_csv(path).assign(**{name: texts[name] for name in named})
 
 
 def _column(frame: pd.DataFrame, names: tuple[str, ...]) -> str | None:
