@@ -157,7 +157,8 @@ def test_the_command_says_remedies_with_its_own_options() -> None:
     assert as_options("pass start=base, 'x=True'") == "pass start=base, 'x=True'"
     assert as_options('<a href="x">') == '<a href="x">'
     assert as_options("Give for example level=0.9.") == "Give for example --level 0.9."
-    assert set(NAMES) - {"resume", "level", "seed", "judge", "timeout"} == set(
+    assert as_options("risk=True needs more. Give paths=1000.") == "--risk needs more. Give --paths 1000."
+    assert set(NAMES) - {"resume", "level", "seed", "judge", "timeout", "paths", "risk"} == set(
         inspect.signature(read_prices).parameters
     ) - {"source", "progress", "today"}
 
