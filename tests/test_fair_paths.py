@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from conftest import simulated_series
@@ -115,6 +116,13 @@ def density(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[ItemForecas
         return altered(item.density, scale=change(item.density.scale))
 
     return changed
+
+
+def test_months_may_be_stamped_by_either_end() -> None:
+    firsts = pd.date_range("2015-01-01", periods=100, freq="MS").to_numpy()
+    months = PriceTable.from_close({"A": (TABLE["A"].close[:100], firsts)})
+    late = Own(timestamps=lambda item: item.timestamps + np.timedelta64(30, "D"))
+    assert len(predicted(late, months, 1, paths=10, seed=0).items) == 1
 
 
 @pytest.mark.parametrize(

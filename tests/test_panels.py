@@ -11,11 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import simulated_series
-from gatecast.errors import UnreadableSource, UnsafeData
+from gatecast.errors import UnreadableSource, UnsafeData, UsageError
 from gatecast.prices import PriceTable
 from gatecast.readers import sources
 from gatecast.readers.choices import ReadOptions
 from gatecast.readers.events import read_events
+from gatecast.readers.folders import price_folder
 from gatecast.readers.panels import Door, Panel, open_panel
 from gatecast.readers.read import read_prices
 
@@ -168,3 +169,15 @@ def test_dated_events_reach_their_assets_however_a_panel_is_read(
     for source in (folder, large, TABLE.to_frame()):
         assert same(read_all(open_panel(source, door), 2), whole)
         assert same(read_prices(source, events=events), whole)
+
+
+def test_a_link_that_leads_to_itself_costs_no_other_file(tmp_path: Path) -> None:
+    (tmp_path / "A.csv").write_text("date,close\n2024-01-01,1\n2024-01-02,2\n")
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
+    assert list(price_folder(tmp_path).files) == ["A"]
+
+
+def test_an_unknown_calendar_is_refused_before_any_file(tmp_path: Path) -> None:
+    (tmp_path / "A.csv").write_text("poison")
+    with pytest.raises(UsageError, match="a calendar is the code of an exchange; got 'NOPE'"):
+        open_panel(tmp_path, Door(calendar="NOPE"))

@@ -27,6 +27,7 @@ from gatecast.risk.questions import RiskQuestions
 from gatecast.risk.scenario import Scenario, scenario_paths
 from gatecast.risk.tails import implied_move, periods_per_year, tail_risks, tail_weights, volatility
 from gatecast.risk.weights import Portfolio, read_weights
+from gatecast.runs.risk import run_risk
 
 BUSINESS = pd.bdate_range("2024-01-01", periods=30)
 DAYS = np.arange("2024-01-02", "2025-01-02", dtype="M8[D]").astype("M8[ns]")
@@ -648,3 +649,23 @@ def test_a_hundred_items_take_little_more_memory_than_their_paths() -> None:
 def test_tail_weights_sum_to_one() -> None:
     for paths, level in ((10, 0.05), (1000, 0.0123), (7, 0.5), (3, 0.01)):
         assert tail_weights(paths, level).sum() == pytest.approx(1)
+
+
+def test_answers_are_asked_for_by_name_and_one_after_the_other() -> None:
+    risk = assess_risk(correlated())
+    assert [item.item_id for item in risk] == [item.item_id for item in risk.items]
+    assert all(risk[item.item_id] is item for item in risk)
+    with pytest.raises(UsageError, match="no item 'NOPE' among these answers"):
+        risk["NOPE"]
+
+
+def test_paths_are_asked_for_by_the_names_of_items() -> None:
+    forecast = correlated()
+    for wrong in ([], forecast.items[0].item_id, None):
+        with pytest.raises(UsageError):
+            forecast.paths_of(wrong)  # type: ignore[arg-type]
+
+
+def test_of_one_path_no_risk_is_told() -> None:
+    with pytest.raises(UsageError, match="paths"):
+        run_risk("sample:aapl", paths=1)

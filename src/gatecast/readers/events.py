@@ -108,9 +108,7 @@ class _Columns:
 def _grid(source: object, options: ReadOptions, findings: Findings) -> Grid:
     name, content = open_source(source)
     if isinstance(content, bytes) and is_workbook(content):
-        grid = read_workbook(
-            content, shown(name), options, findings, fits=lambda sheet: _columns(sheet, None, None, None)
-        )
+        grid = read_workbook(content, shown(name), options, findings, fits=_columns)
     else:
         if options.sheet is not None:
             raise UsageError(f"a sheet is part of a spreadsheet; {shown(name)} is none. Leave out the sheet.")

@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gatecast.calendars.exchanges import open_calendar
 from gatecast.errors import GatecastError, UnreadableSource
 from gatecast.events import Events
 from gatecast.prices import PriceTable

@@ -67,7 +67,8 @@ def predicted(model: Any, prices: PriceTable, horizon: int, *, paths: int, seed:
     check_items(prices, [item.item_id for item in answer])
     for item in answer:
         _check_paths(item, horizon)
-        _check_days(item, future_timestamps(prices[item.item_id], horizon, prices.calendar))
+        series = prices[item.item_id]
+        _check_days(item, series.timestamps[-1], future_timestamps(series, horizon, prices.calendar))
         _check_density(item)
     counts = {len(item.paths) for item in answer}
     if len(counts) > 1:
@@ -95,8 +96,11 @@ def _check_paths(item: ItemForecast, horizon: int) -> None:
         )
 
 
-def _check_days(item: ItemForecast, future: np.ndarray) -> None:
-    """Refuse timestamps that are none, or far from those of the steps; holidays may move them by some days."""
+def _check_days(item: ItemForecast, last: np.datetime64, future: np.ndarray) -> None:
+    """Refuse timestamps that are none, or far from those of the steps; holidays may move them by some days.
+
+    A month may be stamped by its first day or its last.
+    """
     try:
         stamps = np.array(item.timestamps, dtype="datetime64[ns]")
     except (TypeError, ValueError):
@@ -104,7 +108,7 @@ def _check_days(item: ItemForecast, future: np.ndarray) -> None:
     where = f"forecast of {shown(item.item_id)}"
     if stamps.shape != future.shape:
         raise ForeignError(f"{where}: {len(future)} steps have a timestamp each; got {stamps.shape}. Correct predict.")
-    room = (future[-1] - future[0]) / 4 + np.timedelta64(10, "D")
+    room = (future[-1] - future[0]) / 4 + max(np.timedelta64(10, "D"), 1.5 * (future[0] - last))
     wrong = ~(np.abs(stamps - future) <= room)  # NaT is wrong, too
     if wrong.any():
         step = int(wrong.argmax())
