@@ -225,6 +225,16 @@ def test_help_imports_no_heavy_library() -> None:
     assert "forecast" in result.stdout
 
 
+def test_a_forecast_imports_no_part_of_scipy_that_takes_long() -> None:
+    code = (
+        "import sys, gatecast.runs.risk, gatecast.models.forecaster\n"
+        "slow = {'scipy.stats', 'scipy.signal'} & set(sys.modules)\n"
+        "assert not slow, slow\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+
+
 PUBLIC = [
     "Ablation",
     "Config",

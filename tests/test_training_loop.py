@@ -273,6 +273,36 @@ def test_an_adaptation_that_gains_nothing_leaves_the_members_as_they_are(monkeyp
     assert len(adapted.losses) == adapting.PATIENCE
 
 
+@pytest.mark.parametrize(
+    ("errors", "promising"),
+    [
+        ([0.9], False),  # fewer than half of what it needs after the first epoch
+        ([1.1], True),
+        ([1.1, 1.5], True),
+        ([1.5, 1.4], False),  # under what it needs, and falling
+        ([2.5, 2.1], True),
+        ([2.5, 1.9], False),
+        ([-1.0], False),
+    ],
+)
+def test_an_adaptation_goes_on_while_its_gain_is_sure_or_becoming_so(errors: list[float], promising: bool) -> None:
+    (sequence,) = TrainingSequence.of_table([simulated_series("X", 500)])
+    objective = adapting._Adapting(members=(), learned=[], tails=[(sequence, len(sequence) - 100)], seed=0)
+    noise = np.random.default_rng(0).normal(size=100)
+    noise -= noise.mean()
+    objective.densities[:] = [np.zeros(100), *(noise + error * noise.std() / 10 for error in errors)]
+    assert objective.gain(len(errors))[0] == pytest.approx(errors[-1] * objective.gain(len(errors))[1])
+    assert objective.promising() == promising
+
+
+def test_training_ends_where_its_objective_is_no_longer_promising(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapting._Adapting, "promising", lambda objective: len(objective.densities) < 4)
+    monkeypatch.setattr(adapting, "PATIENCE", 99)
+    members = load_ensemble(shipped()[0]).members[:1]
+    adapted = adapting.adapt(members, [simulated_series("X", 900, start="2016-06-01")], Config())
+    assert len(adapted.losses) == 3
+
+
 def test_an_adaptation_whose_loss_is_no_longer_finite_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapting, "chunk_loss", lambda *parts: chunk_loss(*parts) * math.nan)
     members = load_ensemble(shipped()[0]).members[:1]

@@ -17,9 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float, Int
-from scipy.signal import lfilter
-from scipy.stats import rankdata
 
 from gatecast.features.cross_section import LEAST_ITEMS
 from gatecast.forecast import item_rng
@@ -52,7 +51,7 @@ class Outcomes:
             return cls(item_id=series.item_id, timestamps=series.timestamps[:0], values=moves[:0])
         squares = np.square(moves)
         start = squares[:WARMUP].mean()
-        variance = lfilter([1 - DECAY], [1, -DECAY], squares, zi=[DECAY * start])[0]
+        variance = _smoothed(squares, DECAY, start)
         values = moves[WARMUP:] / np.sqrt(np.maximum(variance[WARMUP - 1 : -1], 1e-24))
         return cls(item_id=series.item_id, timestamps=series.timestamps[WARMUP + 1 :], values=values)
 
@@ -73,7 +72,7 @@ class Outcomes:
             return outcomes
         mean = np.nanmean(np.sort(sizes[enough], axis=1), axis=1)  # sorted, so that the order of items is no matter
         decay = 0.5 ** (1 / MARKET_HALF_LIFE)
-        market = lfilter([1 - decay], [1, -decay], mean, zi=[decay * USUAL_SIZE])[0]
+        market = _smoothed(mean, decay, USUAL_SIZE)
         before = np.cumsum(enough) - enough  # days that count before each
         market = np.concatenate([[USUAL_SIZE], np.maximum(market, 1e-9)])[before]
         return [replace(item, values=item.values / market[place]) for item, place in zip(outcomes, places, strict=True)]
@@ -101,7 +100,7 @@ class Dependence:
             stamps = stamps[stamps >= calendar[0]] if len(stamps) else stamps
             if len(stamps) >= LEAST:
                 values = item.values[-len(stamps) :]
-                ranks[np.searchsorted(calendar, stamps), place] = (rankdata(values) - 0.5) / len(values)
+                ranks[np.searchsorted(calendar, stamps), place] = (pd.Series(values).rank() - 0.5) / len(values)
         return cls(item_ids=tuple(item.item_id for item in outcomes), ranks=ranks)
 
     def places(self, futures: Sequence[np.ndarray], paths: int, seed: int) -> list[Float[np.ndarray, "horizon paths"]]:
@@ -149,3 +148,13 @@ class Dependence:
                 drawn = np.where(goes_on, following, drawn)
             days[date] = drawn
         return days
+
+
+def _smoothed(values: Float[np.ndarray, " time"], decay: float, start: float) -> Float[np.ndarray, " time"]:
+    """The exponentially weighted mean up to each value, `start` before the first.
+
+    >>> _smoothed(np.array([1.0, 1.0]), decay=0.5, start=0.0).tolist()
+    [0.5, 0.75]
+    """
+    # Pandas has imported what it needs for this already; scipy.signal would take half a second.
+    return pd.Series(np.concatenate([[start], values])).ewm(alpha=1 - decay, adjust=False).mean().to_numpy()[1:]

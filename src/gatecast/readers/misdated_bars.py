@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
-from scipy.stats import rankdata
 
 from gatecast.readers.rows import ItemRows
 
@@ -46,7 +46,7 @@ def range_correlations(
 
 def rank_correlation(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> float:
     """Spearman (1904); 0 where one of them is constant."""
-    ranks = np.stack([rankdata(x), rankdata(y)])
+    ranks = np.stack([pd.Series(values).rank() for values in (x, y)])
     spread = ranks.std(axis=1)
     return float(np.corrcoef(ranks)[0, 1]) if spread.all() else 0.0
 

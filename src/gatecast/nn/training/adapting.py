@@ -27,7 +27,8 @@ from gatecast.prices import PriceSeries
 LEARNING_RATE = 3e-4  # a tenth of what the base learned with: the weights are nearly right
 EPOCHS, PATIENCE = 12, 1  # held-out losses fall for many epochs or for none: more patience gains next to nothing
 BATCH = 8  # chunks an update; one history has few
-UPDATES = 40  # an epoch at most, whatever the table's size
+UPDATES = 20  # an epoch at most, whatever the table's size
+NEEDED = 2.0  # standard errors that a gain must have to be kept, and half of them after the first epoch to go on
 TAILS_AT_ONCE = 8  # held-out tails of one length that are read side by side
 Tail = tuple[TrainingSequence, int]  # and the row from which it is held out
 NEVER = np.datetime64("1678-01-01", "ns")  # before any price; an earlier one does not fit beside them in nanoseconds
@@ -85,10 +86,9 @@ def adapt(
         record = train(objective, optimisers, epochs=EPOCHS, patience=PATIENCE, improve=True)
     except TrainingError:  # the loss is no longer finite, so nothing is gained
         return tried
-    gains = objective.densities[record.best_epoch] - objective.densities[0]
-    gain, error = float(gains.mean()), _error_of_mean(gains, np.concatenate([of.days[end:] for of, end in tails]))
+    gain, error = objective.gain(record.best_epoch)
     tried = replace(tried, gain=gain, error=error, losses=tuple(record.losses))
-    return replace(tried, members=objective.members, kept=True) if gain > 2 * error else tried
+    return replace(tried, members=objective.members, kept=True) if gain > NEEDED * error else tried
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +153,22 @@ class _Adapting(Objective):
         self.densities.append(np.asarray(torch.cat(of_tails).numpy(), dtype=np.float64))
         return -float(self.densities[-1].mean())
 
+    def promising(self) -> bool:
+        """Whether the last epoch's gain is sure enough to be kept, or becoming so: few that are neither ever are."""
+        before, now = (self.gain(number) for number in (len(self.densities) - 2, len(self.densities) - 1))
+        sure = _errors(now)
+        return sure >= NEEDED or (sure >= NEEDED / 2 and sure > _errors(before))
+
+    def gain(self, epoch: int) -> tuple[float, float]:
+        """The mean log density that the members have gained a held-out day since they were given; its standard error.
+
+        Items of a day gain and lose together, and count as one.
+        """
+        gains = self.densities[epoch] - self.densities[0]
+        _, day = np.unique(np.concatenate([of.days[end:] for of, end in self.tails]), return_inverse=True)
+        of_day = np.bincount(day, weights=gains - gains.mean())
+        return float(gains.mean()), float(np.sqrt(np.square(of_day).sum()) / len(gains))
+
     @staticmethod
     @torch.no_grad()
     def _tail_density(part: tuple[BaseNetwork, list[Tail]]) -> Float[Tensor, "row tail"]:
@@ -171,7 +187,7 @@ def _rows_read(tail: Tail) -> int:
     return len(sequence) - _first_read(end)
 
 
-def _error_of_mean(values: Float[np.ndarray, " row"], days: np.ndarray) -> float:
-    """The standard error of the mean of values of which those of a day are not independent."""
-    of_day = np.bincount(np.unique(days, return_inverse=True)[1], weights=values - values.mean())
-    return float(np.sqrt(np.square(of_day).sum()) / len(values))
+def _errors(gain: tuple[float, float]) -> float:
+    """How many standard errors a gain is; 0 where there is none."""
+    mean, error = gain
+    return mean / error if error > 0 else 0.0

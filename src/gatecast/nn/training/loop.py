@@ -52,6 +52,10 @@ class Objective(ABC):
         """The loss on held-out data; None where there is none, so that the last weights are kept."""
         return None
 
+    def promising(self) -> bool:
+        """Whether what the held-out losses say so far is worth another epoch; asked after each."""
+        return True
+
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
@@ -119,8 +123,9 @@ def train(
 ) -> TrainingRecord:
     """Train the networks of these optimisers and leave their best weights in them.
 
-    Training ends after `epochs`, or `patience` of them (0: any number) without a smaller held-out loss; with `improve`
-    an epoch must beat the weights as they were given. A checkpoint of other data or settings is refused (`ModelError`).
+    Training ends after `epochs`, after `patience` of them (0: any number) without a smaller held-out loss, or where the
+    objective is no longer promising; with `improve` an epoch must beat the weights as they were given. A checkpoint of
+    other data or settings is refused (`ModelError`).
     An interrupt (Ctrl-C) after the first epoch keeps the best weights so far where there is a checkpoint to go on from;
     else it is raised. Raises `TrainingError` where the loss is no longer finite. The processes of a `group` train one
     network together: its first one reads and writes the checkpoint, and its held-out loss is everybody's.
@@ -149,6 +154,8 @@ def _epochs(run: _Run, patience: int, checkpoint: Checkpoint | None) -> None:
     record = run.record
     for epoch in range(len(record.losses) + 1, run.epochs + 1):
         if patience and epoch - 1 - record.best_epoch >= patience:
+            break
+        if record.losses and not run.objective.promising():
             break
         loss = _finite(_epoch(run, epoch), epoch, run)
         held_out = _held_out_loss(run)
