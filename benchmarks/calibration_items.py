@@ -2,13 +2,13 @@
 
 The base network's recipe, learned to 2007 and to 2011, and the one that ships, learned to 2015, forecast all stocks
 from every twentieth session, each on the years that were new to it; the same raw forecasts are calibrated by what past
-bands held of so many stocks, evenly spaced: of all at each origin, or of every second in turns. They are combined
-with GARCH, HAR and EWMA as the command combines them. No row after 2017 is read.
+bands held of so many stocks, evenly spaced: of all at each origin, or of every second in turns, at every fifth session
+or at fewer. They are combined with GARCH, HAR and EWMA as the command combines them. No row after 2017 is read.
 
 Prints a table. Needs the real series in ../shared/data; some ten minutes on two cores; the two networks that are made
 for it wait in --networks, as for benchmarks/gain.py.
 
-    python benchmarks/calibration_items.py [--items 100/1,20/1,20/2,12/1]
+    python benchmarks/calibration_items.py [--items 100/1/5,20/1/5,20/2/5,20/2/10]
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ EVERY, PATHS = 20, 200
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--items", default="100/1,20/1,20/2,12/1", help="how many, in how many turns")
+    parser.add_argument(
+        "--items", default="100/1/5,20/1/5,20/2/5,20/2/10", help="how many, in how many turns, sessions apart"
+    )
     parser.add_argument("--networks", type=Path, default=ROOT / "benchmarks" / "results" / "networks")
     arguments = parser.parse_args()
     if not DATA.is_dir():
@@ -47,14 +49,14 @@ def main() -> None:
     prices = read_prices(DATA / PANEL).until(np.datetime64(PERIODS[-1][1]))
     table = pd.DataFrame([row for period in PERIODS for row in judged(period, prices, counts, arguments.networks)])
     print(f"{table['date'].nunique()} origins; CRPS against {counts[0]} in percent, its standard error over origins")
-    print("items  step  50/80/90/95% held        CRPS   error   width 90%")
+    print("items     step  50/80/90/95% held        CRPS   error   width 90%")
     for (count, step), part in table.groupby(["items", "step"], sort=False):
         by_date = table[table["step"] == step].groupby(["date", "items"])["crps"].mean().unstack("items")
         difference = 100 * (by_date[count] - by_date[counts[0]]) / by_date[counts[0]].mean()
         held = "/".join(f"{100 * part[str(level)].mean():.1f}" for level in LEVELS)
         error = difference.std() / np.sqrt(len(difference))
         width = np.exp(part["width"].mean())
-        print(f"{count:5s} {step:5d}  {held:20s} {difference.mean():+9.3f} {error:7.3f} {width:10.4f}")
+        print(f"{count:8s} {step:5d}  {held:20s} {difference.mean():+9.3f} {error:7.3f} {width:10.4f}")
 
 
 def judged(period: tuple[str, str], prices: PriceTable, counts: list[str], networks: Path) -> Iterator[dict[str, Any]]:
@@ -66,14 +68,14 @@ def judged(period: tuple[str, str], prices: PriceTable, counts: list[str], netwo
     table = prices.select(tuple(s.item_id for s in prices if (s.timestamps <= mine[0]).sum() >= LEAST_ROWS))
     model, known = network(until, networks), {}
     for count in counts:
-        online.ITEMS, turns.TURNS = map(int, count.split("/"))
+        _set(count)
         known[count] = as_shipped(model, table, mine[0])
     for origin in mine:
         request = Request(cutoffs=[origin], horizon=HORIZON, paths=PATHS, seeds=[walking_seed(origin)])
         raw = model.predict_at(table, request)
         for count in (*counts, "none"):
             if count != "none":
-                turns.TURNS = int(count.split("/")[1])
+                _set(count)
             (forecast,) = raw if count == "none" else known[count].apply(model, table, [origin], raw)
             for item in forecast:
                 series, moves = table[item.item_id], item.log_returns()
@@ -92,6 +94,12 @@ def judged(period: tuple[str, str], prices: PriceTable, counts: list[str], netwo
                         "width": np.log(high[2] - low[2]),
                     }
                     yield row | dict(zip(map(str, LEVELS), held, strict=True))
+
+
+def _set(count: str) -> None:
+    """How the calibration looks back from here on."""
+    online.ITEMS, turns.TURNS, online.EVERY = map(int, count.split("/"))
+    online.EVERY_OF_MANY = online.EVERY
 
 
 if __name__ == "__main__":

@@ -316,11 +316,11 @@ def test_the_verdict_on_a_saved_model_is_on_that_model(tmp_path: Path) -> None:
     assert again.networks_.until == load_ensemble(shipped()[1]).until
     early = late.until(np.datetime64(shipped()[1].name))
     assert suited(early) == shipped()[0]
-    judged = recent_verdict(again.choice_, early, horizon=5, walked=again.walked_)
+    judged = recent_verdict(again.choice_, early, horizon=5, forecaster=again)
     assert "0 of them new" in judged.text
     assert "these very rows" in " ".join(texts(again.predict(early, 2, paths=5).items[0].notes))
     kept = recent_verdict(again.choice_, late, horizon=5)
-    assert kept.text == recent_verdict(choose(config, late), late, horizon=5, walked=model.walked_).text
+    assert kept.text == recent_verdict(choose(config, late), late, horizon=5, forecaster=model).text
 
 
 def test_a_folder_saved_over_is_read_anew(tmp_path: Path) -> None:
@@ -337,7 +337,7 @@ def test_forecast_and_verdict_are_of_the_same_network() -> None:
     assert suited(table) == shipped()[1] != suited(table.until(table.series[0].timestamps[-200]))
     verdict = recent_verdict(choose(config, table), table, horizon=5)
     assert verdict.origins == 40
-    assert verdict.text == recent_verdict(choose(config, table), table, horizon=5, walked=fitted.walked_).text
+    assert verdict.text == recent_verdict(choose(config, table), table, horizon=5, forecaster=fitted).text
 
 
 def test_a_short_item_of_a_table_leaves_the_verdict_its_origins() -> None:
@@ -514,6 +514,9 @@ def test_a_saved_calibrator_goes_on_only_where_it_can(tmp_path: Path) -> None:
 
     assert "of 100 past forecasts held" in said(table.until(stamps[599]))
     assert "of 160 past forecasts held" in said(table)
+    assert "of 92 past forecasts held" in said(table.until(stamps[560]))  # as it was then
+    model.save(tmp_path / "m")
+    model = Forecaster.load(tmp_path / "m")
     assert "not calibrated" in said(table.until(stamps[560])) and "end before" in said(table.until(stamps[560]))
     rolled = PriceTable(series=(table.series[0].rows(590, 900),))
     assert "past forecasts held" in said(rolled)

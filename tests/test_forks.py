@@ -157,4 +157,45 @@ def test_forecasts_are_the_same_with_and_without(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(os, "fork", lambda: begun.append(1) or fork())
     for ours, theirs in zip(alone, forecast(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    assert len(begun) > 3 or sys.platform != "linux"  # groups of days, blocks of paths, items
+    assert len(begun) > 2 or sys.platform != "linux"  # groups of days beside rivals, blocks of paths, items
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_work_is_done_beside_what_goes_on(monkeypatch: pytest.MonkeyPatch, allowed: bool) -> None:
+    monkeypatch.setattr(forks, "_allowed", allowed and sys.platform == "linux")
+    with forks.beside(lambda: (os.getpid(), "done")) as answer:
+        here = os.getpid()
+    there, said = answer()
+    assert said == "done" and (there != here) == (allowed and sys.platform == "linux")
+
+    def fails() -> None:
+        raise DataError("the work failed")
+
+    with forks.beside(fails) as answer:
+        pass
+    with pytest.raises(DataError, match="the work failed"):
+        answer()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux alone")
+def test_work_whose_copy_dies_is_done_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forks, "_allowed", True)
+    here = os.getpid()
+
+    def dies() -> int:
+        if os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return os.getpid()
+
+    with forks.beside(dies) as answer:
+        pass
+    assert answer() == here
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux alone")
+def test_an_error_of_what_goes_on_ends_the_copy_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forks, "_allowed", True)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), forks.beside(lambda: time.sleep(60)):
+        raise KeyboardInterrupt
+    assert time.monotonic() - began < 30

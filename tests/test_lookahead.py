@@ -15,6 +15,7 @@ from gatecast.calibration import dependence
 from gatecast.calibration.bands import Calibrator
 from gatecast.calibration.combination import Combination
 from gatecast.calibration.dependence import Outcomes
+from gatecast.calibration.online import OnlineCalibration
 from gatecast.calibration.turns import TURNS
 from gatecast.calibration.walked import WalkedDays, WalkedNetwork
 from gatecast.config import Config
@@ -27,6 +28,7 @@ from gatecast.features.indicators import FeatureSpec, series_features, volatilit
 from gatecast.features.signals import START, Moves, Signals, history_signals
 from gatecast.features.windows import assemble, learn_scaler, split_timestamp, training_samples
 from gatecast.judge import risk_answers
+from gatecast.judge.recent import AsItWas
 from gatecast.judge.walkforward import backtest
 from gatecast.model import Request
 from gatecast.models import rivals
@@ -305,6 +307,21 @@ def base_combined(table: PriceTable, cutoff: np.datetime64, config: Config) -> l
     return [known.combination.slopes, known.calibrator.missed, known.calibrator.lost, *paths]
 
 
+def base_as_it_was(table: PriceTable, cutoff: np.datetime64, config: Config) -> list[np.ndarray]:
+    """A model that was fitted on a table that goes on, asked what it would have said of some of its items before."""
+    stamps = table.series[0].timestamps
+    with early_rivals():
+        model = Forecaster(Config(start="base", calibrate=True, combine=True)).fit(table)
+        request = Request(cutoffs=[stamps[CUT - 9], cutoff], horizon=5, paths=20, seeds=[1, 0])
+        judged = AsItWas(forecaster=model, prices=table)
+        forecasts = list(judged.predict_at(table.select(table.item_ids[:2]), request))
+        assert model.calibration_ is not None and cutoff < model.calibration_.since
+        known = model.calibration_.known_at(model.source_, table, [cutoff])[0]
+    assert known.combination is not None and (known.combination.slopes != 0).any()
+    paths = [item.paths for forecast in forecasts for item in forecast]
+    return [known.combination.slopes, known.calibrator.missed, known.calibrator.lost, *paths]
+
+
 @contextmanager
 def early_rivals() -> Iterator[None]:
     """Models beside the network that learn from a table as short as this one."""
@@ -360,6 +377,7 @@ BASE_PARTS = [
     base_forecast,
     base_calibrated,
     base_combined,
+    base_as_it_was,
     base_walked,
 ]
 
@@ -377,7 +395,7 @@ def test_the_future_changes_nothing_in_a_table_that_has_a_market(part: Callable[
     assert same(part, TINY, items=LEAST_ITEMS)
 
 
-@pytest.mark.parametrize("part", [base_calibrated, base_combined])
+@pytest.mark.parametrize("part", [base_calibrated, base_combined, base_as_it_was])
 def test_the_future_changes_nothing_where_items_take_turns(part: Callable[..., list[np.ndarray]]) -> None:
     assert same(part, TINY, items=TURNS * LEAST_ITEMS)
 
@@ -389,6 +407,15 @@ def test_control_a_turn_that_peeks_is_caught(monkeypatch: pytest.MonkeyPatch) ->
     assert not same(base_calibrated, TINY, items=TURNS * LEAST_ITEMS)
 
 
+def test_control_a_past_that_was_known_later_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the last origin that was learned from told of all days."""
+    before = OnlineCalibration._before
+    monkeypatch.setattr(
+        OnlineCalibration, "_before", lambda known, cutoff, prices: before(known, known.since, prices.until(cutoff))
+    )
+    assert not same(base_as_it_was, TINY)
+
+
 def test_control_a_dependence_that_peeks_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Outcomes, "until", lambda outcomes, cutoff: outcomes)
     assert not same(all_places, TINY)
@@ -396,7 +423,7 @@ def test_control_a_dependence_that_peeks_is_caught(monkeypatch: pytest.MonkeyPat
 
 def test_control_a_volatility_of_the_market_that_peeks_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the volatility that a day's outcomes are held against were that of all days from it on."""
-    monkeypatch.setattr(dependence, "lfilter", lambda b, a, values, zi: (values[::-1].cumsum()[::-1], zi))
+    monkeypatch.setattr(dependence, "_smoothed", lambda values, decay, start: values[::-1].cumsum()[::-1])
     assert not same(all_places, TINY, items=LEAST_ITEMS)
 
 

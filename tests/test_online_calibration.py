@@ -14,6 +14,8 @@ from conftest import FixedVolatility, independent_walks, texts
 from gatecast.calibration import online
 from gatecast.calibration.bands import HORIZON, Calibrator
 from gatecast.calibration.online import (
+    EVERY,
+    EVERY_OF_MANY,
     ITEMS,
     LEAST_BEFORE,
     LEAST_ORIGINS,
@@ -142,17 +144,34 @@ def test_items_of_a_large_table_take_turns_which_an_origin_keeps_as_rows_are_add
     model = Recording()
     known = calibrate(model, table.until(days[119]), after=days[79], steps=2)
     halves = [table.item_ids[0::2], table.item_ids[1::2]]
-    turns = {day: halves[place // 5 % 2] for place, day in enumerate(days)}
-    learned_on = days[80:119:5]
+    turns = {day: halves[place // EVERY_OF_MANY % 2] for place, day in enumerate(days)}
+    learned_on = days[80:119:EVERY_OF_MANY]
     assert {day: items for day, items, *_ in model.asked} == {day: turns[day] for day in learned_on}
     assert known.items == table.item_ids
     known.at(model, table, [days[-1]])
     assert {day: items for day, items, *_ in model.asked[len(learned_on) :]} == {
-        day: turns[day] for day in days[120:139:5]
+        day: turns[day] for day in days[120:139:EVERY_OF_MANY]
     }
     small = Recording()
     calibrate(small, table.select(table.item_ids[:15]), after=days[119], steps=2)
     assert {items for _, items, *_ in small.asked} == {table.item_ids[:15]}
+    assert [day for day, *_ in small.asked] == list(days[120:139:EVERY])
+
+
+@pytest.mark.parametrize("row", [61, 120, 121, 160, 199])
+def test_what_was_known_at_a_row_before_is_what_a_walk_up_to_there_learned(row: int) -> None:
+    """Whatever came later, and whatever was asked before."""
+    table = TABLE.until(DAYS[200])
+    known = calibrate(MODEL, table, after=DAYS[60], steps=7)
+    seen = table.until(DAYS[row])
+    then = calibrate(MODEL, seen, after=DAYS[60], steps=7)
+    assert then.items == known.items
+    (answer,) = known.at(MODEL, table, [DAYS[row]])
+    assert same(answer, then.learned.settle(seen))
+    both = known.at(MODEL, TABLE, [DAYS[row], DAYS[230]])  # one before the last that was learned from, and one after
+    assert same(both[0], answer)
+    assert both[1].origins == known.learned.origins + 6
+    assert known.at(MODEL, table, [DAYS[60]])[0].origins == 0
 
 
 def test_what_is_known_at_a_row_comes_from_every_fifth_row_since_the_last_fitted_one() -> None:

@@ -199,7 +199,7 @@ def test_the_verdict_is_the_same_with_the_walk_it_was_spared(monkeypatch: pytest
     alone = recent_verdict(choose(BASE, TABLE), TABLE, horizon=5)
     judged = len(walked_days)
     walked_days.clear()
-    assert recent_verdict(choose(BASE, TABLE), TABLE, horizon=5, walked=forecaster.walked_).to_dict() == alone.to_dict()
+    assert recent_verdict(choose(BASE, TABLE), TABLE, horizon=5, forecaster=forecaster).to_dict() == alone.to_dict()
     assert len(walked_days) < 0.7 * judged
 
 
@@ -215,5 +215,5 @@ def test_a_network_adapted_later_lends_its_days_to_no_verdict(monkeypatch: pytes
     monkeypatch.setattr(base, "adapt", by_the_last_close)
     config = Config.from_preset("default")
     forecaster = Forecaster(config).fit(TABLE)
-    lent = recent_verdict(choose(config, TABLE), TABLE, horizon=5, walked=forecaster.walked_)
+    lent = recent_verdict(choose(config, TABLE), TABLE, horizon=5, forecaster=forecaster)
     assert lent.to_dict() == recent_verdict(choose(config, TABLE), TABLE, horizon=5).to_dict()

@@ -179,7 +179,11 @@ def _called(work: Callable[[Shared, Task], Answer], shared: Shared, task: Task) 
 def _on_processes(
     work: Callable[[Shared, Task], Answer], shared: Shared, tasks: Iterable[Task], engine: Engine
 ) -> Iterator[Answer | _Lost]:
-    """On processes of this machine, by joblib."""
+    """On processes of this machine, by joblib; of one at a time, in this process."""
+    if engine.workers == 1:
+        for task in tasks:
+            yield work(shared, task)
+        return
     from joblib import Parallel, delayed
 
     call = delayed(partial(_numbered, work, shared, os.getpid()))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy.special import gammaln, logsumexp
+from scipy.special import gammaln
 
 from gatecast.errors import UsageError, check_number, check_texts
 from gatecast.notes import Note
@@ -57,7 +57,8 @@ class Density:
         steps = len(log_return)
         loc, scale, df = self.loc[:, :steps], self.scale[:, :steps], self.df[:, :steps]
         each = student_t_log_pdf(((log_return - loc) / scale) ** 2, df) - np.log(scale)
-        return np.asarray(logsumexp(each, axis=0) - np.log(len(each)))
+        most = each.max(axis=0)  # of the paths: their exponentials do not all vanish
+        return np.asarray(most + np.log(np.exp(each - most).mean(axis=0)))
 
 
 FARTHEST = 10.0  # of a log return: tails explode after a crash, and 22,000-fold is enough for any price

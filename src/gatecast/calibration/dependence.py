@@ -100,7 +100,9 @@ class Dependence:
             stamps = stamps[stamps >= calendar[0]] if len(stamps) else stamps
             if len(stamps) >= LEAST:
                 values = item.values[-len(stamps) :]
-                ranks[np.searchsorted(calendar, stamps), place] = (pd.Series(values).rank() - 0.5) / len(values)
+                ranks[np.searchsorted(calendar, stamps), place] = (pd.Series(values).rank().to_numpy() - 0.5) / len(
+                    values
+                )
         return cls(item_ids=tuple(item.item_id for item in outcomes), ranks=ranks)
 
     def places(self, futures: Sequence[np.ndarray], paths: int, seed: int) -> list[Float[np.ndarray, "horizon paths"]]:

@@ -13,7 +13,7 @@ import pandas as pd
 from gatecast.calibration.bands import HORIZON, Calibrator
 from gatecast.calibration.combination import Combination, Rivals
 from gatecast.calibration.raw_bands import RawBands
-from gatecast.calibration.turns import Asked, side_by_side_of, walk
+from gatecast.calibration.turns import Asked, side_by_side_of, turns_of, walk
 from gatecast.calibration.walked import WalkedNetwork
 from gatecast.errors import ModelError
 from gatecast.forecast import Forecast
@@ -23,6 +23,7 @@ from gatecast.prices import PriceTable, stamp_text
 from gatecast.text import listed
 
 EVERY = 5  # sessions between the origins it learns from; the gain was chosen for this distance
+EVERY_OF_MANY = 10  # of a table whose items take turns: as good (docs/bands.md), in half the time
 TAIL = 500  # sessions of the history to learn the first stretch on: 100 origins
 LEAST_BEFORE = 60  # rows an item needs before an origin to take part in calibration
 LEAST_ORIGINS = 10  # fewer say nothing: one asset's ten move a band by a few percent
@@ -72,7 +73,8 @@ class OnlineCalibration:
     `since`, the last row the model was fitted on, they are walked over as they come. What is known at a row
     depends on the rows up to it alone, not on what was asked before. Only `items` count: those whose past
     the stretch was learned from; and only from where each of them has `least` rows, as where a history was cut off
-    in front. Before `since` nothing is known: what was learned lies ahead.
+    in front. Before `since` what was known at a row is told by `past`, the walk over the days before, if it is given;
+    else nothing is: what was learned lies ahead.
     """
 
     def __init__(
@@ -86,8 +88,12 @@ class OnlineCalibration:
         least: int = 1,
         combination: Combination | None = None,
         rivals: Rivals | None = None,
+        past: Sequence[tuple[np.datetime64, Known]] = (),
     ) -> None:
-        """`combination` holds the weights of the network beside these `rivals`; without it there is none."""
+        """`combination` holds the weights of the network beside these `rivals`; without it there is none.
+
+        `past` has each origin that was learned from, ascending, and what was known with it.
+        """
         self.learned = learned
         self.combination = combination
         self.rivals = rivals
@@ -96,6 +102,7 @@ class OnlineCalibration:
         self.every = every
         self.paths = paths
         self.least = least
+        self.past = tuple(past)
         self._walked = _Walked(self._start)
 
     def at(
@@ -110,7 +117,7 @@ class OnlineCalibration:
         """All that is known at each of these rows of `prices`, ascending."""
         here = tuple(series.item_id for series in prices if series.item_id in self.items and len(series) >= self.least)
         if not here or cutoffs[-1] < self.since:
-            return [self._start if cutoff >= self.since else self._fresh for cutoff in cutoffs]
+            return [self._start if cutoff >= self.since else self._before(cutoff, prices) for cutoff in cutoffs]
         prices = prices.select(here)
         calendar = timestamps(prices)
         origins = calendar[:: self.every]
@@ -129,7 +136,8 @@ class OnlineCalibration:
             while done < len(left) and left[done] < cutoff:
                 last, done = left[done], done + 1
                 known = known.settle(prices.until(last)).record(*next(said))
-            found.append(known.settle(prices.until(cutoff)) if cutoff >= self.since else self._fresh)
+            seen = prices.until(cutoff)
+            found.append(known.settle(seen) if cutoff >= self.since else self._before(cutoff, seen))
         if last is not None and last != walked.last:
             walked = _Walked(known, last, prices.until(last).data_hash())
         self._walked = walked
@@ -156,8 +164,8 @@ class OnlineCalibration:
                 seen = prices.until(cutoff)
                 forecast = known.combination.apply(forecast, seen, self.rivals, side_by_side=side_by_side_of(model))
             enough = known.calibrator.origins >= LEAST_ORIGINS
-            note = self._note(known.calibrator, prices) if cutoff >= self.since else self._too_early
-            kind: Kind = "bands" if enough and cutoff >= self.since else "uncalibrated"
+            note = self._note(known.calibrator, prices, cutoff)
+            kind: Kind = "bands" if enough else "uncalibrated"
             if enough:
                 forecast = known.calibrator.apply(forecast)
             yield forecast.noted(Note(kind, note))
@@ -171,15 +179,19 @@ class OnlineCalibration:
     def _fresh(self) -> Known:
         return Known.fresh(self.learned.horizon, combined=self.combination is not None)
 
-    @property
-    def _too_early(self) -> str:
-        return (
-            f"the bands are not calibrated: what this model knows of its past bands was learned up to "
-            f"{stamp_text(self.since)}, and these prices end before"
-        )
+    def _before(self, cutoff: np.datetime64, prices: PriceTable) -> Known:
+        """What was known at a row before `since`, of whose rows it depends on those up to there alone."""
+        origins = np.array([origin for origin, _ in self.past], dtype="datetime64[ns]")
+        done = int(np.searchsorted(origins, cutoff, side="left"))
+        return self.past[done - 1][1].settle(prices.until(cutoff)) if done else self._fresh
 
-    def _note(self, known: Calibrator, prices: PriceTable) -> str:
+    def _note(self, known: Calibrator, prices: PriceTable, cutoff: np.datetime64) -> str:
         """What a reader should know of the bands."""
+        if cutoff < self.since and not self.past:
+            return (
+                f"the bands are not calibrated: what this model knows of its past bands was learned up to "
+                f"{stamp_text(self.since)}, and these prices end before"
+            )
         if known.origins < LEAST_ORIGINS:
             return (
                 f"the bands are not calibrated: that takes {LEAST_ORIGINS * self.every} rows that the network has not "
@@ -220,8 +232,9 @@ class OnlineCalibration:
         combination = None if described is None or rivals is None else Combination.from_dict(described)
         if combination is not None and combination.horizon != calibrator.horizon:
             raise ModelError("a model's combination has as many steps as its calibrator. Save the model again.")
-        sizes = {"every": every, "paths": paths, "least": least}
-        return cls(calibrator, since, items, combination=combination, rivals=rivals, **sizes)
+        return cls(
+            calibrator, since, items, every=every, paths=paths, least=least, combination=combination, rivals=rivals
+        )
 
 
 def calibrate(
@@ -237,33 +250,45 @@ def calibrate(
 
     Each step of a forecast has a stretch of its own, up to `steps`; what is learned of one is the same for any
     number of them. An item takes part that has `least` rows at the first of these origins; half of the items must.
-    With `rivals` the model is combined with them, and the weights are learned in the same walk.
+    With `rivals` the model is combined with them, and the weights are learned in the same walk. What was known on the
+    way answers for days before the last (`OnlineCalibration.past`).
     """
     calendar = timestamps(prices)
     ready = {series.item_id: series.timestamps[least - 1] for series in prices if len(series) >= least}
-    possible = tail_of(calendar, len(calendar), EVERY)
+    every = EVERY if turns_of(min(len(ready), ITEMS)) == 1 else EVERY_OF_MANY
+    possible = tail_of(calendar, len(calendar), every)
     possible = possible[possible > after]
     # The later half of the items may come too late for the first origins, and is left out then.
     possible = possible[possible >= sorted(ready.values())[(len(ready) - 1) // 2]] if ready else possible[:0]
-    origins = possible[-(TAIL // EVERY) :]
+    origins = possible[-(TAIL // every) :]
     known = Known.fresh(steps, combined=rivals is not None)
+    past: list[tuple[np.datetime64, Known]] = []
     if not len(origins):
-        return _online(known, calendar[-1], _some(prices.item_ids), least, rivals)
+        return _online(known, calendar[-1], _some(prices.item_ids), every, least, rivals, past)
     items = _some([item for item, stamp in ready.items() if stamp <= origins[0]])
     chosen = prices.select(items)
     among = possible[possible >= max(ready[item] for item in items)]
-    asked = Asked(every=EVERY, steps=steps, paths=PATHS)
+    asked = Asked(every=every, steps=steps, paths=PATHS)
     walked = walk(model, rivals, chosen, asked, calendar, origins, among)
     for origin, said in zip(origins, walked, strict=True):
         known = known.settle(chosen.until(origin)).record(*said)
-    return _online(known, calendar[-1], items, least, rivals)
+        past.append((origin, known))
+    return _online(known, calendar[-1], items, every, least, rivals, past)
 
 
 def _online(
-    known: Known, since: np.datetime64, items: Sequence[str], least: int, rivals: Rivals | None
+    known: Known,
+    since: np.datetime64,
+    items: Sequence[str],
+    every: int,
+    least: int,
+    rivals: Rivals | None,
+    past: Sequence[tuple[np.datetime64, Known]],
 ) -> OnlineCalibration:
     combination = known.combination
-    return OnlineCalibration(known.calibrator, since, items, least=least, combination=combination, rivals=rivals)
+    return OnlineCalibration(
+        known.calibrator, since, items, every=every, least=least, combination=combination, rivals=rivals, past=past
+    )
 
 
 def revived(document: Mapping[str, Any] | None, rivals: Rivals | None = None) -> OnlineCalibration | None:

@@ -6,10 +6,10 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +116,25 @@ class WalkedNetwork:
     identity: str
     side_by_side: SideBySide = one_by_one
 
+    def unknown(
+        self, prices: PriceTable, days: Sequence[np.datetime64], steps: int, paths: int, skipped: int = 0
+    ) -> list[Callable[[], tuple[str, Group]]]:
+        """What simulates the groups of these days that are not known yet, but for the first ones; `keep` their answers.
+
+        Each gives the group's name, too. `bands` says what a group is.
+        """
+        spans, names = self._groups(prices, days, paths, skipped)
+        return [
+            partial(self._made, name, prices, days[first:end], steps, paths)
+            for (first, end), name in zip(spans, names, strict=True)
+            if len(self.days.find(name, steps)) < end - first
+        ]
+
+    def keep(self, made: Iterable[tuple[str, Group]]) -> None:
+        """Hold groups that were simulated, for `bands` to find."""
+        for name, group in made:
+            self.days.keep(name, group)
+
     def bands(
         self,
         prices: PriceTable,
@@ -129,31 +148,36 @@ class WalkedNetwork:
         `among` is divided into groups from its beginning (`grouped`), and those that are not known yet are simulated
         whole: so the numbers of an origin are the same whatever was asked before.
         """
-        size = min(max(PATHS_AT_ONCE // (len(prices) * paths), 1), GROUP)
         skipped = len(among) - len(origins)
-        spans = [span for span in grouped(len(among), size) if span[1] > skipped]
-        groups = [among[first:end] for first, end in spans]
-        hashes = rows_hashes(prices, [group[-1] for group in groups])
-        names = [self._name(group, rows, paths) for group, rows in zip(groups, hashes, strict=True)]
-        found = [self.days.find(name, steps) for name in names]
-        known = {name: made for name, made, group in zip(names, found, groups, strict=True) if len(made) == len(group)}
-        unknown = [(name, group) for name, group in zip(names, groups, strict=True) if name not in known]
+        known = dict(self.side_by_side(_called, self.unknown(prices, among, steps, paths, skipped)))
+        self.keep(known.items())
+        for (first, _), name in zip(*self._groups(prices, among, paths, skipped), strict=True):
+            group = known.get(name) or self.days.find(name, steps)
+            yield from (bands.first(steps) for bands in group[max(skipped - first, 0) :])
 
-        def make(part: tuple[str, Sequence[np.datetime64]]) -> tuple[str, Group]:
-            name, origins = part
-            seeds = [walking_seed(origin) for origin in origins]
-            request = Request(cutoffs=origins, horizon=steps, paths=paths, seeds=seeds, extremes=False)
-            return name, [RawBands.of(forecast, steps) for forecast in self.network.predict_at(prices, request)]
+    def _groups(
+        self, prices: PriceTable, days: Sequence[np.datetime64], paths: int, skipped: int
+    ) -> tuple[list[tuple[int, int]], list[str]]:
+        """Where groups begin and end, but those of the days that are skipped, and the name of each."""
+        size = min(max(PATHS_AT_ONCE // (len(prices) * paths), 1), GROUP)
+        spans = [span for span in grouped(len(days), size) if span[1] > skipped]
+        hashes = rows_hashes(prices, [days[end - 1] for _, end in spans])
+        return spans, [self._name(days[first:end], of, paths) for (first, end), of in zip(spans, hashes, strict=True)]
 
-        for name, made in self.side_by_side(make, unknown):
-            self.days.keep(name, made)
-            known[name] = made
-        for (first, _), name in zip(spans, names, strict=True):
-            yield from (bands.first(steps) for bands in known[name][max(skipped - first, 0) :])
+    def _made(
+        self, name: str, prices: PriceTable, origins: Sequence[np.datetime64], steps: int, paths: int
+    ) -> tuple[str, Group]:
+        seeds = [walking_seed(origin) for origin in origins]
+        request = Request(cutoffs=origins, horizon=steps, paths=paths, seeds=seeds, extremes=False)
+        return name, [RawBands.of(forecast, steps) for forecast in self.network.predict_at(prices, request)]
 
     def _name(self, origins: Sequence[np.datetime64], rows: str, paths: int) -> str:
         days = [int(origin.astype("datetime64[ns]").astype(np.int64)) for origin in origins]
         return _digest([FORMAT, _code(), self.identity, rows, days, paths])
+
+
+def _called(work: Callable[[], tuple[str, Group]]) -> tuple[str, Group]:
+    return work()
 
 
 def grouped(count: int, size: int) -> list[tuple[int, int]]:

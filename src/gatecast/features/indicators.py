@@ -150,6 +150,12 @@ def volatility(close: Float[np.ndarray, " time"]) -> Float[np.ndarray, " time"]:
     return np.concatenate(parts)
 
 
+def last_volatility(close: Float[np.ndarray, " time"]) -> float:
+    """`volatility` after the last row, which looks back on CLOSES rows: no other is computed."""
+    window = windows_of(np.log(close[-CLOSES:]))[-1:]
+    return float(_ewma_volatility(np.diff(window, axis=-1), np.array([min(len(close), CLOSES)]), DECAY)[0])
+
+
 def evaluate(
     trailing: Trailing, spec: FeatureSpec
 ) -> tuple[Float[np.ndarray, "row feature"], Float[np.ndarray, " row"]]:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
 from gatecast.calibration.bands import HORIZON
-from gatecast.calibration.walked import WalkedDays
 from gatecast.errors import TooFewRows
+from gatecast.executors import Engine
 from gatecast.features.cross_section import LEAST_ITEMS
 from gatecast.features.windows import rows_needed
-from gatecast.judge.report import Report
+from gatecast.forecast import Forecast
+from gatecast.forks import beside
+from gatecast.judge.fold_store import Fold, Key
+from gatecast.judge.plan import plan_walk
+from gatecast.judge.report import Report, report_of
 from gatecast.judge.risk_record import LEAST_PATHS
 from gatecast.judge.verdict import Verdict, cannot_tell
-from gatecast.judge.walkforward import Progress, backtest
-from gatecast.model import Model
+from gatecast.judge.walkforward import Progress, run_folds
+from gatecast.model import Model, Request
 from gatecast.models.baselines import Har, Historical, RandomWalk
 from gatecast.models.choice import Choice
 from gatecast.models.forecaster import Forecaster
@@ -26,6 +32,43 @@ ORIGINS = 40  # recent origins; enough for a t-test, few enough for seconds
 STEPS = 5  # ahead at most: skill, where there is any, is found in the first days
 ITEMS = 4  # of a table at most; more cost time and, moving together, add little evidence
 PATHS = 200  # of each forecast; the fair CRPS does not depend on their number
+ALONE = Engine(workers=1)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AsItWas:
+    """A fitted forecaster at days before the last, each answered by what was known there: the rows up to it alone.
+
+    So its network must have learned from none of the days it is judged on, as a base network that is used as it comes.
+    Bands are calibrated by those of all items of `prices`, as the forecaster's are.
+    """
+
+    forecaster: Forecaster
+    prices: PriceTable
+
+    learns: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:
+        """The forecaster's."""
+        return self.forecaster.name
+
+    def __deepcopy__(self, memo: object) -> AsItWas:
+        return self
+
+    def fit(self, prices: PriceTable) -> AsItWas:
+        """Nothing is learned."""
+        return self
+
+    def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
+        """Of these items from the last row."""
+        last = max(series.timestamps[-1] for series in prices)
+        (forecast,) = self.predict_at(prices, Request(cutoffs=[last], horizon=horizon, paths=paths, seeds=[seed]))
+        return forecast
+
+    def predict_at(self, prices: PriceTable, request: Request) -> Iterator[Forecast]:
+        """Of these items from each cutoff."""
+        return self.forecaster.predict_at(self.prices, request, prices.item_ids)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +111,11 @@ def recent_verdict(
     *,
     horizon: int,
     seed: int = 0,
-    walked: WalkedDays | None = None,
+    forecaster: Forecaster | None = None,
     progress: Progress | None = None,
 ) -> Verdict:
     """How the chosen network would have done on recent days (`recent_walk`)."""
-    return recent_walk(choice, prices, horizon=horizon, seed=seed, walked=walked, progress=progress).verdict
+    return recent_walk(choice, prices, horizon=horizon, seed=seed, forecaster=forecaster, progress=progress).verdict
 
 
 def recent_walk(
@@ -82,43 +125,59 @@ def recent_walk(
     horizon: int,
     seed: int = 0,
     risk: bool = False,
-    walked: WalkedDays | None = None,
+    forecaster: Forecaster | None = None,
     progress: Progress | None = None,
 ) -> RecentWalk:
     """The chosen network on recent days, against the random walk and HAR.
 
     A network that is trained on the prices is trained anew on the rows before the first of the recent origins, so that
-    every day it is judged on is new to it; a base network is judged on days after the last it learned from. Of a table
-    the first few items are judged that still trade and have rows enough for all origins, or where none has, for some.
-    `risk`: keep what each forecast says of risk, too, and what historical simulation does. `walked`: past days that
-    the same network was walked over already, which are not simulated again.
+    every day it is judged on is new to it; a base network is judged on days after the last it learned from, by what was
+    known of its bands there. Of a table the first few items are judged that still trade and have rows enough for all
+    origins, or where none has, for some. `risk`: keep what each forecast says of risk, too, and what historical
+    simulation does. `forecaster`: one of this choice that was fitted on these prices; nothing that it has simulated is
+    simulated again.
     """
     # HAR stands for the models of volatility: GARCH is no stronger a rival, and takes as long to import as all this.
-    steps = min(horizon, STEPS)
-    # Of few items the days that the forecast's own calibration walked over serve, as far ahead as it did.
-    model = Forecaster(steps=HORIZON if len(prices) <= ITEMS else steps, choice=choice, walked=walked)
     rivals: list[Model] = [RandomWalk(), Har(), *([Historical()] if risk else [])]
+    steps = min(horizon, STEPS)
+    model = judged_model(choice, prices, steps, forecaster)
     days = recent_days(choice, prices, steps)
     if isinstance(days, str):
         return RecentWalk(model=model.name, report=None, reason=days)
-    try:
-        report = backtest(
-            [model, *rivals],
-            prices.select(days.items),
-            horizon=steps,
-            every=steps,
-            cutoffs=min(ORIGINS, days.rows // steps),
-            refit=0,
-            min_rows=days.least,
-            paths=LEAST_PATHS if risk else PATHS,
-            seed=seed,
-            risk=risk and (model.name, Historical().name),
-            progress=progress,
+    table = prices.select(days.items)
+
+    def folds(models: list[Model], progress: Progress | None) -> dict[Key, Fold]:
+        told = risk and (model.name, Historical().name)
+        paths = LEAST_PATHS if risk else PATHS
+        return run_folds(
+            models, table, walk, paths=paths, seed=seed, folder=None, engine=ALONE, risk=told, progress=progress
         )
+
+    try:
+        cutoffs = min(ORIGINS, days.rows // steps)
+        walk = plan_walk(table, horizon=steps, every=steps, cutoffs=cutoffs, refit=0, min_rows=days.least)
+        with beside(lambda: folds(rivals, None)) as of_rivals:
+            of_model = folds([model], progress)
+        report = report_of([model.name, *(rival.name for rival in rivals)], walk, of_model | of_rivals(), table)
     except TooFewRows as error:
         return RecentWalk(model=model.name, report=None, reason=str(error))
     limits = [f"Steps beyond {steps} were not judged."] if horizon > steps else []
     return RecentWalk(model=model.name, report=report, limits=(*limits, *days.limits(choice, prices)))
+
+
+def judged_model(choice: Choice, prices: PriceTable, steps: int, forecaster: Forecaster | None) -> Model:
+    """The chosen network for a test over recent days of these prices, up to so many steps.
+
+    A base network as it comes is fitted once, on all rows, for it learns from none of them. `forecaster` as
+    `recent_walk` takes it.
+    """
+    walked = None if forecaster is None else forecaster.walked_
+    if choice.config.start != "base":
+        # Of few items the days that the forecast's own calibration walked over serve, as far ahead as it did.
+        return Forecaster(steps=HORIZON if len(prices) <= ITEMS else steps, choice=choice, walked=walked)
+    if forecaster is None or not forecaster.knows_its_past:
+        forecaster = Forecaster(choice=choice, walked=walked).fit(prices)
+    return AsItWas(forecaster=forecaster, prices=prices)
 
 
 def recent_days(choice: Choice, prices: PriceTable, steps: int) -> RecentDays | str:

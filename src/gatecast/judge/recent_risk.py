@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import pandas as pd
 
-from gatecast.calibration.walked import WalkedDays
 from gatecast.errors import TooFewRows
-from gatecast.judge.recent import ITEMS, ORIGINS, STEPS, RecentWalk, recent_days
+from gatecast.judge.recent import ITEMS, ORIGINS, STEPS, RecentWalk, judged_model, recent_days
 from gatecast.judge.risk_record import LEAST_PATHS, risk_record
 from gatecast.judge.risk_verdict import RiskVerdict, risk_verdict, untested_risk
 from gatecast.judge.verdict_text import COMBINED
@@ -27,21 +26,21 @@ def recent_risk(
     walk: RecentWalk,
     *,
     seed: int = 0,
-    walked: WalkedDays | None = None,
+    forecaster: Forecaster | None = None,
     progress: Progress | None = None,
 ) -> RiskVerdict:
     """What the chosen network's risk answers would have been worth on recent days, beside historical simulation's.
 
     `walk` is the test of its forecasts with risk=True. Of fewer than `ITEMS` items its days are too few for the daily
     value at risk: that is judged on each of the last `DAYS` days, or as many as there are, the network fitted once
-    before them. `walked` as in `recent_walk`.
+    before them. `forecaster` as in `recent_walk`.
     """
     if walk.report is None or walk.report.risk is None:
         return untested_risk(walk.model, walk.reason or "no answers on risk were kept")
     answers = walk.report.risk[walk.report.risk["model"].isin([walk.model, Historical().name])]
     if answers.loc[answers["question"] == "loss", "item_id"].nunique() < ITEMS:
         try:
-            daily = _daily(choice, prices, seed=seed, walked=walked, progress=progress)
+            daily = _daily(choice, prices, seed=seed, forecaster=forecaster, progress=progress)
         except TooFewRows as error:
             return untested_risk(walk.model, str(error))
         answers = pd.concat([daily, answers[answers["step"] > 1]], ignore_index=True)
@@ -51,14 +50,14 @@ def recent_risk(
 
 
 def _daily(
-    choice: Choice, prices: PriceTable, *, seed: int, walked: WalkedDays | None, progress: Progress | None
+    choice: Choice, prices: PriceTable, *, seed: int, forecaster: Forecaster | None, progress: Progress | None
 ) -> pd.DataFrame:
     """What can be lost in a day, asked on every day."""
     days = recent_days(choice, prices, STEPS)
     if isinstance(days, str):
         raise TooFewRows(days)
     report = backtest(
-        [Forecaster(steps=1, choice=choice, walked=walked), Historical()],
+        [judged_model(choice, prices, 1, forecaster), Historical()],
         prices.select(days.items),
         horizon=1,
         every=1,

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from gatecast.features.contract import FLOOR
+from gatecast.features.indicators import last_volatility
 from gatecast.forecast import Forecast, ItemForecast, item_rng
 from gatecast.judge.metrics import pit_sorted
 from gatecast.judge.scores import Rows
 from gatecast.judge.walk_chances import first_of_two_chance, touch_chance
-from gatecast.models.baselines.noise import last_volatility
 from gatecast.prices import PriceSeries, PriceTable
 from gatecast.risk.levels import first_touch
 from gatecast.risk.tails import tail_risks

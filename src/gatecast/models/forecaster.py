@@ -135,10 +135,15 @@ class Forecaster:
         (forecast,) = self.predict_at(prices, Request(cutoffs=last, horizon=horizon, paths=paths, seeds=[seed]))
         return forecast
 
-    def predict_at(self, prices: PriceTable, request: Request) -> Iterator[Forecast]:
-        """`predict(prices.until(cutoff))` for each cutoff, many in one batch, each as it is asked for."""
+    def predict_at(
+        self, prices: PriceTable, request: Request, items: Sequence[str] | None = None
+    ) -> Iterator[Forecast]:
+        """`predict(prices.until(cutoff))` for each cutoff, many in one batch, each as it is asked for.
+
+        Of the table these `items` alone, if given: the others count in what is known of past bands, not as a market.
+        """
         self._check_fitted()
-        forecasts = self._raw(prices, request)
+        forecasts = self._raw(prices if items is None else prices.select(items), request)
         if self.calibration_ is not None:
             forecasts = self.calibration_.apply(self.source_, prices, request.cutoffs, forecasts)
         for forecast in forecasts:
@@ -160,6 +165,11 @@ class Forecaster:
     def learns(self) -> bool:
         """Whether `fit` trains weights; the base network as it comes learns nothing but its calibration."""
         return self.config.start != "base"
+
+    @property
+    def knows_its_past(self) -> bool:
+        """Whether it can tell what was known of its bands at days before its fit; not where it was loaded."""
+        return hasattr(self, "networks_") and (self.calibration_ is None or bool(self.calibration_.past))
 
     @property
     def losses(self) -> list[tuple[int, float, float]]:

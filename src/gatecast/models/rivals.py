@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -14,20 +15,20 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from gatecast.calibration.combination import MEMBERS
 from gatecast.calibration.raw_bands import PROBABILITIES
-from gatecast.features.indicators import DECAY
+from gatecast.features.indicators import DECAY, last_volatility
 from gatecast.forecast import item_rng
 from gatecast.models.baselines.contract import Unfit
 from gatecast.models.baselines.ewma import EwmaT
 from gatecast.models.baselines.garch import Garch, GarchParameters
 from gatecast.models.baselines.gjr import fit_gjr
 from gatecast.models.baselines.har import MONTH, Har, HarParameters, variances_of
-from gatecast.models.baselines.noise import Draws, StudentT, last_volatility
+from gatecast.models.baselines.noise import Draws, StudentT
 from gatecast.prices import PriceSeries
 
 REFIT = 250  # rows between two fits: a year of sessions
 LEAST = 750  # rows of the first fit: on fewer, rivals are worse than a network that learned from other prices
 MOST = 3000  # rows of a fit; older ones add time and little else
-PATHS = 4000  # of common shocks that the quantiles of all origins are read from; HAR's are fewer
+PATHS = 2000  # of common shocks that the quantiles of all origins are read from; HAR's are fewer
 HAR_PATHS = 200  # an origin: it has a state of 22 variances, and is simulated from each
 # Starting variances that GARCH is simulated from, logs in units of the fitted returns'; between them quantiles are
 # interpolated, beyond them they keep their ratio to the volatility.
@@ -183,7 +184,7 @@ def _garch(
     learned: GarchParameters, variances: Float[np.ndarray, " origin"], steps: int
 ) -> Float[np.ndarray, "origin step probability"]:
     """Its only state is a variance: simulated from those of a grid that enclose them, and interpolated between."""
-    shocks = learned.student.at(_LEVELS_OF_PATHS)[_orders(PATHS, steps, 0)]
+    shocks = learned.student.at(_LEVELS_OF_PATHS)[_common_orders(steps)]
     where = np.clip((np.log(variances) - _GRID[0]) / (_GRID[1] - _GRID[0]), 0, len(_GRID) - 1)
     left = np.minimum(where.astype(int), len(_GRID) - 2)
     grid = _GRID[left.min() : left.max() + 2]
@@ -205,7 +206,7 @@ def _garch(
 
 def _ewma(learned: StudentT, steps: int) -> Float[np.ndarray, "step probability"]:
     """In units of the volatility it starts from, to which its paths are proportional."""
-    shocks = learned.at(_LEVELS_OF_PATHS)[_orders(PATHS, steps, 0)]
+    shocks = learned.at(_LEVELS_OF_PATHS)[_common_orders(steps)]
     variance, place = np.ones(PATHS), np.zeros(PATHS)
     found = np.empty((steps, len(PROBABILITIES)))
     for step in range(steps):
@@ -229,6 +230,14 @@ def _har(
     returns, _ = learned.paths(np.repeat(past, HAR_PATHS, axis=0), surprises, learned.student.at(level)[orders])
     ends = np.cumsum(returns, axis=1).reshape(len(rows), HAR_PATHS, steps)
     return _quantiles_of(np.moveaxis(ends, 1, 2))
+
+
+@lru_cache(maxsize=4)
+def _common_orders(steps: int) -> Int[np.ndarray, "paths step"]:
+    """Those of the PATHS that all origins share."""
+    orders = _orders(PATHS, steps, 0)
+    orders.flags.writeable = False
+    return orders
 
 
 def _orders(paths: int, steps: int, seed: int) -> Int[np.ndarray, "paths step"]:

@@ -13,6 +13,7 @@ from gatecast.calibration.dependence import Dependence, Outcomes
 from gatecast.features.extremes import CloseInRange
 from gatecast.forecast import Forecast, ItemForecast, item_rng
 from gatecast.model import Request
+from gatecast.nn.parallel import side_by_side
 from gatecast.nn.sampling.sampler import PathModel, Simulated, Start
 from gatecast.notes import Note
 from gatecast.prices import PriceSeries, PriceTable
@@ -67,15 +68,23 @@ def forecasts_of(
 
 def places_of(prices: PriceTable, request: Request) -> dict[tuple[str, int], Float[np.ndarray, "horizon paths"]]:
     """The places of all shocks of joint paths, by item and number of the cutoff; none for a table of one item."""
-    found: dict[tuple[str, int], np.ndarray] = {}
-    outcomes = dict(zip(prices.item_ids, Outcomes.of_table(prices.series), strict=True)) if len(prices) > 1 else {}
-    for number, (cutoff, seed) in enumerate(zip(request.cutoffs, request.seeds, strict=True)):
+    if len(prices) == 1:
+        return {}
+    outcomes = dict(zip(prices.item_ids, Outcomes.of_table(prices.series), strict=True))
+
+    def at(number: int) -> dict[tuple[str, int], np.ndarray]:
+        cutoff = request.cutoffs[number]
         table = prices.until(cutoff)
-        if len(table) > 1:
-            futures = [future_timestamps(series, request.horizon, table.calendar) for series in table]
-            learned = Dependence.learn([outcomes[item_id].until(cutoff) for item_id in table.item_ids])
-            drawn = learned.places(futures, request.paths, seed)
-            found |= {(item_id, number): of for item_id, of in zip(table.item_ids, drawn, strict=True)}
+        if len(table) == 1:
+            return {}
+        futures = [future_timestamps(series, request.horizon, table.calendar) for series in table]
+        learned = Dependence.learn([outcomes[item_id].until(cutoff) for item_id in table.item_ids])
+        drawn = learned.places(futures, request.paths, request.seeds[number])
+        return {(item_id, number): of for item_id, of in zip(table.item_ids, drawn, strict=True)}
+
+    found: dict[tuple[str, int], np.ndarray] = {}
+    for places in side_by_side(at, range(len(request.cutoffs))):
+        found |= places
     return found
 
 

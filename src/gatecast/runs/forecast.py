@@ -114,8 +114,9 @@ def run_forecast(
     judged = None
     if verdict:
         with timed(timings, "judge"):
-            choice, walked = forecaster.choice_, forecaster.walked_
-            judged = recent_verdict(choice, prices, horizon=horizon, seed=seed, walked=walked, progress=progress)
+            judged = recent_verdict(
+                forecaster.choice_, prices, horizon=horizon, seed=seed, forecaster=forecaster, progress=progress
+            )
     if model is None:
         clear(forecaster, prices, save)
     not_resumed = [_NOT_RESUMED] if resume and forecaster.config.start == "base" else []

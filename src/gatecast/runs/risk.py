@@ -123,10 +123,10 @@ def run_risk(
     judged = None
     if verdict:
         with timed(timings, "judge"):
-            choice, walked = run.forecaster.choice_, run.forecaster.walked_
+            forecaster, choice = run.forecaster, run.forecaster.choice_
             walk = recent_walk(
-                choice, run.prices, horizon=horizon, seed=seed, risk=True, walked=walked, progress=progress
+                choice, run.prices, horizon=horizon, seed=seed, risk=True, forecaster=forecaster, progress=progress
             )
-            judged = recent_risk(choice, run.prices, walk, seed=seed, walked=walked, progress=progress)
+            judged = recent_risk(choice, run.prices, walk, seed=seed, forecaster=forecaster, progress=progress)
             run = replace(run, verdict=walk.verdict)
     return RiskRun(forecast_run=run, risk=risk, verdict=judged, notes=(*run.notes, *risk.notes), timings=timings)

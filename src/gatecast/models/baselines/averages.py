@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Float
 
 from gatecast.errors import ConfigError, briefly
-from gatecast.features.indicators import WARMUP, volatility
+from gatecast.features.indicators import WARMUP, last_volatility, volatility
 from gatecast.models.baselines.contract import Baseline, Unfit
 from gatecast.models.baselines.direct import log_returns_ahead, simulate_direct
-from gatecast.models.baselines.noise import Draws, Simulation, last_volatility
+from gatecast.models.baselines.noise import Draws, Simulation
 from gatecast.models.baselines.recursion import recursive
 from gatecast.prices import PriceSeries
 

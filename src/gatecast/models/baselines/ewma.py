@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from gatecast.features.indicators import DECAY, WARMUP, volatility
+from gatecast.features.indicators import DECAY, WARMUP, last_volatility, volatility
 from gatecast.models.baselines.contract import Baseline
-from gatecast.models.baselines.noise import Draws, Simulation, StudentT, fit_student_t, last_volatility, path_density
+from gatecast.models.baselines.noise import Draws, Simulation, StudentT, fit_student_t, path_density
 from gatecast.prices import PriceSeries
 
 

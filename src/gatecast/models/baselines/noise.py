@@ -11,7 +11,6 @@ from scipy.optimize import minimize
 from scipy.special import digamma, ndtr, ndtri, stdtrit
 
 from gatecast.features.contract import FLOOR
-from gatecast.features.indicators import CLOSES, volatility
 from gatecast.forecast import Density, student_t_log_pdf
 
 _NORMAL = np.linspace(-8.0, 8.0, 4097)  # deviations; past them lies a millionth of a billionth
@@ -125,11 +124,6 @@ def noise_of(log_returns: Float[np.ndarray, "paths horizon"]) -> Float[np.ndarra
     distance = (total - mirrored) / (pairs - (count - half))
     usual = np.where(total > 0, total, 1.0) / pairs
     return np.asarray(np.where(total > 0, 1 - count * (1 - distance / usual), 1.0))
-
-
-def last_volatility(close: Float[np.ndarray, " time"]) -> float:
-    """Trailing volatility after the last row; it looks back on CLOSES rows, so the rest is not computed."""
-    return float(volatility(close[-CLOSES:])[-1])
 
 
 def path_density(

@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from gatecast.features.indicators import CLOSES, WARMUP, FeatureSpec, series_features, volatility
+from gatecast.features.indicators import CLOSES, WARMUP, FeatureSpec, last_volatility, series_features, volatility
 from gatecast.models.baselines.contract import Baseline, Unfit
 from gatecast.models.baselines.direct import log_returns_ahead, simulate_direct
-from gatecast.models.baselines.noise import Draws, Simulation, last_volatility
+from gatecast.models.baselines.noise import Draws, Simulation
 from gatecast.prices import PriceSeries
 
 LEAST_ORIGINS = 60  # rows to regress nine numbers on
