@@ -27,7 +27,6 @@ SideBySide = Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]  # `map`
 
 _NUMBER = struct.Struct("I")
 _MOST = 1024  # numbers in a pipe: a page, which every pipe holds
-_PATIENCE = 10  # nice(2) of work beside what is waited for
 _allowed = False
 
 
@@ -65,36 +64,6 @@ def in_forks(work: Callable[[Part], Answer], parts: Sequence[Part], processes: i
         elif isinstance(answers[number], _Raised):
             raise answers[number].error
     return [answers[number] for number in range(len(parts))]
-
-
-@contextmanager
-def beside(work: Callable[[], Answer]) -> Iterator[Callable[[], Answer]]:
-    """`work` done in a copy of this process while the block goes on; what the block is given answers after its end.
-
-    The copy takes the time of a core that the block leaves. An error of the work is raised where its answer is asked
-    for. Where there is no copy, or it dies, the work is done there.
-    """
-    answers: dict[int, Any] = {}
-
-    def answer() -> Answer:
-        found = answers.get(0, _NOT_DONE)
-        if isinstance(found, _Raised):
-            raise found.error
-        return work() if found is _NOT_DONE else found
-
-    if not _allowed:
-        yield answer
-        return
-
-    def patiently(_: None) -> Answer:
-        os.nice(_PATIENCE)
-        return work()
-
-    with _left(1) as left, _copies(patiently, [None], left, 1, answers):
-        yield answer
-
-
-_NOT_DONE = object()
 
 
 class _Raised:

@@ -14,9 +14,8 @@ from gatecast.executors import Engine
 from gatecast.features.cross_section import LEAST_ITEMS
 from gatecast.features.windows import rows_needed
 from gatecast.forecast import Forecast
-from gatecast.forks import beside
 from gatecast.judge.fold_store import Fold, Key
-from gatecast.judge.plan import plan_walk
+from gatecast.judge.plan import WalkForward, plan_walk
 from gatecast.judge.report import Report, report_of
 from gatecast.judge.risk_record import LEAST_PATHS
 from gatecast.judge.verdict import Verdict, cannot_tell
@@ -26,12 +25,14 @@ from gatecast.models.baselines import Har, Historical, RandomWalk
 from gatecast.models.choice import Choice
 from gatecast.models.forecaster import Forecaster
 from gatecast.models.shipped import MIN_ROWS
+from gatecast.nn.parallel import side_by_side
 from gatecast.prices import PriceSeries, PriceTable
 
 ORIGINS = 40  # recent origins; enough for a t-test, few enough for seconds
 STEPS = 5  # ahead at most: skill, where there is any, is found in the first days
 ITEMS = 4  # of a table at most; more cost time and, moving together, add little evidence
 PATHS = 200  # of each forecast; the fair CRPS does not depend on their number
+PARTS = 8  # of its origins, which are forecast and scored at the same time
 ALONE = Engine(workers=1)
 
 
@@ -146,7 +147,7 @@ def recent_walk(
         return RecentWalk(model=model.name, report=None, reason=days)
     table = prices.select(days.items)
 
-    def folds(models: list[Model], progress: Progress | None) -> dict[Key, Fold]:
+    def folds(models: list[Model], walk: WalkForward, progress: Progress | None) -> dict[Key, Fold]:
         told = risk and (model.name, Historical().name)
         paths = LEAST_PATHS if risk else PATHS
         return run_folds(
@@ -156,13 +157,24 @@ def recent_walk(
     try:
         cutoffs = min(ORIGINS, days.rows // steps)
         walk = plan_walk(table, horizon=steps, every=steps, cutoffs=cutoffs, refit=0, min_rows=days.least)
-        with beside(lambda: folds(rivals, None)) as of_rivals:
-            of_model = folds([model], progress)
-        report = report_of([model.name, *(rival.name for rival in rivals)], walk, of_model | of_rivals(), table)
+        if isinstance(model, AsItWas):  # nothing is learned on the way: parts of the walk at the same time
+            parts: list[tuple[list[Model], WalkForward]] = [([model], part) for part in _parts(walk)]
+            parts += [([rival], walk) for rival in rivals]
+            found = side_by_side(lambda part: folds(*part, None), parts)
+        else:
+            found = [folds([model, *rivals], walk, progress)]
+        of_all = {key: fold for part in found for key, fold in part.items()}
+        report = report_of([model.name, *(rival.name for rival in rivals)], walk, of_all, table)
     except TooFewRows as error:
         return RecentWalk(model=model.name, report=None, reason=str(error))
     limits = [f"Steps beyond {steps} were not judged."] if horizon > steps else []
     return RecentWalk(model=model.name, report=report, limits=(*limits, *days.limits(choice, prices)))
+
+
+def _parts(walk: WalkForward) -> list[WalkForward]:
+    """A walk in so many parts, whatever the number of cores: last digits depend on what is simulated together."""
+    parts = np.array_split(np.array(walk.cutoffs), min(PARTS, len(walk.cutoffs)))
+    return [replace(walk, groups=(tuple(part),)) for part in parts]
 
 
 def judged_model(choice: Choice, prices: PriceTable, steps: int, forecaster: Forecaster | None) -> Model:
