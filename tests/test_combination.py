@@ -12,7 +12,16 @@ import pytest
 from scipy.special import ndtri
 
 from conftest import FixedVolatility, independent_walks, simulated_series, texts
-from gatecast.calibration.combination import _LEARNED_AT, HALF_LIFE, MEMBERS, RATE, START, Combination, _gradient
+from gatecast.calibration.combination import (
+    _LEARNED_AT,
+    HALF_LIFE,
+    MEMBERS,
+    RATE,
+    START,
+    Combination,
+    Rivals,
+    _gradient,
+)
 from gatecast.calibration.online import OnlineCalibration, calibrate, revived, timestamps
 from gatecast.calibration.raw_bands import PROBABILITIES, RawBands
 from gatecast.config import Config
@@ -29,7 +38,7 @@ DAYS = timestamps(TABLE)
 RIGHT, NARROW = FixedVolatility(0.01), FixedVolatility(0.004)
 
 
-class Scaled:
+class Scaled(Rivals):
     """Rivals whose quantiles are those of a normal walk of these volatilities; nothing of an item named `unknown`."""
 
     def __init__(self, *sigmas: float, unknown: str = "", drift: float = 0.0) -> None:

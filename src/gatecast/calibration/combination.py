@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -35,6 +35,13 @@ _SHARES = PROBABILITIES[_LEARNED_AT]
 @runtime_checkable
 class Rivals(Protocol):
     """The other members: what they say of an item at any of its rows, from the rows up to there alone."""
+
+    def unlearned(self, series: PriceSeries, rows: Int[np.ndarray, " origin"]) -> list[Callable[[], Any]]:
+        """What they would first have to learn to answer at these rows, each by itself; `keep` takes what it gives."""
+        return []
+
+    def keep(self, learned: Any) -> None:
+        """Hold what was learned, so that it is not learned again by whoever asks next."""
 
     def quantiles(
         self, series: PriceSeries, rows: Int[np.ndarray, " origin"], steps: int

@@ -28,7 +28,7 @@ TAIL = 500  # sessions of the history to learn the first stretch on: 100 origins
 LEAST_BEFORE = 60  # rows an item needs before an origin to take part in calibration
 LEAST_ORIGINS = 10  # fewer say nothing: one asset's ten move a band by a few percent
 _MOST = 10_000  # of rows and paths that a file may ask for
-ITEMS = 20  # of a table, evenly spaced; the stretch is one for all of them, and more add little (docs/bands.md)
+ITEMS = 16  # of a table, evenly spaced; the stretch is one for all of them, and more add little (docs/bands.md)
 PATHS = 100  # of each walked forecast: enough to have a 98% band, whose share of hits is right on average
 
 

@@ -77,21 +77,31 @@ def _worked_out(
     model: Forecasting | WalkedNetwork, rivals: Rivals | None, turns: Sequence[_Turn], asked: Asked
 ) -> list[np.ndarray]:
     """What rivals say of each item of each turn; a network's days that are not known yet are simulated beside that."""
+    side_by_side = side_by_side_of(model)
     work: list[Callable[[], Any]] = []
+    asked_of = [
+        (series, np.searchsorted(series.timestamps, turn.origins, side="right"))
+        for turn in turns
+        for series in turn.prices
+    ]
+    if rivals is not None:  # learned first, and held here: what they said in another process would be lost
+        for learned in side_by_side(_called, [part for about in asked_of for part in rivals.unlearned(*about)]):
+            rivals.keep(learned)
     if isinstance(model, WalkedNetwork):
         for turn in turns:
             skipped = len(turn.among) - len(turn.origins)
             work += model.unknown(turn.prices, turn.among, asked.steps, asked.paths, skipped)
     days = len(work)
     if rivals is not None:
-        for turn in turns:
-            for series in turn.prices:
-                rows = np.searchsorted(series.timestamps, turn.origins, side="right")
-                work.append(partial(rivals.quantiles, series, rows, asked.steps))
-    answers = side_by_side_of(model)(lambda part: part(), work)
+        work += [partial(rivals.quantiles, series, rows, asked.steps) for series, rows in asked_of]
+    answers = side_by_side(_called, work)
     if isinstance(model, WalkedNetwork):
         model.keep(answers[:days])
     return answers[days:]
+
+
+def _called(part: Callable[[], Any]) -> Any:
+    return part()
 
 
 def _of_a_turn(

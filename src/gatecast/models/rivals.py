@@ -6,7 +6,7 @@ import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -88,6 +88,18 @@ class RivalModels:
     at each origin asks for the same days again.
     """
 
+    def unlearned(
+        self, series: PriceSeries, rows: Int[np.ndarray, " origin"]
+    ) -> list[Callable[[], tuple[str, FittedRivals | None]]]:
+        """The fits, each with its name, that these numbers of rows ask for and that are not held; `keep` them."""
+        anchors = np.unique(rows // REFIT * REFIT)
+        histories = [_history(series, int(anchor)) for anchor in anchors if anchor >= LEAST]
+        return [partial(_named_fit, name, known) for name, known in histories if name not in _fits.held]
+
+    def keep(self, learned: tuple[str, FittedRivals | None]) -> None:
+        """Hold a fit under its name."""
+        _fits.keep(*learned)
+
     def quantiles(
         self, series: PriceSeries, rows: Int[np.ndarray, " origin"], steps: int
     ) -> Float[np.ndarray, "origin rival step probability"]:
@@ -133,10 +145,15 @@ class RivalModels:
     def _fitted(self, series: PriceSeries, rows: int) -> FittedRivals | None:
         if rows < LEAST:
             return None
-        known = series.rows(max(rows - MOST, 0), rows)
-        columns = known.columns().values()
-        digest = hashlib.sha256(b"".join(np.ascontiguousarray(column).tobytes() for column in columns)).hexdigest()
-        return _fits.of(digest, lambda: _fit(known))
+        name, known = _history(series, rows)
+        return _fits.of(name, lambda: _fit(known))
+
+
+def _history(series: PriceSeries, rows: int) -> tuple[str, PriceSeries]:
+    """What a fit at this number of rows is made of, and a name of it."""
+    known = series.rows(max(rows - MOST, 0), rows)
+    columns = known.columns().values()
+    return hashlib.sha256(b"".join(np.ascontiguousarray(column).tobytes() for column in columns)).hexdigest(), known
 
 
 _fits: Newest[FittedRivals | None] = Newest(most=MOST_FITS)
@@ -153,6 +170,10 @@ def _digests(series: PriceSeries, rows: Int[np.ndarray, " origin"]) -> list[str]
         done = int(row)
         found.append(" ".join(digest.hexdigest() for digest in growing))
     return found
+
+
+def _named_fit(name: str, known: PriceSeries) -> tuple[str, FittedRivals | None]:
+    return name, _fit(known)
 
 
 def _fit(series: PriceSeries) -> FittedRivals | None:
