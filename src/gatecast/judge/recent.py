@@ -19,7 +19,7 @@ from gatecast.judge.plan import WalkForward, plan_walk
 from gatecast.judge.report import Report, report_of
 from gatecast.judge.risk_record import LEAST_PATHS
 from gatecast.judge.verdict import Verdict, cannot_tell
-from gatecast.judge.walkforward import Progress, run_folds
+from gatecast.judge.walkforward import FoldProgress, Progress, run_folds
 from gatecast.model import Model, Request
 from gatecast.models.baselines import Har, Historical, RandomWalk
 from gatecast.models.choice import Choice
@@ -161,6 +161,9 @@ def recent_walk(
             parts: list[tuple[list[Model], WalkForward]] = [([model], part) for part in _parts(walk)]
             parts += [([rival], walk) for rival in rivals]
             found = side_by_side(lambda part: folds(*part, None), parts)
+            if progress:  # of parts that run elsewhere nothing is heard before the last has ended
+                done = (1 + len(rivals)) * len(walk.cutoffs)
+                progress(FoldProgress(done=done, total=done, resumed=0, model=model.name, cutoff=walk.cutoffs[-1]))
         else:
             found = [folds([model, *rivals], walk, progress)]
         of_all = {key: fold for part in found for key, fold in part.items()}
