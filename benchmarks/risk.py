@@ -27,8 +27,11 @@ from gain import LEAST_ROWS, PERIODS, as_shipped, network
 from gatecast.calibration.online import timestamps
 from gatecast.calibration.walked import walking_seed
 from gatecast.forecast import Forecast
+from gatecast.judge.comparisons import overlap_of
 from gatecast.judge.risk_answers import risk_answers
 from gatecast.judge.risk_record import risk_record
+from gatecast.judge.risk_tests import reliability
+from gatecast.judge.significance import coverage_interval
 from gatecast.model import Model, Request
 from gatecast.models.baselines import Garch, Historical
 from gatecast.prices import PriceTable
@@ -57,17 +60,31 @@ def main() -> None:
         for name, origin, forecast in forecasts(period, prices, arguments):
             rows = risk_answers(forecast, prices.until(origin).select(ids(forecast)), prices, origin, HORIZON)
             answers.append(pd.DataFrame({"model": name, **rows}))
-    record = risk_record(pd.concat(answers, ignore_index=True))
+    table = pd.concat(answers, ignore_index=True)
+    record = risk_record(table)
     show("value at risk", record.losses.drop(columns=["effective"], errors="ignore"))
     show("Fissler-Ziegel score against rivals", record.against[record.against["model"] == "gatecast"])
     show("chances", record.chances[record.chances["model"] == "gatecast"])
-    tenths = record.reliability[(record.reliability["model"] == "gatecast") & (record.reliability["n"] >= LEAST_CASES)]
-    show(f"reliability, tenths with {LEAST_CASES} cases", tenths.assign(gap=tenths["observed"] - tenths["predicted"]))
+    show(f"reliability, tenths with {LEAST_CASES} cases", tenths(table[table["model"] == "gatecast"]))
     show("equal-weight portfolio", record.portfolio[record.portfolio["model"] == "gatecast"])
     document = {"stocks": arguments.stocks, "every": arguments.every, **record.to_dict()}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(document, indent=1) + "\n")
     print(f"written to {arguments.out}")
+
+
+def tenths(answers: pd.DataFrame) -> pd.DataFrame:
+    """What chances came true, by tenths of what was told, with a 95% interval of what came."""
+    found = []
+    for (question, step), rows in answers[answers["question"].isin(["touch", "stop"])].groupby(["question", "step"]):
+        for tenth in reliability(rows["value"].to_numpy(), rows["observed"].to_numpy() > 0.5):
+            if tenth.n >= LEAST_CASES:
+                mine = rows[np.minimum((10 * rows["value"] + 1e-9).astype(int), 9) == tenth.tenth]
+                happened = (mine["observed"] > 0.5).to_numpy(float)
+                _, low, high = coverage_interval(happened, mine["cutoff"].to_numpy(), overlap=overlap_of(rows))
+                gap = tenth.observed - tenth.predicted
+                found.append({"question": question, "step": step, **vars(tenth), "gap": gap, "low": low, "high": high})
+    return pd.DataFrame(found)
 
 
 def ids(forecast: Forecast) -> tuple[str, ...]:
