@@ -45,7 +45,7 @@ def main() -> None:
     combination._COLUMNS = np.array(STEPS) - 1
     rows = []
     for clock, period, count in (("week", "W", arguments.weekly), ("month", "M", arguments.monthly)):
-        scores = combination.scored(resampled(period, count), arguments.networks, arguments.paths)
+        scores = combination.scored(resampled(period, count), arguments.networks, arguments.paths, combination.PERIODS)
         rows += [{"class": clock, **row} for row in combination.summary(scores)]
         combination.show(clock, rows)
     arguments.out.write_text(json.dumps({"paths": arguments.paths, "rows": rows}, indent=1) + "\n")

@@ -10,9 +10,10 @@ item, so that every item counts the same; it is fitted once a year.
 A row has, by class of market and step: the loss against GARCH in percent (under 0: sharper) with the statistic of
 Diebold and Mariano over the dates of the class, the same of the class's worst item, how much bands of 50, 80, 90 and
 95% held, and how far, in points, the shares of a year stray from that: the root mean square, and the farthest. Needs
-the real series in ../shared/data; a quarter of an hour on a core.
+the real series in ../shared/data; a quarter of an hour on a core. With --report the same on 2018 to 2021, without the
+stocks, which benchmarks/bands.py reports: by the network that learned to 2015, what is learned online from 2016 on.
 
-    python benchmarks/combination.py [--networks FOLDER] [--stocks 24] [--paths 300] [--only stock,oil]
+    python benchmarks/combination.py [--networks FOLDER] [--stocks 24] [--paths 300] [--only stock,oil] [--report]
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ from gatecast.prices import PriceTable
 from gatecast.readers.read import read_prices
 
 PERIODS = (("2011-12-31", "2015-12-31"), ("2015-12-31", "2017-12-31"))
+REPORT, REPORTED = (("2015-12-31", "2021-12-31"),), np.datetime64("2018-01-01")
 OTHERS = "panel/other_markets_437_ohlcv_2000_2021.parquet"
+Periods = tuple[tuple[str, str], ...]  # of the last day that a network learned from, and of its last forecast
 CLASSES = {
     "fund": ("EFA", "EWC", "IWM", "AGG", "TLT", "SLV"),
     "index": ("^GDAXI", "^AXJO", "^JKSE", "^FCHI"),
@@ -62,25 +65,30 @@ def main() -> None:
     parser.add_argument("--stocks", type=int, default=24, help="of the panel's 80")
     parser.add_argument("--paths", type=int, default=300)
     parser.add_argument("--only", help="these classes")
-    parser.add_argument("--out", type=Path, default=results / "combination.json")
+    parser.add_argument("--report", action="store_true", help="the years of the report, other markets alone")
+    parser.add_argument("--out", type=Path, help="default: combination.json, or combination_report.json")
     arguments = parser.parse_args()
+    out = arguments.out or results / ("combination_report.json" if arguments.report else "combination.json")
+    periods = REPORT if arguments.report else PERIODS
     if not DATA.is_dir():
         sys.exit("this benchmark needs the real series in ../shared/data, which are not here.")
     rows = []
     print(f"| class | step | | {' | '.join(VARIANTS)} |\n| --- | ---: | --- | {' | '.join(['---:'] * len(VARIANTS))} |")
-    for kind, tables in markets(arguments.stocks).items():
-        if arguments.only and kind not in arguments.only.split(","):
+    for kind, tables in markets(arguments.stocks, periods).items():
+        if (arguments.only and kind not in arguments.only.split(",")) or (arguments.report and kind == "stock"):
             continue
-        scores = pd.concat([scored(table, arguments.networks, arguments.paths) for table in tables])
+        scores = pd.concat([scored(table, arguments.networks, arguments.paths, periods) for table in tables])
+        if arguments.report:
+            scores = scores[scores["cutoff"] >= REPORTED]
         rows += [{"class": kind, **row} for row in summary(scores)]
         show(kind, rows)
-        arguments.out.write_text(json.dumps({"paths": arguments.paths, "rows": rows}, indent=1) + "\n")
-    print(f"written to {arguments.out}")
+        out.write_text(json.dumps({"paths": arguments.paths, "rows": rows}, indent=1) + "\n")
+    print(f"written to {out}")
 
 
-def markets(stocks: int) -> dict[str, list[PriceTable]]:
+def markets(stocks: int, periods: Periods) -> dict[str, list[PriceTable]]:
     """Tables by class: the stocks and the ECB's currencies are one each, other items are forecast by themselves."""
-    last = np.datetime64(PERIODS[-1][1])
+    last = np.datetime64(periods[-1][1])
     panel = read_prices(DATA / PANEL)
     panel = panel.select(panel.item_ids[:: max(len(panel) // stocks, 1)][:stocks])
     others = pd.read_parquet(DATA / OTHERS)
@@ -102,11 +110,11 @@ def other(rows: pd.DataFrame, ticker: str) -> PriceTable:
     return read_prices(frame.assign(item_id=ticker).reset_index(drop=True), repair=True)
 
 
-def scored(prices: PriceTable, networks: Path, paths: int) -> pd.DataFrame:
+def scored(prices: PriceTable, networks: Path, paths: int, periods: Periods) -> pd.DataFrame:
     """A row for each item, origin, step and variant, GARCH among them: CRPS, and whether each of BANDS held."""
     rivals, learners = RivalModels(), Learners(prices)
     rows: list[dict[str, Any]] = []
-    for until, end in PERIODS:
+    for until, end in periods:
         walked = list(forecasts(network(until, networks), prices, until, end, paths))
         said = quantiles(rivals, prices, np.array([origin for origin, _ in walked]))
         for number, (origin, forecast) in enumerate(walked):
