@@ -372,6 +372,6 @@ def test_a_missing_field_is_refused_and_the_bounds_themselves_are_not() -> None:
 
 
 def test_the_names_that_the_bands_page_gives_stand() -> None:
-    assert (online.EVERY, online.TAIL, online.LEAST_BEFORE, online.ITEMS, online.PATHS) == (5, 500, 60, 20, 100)
+    assert (online.EVERY, online.TAIL, online.LEAST_BEFORE, online.ITEMS, online.PATHS) == (5, 500, 60, 16, 100)
     plain = OnlineCalibration(learned(), DAYS[160], ("A0",))
     assert (plain.every, plain.paths, plain.least) == (5, 100, 1)
