@@ -139,7 +139,7 @@ def test_of_many_items_some_evenly_spaced_ones_count() -> None:
 
 
 def test_items_of_a_large_table_take_turns_which_an_origin_keeps_as_rows_are_added() -> None:
-    table = independent_walks(np.full(140, 0.01), items=17)
+    table = independent_walks(np.full(140, 0.01), items=ITEMS)
     days = timestamps(table)
     model = Recording()
     known = calibrate(model, table.until(days[119]), after=days[79], steps=2)

@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from gatecast.calibration.documents import numbers
-from gatecast.calibration.gains import GAINS, HALF_LIFE, beliefs, gains_of, lost, witnesses
+from gatecast.calibration.gains import GAINS, HALF_LIFE, MOST_PACE, beliefs, gains_of, lost, witnesses
 from gatecast.calibration.moving import stretched
 from gatecast.calibration.raw_bands import LEAST_WIDTH, LEVELS, RawBands, log_width
 from gatecast.calibration.walked import WalkedNetwork, bands_at
@@ -138,9 +138,10 @@ class Calibrator:
                 waiting.append(replace(band, settled=max(known, band.settled)))
         return replace(self, missed=_limited(missed), lost=losses, waiting=tuple(waiting))
 
-    def record(self, raw: Forecast | RawBands) -> Calibrator:
+    def record(self, raw: Forecast | RawBands, pace: float = 1.0) -> Calibrator:
         """Note a raw forecast, so that its outcomes count once they are known; `horizon` steps or more.
 
+        It stands for as many origins as `pace` says, where they are farther apart than those the gains were chosen for.
         An item without a row since its last forecast, as one that no longer trades, is not noted twice.
         """
         steps = raw.steps if isinstance(raw, RawBands) else raw.horizon
@@ -152,7 +153,7 @@ class Calibrator:
         stretch = self._stretches(bands.log_width)
         noted = {(band.item_id, band.cutoff) for band in self.waiting}
         fresh = [place for place, of in enumerate(zip(bands.item_ids, bands.last, strict=True)) if of not in noted]
-        eager = 1 + EAGER * 0.5 ** (self.origins / SETTLING)
+        eager = 1 + EAGER * 0.5 ** (pace * self.origins / SETTLING)
         waiting = tuple(
             PendingBand(
                 item_id=bands.item_ids[place],
@@ -161,15 +162,15 @@ class Calibrator:
                 below=bands.below[place],
                 above=bands.above[place],
                 stretch=stretch,
-                weight=eager / (len(fresh) + FEW),
-                tells=witnesses(len(fresh)) / len(fresh),
+                weight=pace * eager / (len(fresh) + FEW),
+                tells=pace * witnesses(len(fresh)) / len(fresh),
             )
             for place in fresh
         )
         return replace(
             self,
-            usual=self._usual_with(bands.log_width),
-            lost=0.5 ** (1 / HALF_LIFE) * self.lost,
+            usual=self._usual_with(bands.log_width, pace),
+            lost=0.5 ** (pace / HALF_LIFE) * self.lost,
             origins=self.origins + 1,
             waiting=(*self.waiting, *waiting),
         )
@@ -242,10 +243,10 @@ class Calibrator:
                 "Save the model again."
             ) from None
 
-    def _usual_with(self, width: Float[np.ndarray, " steps"]) -> Float[np.ndarray, " steps"]:
+    def _usual_with(self, width: Float[np.ndarray, " steps"], pace: float = 1.0) -> Float[np.ndarray, " steps"]:
         """The usual log width once this origin's is counted."""
         usual = self.usual[: len(width)]
-        return usual + (1 - 0.5 ** (1 / MEMORY)) * (width - usual) if self.origins else width
+        return usual + (1 - 0.5 ** (pace / MEMORY)) * (width - usual) if self.origins else width
 
 
 def _read(document: Mapping[str, Any]) -> Calibrator:
@@ -271,8 +272,8 @@ def _read(document: Mapping[str, Any]) -> Calibrator:
     )
     sound = all(
         0 <= band.settled < len(usual)
-        and 0 < band.weight <= 1
-        and 0 <= band.tells <= 1
+        and 0 < band.weight <= MOST_PACE
+        and 0 <= band.tells <= MOST_PACE
         and min(band.below.min(), band.above.min()) >= 0
         for band in waiting
     )

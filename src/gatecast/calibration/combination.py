@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from gatecast.calibration.documents import numbers
-from gatecast.calibration.gains import PROMPT, witnesses
+from gatecast.calibration.gains import MOST_PACE, PROMPT, witnesses
 from gatecast.calibration.moving import averaged
 from gatecast.calibration.raw_bands import LEAST_WIDTH, LEVELS, PROBABILITIES, RawBands
 from gatecast.errors import ModelError
@@ -125,10 +125,13 @@ class Combination:
                 waiting.append(replace(pending, settled=max(known, pending.settled)))
         return replace(self, slopes=slopes, waiting=tuple(waiting))
 
-    def record(self, raw: RawBands, rivals: Float[np.ndarray, "item rival step probability"]) -> Combination:
+    def record(
+        self, raw: RawBands, rivals: Float[np.ndarray, "item rival step probability"], pace: float = 1.0
+    ) -> Combination:
         """Note what the members say from an origin, so that its outcomes count once they are known.
 
-        `rivals` of the items of `raw`; an item of which they say nothing is not noted, nor one that was noted already.
+        It stands for as many origins as `pace` says. `rivals` of the items of `raw`; an item of which they say nothing
+        is not noted, nor one that was noted already.
         """
         noted = {(pending.item_id, pending.cutoff) for pending in self.waiting}
         members = _members(raw, rivals)[..., _LEARNED_AT]
@@ -144,11 +147,11 @@ class Combination:
                 cutoff=raw.last[place],
                 members=members[place],
                 weights=weights,
-                tells=witnesses(len(fresh)) / len(fresh),
+                tells=pace * witnesses(len(fresh)) / len(fresh),
             )
             for place in fresh
         )
-        return replace(self, slopes=0.5 ** (1 / HALF_LIFE) * self.slopes, waiting=(*self.waiting, *waiting))
+        return replace(self, slopes=0.5 ** (pace / HALF_LIFE) * self.slopes, waiting=(*self.waiting, *waiting))
 
     def combine(self, raw: RawBands, rivals: Float[np.ndarray, "item rival step probability"]) -> RawBands:
         """The bands of the combination; an item of which the rivals say nothing keeps the network's."""
@@ -249,7 +252,7 @@ class Combination:
                 )
                 for pending in document["waiting"]
             )
-            if not all(0 <= of.settled < slopes.shape[1] and 0 < of.tells <= 1 for of in waiting):
+            if not all(0 <= of.settled < slopes.shape[1] and 0 < of.tells <= MOST_PACE for of in waiting):
                 raise ValueError("its counts cannot be")
             return cls(slopes=slopes, waiting=waiting)
         except (KeyError, IndexError, TypeError, ValueError) as error:

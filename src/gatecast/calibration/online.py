@@ -49,12 +49,19 @@ class Known:
         combination = None if self.combination is None else self.combination.settle(prices)
         return Known(calibrator=self.calibrator.settle(prices), combination=combination)
 
-    def record(self, raw: RawBands, rivals: np.ndarray | None) -> Known:
-        """Note what the network says, and the rivals, whose quantiles are (item, rival, step, probability)."""
+    def record(self, raw: RawBands, rivals: np.ndarray | None, every: int = EVERY) -> Known:
+        """Note what the network says, and the rivals, whose quantiles are (item, rival, step, probability).
+
+        What an origin tells counts for the `every` rows up to the next, so that an answer takes as many rows whatever
+        lies between two origins.
+        """
+        pace = every / EVERY
         if self.combination is None or rivals is None:
-            return replace(self, calibrator=self.calibrator.record(raw))
+            return replace(self, calibrator=self.calibrator.record(raw, pace))
         combined = self.combination.combine(raw, rivals)
-        return Known(calibrator=self.calibrator.record(combined), combination=self.combination.record(raw, rivals))
+        return Known(
+            calibrator=self.calibrator.record(combined, pace), combination=self.combination.record(raw, rivals, pace)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +142,7 @@ class OnlineCalibration:
         for cutoff in cutoffs:
             while done < len(left) and left[done] < cutoff:
                 last, done = left[done], done + 1
-                known = known.settle(prices.until(last)).record(*next(said))
+                known = known.settle(prices.until(last)).record(*next(said), self.every)
             seen = prices.until(cutoff)
             found.append(known.settle(seen) if cutoff >= self.since else self._before(cutoff, seen))
         if last is not None and last != walked.last:
@@ -271,7 +278,7 @@ def calibrate(
     asked = Asked(every=every, steps=steps, paths=PATHS)
     walked = walk(model, rivals, chosen, asked, calendar, origins, among)
     for origin, said in zip(origins, walked, strict=True):
-        known = known.settle(chosen.until(origin)).record(*said)
+        known = known.settle(chosen.until(origin)).record(*said, every)
         past.append((origin, known))
     return _online(known, calendar[-1], items, every, least, rivals, past)
 
