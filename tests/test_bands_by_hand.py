@@ -289,7 +289,14 @@ def test_what_to_dict_wrote_comes_back_to_the_last_field() -> None:
         "stretches": [],
         "waiting": [],
     }
-    for bound in (band(weight=1.0), band(weight=1e-9), band(tells=0.0), band(below=flat, above=flat), whole):
+    for bound in (
+        band(weight=2.0),
+        band(tells=2.0),
+        band(weight=1e-9),
+        band(tells=0.0),
+        band(below=flat, above=flat),
+        whole,
+    ):
         assert Calibrator.from_dict(bound).to_dict() == bound
     assert Calibrator.from_dict(whole).missed.dtype == np.float64
 
@@ -300,8 +307,8 @@ def test_what_to_dict_wrote_comes_back_to_the_last_field() -> None:
         (band(settled=2), "its counts or widths cannot be"),
         (band(settled=-1), "its counts or widths cannot be"),
         (band(weight=0.0), "its counts or widths cannot be"),
-        (band(weight=1.01), "its counts or widths cannot be"),
-        (band(tells=1.01), "its counts or widths cannot be"),
+        (band(weight=2.01), "its counts or widths cannot be"),
+        (band(tells=2.01), "its counts or widths cannot be"),
         (band(below=np.full((2, 8), -1.0).tolist()), "its counts or widths cannot be"),
         (document(origins=-1), "its counts or widths cannot be"),
         (document(usual=[0, 100.5]), "its counts or widths cannot be"),
