@@ -126,6 +126,9 @@ def test_an_outcome_counts_once_and_not_before_its_row() -> None:
     np.testing.assert_allclose(both.slopes, expected, rtol=1e-10)
     again = both.record(raw_of(RIGHT, 105), said(Scaled(0.01, 0.02, 0.03), 105))
     np.testing.assert_allclose(again.slopes, expected * 0.5 ** (1 / HALF_LIFE), rtol=1e-10)
+    twice = both.record(raw_of(RIGHT, 105), said(Scaled(0.01, 0.02, 0.03), 105), pace=2.0)  # it stands for two
+    np.testing.assert_allclose(twice.slopes, expected * 0.5 ** (2 / HALF_LIFE), rtol=1e-10)
+    assert [band.tells for band in twice.waiting] == [2 * band.tells for band in again.waiting]
 
 
 def test_bands_are_weighted_means_and_an_item_without_rivals_keeps_the_networks() -> None:

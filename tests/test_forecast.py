@@ -88,6 +88,9 @@ def test_density_equals_scipy_and_averages_over_paths() -> None:
         np.log(np.mean([stats.norm.pdf(-0.2, 0.1, 0.5), stats.norm.pdf(-0.2, 0.0, 0.5)])),
     ]
     np.testing.assert_allclose(Density(loc=loc, scale=scale, df=df).log_pdf(value), expected)
+    impossible = Density(loc=loc, scale=np.full((2, 2), 1e-170), df=np.full((2, 2), np.inf))
+    with np.errstate(over="ignore"):
+        assert (impossible.log_pdf(value) == -np.inf).all()
 
 
 def test_plot_gives_a_figure_with_a_trace_for_the_median(fan: Forecast) -> None:

@@ -61,7 +61,7 @@ def doubled(series: PriceSeries, cutoff: np.datetime64) -> PriceSeries:
 
 def worlds(items: int = 2) -> tuple[PriceTable, PriceTable, np.datetime64]:
     """Two tables that agree up to the cutoff and differ after it."""
-    names = "ABCDEFGHIJ"[:items]
+    names = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[:items]
     walks = (simulated_series(name, ROWS, seed) for seed, name in enumerate(names, start=1))
     ours = PriceTable(series=tuple(map(dated, walks)))
     cutoff = ours.series[0].timestamps[CUT - 1]

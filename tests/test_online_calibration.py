@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 from conftest import FixedVolatility, independent_walks, texts
 from gatecast.calibration import online
-from gatecast.calibration.bands import HORIZON, Calibrator
+from gatecast.calibration.bands import EAGER, FEW, HORIZON, SETTLING, Calibrator
 from gatecast.calibration.online import (
     EVERY,
     EVERY_OF_MANY,
@@ -26,6 +27,7 @@ from gatecast.calibration.online import (
     tail_of,
     timestamps,
 )
+from gatecast.calibration.raw_bands import RawBands
 from gatecast.calibration.walked import walking_seed
 from gatecast.errors import ModelError
 from gatecast.forecast import Forecast
@@ -139,23 +141,58 @@ def test_of_many_items_some_evenly_spaced_ones_count() -> None:
 
 
 def test_items_of_a_large_table_take_turns_which_an_origin_keeps_as_rows_are_added() -> None:
-    table = independent_walks(np.full(140, 0.01), items=ITEMS)
+    table = independent_walks(np.full(340, 0.01), items=ITEMS)
     days = timestamps(table)
     model = Recording()
-    known = calibrate(model, table.until(days[119]), after=days[79], steps=2)
+    known = calibrate(model, table.until(days[319]), after=days[79], steps=2)
     halves = [table.item_ids[0::2], table.item_ids[1::2]]
     turns = {day: halves[place // EVERY_OF_MANY % 2] for place, day in enumerate(days)}
-    learned_on = days[80:119:EVERY_OF_MANY]
+    learned_on = days[80:319:EVERY_OF_MANY]
     assert {day: items for day, items, *_ in model.asked} == {day: turns[day] for day in learned_on}
     assert known.items == table.item_ids
     known.at(model, table, [days[-1]])
     assert {day: items for day, items, *_ in model.asked[len(learned_on) :]} == {
-        day: turns[day] for day in days[120:139:EVERY_OF_MANY]
+        day: turns[day] for day in days[320:339:EVERY_OF_MANY]
     }
     small = Recording()
-    calibrate(small, table.select(table.item_ids[:15]), after=days[119], steps=2)
+    calibrate(small, table.select(table.item_ids[:15]), after=days[79], steps=2)
     assert {items for _, items, *_ in small.asked} == {table.item_ids[:15]}
-    assert [day for day, *_ in small.asked] == list(days[120:139:EVERY])
+    assert [day for day, *_ in small.asked] == list(days[80:339:EVERY])
+    short = Recording()  # with too few origins to be ten rows apart
+    calibrate(short, table.until(days[200]), after=days[79], steps=2)
+    assert [day for day, *_ in short.asked] == list(days[80:200:EVERY])
+
+
+def test_items_that_begin_too_late_to_be_followed_do_not_move_the_origins() -> None:
+    table = independent_walks(np.full(340, 0.01), items=ITEMS - 1)
+    late = replace(independent_walks(np.full(340, 0.01), items=ITEMS).series[-1].rows(250, 340), item_id="late")
+    alone, beside = Recording(), Recording()
+    known = calibrate(beside, PriceTable(series=(*table.series, late)), after=timestamps(table)[79], steps=2)
+    calibrate(alone, table, after=timestamps(table)[79], steps=2)
+    assert known.items == table.item_ids
+    assert beside.asked == alone.asked
+
+
+def test_an_origin_counts_for_the_rows_up_to_the_next() -> None:
+    """What it tells counts twice where it stands for two, and what was told before fades as over two."""
+    bands = RawBands.of(MODEL.predict(TABLE.until(DAYS[100]), 2, paths=100), 2)
+    known = replace(learned(), lost=np.ones((3, 2)))
+    once, twice = known.record(bands), known.record(bands, pace=2.0)
+    eager = 1 + EAGER * 0.5 ** (np.array([1, 2]) * known.origins / SETTLING)
+    for one, two in zip(once.waiting[-3:], twice.waiting[-3:], strict=True):
+        assert two.weight / one.weight == pytest.approx(2 * eager[1] / eager[0])
+        assert two.tells == pytest.approx(2 * one.tells)
+    np.testing.assert_allclose(twice.lost, once.lost**2)
+    np.testing.assert_allclose(
+        (bands.log_width - twice.usual) / (bands.log_width - known.usual),
+        ((bands.log_width - once.usual) / (bands.log_width - known.usual)) ** 2,
+    )
+    rows = independent_walks(np.full(340, 0.01), items=ITEMS)
+    far = calibrate(MODEL, rows, after=timestamps(rows)[79], steps=1)
+    near = calibrate(MODEL, rows.select(rows.item_ids[:15]), after=timestamps(rows)[79], steps=1)
+    assert (far.every, far.pace, near.every, near.pace) == (EVERY_OF_MANY, EVERY_OF_MANY / EVERY, EVERY, 1.0)
+    (walked,) = far.past[:1]
+    assert {band.weight for band in walked[1].calibrator.waiting} == {2 * (1 + EAGER) / (ITEMS / 2 + FEW)}
 
 
 @pytest.mark.parametrize("row", [61, 120, 121, 160, 199])
@@ -315,7 +352,7 @@ def test_forecasts_from_several_rows_each_take_what_is_known_there() -> None:
 
 
 def test_a_calibration_survives_json() -> None:
-    known = OnlineCalibration(learned(), DAYS[160], ("A0", "A2"), every=4, paths=60, least=30)
+    known = OnlineCalibration(learned(), DAYS[160], ("A0", "A2"), every=4, paths=60, least=30, pace=0.8)
     document = known.to_dict()
     assert {key: value for key, value in document.items() if key != "calibrator"} == {
         "since": str(pd.Timestamp(DAYS[160]).date()),
@@ -323,6 +360,7 @@ def test_a_calibration_survives_json() -> None:
         "every": 4,
         "paths": 60,
         "least": 30,
+        "pace": 0.8,
     }
     assert document["calibrator"] == known.learned.to_dict()
     again = revived(json.loads(json.dumps(document)))
@@ -337,6 +375,8 @@ def test_a_calibration_survives_json() -> None:
 @pytest.mark.parametrize(
     ("change", "culprit"),
     [
+        ({"pace": 0.0}, "an origin stands for 0.0"),
+        ({"pace": 2.1}, "an origin stands for 2.1"),
         ({"every": 0}, "every 0 rows"),
         ({"paths": 10_001}, "10001 paths"),
         ({"least": 0}, "after 0 rows"),

@@ -18,7 +18,7 @@ from gatecast.calibration.raw_bands import RawBands
 from gatecast.calibration.walked import WalkedDays, WalkedNetwork, bands_at, rows_hashes
 from gatecast.config import Config
 from gatecast.forecast import Forecast
-from gatecast.judge.recent import recent_verdict
+from gatecast.judge.recent import AsItWas, recent_verdict
 from gatecast.model import Request
 from gatecast.models import base
 from gatecast.models.base import BaseNetworks
@@ -203,6 +203,37 @@ def test_the_verdict_is_the_same_with_the_walk_it_was_spared(monkeypatch: pytest
     assert len(walked_days) < 0.7 * judged
 
 
+def test_a_network_that_knew_too_little_of_its_bands_is_fitted_anew_for_its_verdict(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where weekly items are judged and the walk of the whole table covers two years of days."""
+    forecaster = Forecaster(BASE).fit(TABLE)
+    stamps = TABLE.series[0].timestamps
+    judged = AsItWas(forecaster=forecaster, prices=TABLE)
+    assert judged.knew(stamps[-300]) and not judged.knew(stamps[-480])
+    assert AsItWas(forecaster=Forecaster(BASE.replace(calibrate=False)).fit(TABLE), prices=TABLE).knew(stamps[-480])
+    fitted, fit = [], Forecaster.fit
+
+    def counted(self: Forecaster, prices: PriceTable) -> Forecaster:
+        fitted.append(prices.series[0].timestamps[-1])
+        return fit(self, prices)
+
+    monkeypatch.setattr(Forecaster, "fit", counted)
+    recent_verdict(forecaster.choice_, TABLE, horizon=5, forecaster=forecaster)
+    assert fitted == []
+    monkeypatch.setattr(AsItWas, "knew", lambda judged, cutoff: False)
+    recent_verdict(forecaster.choice_, TABLE, horizon=5, forecaster=forecaster)
+    assert len(fitted) == 1 and fitted[0] < stamps[-195]
+
+
+def test_a_forecaster_of_other_prices_lends_nothing_to_a_verdict() -> None:
+    """Nor one that was loaded, which has forgotten what it knew on the way."""
+    forecaster = Forecaster(BASE).fit(TABLE)
+    assert forecaster.knows_past_of(TABLE)
+    assert not forecaster.knows_past_of(TABLE.until(TABLE.series[0].timestamps[-2]))
+    assert not Forecaster(BASE).knows_past_of(TABLE)
+
+
 def test_a_network_adapted_later_lends_its_days_to_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each fit adapts anew: the verdict's network must not be calibrated by forecasts of one that saw later rows."""
 
@@ -217,3 +248,18 @@ def test_a_network_adapted_later_lends_its_days_to_no_verdict(monkeypatch: pytes
     forecaster = Forecaster(config).fit(TABLE)
     lent = recent_verdict(choose(config, TABLE), TABLE, horizon=5, forecaster=forecaster)
     assert lent.to_dict() == recent_verdict(choose(config, TABLE), TABLE, horizon=5).to_dict()
+
+
+def test_days_that_are_pushed_out_by_later_ones_are_answered_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where less is held than a walk takes, some groups are found and go as the others are kept."""
+    stamps = TABLE.series[0].timestamps
+    origins = list(stamps[-260:-10:5])
+    roomy = WalkedNetwork(network=base_networks(shipped()[0]), days=WalkedDays(), identity="base")
+    expected = [bands.middle.tobytes() for bands in roomy.bands(TABLE, origins, 2, 100, origins)]
+    group = walked._size([next(roomy.bands(TABLE, origins, 2, 100, origins))]) * walked.GROUP
+    for share in (0.5, 1.5):
+        monkeypatch.setattr(walked, "MEMORY", int(share * group))
+        tight = WalkedNetwork(network=roomy.network, days=WalkedDays(), identity="base")
+        list(tight.bands(TABLE, origins[:25], 2, 100, origins[:25]))
+        found = [bands.middle.tobytes() for bands in tight.bands(TABLE, origins, 2, 100, origins)]
+        assert found == expected

@@ -58,7 +58,9 @@ class Density:
         loc, scale, df = self.loc[:, :steps], self.scale[:, :steps], self.df[:, :steps]
         each = student_t_log_pdf(((log_return - loc) / scale) ** 2, df) - np.log(scale)
         most = each.max(axis=0)  # of the paths: their exponentials do not all vanish
-        return np.asarray(most + np.log(np.exp(each - most).mean(axis=0)))
+        most = np.where(np.isfinite(most), most, 0.0)
+        with np.errstate(divide="ignore"):  # of a density of 0
+            return np.asarray(most + np.log(np.exp(each - most).mean(axis=0)))
 
 
 FARTHEST = 10.0  # of a log return: tails explode after a crash, and 22,000-fold is enough for any price

@@ -15,7 +15,7 @@ HALF_LIFE = 40  # origins; a loss from before counts half
 MOST_LOST = 3.0  # by one asset at one origin more than by the bands as they come: no single day decides
 MOST_PACE = 2.0  # origins that one stands for at most, where they lie farther apart
 TOGETHER = 0.35  # correlation of assets: N of them tell as much as N / (1 + TOGETHER (N - 1)) that move apart
-PROMPT = 5  # steps whose outcomes are known by the next origin; those of h steps overlap h / PROMPT times
+PROMPT = 5  # steps whose outcomes are known by the next of origins 5 apart; those of h steps overlap h / PROMPT times
 GAIN_FALL = 0.35  # beyond PROMPT a gain falls as h^-0.35: outcomes come later, a strong answer would swing
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from gatecast.calibration.bands import HORIZON, Calibrator
 from gatecast.calibration.combination import Combination, Rivals
+from gatecast.calibration.gains import MOST_PACE
 from gatecast.calibration.raw_bands import RawBands
 from gatecast.calibration.turns import Asked, side_by_side_of, turns_of, walk
 from gatecast.calibration.walked import WalkedNetwork
@@ -49,13 +50,11 @@ class Known:
         combination = None if self.combination is None else self.combination.settle(prices)
         return Known(calibrator=self.calibrator.settle(prices), combination=combination)
 
-    def record(self, raw: RawBands, rivals: np.ndarray | None, every: int = EVERY) -> Known:
+    def record(self, raw: RawBands, rivals: np.ndarray | None, pace: float = 1.0) -> Known:
         """Note what the network says, and the rivals, whose quantiles are (item, rival, step, probability).
 
-        What an origin tells counts for the `every` rows up to the next, so that an answer takes as many rows whatever
-        lies between two origins.
+        The origin stands for as many as `pace` says.
         """
-        pace = every / EVERY
         if self.combination is None or rivals is None:
             return replace(self, calibrator=self.calibrator.record(raw, pace))
         combined = self.combination.combine(raw, rivals)
@@ -76,7 +75,7 @@ class _Walked:
 class OnlineCalibration:
     """What a fitted model's past bands have covered, at any later row.
 
-    Every fifth row of the table is an origin, counted from its first, so that it stays one as rows are added; after
+    Every fifth or tenth row of the table is an origin, counted from its first: it stays one as rows are added. After
     `since`, the last row the model was fitted on, they are walked over as they come. What is known at a row
     depends on the rows up to it alone, not on what was asked before. Only `items` count: those whose past
     the stretch was learned from; and only from where each of them has `least` rows, as where a history was cut off
@@ -96,10 +95,12 @@ class OnlineCalibration:
         combination: Combination | None = None,
         rivals: Rivals | None = None,
         past: Sequence[tuple[np.datetime64, Known]] = (),
+        pace: float = 1.0,
     ) -> None:
         """`combination` holds the weights of the network beside these `rivals`; without it there is none.
 
-        `past` has each origin that was learned from, ascending, and what was known with it.
+        `past` has each origin that was learned from, ascending, and what was known with it. An origin stands for as
+        many as `pace` says, so that an answer takes as many rows where they are farther apart.
         """
         self.learned = learned
         self.combination = combination
@@ -110,6 +111,7 @@ class OnlineCalibration:
         self.paths = paths
         self.least = least
         self.past = tuple(past)
+        self.pace = pace
         self._walked = _Walked(self._start)
 
     def at(
@@ -142,7 +144,7 @@ class OnlineCalibration:
         for cutoff in cutoffs:
             while done < len(left) and left[done] < cutoff:
                 last, done = left[done], done + 1
-                known = known.settle(prices.until(last)).record(*next(said), self.every)
+                known = known.settle(prices.until(last)).record(*next(said), self.pace)
             seen = prices.until(cutoff)
             found.append(known.settle(seen) if cutoff >= self.since else self._before(cutoff, seen))
         if last is not None and last != walked.last:
@@ -216,6 +218,7 @@ class OnlineCalibration:
             "every": self.every,
             "paths": self.paths,
             "least": self.least,
+            "pace": self.pace,
             "calibrator": self.learned.to_dict(),
             **({} if self.combination is None else {"combination": self.combination.to_dict()}),
         }
@@ -227,9 +230,11 @@ class OnlineCalibration:
             since = pd.Timestamp(document["since"]).as_unit("ns").to_datetime64()
             every, paths, learned = int(document["every"]), int(document["paths"]), document["calibrator"]
             items = [str(item) for item in document["items"]]
-            least = int(document["least"])
+            least, pace = int(document["least"]), float(document["pace"])
             if not all(1 <= number <= _MOST for number in (every, paths, least)) or np.isnat(since):
                 raise ValueError(f"it walks from {since} every {every} rows with {paths} paths after {least} rows")
+            if not 0 < pace <= MOST_PACE:
+                raise ValueError(f"an origin stands for {pace}")
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(
                 f"a calibrator's description must fit this gatecast; this one does not ({str(error)[:160]}). "
@@ -240,7 +245,15 @@ class OnlineCalibration:
         if combination is not None and combination.horizon != calibrator.horizon:
             raise ModelError("a model's combination has as many steps as its calibrator. Save the model again.")
         return cls(
-            calibrator, since, items, every=every, paths=paths, least=least, combination=combination, rivals=rivals
+            calibrator,
+            since,
+            items,
+            every=every,
+            paths=paths,
+            least=least,
+            combination=combination,
+            rivals=rivals,
+            pace=pace,
         )
 
 
@@ -260,42 +273,46 @@ def calibrate(
     With `rivals` the model is combined with them, and the weights are learned in the same walk. What was known on the
     way answers for days before the last (`OnlineCalibration.past`).
     """
-    calendar = timestamps(prices)
+    calendar, known = timestamps(prices), Known.fresh(steps, combined=rivals is not None)
+    every = EVERY_OF_MANY
+    items, origins, among = _walk_of(prices, calendar, after, least, every)
+    if turns_of(len(items)) == 1 or len(origins) < 2 * LEAST_ORIGINS:
+        every = EVERY
+        items, origins, among = _walk_of(prices, calendar, after, least, every)
+    past: list[tuple[np.datetime64, Known]] = []
+    pace, chosen = every / EVERY, prices.select(items)
+    asked = Asked(every=every, steps=steps, paths=PATHS)
+    walked = walk(model, rivals, chosen, asked, calendar, origins, among) if len(origins) else ()
+    for origin, said in zip(origins, walked, strict=True):
+        known = known.settle(chosen.until(origin)).record(*said, pace)
+        past.append((origin, known))
+    return OnlineCalibration(
+        known.calibrator,
+        calendar[-1],
+        items,
+        every=every,
+        least=least,
+        combination=known.combination,
+        rivals=rivals,
+        past=past,
+        pace=pace,
+    )
+
+
+def _walk_of(
+    prices: PriceTable, calendar: np.ndarray, after: np.datetime64, least: int, every: int
+) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """The items to look back on, the origins every so many rows, and all possible ones, of which they are the last."""
     ready = {series.item_id: series.timestamps[least - 1] for series in prices if len(series) >= least}
-    every = EVERY if turns_of(min(len(ready), ITEMS)) == 1 else EVERY_OF_MANY
     possible = tail_of(calendar, len(calendar), every)
     possible = possible[possible > after]
     # The later half of the items may come too late for the first origins, and is left out then.
     possible = possible[possible >= sorted(ready.values())[(len(ready) - 1) // 2]] if ready else possible[:0]
     origins = possible[-(TAIL // every) :]
-    known = Known.fresh(steps, combined=rivals is not None)
-    past: list[tuple[np.datetime64, Known]] = []
     if not len(origins):
-        return _online(known, calendar[-1], _some(prices.item_ids), every, least, rivals, past)
+        return _some(prices.item_ids), origins, origins
     items = _some([item for item, stamp in ready.items() if stamp <= origins[0]])
-    chosen = prices.select(items)
-    among = possible[possible >= max(ready[item] for item in items)]
-    asked = Asked(every=every, steps=steps, paths=PATHS)
-    walked = walk(model, rivals, chosen, asked, calendar, origins, among)
-    for origin, said in zip(origins, walked, strict=True):
-        known = known.settle(chosen.until(origin)).record(*said, every)
-        past.append((origin, known))
-    return _online(known, calendar[-1], items, every, least, rivals, past)
-
-
-def _online(
-    known: Known,
-    since: np.datetime64,
-    items: Sequence[str],
-    every: int,
-    least: int,
-    rivals: Rivals | None,
-    past: Sequence[tuple[np.datetime64, Known]],
-) -> OnlineCalibration:
-    combination = known.combination
-    return OnlineCalibration(
-        known.calibrator, since, items, every=every, least=least, combination=combination, rivals=rivals, past=past
-    )
+    return items, origins, possible[possible >= max(ready[item] for item in items)]
 
 
 def revived(document: Mapping[str, Any] | None, rivals: Rivals | None = None) -> OnlineCalibration | None:

@@ -123,12 +123,7 @@ class WalkedNetwork:
 
         Each gives the group's name, too. `bands` says what a group is.
         """
-        spans, names = self._groups(prices, days, paths, skipped)
-        return [
-            partial(self._made, name, prices, days[first:end], steps, paths)
-            for (first, end), name in zip(spans, names, strict=True)
-            if len(self.days.find(name, steps)) < end - first
-        ]
+        return self._unknown(prices, days, steps, paths, *self._groups(prices, days, paths, skipped))
 
     def keep(self, made: Iterable[tuple[str, Group]]) -> None:
         """Hold groups that were simulated, for `bands` to find."""
@@ -149,11 +144,29 @@ class WalkedNetwork:
         whole: so the numbers of an origin are the same whatever was asked before.
         """
         skipped = len(among) - len(origins)
-        known = dict(self.side_by_side(_called, self.unknown(prices, among, steps, paths, skipped)))
-        self.keep(known.items())
-        for (first, _), name in zip(*self._groups(prices, among, paths, skipped), strict=True):
-            group = known.get(name) or self.days.find(name, steps)
+        spans, names = self._groups(prices, among, paths, skipped)
+        # Held here, too: what is kept of one group may push another out.
+        known = {name: self.days.find(name, steps) for name in names}
+        made = dict(self.side_by_side(_called, self._unknown(prices, among, steps, paths, spans, names)))
+        self.keep(made.items())
+        for (first, _), name in zip(spans, names, strict=True):
+            group = made.get(name) or known[name]
             yield from (bands.first(steps) for bands in group[max(skipped - first, 0) :])
+
+    def _unknown(
+        self,
+        prices: PriceTable,
+        days: Sequence[np.datetime64],
+        steps: int,
+        paths: int,
+        spans: Sequence[tuple[int, int]],
+        names: Sequence[str],
+    ) -> list[Callable[[], tuple[str, Group]]]:
+        return [
+            partial(self._made, name, prices, days[first:end], steps, paths)
+            for (first, end), name in zip(spans, names, strict=True)
+            if len(self.days.find(name, steps)) < end - first
+        ]
 
     def _groups(
         self, prices: PriceTable, days: Sequence[np.datetime64], paths: int, skipped: int

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from gatecast.calibration.bands import HORIZON
+from gatecast.calibration.online import LEAST_ORIGINS
 from gatecast.errors import TooFewRows
 from gatecast.executors import Engine
 from gatecast.features.cross_section import LEAST_ITEMS
@@ -60,6 +61,14 @@ class AsItWas:
     def fit(self, prices: PriceTable) -> AsItWas:
         """Nothing is learned."""
         return self
+
+    def knew(self, cutoff: np.datetime64) -> bool:
+        """Whether enough was known of its bands at a day to calibrate them, if they are calibrated at all."""
+        calibration = self.forecaster.calibration_
+        if calibration is None:
+            return True
+        (known,) = calibration.known_at(self.forecaster.source_, self.prices, [cutoff])
+        return known.calibrator.origins >= LEAST_ORIGINS
 
     def predict(self, prices: PriceTable, horizon: int, *, paths: int = 1000, seed: int = 0) -> Forecast:
         """Of these items from the last row."""
@@ -157,6 +166,8 @@ def recent_walk(
     try:
         cutoffs = min(ORIGINS, days.rows // steps)
         walk = plan_walk(table, horizon=steps, every=steps, cutoffs=cutoffs, refit=0, min_rows=days.least)
+        if isinstance(model, AsItWas) and not model.knew(walk.cutoffs[0]):  # where some items are weekly, or rows few
+            model = Forecaster(steps=steps, choice=choice, walked=model.forecaster.walked_)
         if isinstance(model, AsItWas):  # nothing is learned on the way: parts of the walk at the same time
             parts: list[tuple[list[Model], WalkForward]] = [([model], part) for part in _parts(walk)]
             parts += [([rival], walk) for rival in rivals]
@@ -190,7 +201,7 @@ def judged_model(choice: Choice, prices: PriceTable, steps: int, forecaster: For
     if choice.config.start != "base":
         # Of few items the days that the forecast's own calibration walked over serve, as far ahead as it did.
         return Forecaster(steps=HORIZON if len(prices) <= ITEMS else steps, choice=choice, walked=walked)
-    if forecaster is None or not forecaster.knows_its_past:
+    if forecaster is None or not forecaster.knows_past_of(prices):
         forecaster = Forecaster(choice=choice, walked=walked).fit(prices)
     return AsItWas(forecaster=forecaster, prices=prices)
 

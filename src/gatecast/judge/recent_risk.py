@@ -33,7 +33,7 @@ def recent_risk(
 
     `walk` is the test of its forecasts with risk=True. Of fewer than `ITEMS` items its days are too few for the daily
     value at risk: that is judged on each of the last `DAYS` days, or as many as there are, the network fitted once
-    before them. `forecaster` as in `recent_walk`.
+    before them, if it is one that is fitted. `forecaster` as in `recent_walk`.
     """
     if walk.report is None or walk.report.risk is None:
         return untested_risk(walk.model, walk.reason or "no answers on risk were kept")

@@ -166,10 +166,11 @@ class Forecaster:
         """Whether `fit` trains weights; the base network as it comes learns nothing but its calibration."""
         return self.config.start != "base"
 
-    @property
-    def knows_its_past(self) -> bool:
-        """Whether it can tell what was known of its bands at days before its fit; not where it was loaded."""
-        return hasattr(self, "networks_") and (self.calibration_ is None or bool(self.calibration_.past))
+    def knows_past_of(self, prices: PriceTable) -> bool:
+        """Whether it tells what was known of its bands at days of these prices: it was fitted on them, not loaded."""
+        if not hasattr(self, "networks_") or self.data_hash_ != prices.data_hash():
+            return False
+        return self.calibration_ is None or bool(self.calibration_.past)
 
     @property
     def losses(self) -> list[tuple[int, float, float]]:
