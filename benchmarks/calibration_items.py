@@ -97,9 +97,8 @@ def judged(period: tuple[str, str], prices: PriceTable, counts: list[str], netwo
 
 
 def _set(count: str) -> None:
-    """How the calibration looks back from here on."""
-    online.ITEMS, turns.TURNS, online.EVERY = map(int, count.split("/"))
-    online.EVERY_OF_MANY = online.EVERY
+    """How the calibration looks back from here on; what takes no turns does so at every fifth session."""
+    online.ITEMS, turns.TURNS, online.EVERY_OF_MANY = map(int, count.split("/"))
 
 
 if __name__ == "__main__":
