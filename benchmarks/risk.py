@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def tenths(answers: pd.DataFrame) -> pd.DataFrame:
-    """What chances came true, by tenths of what was told, with a 95% interval of what came."""
+    """What chances came true, by tenths of what was told; `low` and `high`: 95% interval of the mean over dates."""
     found = []
     for (question, step), rows in answers[answers["question"].isin(["touch", "stop"])].groupby(["question", "step"]):
         for tenth in reliability(rows["value"].to_numpy(), rows["observed"].to_numpy() > 0.5):
