@@ -31,7 +31,7 @@ from bands import DATA, EVERY, HORIZON, PANEL, STEPS
 from make_base import curriculum, histories, trained
 
 from gatecast.calibration import bands as calibration
-from gatecast.calibration import gains
+from gatecast.calibration import gains, online, turns
 from gatecast.calibration.online import OnlineCalibration, calibrate
 from gatecast.calibration.walked import walking_seed
 from gatecast.forecast import Forecast
@@ -100,8 +100,14 @@ def network(until: str, folder: Path) -> BaseNetworks:
 
 
 def as_shipped(model: BaseNetworks, prices: PriceTable, first: np.datetime64) -> OnlineCalibration:
-    """Combined and calibrated as the command does, from the network's first new row; `apply` walks on from there."""
-    return calibrate(model, prices.until(first), after=model.until, rivals=RivalModels())
+    """Combined and calibrated as the command does, from the network's first new row; `apply` walks on from there.
+
+    Of a table whose items take turns the origins lie as far apart as where there are rows enough.
+    """
+    known = calibrate(model, prices.until(first), after=model.until, rivals=RivalModels())
+    if turns.turns_of(len(known.items)) > 1:
+        known.every, known.pace = online.EVERY_OF_MANY, online.EVERY_OF_MANY / online.EVERY
+    return known
 
 
 def forecasts(
