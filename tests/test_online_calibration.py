@@ -400,6 +400,9 @@ def test_a_description_that_cannot_be_is_refused_in_one_line(change: dict[str, A
 
 def test_a_missing_field_is_refused_and_the_bounds_themselves_are_not() -> None:
     document = OnlineCalibration(learned(), DAYS[160], TABLE.item_ids).to_dict()
+    assert OnlineCalibration.from_dict({**document, "pace": 1.0}).to_dict() == document
+    assert document.pop("pace") == 1.0  # which models that were saved before it have not
+    assert OnlineCalibration.from_dict(document).pace == 1.0
     for key in document:
         with pytest.raises(ModelError, match=key):
             OnlineCalibration.from_dict({name: value for name, value in document.items() if name != key})

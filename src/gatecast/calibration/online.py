@@ -230,7 +230,7 @@ class OnlineCalibration:
             since = pd.Timestamp(document["since"]).as_unit("ns").to_datetime64()
             every, paths, learned = int(document["every"]), int(document["paths"]), document["calibrator"]
             items = [str(item) for item in document["items"]]
-            least, pace = int(document["least"]), float(document["pace"])
+            least, pace = int(document["least"]), float(document.get("pace", 1.0))
             if not all(1 <= number <= _MOST for number in (every, paths, least)) or np.isnat(since):
                 raise ValueError(f"it walks from {since} every {every} rows with {paths} paths after {least} rows")
             if not 0 < pace <= MOST_PACE:
