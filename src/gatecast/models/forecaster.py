@@ -143,7 +143,7 @@ class Forecaster:
         Of the table these `items` alone, if given: the others count in what is known of past bands, not as a market.
         """
         self._check_fitted()
-        forecasts = self._raw(prices if items is None else prices.select(items), request)
+        forecasts = self._raw(prices if items is None else prices.select(tuple(items)), request)
         if self.calibration_ is not None:
             forecasts = self.calibration_.apply(self.source_, prices, request.cutoffs, forecasts)
         for forecast in forecasts:
