@@ -13,7 +13,7 @@ from gatecast.calibration.combination import Rivals
 from gatecast.calibration.raw_bands import RawBands
 from gatecast.calibration.walked import WalkedNetwork, bands_at
 from gatecast.features.cross_section import LEAST_ITEMS
-from gatecast.forks import SideBySide, one_by_one
+from gatecast.forks import SideBySide, called, one_by_one
 from gatecast.model import Forecasting
 from gatecast.prices import PriceTable
 
@@ -85,7 +85,7 @@ def _worked_out(
         for series in turn.prices
     ]
     if rivals is not None:  # learned first, and held here: what they said in another process would be lost
-        for learned in side_by_side(_called, [part for about in asked_of for part in rivals.unlearned(*about)]):
+        for learned in side_by_side(called, [part for about in asked_of for part in rivals.unlearned(*about)]):
             rivals.keep(learned)
     if isinstance(model, WalkedNetwork):
         for turn in turns:
@@ -94,14 +94,10 @@ def _worked_out(
     days = len(work)
     if rivals is not None:
         work += [partial(rivals.quantiles, series, rows, asked.steps) for series, rows in asked_of]
-    answers = side_by_side(_called, work)
+    answers = side_by_side(called, work)
     if isinstance(model, WalkedNetwork):
         model.keep(answers[:days])
     return answers[days:]
-
-
-def _called(part: Callable[[], Any]) -> Any:
-    return part()
 
 
 def _of_a_turn(

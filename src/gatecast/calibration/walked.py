@@ -18,7 +18,7 @@ from safetensors.numpy import save
 
 from gatecast.calibration.raw_bands import RawBands
 from gatecast.files import write_whole
-from gatecast.forks import SideBySide, one_by_one
+from gatecast.forks import SideBySide, called, one_by_one
 from gatecast.model import Forecasting, PredictsAt, Request, forecasts_at
 from gatecast.prices import PriceTable
 
@@ -123,7 +123,9 @@ class WalkedNetwork:
 
         Each gives the group's name, too. `bands` says what a group is.
         """
-        return self._unknown(prices, days, steps, paths, *self._groups(prices, days, paths, skipped))
+        spans, names = self._groups(prices, days, paths, skipped)
+        found = [self.days.find(name, steps) for name in names]
+        return self._unknown(prices, days, steps, paths, spans, names, found)
 
     def keep(self, made: Iterable[tuple[str, Group]]) -> None:
         """Hold groups that were simulated, for `bands` to find."""
@@ -146,11 +148,11 @@ class WalkedNetwork:
         skipped = len(among) - len(origins)
         spans, names = self._groups(prices, among, paths, skipped)
         # Held here, too: what is kept of one group may push another out.
-        known = {name: self.days.find(name, steps) for name in names}
-        made = dict(self.side_by_side(_called, self._unknown(prices, among, steps, paths, spans, names)))
+        found = [self.days.find(name, steps) for name in names]
+        made = dict(self.side_by_side(called, self._unknown(prices, among, steps, paths, spans, names, found)))
         self.keep(made.items())
-        for (first, _), name in zip(spans, names, strict=True):
-            group = made.get(name) or known[name]
+        for (first, _), name, known in zip(spans, names, found, strict=True):
+            group = made.get(name, known)
             yield from (bands.first(steps) for bands in group[max(skipped - first, 0) :])
 
     def _unknown(
@@ -161,11 +163,12 @@ class WalkedNetwork:
         paths: int,
         spans: Sequence[tuple[int, int]],
         names: Sequence[str],
+        found: Sequence[Group],
     ) -> list[Callable[[], tuple[str, Group]]]:
         return [
             partial(self._made, name, prices, days[first:end], steps, paths)
-            for (first, end), name in zip(spans, names, strict=True)
-            if len(self.days.find(name, steps)) < end - first
+            for (first, end), name, known in zip(spans, names, found, strict=True)
+            if len(known) < end - first
         ]
 
     def _groups(
@@ -187,10 +190,6 @@ class WalkedNetwork:
     def _name(self, origins: Sequence[np.datetime64], rows: str, paths: int) -> str:
         days = [int(origin.astype("datetime64[ns]").astype(np.int64)) for origin in origins]
         return _digest([FORMAT, _code(), self.identity, rows, days, paths])
-
-
-def _called(work: Callable[[], tuple[str, Group]]) -> tuple[str, Group]:
-    return work()
 
 
 def grouped(count: int, size: int) -> list[tuple[int, int]]:
