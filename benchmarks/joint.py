@@ -9,7 +9,7 @@ once a year. No row after 2017 is read.
 Prints a table and writes benchmarks/results/joint.json. Needs the real series in ../shared/data; some half an hour on
 two cores; the two networks that are made for it wait in --networks, as for benchmarks/gain.py.
 
-    python benchmarks/joint.py [--paths 300] [--every 10]
+    python benchmarks/joint.py [--paths 300] [--every 10] [--steps 1,5,20]
 """
 
 from __future__ import annotations
@@ -46,9 +46,11 @@ def main() -> None:
     results = ROOT / "benchmarks" / "results"
     parser.add_argument("--paths", type=int, default=300)
     parser.add_argument("--every", type=int, default=10, help="sessions between origins")
+    parser.add_argument("--steps", default=",".join(map(str, STEPS)), help="those judged; fewer of them take less time")
     parser.add_argument("--networks", type=Path, default=results / "networks", help="where made ones wait")
     parser.add_argument("--out", type=Path, default=results / "joint.json")
     arguments = parser.parse_args()
+    arguments.steps = [int(step) for step in arguments.steps.split(",")]
     if not DATA.is_dir():
         sys.exit("this benchmark needs the real series in ../shared/data, which are not here.")
     prices = read_prices(DATA / PANEL).until(np.datetime64(PERIODS[-1][1]))
@@ -69,6 +71,7 @@ def holdings(items: int) -> np.ndarray:
 def judged_in(period: tuple[str, str], prices: PriceTable, arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """A row a model, portfolio, origin and step of a period, by the network to which its days are new."""
     until, end = period
+    steps, horizon = arguments.steps, max(arguments.steps)
     calendar = timestamps(prices)
     origins = calendar[calendar > np.datetime64(PERIODS[0][0])][: -max(STEPS)][:: arguments.every]
     mine = list(origins[(origins > np.datetime64(until)) & (origins <= np.datetime64(end))])
@@ -82,21 +85,21 @@ def judged_in(period: tuple[str, str], prices: PriceTable, arguments: argparse.N
     for first in range(0, len(mine), AT_ONCE):
         some = mine[first : first + AT_ONCE]
         seeds = [walking_seed(origin) for origin in some]
-        request = Request(cutoffs=some, horizon=max(STEPS), paths=arguments.paths, seeds=seeds)
+        request = Request(cutoffs=some, horizon=horizon, paths=arguments.paths, seeds=seeds)
         if first % REFIT == 0:
             garch = Garch().fit(histories.until(some[0]))
         for origin, forecast in zip(
             some, known.apply(model, table, some, model.predict_at(table, request)), strict=True
         ):
-            rival = garch.predict(histories.until(origin), max(STEPS), paths=arguments.paths, seed=walking_seed(origin))
+            rival = garch.predict(histories.until(origin), horizon, paths=arguments.paths, seed=walking_seed(origin))
             drawn = {"joint": moves_of(forecast), "garch": rival}
             drawn["independent"] = shuffled(drawn["joint"], origin)
             for number, (series, share) in enumerate(zip(histories, shares, strict=True)):
                 start = int(np.searchsorted(series.timestamps, origin))
-                ahead = np.log(series.close[start + 1 : start + 1 + max(STEPS)] / series.close[start])
+                ahead = np.log(series.close[start + 1 : start + 1 + horizon] / series.close[start])
                 for name, of in drawn.items():
                     paths = rival.items[number].log_returns() if name == "garch" else along(share, of)
-                    for step in STEPS:
+                    for step in steps:
                         yield row(name, number, origin, step, paths[:, step - 1], ahead[step - 1])
         print(f"\r{some[-1].astype('datetime64[D]')}", end="", file=sys.stderr, flush=True)
 

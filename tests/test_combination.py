@@ -16,11 +16,14 @@ from gatecast.calibration.combination import (
     _LEARNED_AT,
     HALF_LIFE,
     MEMBERS,
+    MOST_AWAY,
     RATE,
+    REVERSION,
     START,
     Combination,
     Rivals,
     _gradient,
+    reverted,
 )
 from gatecast.calibration.online import OnlineCalibration, calibrate, revived, timestamps
 from gatecast.calibration.raw_bands import PROBABILITIES, RawBands
@@ -135,9 +138,15 @@ def test_bands_are_weighted_means_and_an_item_without_rivals_keeps_the_networks(
     known, raw = Combination.fresh(2), raw_of(NARROW, 100)
     rivals = said(Scaled(0.01, 0.02, 0.03, unknown="A1"), 100)
     combined = known.combine(raw, rivals)
-    at = int(np.argmin(np.abs(PROBABILITIES - 0.05)))
-    expected = START[0] * (raw.middle[0] - raw.below[0, :, 5]) + np.tensordot(START[1:], rivals[0, :, :, at], axes=1)
-    np.testing.assert_allclose(combined.middle[0] - combined.below[0, :, 5], expected, rtol=1e-10)
+    low, centre, high = (int(np.argmin(np.abs(PROBABILITIES - share))) for share in (0.05, 0.5, 0.95))
+    ends = np.stack([raw.middle[0] - raw.below[0, :, 5], raw.middle[0], raw.middle[0] + raw.above[0, :, 5]])
+    mean = START[0] * ends + np.tensordot(START[1:], rivals[0][:, :, [low, centre, high]], axes=1).T
+    now = rivals[0, -1, :, high] - rivals[0, -1, :, low]
+    away = np.maximum((mean[2] - mean[0]) / now, np.exp(-MOST_AWAY)) ** (REVERSION * np.array([0.0, 0.5]))
+    np.testing.assert_allclose(combined.middle[0], mean[1], rtol=1e-10)
+    np.testing.assert_allclose(combined.below[0, :, 5], away * (mean[1] - mean[0]), rtol=1e-10)
+    np.testing.assert_allclose(combined.above[0, :, 5], away * (mean[2] - mean[1]), rtol=1e-10)
+    assert away[1] < 0.97  # EWMA is wider: volatility falls, and farther than the average says
     np.testing.assert_allclose(combined.above[1], raw.above[1])
     assert (combined.log_width > raw.log_width).all()
     noted = known.record(raw, rivals)
@@ -164,6 +173,8 @@ def test_paths_keep_their_ranks_at_the_mean_of_the_quantiles() -> None:
     for step, share in enumerate([1, 1, 1, 3 / 4, 3 / 5, 3 / 6]):  # beyond its steps the rivals' share falls
         weights = np.r_[1 - share * START[1:].sum(), share * START[1:]]
         mean = weights[0] * np.sort(moves[:, step]) + weights[1:] @ others[:, :, step]
+        wide, now = (np.ptp(np.quantile(of, [0.05, 0.95]))[None] for of in (mean, others[-1, :, step]))
+        mean = np.median(mean) + reverted(wide, now, np.array([step + 1.0])) ** share * (mean - np.median(mean))
         np.testing.assert_allclose(np.sort(np.log(after.paths[:, step] / item.last_close)), mean, rtol=1e-9)
     shares = np.array(
         [[START[0], *START[1:]]] * 3 + [[1 - of * START[1:].sum(), *(of * START[1:])] for of in (3 / 4, 3 / 5, 1 / 2)]
@@ -179,6 +190,19 @@ def test_paths_keep_their_ranks_at_the_mean_of_the_quantiles() -> None:
     (alone,) = known.apply(Forecast(items=(item,), seed=4), TABLE, Scaled(1, 1, 1, unknown="A0"))
     np.testing.assert_array_equal(alone.paths, item.paths)
     assert "network's alone" in texts(alone.notes)[0]
+
+
+def test_volatility_returns_farther_than_the_average_says_within_bounds() -> None:
+    steps = np.array([1.0, 2.0, 20.0])
+    calm, wild = reverted(np.full(3, 1.5), np.ones(3), steps), reverted(np.full(3, 1 / 1.5), np.ones(3), steps)
+    assert calm[0] == wild[0] == 1
+    assert calm[2] > calm[1] > 1
+    np.testing.assert_allclose(calm * wild, 1)
+    np.testing.assert_allclose(
+        reverted(np.full(3, 1e9), np.ones(3), steps), np.exp(MOST_AWAY * np.log(calm) / np.log(1.5))
+    )
+    np.testing.assert_array_equal(reverted(np.array([np.nan]), np.ones(1), np.array([5.0])), 1)
+    np.testing.assert_array_equal(reverted(np.zeros(1), np.zeros(1), np.array([5.0])), 1)
 
 
 def test_the_walk_learns_weights_and_calibrates_what_is_combined() -> None:

@@ -28,6 +28,8 @@ RATE = 3.0  # how fast a loss, in the width of the 90% band over 4, moves a weig
 MANY = 8  # items whose paths are made side by side; fewer take less time than it takes to begin
 HALF_LIFE = 60  # origins; a loss from before counts half
 MOST_LOST = 3.0  # of one asset at one origin: no single day decides
+REVERSION = 0.3  # far ahead: how much faster volatility returns than the average says, of how far it says
+MOST_AWAY = 1.0  # in logs, between the average's width and EWMA's; more is no volatility that returns
 _LEARNED_AT = [2, 5, 8, 11, 14]  # places in PROBABILITIES whose losses count: 5, 25, 50, 75 and 95%
 _SHARES = PROBABILITIES[_LEARNED_AT]
 
@@ -77,7 +79,8 @@ class Combination:
     """Weights of MEMBERS by step, learned from past origins alone; immutable.
 
     The combination's quantile at p is the weighted mean of the members' quantiles at p (Vincent 1912; Lichtendahl,
-    Grushka-Cockayne and Winkler 2013). `slopes` (member, horizon) sum, and slowly forget, the gradient of its quantile
+    Grushka-Cockayne and Winkler 2013), its widths then moved on in the direction in which volatility returns
+    (`reverted`). `slopes` (member, horizon) sum, and slowly forget, the gradient of its quantile
     loss by each weight, in the width of its band; weights are exponential in them (exponentiated gradient: Kivinen and
     Warmuth 1997).
 
@@ -160,6 +163,8 @@ class Combination:
         mean = np.where(np.isfinite(mean), mean, members[:, 0])
         count, middle = len(LEVELS), mean[..., len(LEVELS)]
         below, above = middle[..., None] - mean[..., :count][..., ::-1], mean[..., count + 1 :] - middle[..., None]
+        factor = reverted(_ninety(mean), _ninety(members[:, -1]), np.arange(1.0, raw.steps + 1))[..., None]
+        below, above = factor * below, factor * above
         ninety = int(np.searchsorted(LEVELS, 0.9))
         after, before = (
             np.log(np.maximum(low[..., ninety] + high[..., ninety], LEAST_WIDTH))
@@ -173,8 +178,9 @@ class Combination:
     ) -> Forecast:
         """The forecast with its paths at the quantiles of the combination, and a note of what that is made of.
 
-        `prices` end where the forecast begins. Beyond `horizon` the rivals' weights fall as horizon / step does: there
-        the network's paths are held by the long-run scale of the series, theirs are not.
+        `prices` end where the forecast begins. Beyond `horizon` the rivals' weights, and how fast volatility returns,
+        fall as horizon / step does: there the network's paths are held by the long-run scale of the series, theirs are
+        not.
         """
         last = self.weights[:, -1:]
         share = self.horizon / np.arange(self.horizon + 1.0, forecast.horizon + 1)
@@ -208,7 +214,10 @@ class Combination:
             for step in dict.fromkeys([0, min(item.horizon, self.horizon) - 1])
         ]
         note = Note("combined", f"the forecast combines {'; '.join(made)}")
-        return replace(averaged(item, others, weights), notes=(*item.notes, note))
+        steps = np.arange(1.0, item.horizon + 1)
+        fading = np.minimum(self.horizon / steps, 1)
+        combined = averaged(item, others, weights, lambda mean, now: reverted(mean, now, steps) ** fading)
+        return replace(combined, notes=(*item.notes, note))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types for JSON; the weights that items of an origin share are written once."""
@@ -260,6 +269,29 @@ class Combination:
                 f"a combination's description must fit this gatecast; this one does not ({str(error)[:160]}). "
                 "Save the model again."
             ) from None
+
+
+def reverted(
+    average: Float[np.ndarray, "*batch steps"],
+    now: Float[np.ndarray, "*batch steps"],
+    step: Float[np.ndarray, " steps"],
+) -> Float[np.ndarray, "*batch steps"]:
+    """By how much to stretch the average's bands, of these widths, where EWMA's are `now` wide; 1 where it says nothing.
+
+    EWMA's volatility never returns to its mean, the others' do: the average's width against EWMA's says how far it is
+    expected to have returned by `step`. It returns farther than that, since an average of forecasts is less sure than
+    what they know together (Baron, Mellers, Tetlock, Stone and Ungar 2014). At step 1 there was no time to.
+
+    >>> reverted(np.array([0.8, 0.8, 0.8]), np.ones(3), np.array([1.0, 5.0, 20.0])).round(3).tolist()
+    [1.0, 0.948, 0.938]
+    """
+    away = np.clip(np.log(np.maximum(average, LEAST_WIDTH) / np.maximum(now, LEAST_WIDTH)), -MOST_AWAY, MOST_AWAY)
+    return np.asarray(np.where(np.isfinite(away), np.exp(REVERSION * (1 - 1 / step) * away), 1.0))
+
+
+def _ninety(quantiles: Float[np.ndarray, "*batch probability"]) -> Float[np.ndarray, "*batch"]:
+    """The width of the 90% band of quantiles at PROBABILITIES."""
+    return np.asarray(quantiles[..., _LEARNED_AT[-1]] - quantiles[..., _LEARNED_AT[0]])
 
 
 def _members(

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float
 
 from gatecast.calibration.raw_bands import LEAST_WIDTH, LEVELS
 from gatecast.forecast import Density, ItemForecast
+
+# From the widths of the 90% bands of an average and of its last member, by step, the factor to stretch the average by.
+Stretch: TypeAlias = Callable[[Float[np.ndarray, " steps"], Float[np.ndarray, " steps"]], Float[np.ndarray, " steps"]]
+_NINETY = int(np.searchsorted(LEVELS, 0.9))
 
 
 def stretched(item: ItemForecast, theta: Float[np.ndarray, "steps levels"]) -> ItemForecast:
@@ -30,28 +36,36 @@ def stretched(item: ItemForecast, theta: Float[np.ndarray, "steps levels"]) -> I
 
 
 def averaged(
-    item: ItemForecast, others: Float[np.ndarray, "member paths steps"], weights: Float[np.ndarray, "all steps"]
+    item: ItemForecast,
+    others: Float[np.ndarray, "member paths steps"],
+    weights: Float[np.ndarray, "all steps"],
+    stretch: Stretch,
 ) -> ItemForecast:
     """The forecast whose quantiles at each step are the weighted mean of its own and of the others' (Vincent 1912).
 
     `others` are log returns since the last close, each step ascending, each a sample of its own; `weights` of the
-    item's own come first. A density keeps its form, and is moved and scaled as the median and the widths of the bands
-    are. The sampling errors of the members are independent, so that their average has less of it.
+    item's own come first. The average is then stretched about its median, by what `stretch` says of its width and the
+    last member's. A density keeps its form, and is moved and scaled as the median and the widths of the bands are. The
+    sampling errors of the members are independent, so that their average has less of it.
     """
     moves = item.log_returns()
     order = np.argsort(moves, axis=0, kind="stable")
     own = np.take_along_axis(moves, order, axis=0)
     mean = weights[0] * own + (weights[1:, None] * others).sum(axis=0)
+    before, after, last = (_widths(of) for of in (own, mean, others[-1]))
+    more, middle = stretch(after[_NINETY], last[_NINETY]), np.median(mean, axis=0)
     out = np.empty_like(moves)
-    np.put_along_axis(out, order, mean, axis=0)
-    ends = np.concatenate([(1 - LEVELS) / 2, (1 + LEVELS) / 2])
-    before, after = (np.quantile(of, ends, axis=0) for of in (own, mean))
-    widths = (of[len(LEVELS) :] - of[: len(LEVELS)] for of in (after, before))
-    wider, narrower = (np.log(np.maximum(width, LEAST_WIDTH)) for width in widths)
-    factor = np.exp((wider - narrower).mean(axis=0))
-    density = _moved(item.density, np.median(own, axis=0), np.median(mean, axis=0), factor)
+    np.put_along_axis(out, order, middle + more * (mean - middle), axis=0)
+    factor = more * np.exp((np.log(after) - np.log(before)).mean(axis=0))
+    density = _moved(item.density, np.median(own, axis=0), middle, factor)
     noise = np.square(weights).sum(axis=0)
     return replace(item.moved(item.last_close * np.exp(out)), density=density, noise=noise)
+
+
+def _widths(moves: Float[np.ndarray, "paths steps"]) -> Float[np.ndarray, "levels steps"]:
+    """Of the bands of LEVELS."""
+    ends = np.quantile(moves, np.concatenate([(1 - LEVELS) / 2, (1 + LEVELS) / 2]), axis=0)
+    return np.asarray(np.maximum(ends[len(LEVELS) :] - ends[: len(LEVELS)], LEAST_WIDTH))
 
 
 def _moved(
