@@ -276,7 +276,7 @@ def reverted(
     now: Float[np.ndarray, "*batch steps"],
     step: Float[np.ndarray, " steps"],
 ) -> Float[np.ndarray, "*batch steps"]:
-    """By how much to stretch the average's bands, of these widths, where EWMA's are `now` wide; 1 where it says nothing.
+    """By how much to stretch an average's bands, of these widths, where EWMA's are `now` wide; 1 where unknown.
 
     EWMA's volatility never returns to its mean, the others' do: the average's width against EWMA's says how far it is
     expected to have returned by `step`. It returns farther than that, since an average of forecasts is less sure than
