@@ -10,10 +10,13 @@ item, so that every item counts the same; it is fitted once a year.
 A row has, by class of market and step: the loss against GARCH in percent (under 0: sharper) with the statistic of
 Diebold and Mariano over the dates of the class, the same of the class's worst item, how much bands of 50, 80, 90 and
 95% held, and how far, in points, the shares of a year stray from that: the root mean square, and the farthest. Needs
-the real series in ../shared/data; a quarter of an hour on a core. With --report the same on 2018 to 2021, without the
+the real series in ../shared/data; a quarter of an hour on a core. With --before there is a variant more, `before`: the
+networks of that folder, of an older recipe, alone and with the one gain, and each variant's loss against it with the
+statistic, negative where the variant is sharper. With --report the same on 2018 to 2021, without the
 stocks, which benchmarks/bands.py reports: by the network that learned to 2015, what is learned online from 2016 on.
 
     python benchmarks/combination.py [--networks FOLDER] [--stocks 24] [--paths 300] [--only stock,oil] [--report]
+                                       [--before FOLDER]
 """
 
 from __future__ import annotations
@@ -36,8 +39,10 @@ from gatecast.forecast import Forecast, ItemForecast
 from gatecast.judge.comparisons import overlap_of
 from gatecast.judge.metrics import crps_sorted, inside
 from gatecast.judge.significance import by_date, diebold_mariano
+from gatecast.models.base import BaseNetworks
 from gatecast.models.baselines import Garch
 from gatecast.models.rivals import RivalModels
+from gatecast.models.shipped import load_ensemble
 from gatecast.prices import PriceTable
 from gatecast.readers.read import read_prices
 
@@ -65,6 +70,7 @@ def main() -> None:
     parser.add_argument("--stocks", type=int, default=24, help="of the panel's 80")
     parser.add_argument("--paths", type=int, default=300)
     parser.add_argument("--only", help="these classes")
+    parser.add_argument("--before", type=Path, help="networks of an older recipe, by the day they learned to")
     parser.add_argument("--report", action="store_true", help="the years of the report, other markets alone")
     parser.add_argument("--out", type=Path, help="default: combination.json, or combination_report.json")
     arguments = parser.parse_args()
@@ -77,7 +83,9 @@ def main() -> None:
     for kind, tables in markets(arguments.stocks, periods).items():
         if (arguments.only and kind not in arguments.only.split(",")) or (arguments.report and kind == "stock"):
             continue
-        scores = pd.concat([scored(table, arguments.networks, arguments.paths, periods) for table in tables])
+        scores = pd.concat(
+            [scored(table, arguments.networks, arguments.paths, periods, arguments.before) for table in tables]
+        )
         if arguments.report:
             scores = scores[scores["cutoff"] >= REPORTED]
         rows += [{"class": kind, **row} for row in summary(scores)]
@@ -110,16 +118,21 @@ def other(rows: pd.DataFrame, ticker: str) -> PriceTable:
     return read_prices(frame.assign(item_id=ticker).reset_index(drop=True), repair=True)
 
 
-def scored(prices: PriceTable, networks: Path, paths: int, periods: Periods) -> pd.DataFrame:
+def scored(
+    prices: PriceTable, networks: Path, paths: int, periods: Periods, before: Path | None = None
+) -> pd.DataFrame:
     """A row for each item, origin, step and variant, GARCH among them: CRPS, and whether each of BANDS held."""
     rivals, learners = RivalModels(), Learners(prices)
     rows: list[dict[str, Any]] = []
     for until, end in periods:
         walked = list(forecasts(network(until, networks), prices, until, end, paths))
         said = quantiles(rivals, prices, np.array([origin for origin, _ in walked]))
+        older = dict(forecasts(older_network(until, before), prices, until, end, paths)) if before else {}
         for number, (origin, forecast) in enumerate(walked):
             beside = np.stack([said[item.item_id][number] for item in forecast])
             answers = learners.answers(origin, forecast, rivals, beside)
+            if older:
+                answers["before"] = learners.before(origin, older[origin])
             for item in forecast:
                 series = prices[item.item_id]
                 first = int(np.searchsorted(series.timestamps, item.last_timestamp, side="right"))
@@ -140,7 +153,7 @@ class Learners:
 
     def __init__(self, prices: PriceTable) -> None:
         self.prices = prices
-        self.single = self.several = Calibrator.fresh(HORIZON)
+        self.single = self.several = self.older = Calibrator.fresh(HORIZON)
         self.known = Known.fresh(HORIZON, combined=True)
         self.garch, self.year = Garch(), 0
 
@@ -169,6 +182,20 @@ class Learners:
         self.several = self.several.record(forecast)
         self.known = self.known.record(RawBands.of(forecast, HORIZON), beside)
         return found
+
+    def before(self, origin: np.datetime64, forecast: Forecast) -> Forecast:
+        """An older network's forecast as it shipped: calibrated by one gain."""
+        with answering(0.18):
+            self.older = self.older.settle(self.prices.until(origin))
+            found = applied(self.older, forecast)
+            self.older = self.older.record(forecast)
+        return found
+
+
+def older_network(until: str, folder: Path) -> BaseNetworks:
+    """That of a folder of networks of an older recipe."""
+    ensemble = load_ensemble(folder / until)
+    return BaseNetworks(members=ensemble.members, until=ensemble.until)
 
 
 def quantiles(rivals: RivalModels, prices: PriceTable, origins: np.ndarray) -> dict[str, np.ndarray]:
@@ -212,6 +239,11 @@ def summary(scores: pd.DataFrame) -> list[dict[str, Any]]:
         for variant in VARIANTS:
             more = losses[variant] - losses["GARCH"]
             test = diebold_mariano(by_date(more.to_numpy(), origins), overlap=overlap)
+            newer = {}
+            if "before" in losses:
+                gained = losses[variant] - losses["before"]
+                tested = diebold_mariano(by_date(gained.to_numpy(), origins), overlap=overlap)
+                newer = {"gained": float(gained.mean()), "gained_statistic": float(tested.dm)}
             mine = table[table["variant"] == variant]
             stray = mine.groupby(mine["cutoff"].dt.year)[list(BANDS)].mean().to_numpy() - BANDS
             found.append(
@@ -220,6 +252,7 @@ def summary(scores: pd.DataFrame) -> list[dict[str, Any]]:
                     "variant": variant,
                     "loss": float(more.mean()),
                     "statistic": float(test.dm),
+                    **newer,
                     "worst": float(more.groupby("item").mean().max()),
                     "items": int(losses.index.get_level_values("item").nunique()),
                     "origins": len(np.unique(origins)),
@@ -241,6 +274,8 @@ def show(kind: str, rows: list[dict[str, Any]]) -> None:
             "held": ["/".join(f"{100 * share:.1f}" for share in row["held"].values()) for row in mine],
             "strays": [f"{100 * row['stray']:.1f}, {100 * row['farthest']:.1f}" for row in mine],
         }
+        if "gained" in mine[0]:
+            cells["against before"] = [f"{100 * row['gained']:+.2f}% ({row['gained_statistic']:+.1f})" for row in mine]
         for what, values in cells.items():
             print(f"| {kind} | {step} | {what} | {' | '.join(values)} |", flush=True)
 
