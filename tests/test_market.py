@@ -23,6 +23,7 @@ from gatecast.models.forecaster import Forecaster
 from gatecast.models.shipped import load_ensemble, shipped
 from gatecast.models.trained_networks import TrainedNetworks
 from gatecast.nn.base_network import INPUTS, BaseNetwork
+from gatecast.nn.next_day import JointDay
 from gatecast.nn.training import adapting as base_adapting
 from gatecast.nn.training import base as base_training
 from gatecast.nn.training.base import _dropped, predicted

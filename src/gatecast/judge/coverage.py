@@ -90,7 +90,7 @@ def pit_test(pit: Float[np.ndarray, " rows"], dates: np.ndarray, *, gap: int = 1
     return moments_test(np.stack([by_date(moment, dates) for moment in pit_moments(pit)], axis=1))
 
 
-def pit_moments(pit: Float[np.ndarray, "*rows"]) -> Float[np.ndarray, moments * rows]:
+def pit_moments(pit: Float[np.ndarray, "*rows"]) -> Float[np.ndarray, " moments *rows"]:
     """The first `MOMENTS` normalised Legendre polynomials of a PIT: mean 0 and variance 1 where it is uniform."""
     return np.stack([np.sqrt(2 * k + 1) * eval_legendre(k, 2 * pit - 1) for k in range(1, MOMENTS + 1)])
 

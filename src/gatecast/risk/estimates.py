@@ -34,7 +34,7 @@ class Estimate:
         return [{"value": value, "error": error} for value, error in pairs]
 
 
-def chance(happens: Bool[np.ndarray, paths * shape]) -> Estimate:
+def chance(happens: Bool[np.ndarray, " paths *shape"]) -> Estimate:
     """The share of paths in which something happens; 0..1.
 
     Its error is half the width of Wilson's interval at one standard deviation (Wilson 1927), which is not zero where no
@@ -48,14 +48,14 @@ def chance(happens: Bool[np.ndarray, paths * shape]) -> Estimate:
     return Estimate(value=share, error=np.asarray(np.sqrt(share * (1 - share) / n + 1 / (4 * n * n)) / (1 + 1 / n)))
 
 
-def mean(values: Float[np.ndarray, paths * shape]) -> Estimate:
+def mean(values: Float[np.ndarray, " paths *shape"]) -> Estimate:
     """The mean over paths and its error, the standard deviation over the root of their number; unit of the values."""
     n = len(values)
     deviation = values.std(axis=0, ddof=1) if n > 1 else np.zeros(values.shape[1:])
     return Estimate(value=np.asarray(values.mean(axis=0)), error=np.asarray(deviation / math.sqrt(n)))
 
 
-def quantile_sorted(ordered: Float[np.ndarray, paths * shape], q: float) -> Estimate:
+def quantile_sorted(ordered: Float[np.ndarray, " paths *shape"], q: float) -> Estimate:
     """The q-quantile (linear interpolation) of values in ascending order along axis 0; unit of the values.
 
     Its error is the standard deviation of the order statistic under resampling, in closed form (Maritz and Jarrett
@@ -72,6 +72,6 @@ def quantile_sorted(ordered: Float[np.ndarray, paths * shape], q: float) -> Esti
     return Estimate(value=np.asarray(value), error=np.asarray(np.sqrt(np.maximum(second - first * first, 0.0))))
 
 
-def quantile(values: Float[np.ndarray, paths * shape], q: float) -> Estimate:
+def quantile(values: Float[np.ndarray, " paths *shape"], q: float) -> Estimate:
     """`quantile_sorted` of values in any order."""
     return quantile_sorted(np.sort(values, axis=0), q)
