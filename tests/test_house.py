@@ -83,7 +83,7 @@ def test_version_is_told_once() -> None:
 
 
 def test_every_name_is_known() -> None:
-    """The settings of the project let undefined names be, for jaxtyping: an axis without a space would look like one."""
+    """The project's settings let undefined names be, for jaxtyping: an axis without a space would look like one."""
     places = [str(ROOT / folder) for folder in ("src", "tests", "benchmarks", "scripts")]
     check = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821", "--output-format", "concise"]
     found = subprocess.run([*check, *places], capture_output=True, text=True, check=False)
