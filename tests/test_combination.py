@@ -108,7 +108,20 @@ def test_the_slope_is_the_derivative_of_the_quantile_loss() -> None:
     for member in range(4):  # a step towards one member, from all
         toward = weights * (1 - 1e-7) + 1e-7 * (np.arange(4) == member)[:, None]
         expected = (loss(toward) - loss(weights)) / 1e-7 / ((mean[:, -1] - mean[:, 0]) / 4)
-        np.testing.assert_allclose(_gradient(members, weights, move)[member], expected, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(_gradient(members, weights, move, np.inf)[member], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_network_is_not_blamed_for_the_few_paths_of_a_past_day() -> None:
+    """All say the truth, the network by its sampled quantiles: the slopes of many such days are level."""
+    rng, paths, days = np.random.default_rng(5), 100, 20_000
+    z = ndtri(PROBABILITIES[_LEARNED_AT])
+    sampled = np.quantile(rng.standard_normal((paths, days)), PROBABILITIES[_LEARNED_AT], axis=0, method="weibull").T
+    members = np.stack([sampled, *[np.tile(z, (days, 1))] * 3])
+    weights, moves = np.repeat(START[:, None], days, axis=1), rng.standard_normal(days)
+    blamed, fair = (_gradient(members, weights, moves, of).mean(axis=1) for of in (np.inf, paths))
+    assert blamed[0] - blamed[1] > 2e-3
+    assert abs(fair[0] - fair[1]) < 5e-4
+    np.testing.assert_allclose([START @ blamed, START @ fair], 0, atol=1e-12)
 
 
 def test_an_outcome_counts_once_and_not_before_its_row() -> None:
@@ -125,7 +138,7 @@ def test_an_outcome_counts_once_and_not_before_its_row() -> None:
     expected = np.zeros((4, 2))
     for pending, series in zip(waiting.waiting, TABLE, strict=True):
         move = np.log(series.close[101:103] / series.close[100])
-        expected += _gradient(pending.members, fresh.weights, move) / (1 + 0.35 * 2)  # three that move together
+        expected += _gradient(pending.members, fresh.weights, move, 400) / (1 + 0.35 * 2)  # three that move together
     np.testing.assert_allclose(both.slopes, expected, rtol=1e-10)
     again = both.record(raw_of(RIGHT, 105), said(Scaled(0.01, 0.02, 0.03), 105))
     np.testing.assert_allclose(again.slopes, expected * 0.5 ** (1 / HALF_LIFE), rtol=1e-10)

@@ -20,7 +20,8 @@ class RawBands:
     """Bands as the model gave them, in log returns since each item's last close.
 
     `middle` is the median, `below` and `above` are how far from it the band of each of LEVELS reaches; `log_width` is
-    the median over items of the log width of the 90% band. `last` has each item's last timestamp.
+    the median over items of the log width of the 90% band. `last` has each item's last timestamp. They are read from so
+    many `paths`, and have the sampling error of these.
     """
 
     item_ids: tuple[str, ...]
@@ -29,6 +30,7 @@ class RawBands:
     below: Float[np.ndarray, "item step level"]
     above: Float[np.ndarray, "item step level"]
     log_width: Float[np.ndarray, " step"]
+    paths: int
 
     @classmethod
     def of(cls, forecast: Forecast, steps: int) -> RawBands:
@@ -48,6 +50,7 @@ class RawBands:
             below=middle[..., None] - by_item[..., :count][..., ::-1],
             above=by_item[..., count + 1 :] - middle[..., None],
             log_width=log_width(forecast, steps),
+            paths=forecast.n_paths,
         )
 
     @property

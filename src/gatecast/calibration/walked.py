@@ -22,13 +22,13 @@ from gatecast.forks import SideBySide, called, one_by_one
 from gatecast.model import Forecasting, PredictsAt, Request, forecasts_at
 from gatecast.prices import PriceTable
 
-FORMAT = 1  # of a file; raised when what is kept of a day changes
+FORMAT = 2  # of a file; raised when what is kept of a day changes
 GROUP = 25  # origins that are simulated, and kept in a file, together; fewer of many items
 # Of all items and origins of a group; fewer take longer each, more are simulated again as days come.
 PATHS_AT_ONCE = 32_000
 MEMORY = 256 * 2**20  # bytes of groups that are held
 DISK = 512 * 2**20  # bytes of files in a folder
-_ARRAYS = tuple(field.name for field in fields(RawBands) if field.name != "item_ids")
+_ARRAYS = tuple(field.name for field in fields(RawBands) if field.name not in ("item_ids", "paths"))
 _shared: dict[str, WalkedDays] = {}  # with other tasks of this process, by token
 Group = list[RawBands]  # of neighbouring origins, ascending
 
@@ -65,10 +65,8 @@ class WalkedDays:
             return
         arrays = {f"{day}.{field}": getattr(bands, field) for day, bands in enumerate(group) for field in _ARRAYS}
         stamps = {name: array.view(np.int64) for name, array in arrays.items() if array.dtype.kind == "M"}
-        items = json.dumps([bands.item_ids for bands in group])
-        content = save(
-            {name: np.ascontiguousarray(array) for name, array in (arrays | stamps).items()}, {"items": items}
-        )
+        about = {"items": json.dumps([bands.item_ids for bands in group]), "paths": str(group[0].paths)}
+        content = save({name: np.ascontiguousarray(array) for name, array in (arrays | stamps).items()}, about)
         with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
             write_whole(self.folder / f"{name}.safetensors", content)
@@ -86,14 +84,15 @@ class WalkedDays:
             return None
         try:
             with safe_open(self.folder / f"{name}.safetensors", "numpy") as file:
-                items = json.loads(file.metadata()["items"])
+                about = file.metadata()
                 return [
                     RawBands(
                         item_ids=tuple(item_ids),
+                        paths=int(about["paths"]),
                         last=file.get_tensor(f"{day}.last").view("datetime64[ns]"),
                         **{field: file.get_tensor(f"{day}.{field}") for field in _ARRAYS if field != "last"},
                     )
-                    for day, item_ids in enumerate(items)
+                    for day, item_ids in enumerate(json.loads(about["items"]))
                 ]
         except (OSError, ValueError, KeyError, TypeError, SafetensorError):
             return None
