@@ -10,9 +10,9 @@ item, so that every item counts the same; it is fitted once a year.
 A row has, by class of market and step: the loss against GARCH in percent (under 0: sharper) with the statistic of
 Diebold and Mariano over the dates of the class, the same of the class's worst item, how much bands of 50, 80, 90 and
 95% held, and how far, in points, the shares of a year stray from that: the root mean square, and the farthest. Needs
-the real series in ../shared/data; a quarter of an hour on a core. With --before there is a variant more, `before`: the
-networks of that folder, of an older recipe, alone and with the one gain, and each variant's loss against it with the
-statistic, negative where the variant is sharper. With --report the same on 2018 to 2021, without the
+the real series in ../shared/data; a quarter of an hour on a core. With --before there is a line more: each
+variant's loss, with the statistic, against the networks of that folder, of an older recipe, alone and with the one
+gain; negative where the variant is sharper. With --report the same on 2018 to 2021, without the
 stocks, which benchmarks/bands.py reports: by the network that learned to 2015, what is learned online from 2016 on.
 
     python benchmarks/combination.py [--networks FOLDER] [--stocks 24] [--paths 300] [--only stock,oil] [--report]

@@ -46,9 +46,9 @@ def main() -> None:
     results = ROOT / "benchmarks" / "results"
     parser.add_argument("--paths", type=int, default=300)
     parser.add_argument("--every", type=int, default=10, help="sessions between origins")
-    parser.add_argument("--steps", default=",".join(map(str, STEPS)), help="those judged; fewer of them take less time")
+    parser.add_argument("--steps", default=",".join(map(str, STEPS)), help="those judged; fewer take less time, and other draws")
     parser.add_argument("--networks", type=Path, default=results / "networks", help="where made ones wait")
-    parser.add_argument("--out", type=Path, default=results / "joint.json")
+    parser.add_argument("--out", type=Path, help="default: joint.json, of other steps joint_some.json")
     arguments = parser.parse_args()
     arguments.steps = [int(step) for step in arguments.steps.split(",")]
     if not DATA.is_dir():
@@ -56,9 +56,10 @@ def main() -> None:
     prices = read_prices(DATA / PANEL).until(np.datetime64(PERIODS[-1][1]))
     table = pd.DataFrame([found for period in PERIODS for found in judged_in(period, prices, arguments)])
     document = {"paths": arguments.paths, "every": arguments.every, "rows": list(summaries(table, arguments.every))}
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(document, indent=1) + "\n")
-    print(f"written to {arguments.out}")
+    out = arguments.out or results / ("joint.json" if tuple(arguments.steps) == STEPS else "joint_some.json")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(document, indent=1) + "\n")
+    print(f"written to {out}")
 
 
 def holdings(items: int) -> np.ndarray:
@@ -73,7 +74,7 @@ def judged_in(period: tuple[str, str], prices: PriceTable, arguments: argparse.N
     until, end = period
     steps, horizon = arguments.steps, max(arguments.steps)
     calendar = timestamps(prices)
-    origins = calendar[calendar > np.datetime64(PERIODS[0][0])][: -max(STEPS)][:: arguments.every]
+    origins = calendar[calendar > np.datetime64(PERIODS[0][0])][: -max(*STEPS, *steps)][:: arguments.every]
     mine = list(origins[(origins > np.datetime64(until)) & (origins <= np.datetime64(end))])
     ready = np.array([(series.timestamps <= mine[0]).sum() >= LEAST_ROWS for series in prices])
     table = prices.select(tuple(np.array(prices.item_ids)[ready].tolist()))

@@ -14,19 +14,19 @@ from scipy.special import ndtri
 from conftest import FixedVolatility, independent_walks, simulated_series, texts
 from gatecast.calibration.combination import (
     _LEARNED_AT,
+    AWAY,
     HALF_LIFE,
     MEMBERS,
     MOST_AWAY,
     RATE,
-    REVERSION,
     START,
     Combination,
     Rivals,
     _gradient,
-    reverted,
+    away_from_ewma,
 )
 from gatecast.calibration.online import OnlineCalibration, calibrate, revived, timestamps
-from gatecast.calibration.raw_bands import PROBABILITIES, RawBands
+from gatecast.calibration.raw_bands import LEVELS, PROBABILITIES, RawBands
 from gatecast.config import Config
 from gatecast.errors import ModelError
 from gatecast.forecast import Density, Forecast, ItemForecast
@@ -111,21 +111,38 @@ def test_the_slope_is_the_derivative_of_the_quantile_loss() -> None:
         np.testing.assert_allclose(_gradient(members, weights, move, np.inf)[member], expected, rtol=1e-4, atol=1e-6)
 
 
-def test_the_network_is_not_blamed_for_the_few_paths_of_a_past_day() -> None:
-    """All say the truth, the network by its sampled quantiles: the slopes of many such days are level."""
-    rng, paths, days = np.random.default_rng(5), 100, 20_000
+@pytest.mark.parametrize("weights", [START, np.array([0.8, 0.1, 0.05, 0.05])])
+def test_the_network_is_not_blamed_for_the_few_paths_of_a_past_day(weights: np.ndarray) -> None:
+    """All say the truth, the network by its sampled quantiles: over samples and outcomes the slopes are level."""
+    rng, paths, samples, outcomes = np.random.default_rng(5), 100, 3000, 49
     z = ndtri(PROBABILITIES[_LEARNED_AT])
-    sampled = np.quantile(rng.standard_normal((paths, days)), PROBABILITIES[_LEARNED_AT], axis=0, method="weibull").T
-    members = np.stack([sampled, *[np.tile(z, (days, 1))] * 3])
-    weights, moves = np.repeat(START[:, None], days, axis=1), rng.standard_normal(days)
-    blamed, fair = (_gradient(members, weights, moves, of).mean(axis=1) for of in (np.inf, paths))
-    assert blamed[0] - blamed[1] > 2e-3
-    assert abs(fair[0] - fair[1]) < 5e-4
-    np.testing.assert_allclose([START @ blamed, START @ fair], 0, atol=1e-12)
+    drawn = rng.standard_normal((paths, samples))
+    sampled = np.quantile(drawn, PROBABILITIES[_LEARNED_AT], axis=0, method="weibull").T.repeat(outcomes, axis=0)
+    members = np.stack([sampled, *[np.tile(z, (len(sampled), 1))] * 3])
+    moves = np.tile(ndtri((np.arange(outcomes) + 0.5) / outcomes), samples)
+    each = np.repeat(weights[:, None], len(moves), axis=1)
+    blamed, fair = (_gradient(members, each, moves, of).mean(axis=1) for of in (np.inf, paths))
+    assert blamed[0] - blamed[1] > 0.0025 * weights[0] / START[0]
+    assert abs(fair[0] - fair[1]) < 0.15 * (blamed[0] - blamed[1])
+    np.testing.assert_allclose([weights @ blamed, weights @ fair], 0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("wider", "ratio"), [(0.5, 0.5), (2.0, 2.0), (50.0, 3.0)])
+def test_what_a_sampling_error_adds_grows_with_the_square_of_the_networks_width(wider: float, ratio: float) -> None:
+    z, weights = ndtri(PROBABILITIES[_LEARNED_AT])[None], np.array([[0.2], [0.8], [0.0], [0.0]])
+    rival = (1 - 0.2 * wider) / 0.8 * z  # so that the mean is a standard normal's
+    members, move = np.stack([wider * z, rival, z, z]), np.array([0.3])
+    added = _gradient(members, weights, move, np.inf) - _gradient(members, weights, move, 50)
+    shares = PROBABILITIES[_LEARNED_AT]
+    density = np.exp(-(z[0] ** 2) / 2) / np.sqrt(2 * np.pi)
+    nearest = np.array([0.15, 0.225, 0.25, 0.225, 0.15])
+    expected = 0.2 * ratio**2 * (nearest * shares * (1 - shares) / density).sum() / 50 / (2 * z[0, -1] / 4)
+    np.testing.assert_allclose(added[:, 0], expected * np.array([0.8, -0.2, -0.2, -0.2]), rtol=1e-6)
 
 
 def test_an_outcome_counts_once_and_not_before_its_row() -> None:
     fresh = Combination.fresh(2)
+    assert {of.paths for of in fresh.record(raw_of(RIGHT, 100, paths=50), said(Scaled(1, 1, 1), 100)).waiting} == {50}
     waiting = fresh.record(raw_of(RIGHT, 100), said(Scaled(0.01, 0.02, 0.03), 100))
     assert {band.item_id for band in waiting.waiting} == set(TABLE.item_ids)
     np.testing.assert_array_equal(waiting.settle(TABLE.until(DAYS[100])).slopes, 0)
@@ -155,11 +172,11 @@ def test_bands_are_weighted_means_and_an_item_without_rivals_keeps_the_networks(
     ends = np.stack([raw.middle[0] - raw.below[0, :, 5], raw.middle[0], raw.middle[0] + raw.above[0, :, 5]])
     mean = START[0] * ends + np.tensordot(START[1:], rivals[0][:, :, [low, centre, high]], axes=1).T
     now = rivals[0, -1, :, high] - rivals[0, -1, :, low]
-    away = np.maximum((mean[2] - mean[0]) / now, np.exp(-MOST_AWAY)) ** (REVERSION * np.array([0.0, 0.5]))
+    away = np.maximum((mean[2] - mean[0]) / now, np.exp(-MOST_AWAY)) ** (AWAY * np.array([0.0, 0.5]))
     np.testing.assert_allclose(combined.middle[0], mean[1], rtol=1e-10)
     np.testing.assert_allclose(combined.below[0, :, 5], away * (mean[1] - mean[0]), rtol=1e-10)
     np.testing.assert_allclose(combined.above[0, :, 5], away * (mean[2] - mean[1]), rtol=1e-10)
-    assert away[1] < 0.97  # EWMA is wider: volatility falls, and farther than the average says
+    assert away[1] < 0.97  # EWMA is wider
     np.testing.assert_allclose(combined.above[1], raw.above[1])
     assert (combined.log_width > raw.log_width).all()
     noted = known.record(raw, rivals)
@@ -187,7 +204,7 @@ def test_paths_keep_their_ranks_at_the_mean_of_the_quantiles() -> None:
         weights = np.r_[1 - share * START[1:].sum(), share * START[1:]]
         mean = weights[0] * np.sort(moves[:, step]) + weights[1:] @ others[:, :, step]
         wide, now = (np.ptp(np.quantile(of, [0.05, 0.95]))[None] for of in (mean, others[-1, :, step]))
-        mean = np.median(mean) + reverted(wide, now, np.array([step + 1.0])) ** share * (mean - np.median(mean))
+        mean = np.median(mean) + away_from_ewma(wide, now, np.array([step + 1.0])) ** share * (mean - np.median(mean))
         np.testing.assert_allclose(np.sort(np.log(after.paths[:, step] / item.last_close)), mean, rtol=1e-9)
     shares = np.array(
         [[START[0], *START[1:]]] * 3 + [[1 - of * START[1:].sum(), *(of * START[1:])] for of in (3 / 4, 3 / 5, 1 / 2)]
@@ -195,7 +212,12 @@ def test_paths_keep_their_ranks_at_the_mean_of_the_quantiles() -> None:
     assert item.noise is None and after.noise is not None
     np.testing.assert_allclose(after.noise, np.square(shares).sum(axis=1))
     assert after.density is not None
-    assert (after.density.scale > 0.01).all()  # the rivals are wider
+    ends = [(1 - LEVELS) / 2, (1 + LEVELS) / 2]
+    before, since = (
+        np.diff(np.quantile(of, ends, axis=0), axis=0)[0] for of in (moves, np.log(after.paths / item.last_close))
+    )
+    factor = np.exp(np.log(since / before).mean(axis=0))
+    np.testing.assert_allclose(after.density.scale, 0.01 * np.tile(factor, (40, 1)), rtol=1e-9)
     centre = np.median(after.density.loc, axis=0)
     np.testing.assert_allclose(centre, np.median(np.log(after.paths / item.last_close), axis=0), atol=1e-9)
     (note,) = texts(after.notes)
@@ -205,17 +227,20 @@ def test_paths_keep_their_ranks_at_the_mean_of_the_quantiles() -> None:
     assert "network's alone" in texts(alone.notes)[0]
 
 
-def test_volatility_returns_farther_than_the_average_says_within_bounds() -> None:
+def test_bands_far_ahead_are_moved_away_from_those_of_ewma_within_bounds() -> None:
     steps = np.array([1.0, 2.0, 20.0])
-    calm, wild = reverted(np.full(3, 1.5), np.ones(3), steps), reverted(np.full(3, 1 / 1.5), np.ones(3), steps)
+    calm, wild = (
+        away_from_ewma(np.full(3, 1.5), np.ones(3), steps),
+        away_from_ewma(np.full(3, 1 / 1.5), np.ones(3), steps),
+    )
     assert calm[0] == wild[0] == 1
     assert calm[2] > calm[1] > 1
     np.testing.assert_allclose(calm * wild, 1)
     np.testing.assert_allclose(
-        reverted(np.full(3, 1e9), np.ones(3), steps), np.exp(MOST_AWAY * np.log(calm) / np.log(1.5))
+        away_from_ewma(np.full(3, 1e9), np.ones(3), steps), np.exp(MOST_AWAY * np.log(calm) / np.log(1.5))
     )
-    np.testing.assert_array_equal(reverted(np.array([np.nan]), np.ones(1), np.array([5.0])), 1)
-    np.testing.assert_array_equal(reverted(np.zeros(1), np.zeros(1), np.array([5.0])), 1)
+    np.testing.assert_array_equal(away_from_ewma(np.array([np.nan]), np.ones(1), np.array([5.0])), 1)
+    np.testing.assert_array_equal(away_from_ewma(np.zeros(1), np.zeros(1), np.array([5.0])), 1)
 
 
 def test_the_walk_learns_weights_and_calibrates_what_is_combined() -> None:
@@ -261,6 +286,10 @@ DOCUMENT = Combination.fresh(2).record(raw_of(RIGHT, 100), said(Scaled(0.01, 0.0
         ({"weights": []}, "list index out of range"),
         ({"waiting": [{**DOCUMENT["waiting"][0], "settled": 2}]}, "its counts cannot be"),
         ({"waiting": [{**DOCUMENT["waiting"][0], "tells": 0.0}]}, "its counts cannot be"),
+        ({"waiting": [{**DOCUMENT["waiting"][0], "paths": 0}]}, "its counts cannot be"),
+        ({"waiting": [{**DOCUMENT["waiting"][0], "paths": 10**9}]}, "its counts cannot be"),
+        ({"waiting": [{**DOCUMENT["waiting"][0], "paths": float("inf")}]}, "infinity to integer"),
+        ({"waiting": [{name: of for name, of in DOCUMENT["waiting"][0].items() if name != "paths"}]}, "paths"),
         ({"waiting": [{**DOCUMENT["waiting"][0], "members": [0.0]}]}, "its numbers have another shape"),
         ({"waiting": [{"item_id": "A0"}]}, "cutoff"),
     ],

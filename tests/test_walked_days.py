@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -59,7 +60,8 @@ def walk(source: WalkedNetwork, origins: Sequence[np.datetime64] = ORIGINS, *, s
 
 def same(ours: Sequence[RawBands], theirs: Sequence[RawBands]) -> bool:
     return len(ours) == len(theirs) and all(
-        a.item_ids == b.item_ids and all(np.array_equal(getattr(a, name), getattr(b, name)) for name in walked._ARRAYS)
+        (a.item_ids, a.paths) == (b.item_ids, b.paths)
+        and all(np.array_equal(getattr(a, name), getattr(b, name)) for name in walked._ARRAYS)
         for a, b in zip(ours, theirs, strict=True)
     )
 
@@ -154,6 +156,10 @@ def test_files_serve_another_run_and_damaged_ones_are_made_anew(tmp_path: Path) 
     files[0].write_bytes(files[0].read_bytes()[:-100])
     assert same(walk(network(counting, WalkedDays(folder))), whole)
     assert len(counting.asked) in {10, 4}
+    forged = re.sub(rb'"paths":"100"', b'"paths":"000"', files[1].read_bytes())
+    assert forged != files[1].read_bytes()
+    files[1].write_bytes(forged)
+    assert same(walk(network(Counting(), WalkedDays(folder))), whole)
     blocked = tmp_path / "file"
     blocked.write_text("no folder")
     assert same(walk(network(Counting(), WalkedDays(blocked / "walks"))), whole)

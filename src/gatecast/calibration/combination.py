@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from gatecast.calibration.documents import numbers
 from gatecast.calibration.gains import MOST_PACE, PROMPT, witnesses
 from gatecast.calibration.moving import averaged
-from gatecast.calibration.raw_bands import LEAST_WIDTH, LEVELS, PROBABILITIES, RawBands
+from gatecast.calibration.raw_bands import LEAST_WIDTH, LEVELS, MOST_PATHS, PROBABILITIES, RawBands
 from gatecast.errors import ModelError
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.forks import SideBySide, one_by_one
@@ -29,11 +29,12 @@ RATE = 3.0  # how fast a loss, in the width of the 90% band over 4, moves a weig
 MANY = 8  # items whose paths are made side by side; fewer take less time than it takes to begin
 HALF_LIFE = 60  # origins; a loss from before counts half
 MOST_LOST = 3.0  # of one asset at one origin: no single day decides
-REVERSION = 0.3  # far ahead: how much faster volatility returns than the average says, of how far it says
-MOST_AWAY = 1.0  # in logs, between the average's width and EWMA's; more is no volatility that returns
+AWAY = 0.3  # share of the distance to EWMA's log width by which bands far ahead are moved away from it
+MOST_AWAY = 1.0  # of that distance; no single member decides
 _LEARNED_AT = [2, 5, 8, 11, 14]  # places in PROBABILITIES whose losses count: 5, 25, 50, 75 and 95%
 _SHARES = PROBABILITIES[_LEARNED_AT]
 _NEAREST = np.array([0.15, 0.225, 0.25, 0.225, 0.15])  # each stands for the nearest of the probabilities from 0 to 1
+_MOST_WIDER = 3.0  # the network than the mean, where its sampling error is taken off
 _NORMAL = NormalDist()
 # What the sampling error of n paths adds to the slope of a loss, times n; in the width of a normal's 90% band over 4.
 _SAMPLED = float(
@@ -89,10 +90,10 @@ class Combination:
     """Weights of MEMBERS by step, learned from past origins alone; immutable.
 
     The combination's quantile at p is the weighted mean of the members' quantiles at p (Vincent 1912; Lichtendahl,
-    Grushka-Cockayne and Winkler 2013), its widths then moved on in the direction in which volatility returns
-    (`reverted`). `slopes` (member, horizon) sum, and slowly forget, the gradient of its quantile
-    loss by each weight, in the width of its band; weights are exponential in them (exponentiated gradient: Kivinen and
-    Warmuth 1997).
+    Grushka-Cockayne and Winkler 2013), whose widths are then moved away from EWMA's (`away_from_ewma`). `slopes`
+    (member, horizon) sum, and slowly forget, the gradient of the quantile loss of the mean, before it is moved, by each
+    weight, in the width of its band; weights are exponential in them (exponentiated gradient: Kivinen and Warmuth
+    1997).
 
     >>> Combination.fresh(5).weights[:, 0].round(2).tolist()
     [0.45, 0.25, 0.2, 0.1]
@@ -171,11 +172,12 @@ class Combination:
         """The bands of the combination; an item of which the rivals say nothing keeps the network's."""
         members = _members(raw, rivals)
         mean = (self.weights[:, :, None] * members).sum(axis=1)
-        mean = np.where(np.isfinite(mean), mean, members[:, 0])
+        alone = ~np.isfinite(mean).all(axis=2)
+        mean = np.where(alone[..., None], members[:, 0], mean)
         count, middle = len(LEVELS), mean[..., len(LEVELS)]
         below, above = middle[..., None] - mean[..., :count][..., ::-1], mean[..., count + 1 :] - middle[..., None]
-        factor = reverted(_ninety(mean), _ninety(members[:, -1]), np.arange(1.0, raw.steps + 1))[..., None]
-        below, above = factor * below, factor * above
+        factor = away_from_ewma(_ninety(mean), _ninety(members[:, -1]), np.arange(1.0, raw.steps + 1))
+        below, above = (np.where(alone, 1.0, factor)[..., None] * of for of in (below, above))
         ninety = int(np.searchsorted(LEVELS, 0.9))
         after, before = (
             np.log(np.maximum(low[..., ninety] + high[..., ninety], LEAST_WIDTH))
@@ -189,9 +191,9 @@ class Combination:
     ) -> Forecast:
         """The forecast with its paths at the quantiles of the combination, and a note of what that is made of.
 
-        `prices` end where the forecast begins. Beyond `horizon` the rivals' weights, and how fast volatility returns,
-        fall as horizon / step does: there the network's paths are held by the long-run scale of the series, theirs are
-        not.
+        `prices` end where the forecast begins. Beyond `horizon` the rivals' weights, and how far bands are moved away
+        from EWMA's, fall as horizon / step does: there the network's paths are held by the long-run scale of the
+        series, theirs are not.
         """
         last = self.weights[:, -1:]
         share = self.horizon / np.arange(self.horizon + 1.0, forecast.horizon + 1)
@@ -227,7 +229,7 @@ class Combination:
         note = Note("combined", f"the forecast combines {'; '.join(made)}")
         steps = np.arange(1.0, item.horizon + 1)
         fading = np.minimum(self.horizon / steps, 1)
-        combined = averaged(item, others, weights, lambda mean, now: reverted(mean, now, steps) ** fading)
+        combined = averaged(item, others, weights, lambda mean, ewma: away_from_ewma(mean, ewma, steps) ** fading)
         return replace(combined, notes=(*item.notes, note))
 
     def to_dict(self) -> dict[str, Any]:
@@ -274,33 +276,35 @@ class Combination:
                 )
                 for pending in document["waiting"]
             )
-            sound = (0 <= of.settled < slopes.shape[1] and 0 < of.tells <= MOST_PACE and of.paths > 0 for of in waiting)
-            if not all(sound):
+            if not all(
+                0 <= of.settled < slopes.shape[1] and 0 < of.tells <= MOST_PACE and 1 <= of.paths <= MOST_PATHS
+                for of in waiting
+            ):
                 raise ValueError("its counts cannot be")
             return cls(slopes=slopes, waiting=waiting)
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
             raise ModelError(
                 f"a combination's description must fit this gatecast; this one does not ({str(error)[:160]}). "
                 "Save the model again."
             ) from None
 
 
-def reverted(
+def away_from_ewma(
     average: Float[np.ndarray, "*batch steps"],
-    now: Float[np.ndarray, "*batch steps"],
+    ewma: Float[np.ndarray, "*batch steps"],
     step: Float[np.ndarray, " steps"],
 ) -> Float[np.ndarray, "*batch steps"]:
-    """By how much to stretch an average's bands, of these widths, where EWMA's are `now` wide; 1 where unknown.
+    """The factor by which to stretch an average's bands of these widths, given the widths of EWMA's; 1 where unknown.
 
-    EWMA's volatility never returns to its mean, the others' do: the average's width against EWMA's says how far it is
-    expected to have returned by `step`. It returns farther than that, since an average of forecasts is less sure than
-    what they know together (Baron, Mellers, Tetlock, Stone and Ungar 2014). At step 1 there was no time to.
+    EWMA looks back a few weeks, and its volatility never returns to its mean. By `step` most of what it alone says is
+    gone, and a mean of quantiles keeps too much of it: in logs, the best weight of its width is below zero far ahead,
+    and no weight of a mean can be.
 
-    >>> reverted(np.array([0.8, 0.8, 0.8]), np.ones(3), np.array([1.0, 5.0, 20.0])).round(3).tolist()
+    >>> away_from_ewma(np.array([0.8, 0.8, 0.8]), np.ones(3), np.array([1.0, 5.0, 20.0])).round(3).tolist()
     [1.0, 0.948, 0.938]
     """
-    away = np.clip(np.log(np.maximum(average, LEAST_WIDTH) / np.maximum(now, LEAST_WIDTH)), -MOST_AWAY, MOST_AWAY)
-    return np.asarray(np.where(np.isfinite(away), np.exp(REVERSION * (1 - 1 / step) * away), 1.0))
+    away = np.clip(np.log(np.maximum(average, LEAST_WIDTH) / np.maximum(ewma, LEAST_WIDTH)), -MOST_AWAY, MOST_AWAY)
+    return np.asarray(np.where(np.isfinite(away), np.exp(AWAY * (1 - 1 / step) * away), 1.0))
 
 
 def _ninety(quantiles: Float[np.ndarray, "*batch probability"]) -> Float[np.ndarray, "*batch"]:
@@ -324,14 +328,14 @@ def _gradient(
 ) -> Float[np.ndarray, "member steps"]:
     """The derivative of the combination's mean quantile loss by each weight, less the loss's own; in its width.
 
-    What the sampling error of the network's `paths` is expected to add is taken off: the quantile at p of n paths has
-    the variance p (1 - p) / (n f^2), and the loss the curvature f, the density there, which is taken for a normal's.
-    A forecast has more paths than a past day is simulated with, and would be given less of the network than is best.
+    What the sampling error of the network's `paths` is expected to add to it, where the members agree, is taken off:
+    the quantile at p of n paths has the variance p (1 - p) / (n f^2), and the loss the curvature f, the density there,
+    taken for a normal's. A past day is simulated with few paths: without this the network had less weight than is best.
     """
     mean = (weights[:, :, None] * members).sum(axis=0)
     widths = [np.maximum(of[:, -1] - of[:, 0], LEAST_WIDTH) for of in (mean, members[0])]
     by_quantile = _NEAREST * ((move[:, None] < mean) - _SHARES)
     found = np.clip((by_quantile * (members - mean)).sum(axis=2) / (widths[0] / 4), -MOST_LOST, MOST_LOST)
-    error = _SAMPLED / paths * weights[0] * np.minimum(widths[1] / widths[0], MOST_LOST) ** 2
+    error = _SAMPLED / paths * weights[0] * np.minimum(widths[1] / widths[0], _MOST_WIDER) ** 2
     network = (np.arange(len(members)) == 0)[:, None]
     return np.asarray(found - error * (network - weights[0]))

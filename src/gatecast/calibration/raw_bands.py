@@ -12,6 +12,7 @@ from gatecast.forecast import Forecast, ItemForecast
 LEVELS = np.array([0.2, 0.4, 0.5, 0.6, 0.8, 0.9, 0.95, 0.98])
 PROBABILITIES = np.concatenate([(1 - LEVELS[::-1]) / 2, [0.5], (1 + LEVELS) / 2])
 _NINETY = int(np.searchsorted(LEVELS, 0.9))
+MOST_PATHS = 1_000_000  # that a file may claim
 LEAST_WIDTH = 1e-12  # of a log return: a constant price has bands without width, and lies inside them
 
 
@@ -21,7 +22,7 @@ class RawBands:
 
     `middle` is the median, `below` and `above` are how far from it the band of each of LEVELS reaches; `log_width` is
     the median over items of the log width of the 90% band. `last` has each item's last timestamp. They are read from so
-    many `paths`, and have the sampling error of these.
+    many `paths`.
     """
 
     item_ids: tuple[str, ...]

@@ -16,7 +16,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from gatecast.calibration.raw_bands import RawBands
+from gatecast.calibration.raw_bands import MOST_PATHS, RawBands
 from gatecast.files import write_whole
 from gatecast.forks import SideBySide, called, one_by_one
 from gatecast.model import Forecasting, PredictsAt, Request, forecasts_at
@@ -85,10 +85,12 @@ class WalkedDays:
         try:
             with safe_open(self.folder / f"{name}.safetensors", "numpy") as file:
                 about = file.metadata()
+                if not 1 <= (paths := int(about["paths"])) <= MOST_PATHS:
+                    raise ValueError("no forecast has so many paths")
                 return [
                     RawBands(
                         item_ids=tuple(item_ids),
-                        paths=int(about["paths"]),
+                        paths=paths,
                         last=file.get_tensor(f"{day}.last").view("datetime64[ns]"),
                         **{field: file.get_tensor(f"{day}.{field}") for field in _ARRAYS if field != "last"},
                     )
