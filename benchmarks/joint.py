@@ -46,7 +46,9 @@ def main() -> None:
     results = ROOT / "benchmarks" / "results"
     parser.add_argument("--paths", type=int, default=300)
     parser.add_argument("--every", type=int, default=10, help="sessions between origins")
-    parser.add_argument("--steps", default=",".join(map(str, STEPS)), help="those judged; fewer take less time, and other draws")
+    parser.add_argument(
+        "--steps", default=",".join(map(str, STEPS)), help="those judged; fewer take less time, and other draws"
+    )
     parser.add_argument("--networks", type=Path, default=results / "networks", help="where made ones wait")
     parser.add_argument("--out", type=Path, help="default: joint.json, of other steps joint_some.json")
     arguments = parser.parse_args()
