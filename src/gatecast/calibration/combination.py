@@ -330,7 +330,7 @@ def _gradient(
 
     What the sampling error of the network's `paths` is expected to add to it, where the members agree, is taken off:
     the quantile at p of n paths has the variance p (1 - p) / (n f^2), and the loss the curvature f, the density there,
-    taken for a normal's. A past day is simulated with few paths: without this the network had less weight than is best.
+    taken for a normal's. A past day is simulated with few paths: without this the network would get too little weight.
     """
     mean = (weights[:, :, None] * members).sum(axis=0)
     widths = [np.maximum(of[:, -1] - of[:, 0], LEAST_WIDTH) for of in (mean, members[0])]
