@@ -23,6 +23,7 @@ install: .venv/all
 check: .venv/all
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/ruff check --isolated --select F821 src tests benchmarks scripts  # undefined names, which pyproject.toml lets be for jaxtyping
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(PYTEST) -W error --jaxtyping-packages=gatecast,beartype.beartype

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from bands import DATA, HORIZON, PANEL, ROOT, STEPS
-from gain import BANDS, answering, forecasts, network
+from gain import BANDS, answering, forecasts, loaded, network
 
 from gatecast.calibration.bands import Calibrator
 from gatecast.calibration.online import LEAST_ORIGINS, Known
@@ -39,10 +39,8 @@ from gatecast.forecast import Forecast, ItemForecast
 from gatecast.judge.comparisons import overlap_of
 from gatecast.judge.metrics import crps_sorted, inside
 from gatecast.judge.significance import by_date, diebold_mariano
-from gatecast.models.base import BaseNetworks
 from gatecast.models.baselines import Garch
 from gatecast.models.rivals import RivalModels
-from gatecast.models.shipped import load_ensemble
 from gatecast.prices import PriceTable
 from gatecast.readers.read import read_prices
 
@@ -127,7 +125,7 @@ def scored(
     for until, end in periods:
         walked = list(forecasts(network(until, networks), prices, until, end, paths))
         said = quantiles(rivals, prices, np.array([origin for origin, _ in walked]))
-        older = dict(forecasts(older_network(until, before), prices, until, end, paths)) if before else {}
+        older = dict(forecasts(loaded(before / until), prices, until, end, paths)) if before else {}
         for number, (origin, forecast) in enumerate(walked):
             beside = np.stack([said[item.item_id][number] for item in forecast])
             answers = learners.answers(origin, forecast, rivals, beside)
@@ -164,10 +162,7 @@ class Learners:
         seen = self.prices.until(origin)
         if self.year != (year := int(origin.astype("datetime64[Y]").astype(int))):
             self.garch, self.year = Garch().fit(seen), year
-        with answering(0.18):
-            self.single = self.single.settle(seen)
-            one_gain = applied(self.single, forecast)
-            self.single = self.single.record(forecast)
+        self.single, one_gain = with_one_gain(self.single, forecast, seen)
         self.several, self.known = self.several.settle(seen), self.known.settle(seen)
         assert self.known.combination is not None
         combined = self.known.combination.apply(forecast, seen, rivals)
@@ -185,17 +180,8 @@ class Learners:
 
     def before(self, origin: np.datetime64, forecast: Forecast) -> Forecast:
         """An older network's forecast as it shipped: calibrated by one gain."""
-        with answering(0.18):
-            self.older = self.older.settle(self.prices.until(origin))
-            found = applied(self.older, forecast)
-            self.older = self.older.record(forecast)
+        self.older, found = with_one_gain(self.older, forecast, self.prices.until(origin))
         return found
-
-
-def older_network(until: str, folder: Path) -> BaseNetworks:
-    """That of a folder of networks of an older recipe."""
-    ensemble = load_ensemble(folder / until)
-    return BaseNetworks(members=ensemble.members, until=ensemble.until)
 
 
 def quantiles(rivals: RivalModels, prices: PriceTable, origins: np.ndarray) -> dict[str, np.ndarray]:
@@ -204,6 +190,13 @@ def quantiles(rivals: RivalModels, prices: PriceTable, origins: np.ndarray) -> d
         series.item_id: rivals.quantiles(series, np.searchsorted(series.timestamps, origins, side="right"), HORIZON)
         for series in prices
     }
+
+
+def with_one_gain(known: Calibrator, forecast: Forecast, seen: PriceTable) -> tuple[Calibrator, Forecast]:
+    """What is known after this forecast, and it calibrated by what was known before, by the gain 0.18 alone."""
+    with answering(0.18):
+        known = known.settle(seen)
+        return known.record(forecast), applied(known, forecast)
 
 
 def applied(calibrator: Calibrator, forecast: Forecast) -> Forecast:

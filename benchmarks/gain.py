@@ -95,7 +95,12 @@ def network(until: str, folder: Path) -> BaseNetworks:
         learned = histories(DATA, until)
         members = trained(*curriculum(learned))
         save_ensemble(place, members, until=until, items=learned.items)
-    ensemble = load_ensemble(place)
+    return loaded(place)
+
+
+def loaded(folder: Path) -> BaseNetworks:
+    """The base network of a folder."""
+    ensemble = load_ensemble(folder)
     return BaseNetworks(members=ensemble.members, until=ensemble.until)
 
 

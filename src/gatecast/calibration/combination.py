@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from gatecast.calibration.documents import numbers
 from gatecast.calibration.gains import MOST_PACE, PROMPT, witnesses
 from gatecast.calibration.moving import averaged
-from gatecast.calibration.raw_bands import LEAST_WIDTH, LEVELS, MOST_PATHS, PROBABILITIES, RawBands
+from gatecast.calibration.raw_bands import LEAST_WIDTH, LEVELS, MOST_PATHS, NINETY, PROBABILITIES, RawBands
 from gatecast.errors import ModelError
 from gatecast.forecast import Forecast, ItemForecast
 from gatecast.forks import SideBySide, one_by_one
@@ -176,11 +176,11 @@ class Combination:
         mean = np.where(alone[..., None], members[:, 0], mean)
         count, middle = len(LEVELS), mean[..., len(LEVELS)]
         below, above = middle[..., None] - mean[..., :count][..., ::-1], mean[..., count + 1 :] - middle[..., None]
-        factor = away_from_ewma(_ninety(mean), _ninety(members[:, -1]), np.arange(1.0, raw.steps + 1))
+        ewma = members[:, -1, :, _LEARNED_AT[-1]] - members[:, -1, :, _LEARNED_AT[0]]
+        factor = away_from_ewma(below[..., NINETY] + above[..., NINETY], ewma, np.arange(1.0, raw.steps + 1))
         below, above = (np.where(alone, 1.0, factor)[..., None] * of for of in (below, above))
-        ninety = int(np.searchsorted(LEVELS, 0.9))
         after, before = (
-            np.log(np.maximum(low[..., ninety] + high[..., ninety], LEAST_WIDTH))
+            np.log(np.maximum(low[..., NINETY] + high[..., NINETY], LEAST_WIDTH))
             for low, high in ((below, above), (raw.below, raw.above))
         )
         log_width = raw.log_width + np.median(after - before, axis=0)
@@ -307,11 +307,6 @@ def away_from_ewma(
     return np.asarray(np.where(np.isfinite(away), np.exp(AWAY * (1 - 1 / step) * away), 1.0))
 
 
-def _ninety(quantiles: Float[np.ndarray, "*batch probability"]) -> Float[np.ndarray, "*batch"]:
-    """The width of the 90% band of quantiles at PROBABILITIES."""
-    return np.asarray(quantiles[..., _LEARNED_AT[-1]] - quantiles[..., _LEARNED_AT[0]])
-
-
 def _members(
     raw: RawBands, rivals: Float[np.ndarray, "item rival step probability"]
 ) -> Float[np.ndarray, "item member step probability"]:
@@ -324,7 +319,7 @@ def _gradient(
     members: Float[np.ndarray, "member steps five"],
     weights: Float[np.ndarray, "member steps"],
     move: Float[np.ndarray, " steps"],
-    paths: float,
+    paths: int | float,
 ) -> Float[np.ndarray, "member steps"]:
     """The derivative of the combination's mean quantile loss by each weight, less the loss's own; in its width.
 

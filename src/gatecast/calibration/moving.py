@@ -9,12 +9,11 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Float
 
-from gatecast.calibration.raw_bands import LEAST_WIDTH, LEVELS
+from gatecast.calibration.raw_bands import LEAST_WIDTH, LEVELS, NINETY
 from gatecast.forecast import Density, ItemForecast
 
 # From the widths of the 90% bands of an average and of its last member, by step, the factor to stretch the average by.
 Stretch: TypeAlias = Callable[[Float[np.ndarray, " steps"], Float[np.ndarray, " steps"]], Float[np.ndarray, " steps"]]
-_NINETY = int(np.searchsorted(LEVELS, 0.9))
 
 
 def stretched(item: ItemForecast, theta: Float[np.ndarray, "steps levels"]) -> ItemForecast:
@@ -53,7 +52,7 @@ def averaged(
     own = np.take_along_axis(moves, order, axis=0)
     mean = weights[0] * own + (weights[1:, None] * others).sum(axis=0)
     before, after, last = (_widths(of) for of in (own, mean, others[-1]))
-    more, middle = stretch(after[_NINETY], last[_NINETY]), np.median(mean, axis=0)
+    more, middle = stretch(after[NINETY], last[NINETY]), np.median(mean, axis=0)
     out = np.empty_like(moves)
     np.put_along_axis(out, order, middle + more * (mean - middle), axis=0)
     factor = more * np.exp((np.log(after) - np.log(before)).mean(axis=0))

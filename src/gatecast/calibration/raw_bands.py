@@ -11,7 +11,7 @@ from gatecast.forecast import Forecast, ItemForecast
 
 LEVELS = np.array([0.2, 0.4, 0.5, 0.6, 0.8, 0.9, 0.95, 0.98])
 PROBABILITIES = np.concatenate([(1 - LEVELS[::-1]) / 2, [0.5], (1 + LEVELS) / 2])
-_NINETY = int(np.searchsorted(LEVELS, 0.9))
+NINETY = int(np.searchsorted(LEVELS, 0.9))  # the place of the 90% band
 MOST_PATHS = 1_000_000  # that a file may claim
 LEAST_WIDTH = 1e-12  # of a log return: a constant price has bands without width, and lies inside them
 
@@ -77,6 +77,6 @@ def log_width(forecast: Forecast, steps: int) -> Float[np.ndarray, " steps"]:
 
 
 def _log_width(item: ItemForecast, steps: int) -> Float[np.ndarray, " steps"]:
-    low, high = (1 - LEVELS[_NINETY]) / 2, (1 + LEVELS[_NINETY]) / 2
+    low, high = (1 - LEVELS[NINETY]) / 2, (1 + LEVELS[NINETY]) / 2
     bottom, top = np.quantile(item.log_returns()[:, :steps], [low, high], axis=0)
     return np.asarray(np.log(np.maximum(top - bottom, LEAST_WIDTH)))
